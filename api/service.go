@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"io"
+
+	"semper"
+)
+
+// Service is what the API offers; control provides it. Every error carries a [semper.Code].
+// Methods are safe for concurrent use. app may be empty where exactly one app exists.
+type Service interface {
+	Info(ctx context.Context) (ServerInfo, error)
+	Overview(ctx context.Context) (Overview, error)
+	Status(ctx context.Context, app, env string) (Status, error)
+
+	HasArtifact(ctx context.Context, d semper.Digest) (bool, error)
+	PutArtifact(ctx context.Context, d semper.Digest, r io.Reader) error
+	Plan(ctx context.Context, r DeployRequest) (Plan, error)
+	// Deploy begins a rollout and returns at once; follow it with Events and Status.
+	Deploy(ctx context.Context, r DeployRequest) (semper.Rollout, error)
+	// Rollback moves to release, or to the previous one where release is empty. Returns when begun.
+	Rollback(ctx context.Context, app, env string, release semper.ReleaseName, by string) (semper.Rollout, error)
+	Scale(ctx context.Context, app, env string, scale map[string]int, by string) (semper.Rollout, error)
+	Restart(ctx context.Context, app, env string, services []string, by string) (semper.Rollout, error)
+	// Abort ends a running rollout; the environment keeps the release it had.
+	Abort(ctx context.Context, app, env, by string) (semper.Rollout, error)
+	// Promote ends the watch of a rollout early: the old release is retired now.
+	Promote(ctx context.Context, app, env, by string) (semper.Rollout, error)
+	// WaitRollout returns when rollout id has reached until ("live", "drained" or "done") or ended otherwise.
+	WaitRollout(ctx context.Context, app, env, id, until string) (semper.Rollout, error)
+
+	Hold(ctx context.Context, app, env string, writes bool, by string) (semper.Epoch, error)
+	Resume(ctx context.Context, app, env, by string) (semper.Epoch, error)
+
+	Releases(ctx context.Context, app string) ([]ReleaseInfo, error)
+	ReleaseDiff(ctx context.Context, app string, from, to semper.ReleaseName) (ReleaseDiff, error)
+	GC(ctx context.Context, app string, keep int, dryRun bool) (GCReport, error)
+
+	Tree(ctx context.Context) (TreeNode, error)
+	Crashes(ctx context.Context, app string) ([]semper.CrashReport, error)
+	Crash(ctx context.Context, id string) (semper.CrashReport, error)
+	// Events sends events with Seq > after; when follow is false it closes after the newest.
+	Events(ctx context.Context, app string, after int64, follow bool) (<-chan semper.Event, error)
+	Logs(ctx context.Context, q LogQuery) (<-chan LogLine, error)
+	Doctor(ctx context.Context) ([]Check, error)
+	// Upgrade replaces keeper (in place), store, control and edge by the binary at path, or by themselves
+	// where path is empty. The channel closes at the end.
+	Upgrade(ctx context.Context, binary string) (<-chan UpgradeStep, error)
+
+	SetSecret(ctx context.Context, app, name string, value []byte, by string) (version int, err error)
+	Secrets(ctx context.Context, app string) ([]string, error)
+}

@@ -1,0 +1,184 @@
+package api
+
+import (
+	"time"
+
+	"semper"
+)
+
+// DeployRequest asks for a move of an environment to what Spec and Artifact say. The artifact's
+// bytes are already uploaded.
+type DeployRequest struct {
+	Environment string        `json:"environment"`
+	Spec        semper.Spec   `json:"spec"`
+	Artifact    semper.Digest `json:"artifact"`
+	// ExpectRevision, when not 0, is the plan's revision: a deploy against a moved environment is a Conflict.
+	ExpectRevision int64  `json:"expect_revision,omitempty"`
+	By             string `json:"by,omitempty"`
+}
+
+// Plan is what a deploy would do.
+type Plan struct {
+	App         string             `json:"app"`
+	Environment string             `json:"environment"`
+	Revision    int64              `json:"revision"` // of the environment this was computed against
+	From        semper.ReleaseName `json:"from,omitempty"`
+	To          semper.ReleaseName `json:"to"` // the number it would get, or has already
+	New         bool               `json:"new"`
+	Changes     []string           `json:"changes"` // one difference per line, "+ ", "- " or "~ " first
+	Effects     []PlanEffect       `json:"effects"`
+	Steps       []PlanStep         `json:"steps"`
+}
+
+// PlanEffect is what happens to one service.
+type PlanEffect struct {
+	Service   string `json:"service"`
+	Effect    string `json:"effect"` // "keep", "restart", "new", "stop"
+	Instances int    `json:"instances"`
+	Why       string `json:"why"`
+}
+
+// PlanStep is one state the rollout will pass.
+type PlanStep struct {
+	State semper.RolloutState `json:"state"`
+	What  string              `json:"what"`
+}
+
+// Status is an environment as seen now.
+type Status struct {
+	App         string                               `json:"app"`
+	Environment string                               `json:"environment"`
+	Release     semper.ReleaseName                   `json:"release"`
+	Previous    semper.ReleaseName                   `json:"previous"`
+	Warm        bool                                 `json:"warm"` // previous still runs: a rollback is one table back
+	WarmUntil   time.Time                            `json:"warm_until,omitzero"`
+	Epoch       semper.Epoch                         `json:"epoch"`
+	Revision    int64                                `json:"revision"`
+	Hold        *semper.Hold                         `json:"hold,omitempty"`
+	Rollout     *RolloutStatus                       `json:"rollout"`
+	Instances   []Instance                           `json:"instances"`
+	Scale       map[string]int                       `json:"scale"`
+	Routes      []semper.RouteRule                   `json:"routes"`
+	Ledger      map[semper.ReleaseName]semper.Ledger `json:"ledger"`
+	Edges       []semper.EdgeState                   `json:"edges,omitempty"`
+	Warnings    []string                             `json:"warnings,omitempty"`
+}
+
+// RolloutStatus is the newest rollout in brief; Step is the state in words with what it waits for.
+type RolloutStatus struct {
+	ID        string               `json:"id"`
+	Kind      semper.RolloutKind   `json:"kind"`
+	State     semper.RolloutState  `json:"state"`
+	Step      string               `json:"step"`
+	Reason    string               `json:"reason"`
+	From      semper.ReleaseName   `json:"from"`
+	To        semper.ReleaseName   `json:"to"`
+	By        string               `json:"by,omitempty"`
+	Epoch     semper.Epoch         `json:"epoch,omitempty"`
+	StartedAt time.Time            `json:"started_at"`
+	EndedAt   time.Time            `json:"ended_at,omitzero"`
+	Deadline  time.Time            `json:"deadline,omitzero"`
+	Instance  semper.InstanceID    `json:"instance,omitempty"`
+	Tail      []string             `json:"tail,omitempty"`
+	Steps     []semper.RolloutStep `json:"steps,omitempty"`
+}
+
+// Instance is one copy with its judged state.
+type Instance struct {
+	ID        semper.InstanceID    `json:"id"`
+	Service   string               `json:"service"`
+	Release   semper.ReleaseName   `json:"release"`
+	State     semper.InstanceState `json:"state"`
+	Role      string               `json:"role"` // "current", "candidate", "warm", "retiring"
+	PID       int                  `json:"pid"`
+	Address   string               `json:"address"`
+	Restarts  int                  `json:"restarts"`
+	StartedAt time.Time            `json:"started_at,omitzero"`
+	InFlight  int                  `json:"in_flight"`
+	Reason    string               `json:"reason,omitempty"` // why it is not ready
+	Warning   string               `json:"warning,omitempty"`
+}
+
+// Overview is every environment in brief.
+type Overview struct {
+	Environments []Status `json:"environments"`
+}
+
+// ReleaseInfo is a release and where it stands.
+type ReleaseInfo struct {
+	semper.Release
+	Name   semper.ReleaseName `json:"name"`
+	State  string             `json:"state"` // "current", "previous", "warm", "" …
+	Size   int64              `json:"size"`  // of the artifact, bytes
+	Stored bool               `json:"stored"`
+}
+
+// ReleaseDiff is what differs between two releases, one change per line.
+type ReleaseDiff struct {
+	From    semper.ReleaseName `json:"from"`
+	To      semper.ReleaseName `json:"to"`
+	Changes []string           `json:"changes"`
+}
+
+// GCReport is what `release gc` removed (or would).
+type GCReport struct {
+	Removed []string `json:"removed"`
+	Bytes   int64    `json:"bytes"`
+	Kept    int      `json:"kept"`
+	DryRun  bool     `json:"dry_run"`
+}
+
+// TreeNode is one node of the supervision tree: a supervisor or a unit.
+type TreeNode struct {
+	Name      string     `json:"name"`
+	Kind      string     `json:"kind"` // "supervisor", "process"
+	Strategy  string     `json:"strategy,omitempty"`
+	Intensity string     `json:"intensity,omitempty"` // "5 in 1m0s"
+	Window    int        `json:"restarts_in_window"`
+	State     string     `json:"state"`
+	PID       int        `json:"pid,omitempty"`
+	Restarts  int        `json:"restarts"`
+	StartedAt time.Time  `json:"started_at,omitzero"`
+	Reason    string     `json:"reason,omitempty"` // last end
+	Children  []TreeNode `json:"children,omitempty"`
+}
+
+// LogLine is one line an instance printed.
+type LogLine struct {
+	Instance semper.InstanceID  `json:"instance"`
+	Release  semper.ReleaseName `json:"release"`
+	Line     string             `json:"line"`
+}
+
+// LogQuery selects log lines.
+type LogQuery struct {
+	App, Environment, Service, Release, Instance string
+	Tail                                         int // last lines per instance; 0 for a default of 100
+	Follow                                       bool
+}
+
+// Check is one line of doctor.
+type Check struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // "ok", "warn", "fail"
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// UpgradeStep is one line of an upgrade's progress.
+type UpgradeStep struct {
+	Part   string `json:"part"` // "keeper", "store", "control", "edge"
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+// ServerInfo is the server's own identity.
+type ServerInfo struct {
+	Version   string   `json:"version"`
+	Dir       string   `json:"dir"`
+	HTTP      []string `json:"http"`
+	HTTPS     []string `json:"https,omitempty"`
+	API       []string `json:"api"`
+	KeeperPID int      `json:"keeper_pid"`
+}

@@ -1,0 +1,133 @@
+package semper
+
+import "time"
+
+// An Environment is a pointer to a release, with the scale that goes with it, and the rollout that
+// moves it (law L2). It is stored as one value and changes only by compare-and-set.
+type Environment struct {
+	App  string `json:"app"`
+	Name string `json:"name"` // "production"
+	// Current serves. Nil before the first deploy has cut over.
+	Current *Placement `json:"current,omitempty"`
+	// Previous is the release before Current; while a rollout watches it is warm: running and ready.
+	Previous *Placement `json:"previous,omitempty"`
+	// Retiring are placements that lost their traffic and end as soon as they have nothing in flight.
+	Retiring []Placement `json:"retiring,omitempty"`
+	Hold     *Hold       `json:"hold,omitempty"`
+	Rollout  *Rollout    `json:"rollout,omitempty"` // the newest, running or ended
+	// Generation counts placements made; InstanceSeq the instance numbers given per service and release.
+	Generation  int64          `json:"generation"`
+	InstanceSeq map[string]int `json:"instance_seq,omitempty"`
+}
+
+// EnvironmentKey names an environment: "app/production".
+type EnvironmentKey string
+
+// Key of the environment.
+func (e Environment) Key() EnvironmentKey { return EnvironmentKey(e.App + "/" + e.Name) }
+
+// DefaultEnvironment is the one meant when none is named.
+const DefaultEnvironment = "production"
+
+// A Placement is a release put to run: which instances, how many of each service.
+type Placement struct {
+	Release    ReleaseName    `json:"release"`
+	Generation int64          `json:"generation"` // unique per environment: a restart is a new generation of the same release
+	Scale      map[string]int `json:"scale"`      // service → instances
+	Instances  []PlacedUnit   `json:"instances"`
+	// CutAt is when it lost its traffic; zero while it has it, or never had it.
+	CutAt time.Time `json:"cut_at,omitzero"`
+	// Stop is set once its instances may be stopped whatever they still hold.
+	Stop bool `json:"stop,omitempty"`
+}
+
+// A PlacedUnit is an instance that should run.
+type PlacedUnit struct {
+	ID      InstanceID `json:"id"`
+	Service string     `json:"service"`
+	// Leaving marks one that a scale-down takes out: no new work, ends when it has nothing in flight.
+	Leaving   bool      `json:"leaving,omitempty"`
+	LeavingAt time.Time `json:"leaving_at,omitzero"`
+}
+
+// RolloutState is where a rollout is.
+//
+//	stage → start → ready → connect → drain → watch → retire → done
+//	  └────────┴───────┴────────┴──→ failed      (the environment keeps the release it had)
+//	                            drain, watch ──→ rolling-back → rolled-back
+//	                            drain, watch ──→ superseded    (by the next rollout)
+type RolloutState string
+
+// The states of a rollout.
+const (
+	RolloutStage       RolloutState = "stage"   // artifact on the machine, digest checked
+	RolloutStart       RolloutState = "start"   // new instances started, not connected
+	RolloutReady       RolloutState = "ready"   // wait until all of them are ready
+	RolloutConnect     RolloutState = "connect" // next epoch published, waiting for every edge's acknowledgement
+	RolloutDrain       RolloutState = "drain"   // old release finishes what it has
+	RolloutWatch       RolloutState = "watch"   // old release stays warm; a crash loop turns it back
+	RolloutRetire      RolloutState = "retire"  // old release is stopped
+	RolloutDone        RolloutState = "done"
+	RolloutFailed      RolloutState = "failed"
+	RolloutRollingBack RolloutState = "rolling-back" // the old table is published again, waiting for acknowledgement
+	RolloutRolledBack  RolloutState = "rolled-back"
+	RolloutSuperseded  RolloutState = "superseded"
+)
+
+// Ended reports whether nothing more happens in this state.
+func (s RolloutState) Ended() bool {
+	switch s {
+	case RolloutDone, RolloutFailed, RolloutRolledBack, RolloutSuperseded:
+		return true
+	}
+	return false
+}
+
+// Live reports whether the target has all the traffic, acknowledged.
+func (s RolloutState) Live() bool {
+	switch s {
+	case RolloutDrain, RolloutWatch, RolloutRetire, RolloutDone:
+		return true
+	}
+	return false
+}
+
+// RolloutKind says what asked for the move.
+type RolloutKind string
+
+// The kinds of rollout.
+const (
+	KindDeploy   RolloutKind = "deploy"
+	KindRollback RolloutKind = "rollback"
+	KindRestart  RolloutKind = "restart"
+	KindScale    RolloutKind = "scale"
+)
+
+// A Rollout is one move of an environment from a release to another.
+type Rollout struct {
+	ID        string       `json:"id"` // "d-41", unique per environment
+	Kind      RolloutKind  `json:"kind"`
+	State     RolloutState `json:"state"`
+	From      ReleaseName  `json:"from,omitempty"`
+	To        ReleaseName  `json:"to"`
+	Target    Placement    `json:"target"` // until connect; then it is the environment's Current
+	Epoch     Epoch        `json:"epoch,omitempty"`
+	By        string       `json:"by,omitempty"`
+	StartedAt time.Time    `json:"started_at"`
+	EnteredAt time.Time    `json:"entered_at"` // of State
+	EndedAt   time.Time    `json:"ended_at,omitzero"`
+	// Deadline of the state, zero for none.
+	Deadline time.Time `json:"deadline,omitzero"`
+	Reason   string    `json:"reason,omitempty"` // why it failed or turned back, in words
+	// Evidence for Reason: the failing instance and the last lines it printed.
+	Instance InstanceID    `json:"instance,omitempty"`
+	Tail     []string      `json:"tail,omitempty"`
+	Steps    []RolloutStep `json:"steps"`
+}
+
+// A RolloutStep is one state the rollout was in.
+type RolloutStep struct {
+	State RolloutState `json:"state"`
+	At    time.Time    `json:"at"`
+	Note  string       `json:"note,omitempty"`
+}

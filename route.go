@@ -1,0 +1,130 @@
+package semper
+
+import "time"
+
+// Epoch numbers route tables. Each new one has the next.
+type Epoch int64
+
+// A Table says where every request goes. It is one immutable value; the edge holds exactly one at
+// an instant and swaps it atomically.
+type Table struct {
+	Epoch  Epoch   `json:"epoch"`
+	Routes []Route `json:"routes"`
+	Pools  []Pool  `json:"pools"`
+	// Draining are releases that left their pools and may still finish what they have.
+	Draining []Draining `json:"draining,omitempty"`
+}
+
+// PoolKey names a pool: "app/environment/service".
+type PoolKey string
+
+// NamePool is the key of a service's pool.
+func NamePool(app, environment, service string) PoolKey {
+	return PoolKey(app + "/" + environment + "/" + service)
+}
+
+// A Route sends requests for Host (empty: any) below Path to a pool. The most specific wins: an
+// exact host before any host, then the longest path prefix on segment boundaries.
+type Route struct {
+	Host string  `json:"host,omitempty"`
+	Path string  `json:"path"`
+	Pool PoolKey `json:"pool"`
+}
+
+// A Pool is the ready instances of one service of the one release that may serve it.
+type Pool struct {
+	Key     PoolKey     `json:"key"`
+	App     string      `json:"app"`
+	Release ReleaseName `json:"release"`
+	Backend []Backend   `json:"backends"`
+	Hold    *Hold       `json:"hold,omitempty"` // requests wait while set
+	Limits  HoldLimits  `json:"hold_limits"`
+}
+
+// A Backend is one ready instance as the edge sees it.
+type Backend struct {
+	ID         InstanceID `json:"id"`
+	Address    string     `json:"address"` // "127.0.0.1:20001" or "unix:/path"
+	PID        int        `json:"pid,omitempty"`
+	StartTicks uint64     `json:"start_ticks,omitempty"`
+	Health     Health     `json:"health"` // with which the edge re-admits a backend it ejected while nobody else can say
+}
+
+// A Hold makes requests wait, bounded, while something changes underneath.
+type Hold struct {
+	Writes bool      `json:"writes"` // hold only unsafe methods (RFC 9110, 9.2.1)
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"`
+}
+
+// Draining is a release on its way out of an app, with the instants at which each connection class is cut.
+type Draining struct {
+	App       string       `json:"app"`
+	Release   ReleaseName  `json:"release"`
+	Instances []InstanceID `json:"instances"`
+	Request   time.Time    `json:"request"`
+	Stream    time.Time    `json:"stream"`
+	WebSocket time.Time    `json:"websocket"`
+}
+
+// Class is a connection class.
+type Class string
+
+// The connection classes.
+const (
+	ClassRequest   Class = "request"
+	ClassStream    Class = "stream"    // text/event-stream
+	ClassWebSocket Class = "websocket" // any upgraded connection
+)
+
+// InFlight counts what an instance has in hand at an edge, per class.
+type InFlight map[Class]int
+
+// Total over the classes.
+func (f InFlight) Total() int {
+	n := 0
+	for _, c := range f {
+		n += c
+	}
+	return n
+}
+
+// A Ledger counts a release's requests. Accepted = Served + AppErrors + EdgeErrors + Shed + Cut + in flight.
+// Retried and Held count requests that had it happen, whatever their end.
+type Ledger struct {
+	Accepted   uint64 `json:"accepted"`    // read whole (its head) and given to the release
+	Served     uint64 `json:"served"`      // answered by the app, status < 500
+	AppErrors  uint64 `json:"app_errors"`  // answered by the app with 500-599
+	EdgeErrors uint64 `json:"edge_errors"` // the edge had to answer 502, 503 or 504 itself, or the response broke off
+	Retried    uint64 `json:"retried"`
+	Held       uint64 `json:"held"`
+	Shed       uint64 `json:"shed"` // refused with 503 by a bound (hold limits)
+	Cut        uint64 `json:"cut"`  // ended by a drain deadline, or with the edge that carried it
+	// Gone counts requests whose client went away first: nobody's fault and nobody's loss. It is part of Served's complement.
+	Gone uint64 `json:"gone"`
+}
+
+// Add is l + o.
+func (l Ledger) Add(o Ledger) Ledger {
+	l.Accepted += o.Accepted
+	l.Served += o.Served
+	l.AppErrors += o.AppErrors
+	l.EdgeErrors += o.EdgeErrors
+	l.Retried += o.Retried
+	l.Held += o.Held
+	l.Shed += o.Shed
+	l.Cut += o.Cut
+	l.Gone += o.Gone
+	return l
+}
+
+// EdgeState is what one edge says of itself.
+type EdgeState struct {
+	ID       string                  `json:"id"`
+	PID      int                     `json:"pid"`
+	Epoch    Epoch                   `json:"epoch"`              // of the table it serves by
+	InFlight map[InstanceID]InFlight `json:"in_flight"`          // instances with anything in hand
+	Held     map[PoolKey]int         `json:"held"`               // requests waiting
+	Ejected  []InstanceID            `json:"ejected,omitempty"`  // backends it found dead by itself
+	Draining bool                    `json:"draining,omitempty"` // takes no new connections
+}

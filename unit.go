@@ -1,0 +1,161 @@
+package semper
+
+import (
+	"fmt"
+	"time"
+)
+
+// InstanceID names one running copy of a service of a release: "bar/web.r42.3", the app before the
+// slash. It is never given to a second copy of a different generation.
+type InstanceID string
+
+// NameInstance is the id of copy n of a service of a release.
+func NameInstance(app, service string, release ReleaseName, n int) InstanceID {
+	return InstanceID(fmt.Sprintf("%s/%s.%s.%d", app, service, release, n))
+}
+
+// InstanceState is where an instance is in its life. Only Ready ones get work (law L3).
+type InstanceState string
+
+// The states of an instance.
+const (
+	Starting InstanceState = "starting" // its process runs, or is about to; not ready yet
+	Ready    InstanceState = "ready"
+	NotReady InstanceState = "not-ready" // was ready; its check fails now
+	Waiting  InstanceState = "waiting"   // ended; its supervisor waits out the back-off
+	Stopping InstanceState = "stopping"
+	Ended    InstanceState = "ended" // ended and will not be restarted
+)
+
+// ReasonKind classifies an end.
+type ReasonKind string
+
+// The kinds of end. Normal and Shutdown are not abnormal.
+const (
+	ReasonNormal   ReasonKind = "normal"   // exit code 0
+	ReasonShutdown ReasonKind = "shutdown" // was asked to end and did
+	ReasonKilled   ReasonKind = "killed"   // was asked to end, did not within its timeout, was killed
+	ReasonExit     ReasonKind = "exit"     // exit code other than 0
+	ReasonSignal   ReasonKind = "signal"   // ended by a signal nobody of semper sent
+	ReasonOOM      ReasonKind = "oom"      // killed for memory
+	ReasonHealth   ReasonKind = "health"   // killed by semper because its liveness check failed
+	ReasonStart    ReasonKind = "start"    // could not be started at all
+	ReasonUnknown  ReasonKind = "unknown"  // ended while nobody could see how
+)
+
+// Reason is why a unit ended: one type for goroutine, process, container and node.
+type Reason struct {
+	Kind   ReasonKind `json:"kind"`
+	Code   int        `json:"code,omitempty"`   // exit code, for ReasonExit
+	Signal string     `json:"signal,omitempty"` // "SIGSEGV", for ReasonSignal and ReasonKilled
+	Detail string     `json:"detail,omitempty"`
+}
+
+// Abnormal reports whether the end needs an answer from a transient unit's supervisor and a crash report.
+func (r Reason) Abnormal() bool {
+	switch r.Kind {
+	case ReasonNormal, ReasonShutdown:
+		return false
+	}
+	return true
+}
+
+// String is the reason in words: "exit code 3", "signal SIGSEGV", "out of memory".
+func (r Reason) String() string {
+	s := string(r.Kind)
+	switch r.Kind {
+	case ReasonExit:
+		s = fmt.Sprintf("exit code %d", r.Code)
+	case ReasonNormal:
+		s = "exit code 0"
+	case ReasonSignal:
+		s = "signal " + r.Signal
+	case ReasonKilled:
+		s = "killed after its stop timeout"
+	case ReasonOOM:
+		s = "out of memory"
+	case ReasonHealth:
+		s = "liveness check failed"
+	case ReasonStart:
+		s = "could not start"
+	case ReasonUnknown:
+		s = "ended unseen"
+	}
+	if r.Detail != "" {
+		s += ": " + r.Detail
+	}
+	return s
+}
+
+// InstanceSpec is everything a keeper needs to run one instance. It is a value; keepers journal it.
+type InstanceSpec struct {
+	ID          InstanceID  `json:"id"`
+	App         string      `json:"app"`
+	Environment string      `json:"environment"`
+	Service     string      `json:"service"`
+	Release     ReleaseName `json:"release"`
+	Generation  int64       `json:"generation"` // of the rollout that made it
+	Artifact    Digest      `json:"artifact"`
+	Spec        Service     `json:"spec"` // secrets already resolved are NOT here; see Secrets
+	// Previous is the release that was good before this one, for crash reports. Empty for the first.
+	Previous ReleaseName `json:"previous,omitempty"`
+}
+
+// InstanceStatus is what a keeper knows of an instance. Health is judged elsewhere; a keeper reports
+// only the sd_notify word it heard.
+type InstanceStatus struct {
+	Spec        InstanceSpec  `json:"spec"`
+	State       InstanceState `json:"state"` // Starting (process runs), Waiting, Stopping or Ended
+	Incarnation int64         `json:"incarnation"`
+	PID         int           `json:"pid,omitempty"`
+	StartTicks  uint64        `json:"start_ticks,omitempty"` // field 22 of /proc/PID/stat: with PID it names the process for ever
+	Address     string        `json:"address,omitempty"`     // "127.0.0.1:20001" or "unix:/path"; stays the same over restarts of the instance
+	StartedAt   time.Time     `json:"started_at,omitzero"`
+	Restarts    int           `json:"restarts"`
+	Notified    bool          `json:"notified,omitempty"` // READY=1 heard from this incarnation
+	LastEnd     *End          `json:"last_end,omitempty"`
+	LogPath     string        `json:"log_path,omitempty"`
+	Warning     string        `json:"warning,omitempty"` // a protection this machine could not give
+}
+
+// End is one end of an incarnation.
+type End struct {
+	Reason      Reason        `json:"reason"`
+	At          time.Time     `json:"at"`
+	Uptime      Duration      `json:"uptime"`
+	Incarnation int64         `json:"incarnation"`
+	PID         int           `json:"pid,omitempty"`
+	Decision    string        `json:"decision"`       // what the supervisor did: "restart at once", "restart in 400ms", "give up: 6 restarts in 1m0s", "none"
+	GaveUp      bool          `json:"gave_up"`        // the restart intensity is exceeded: a crash loop
+	Tail        []string      `json:"tail,omitempty"` // last lines of output
+	Peak        ResourcePeaks `json:"peak"`
+	Window      int           `json:"window"` // restarts within the intensity period, this one included
+}
+
+// ResourcePeaks are the most an incarnation used.
+type ResourcePeaks struct {
+	MemoryBytes int64    `json:"memory_bytes,omitempty"`
+	CPU         Duration `json:"cpu,omitempty"` // user + system
+}
+
+// A CrashReport is everything known about one abnormal end (law L8).
+type CrashReport struct {
+	ID          string        `json:"id"` // "c-17"
+	At          time.Time     `json:"at"`
+	What        string        `json:"what"` // an instance id, or "semper edge"
+	App         string        `json:"app,omitempty"`
+	Environment string        `json:"environment,omitempty"`
+	Service     string        `json:"service,omitempty"`
+	Release     ReleaseName   `json:"release,omitempty"`
+	Reason      Reason        `json:"reason"`
+	PID         int           `json:"pid,omitempty"`
+	Uptime      Duration      `json:"uptime"`
+	Restarts    int           `json:"restarts"`
+	Window      int           `json:"restarts_in_window"`
+	Intensity   Intensity     `json:"intensity"`
+	Decision    string        `json:"decision"`
+	Tail        []string      `json:"tail,omitempty"`
+	Peak        ResourcePeaks `json:"peak"`
+	LastGood    ReleaseName   `json:"last_good,omitempty"`
+	Diff        []string      `json:"diff,omitempty"` // of the release against LastGood, one change per line
+}
