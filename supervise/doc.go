@@ -1,0 +1,2 @@
+// Package supervise restarts what ends: OTP supervision over any unit.
+package supervise
