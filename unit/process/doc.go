@@ -1,0 +1,2 @@
+// Package process runs an operating system process as a unit.
+package process
