@@ -1,0 +1,3 @@
+// Package keeper is the root process of a machine: it owns the listening sockets and the operating
+// system processes of one semper.
+package keeper
