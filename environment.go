@@ -37,17 +37,16 @@ type Placement struct {
 	Instances  []PlacedUnit   `json:"instances"`
 	// CutAt is when it lost its traffic; zero while it has it, or never had it.
 	CutAt time.Time `json:"cut_at,omitzero"`
-	// Stop is set once its instances may be stopped whatever they still hold.
-	Stop bool `json:"stop,omitempty"`
+	// CutEpoch is the first epoch that leaves it out.
+	CutEpoch Epoch `json:"cut_epoch,omitempty"`
+	// Drain are the deadlines of its release, kept here so that ending it needs nothing else.
+	Drain DrainDeadlines `json:"drain"`
 }
 
 // A PlacedUnit is an instance that should run.
 type PlacedUnit struct {
 	ID      InstanceID `json:"id"`
 	Service string     `json:"service"`
-	// Leaving marks one that a scale-down takes out: no new work, ends when it has nothing in flight.
-	Leaving   bool      `json:"leaving,omitempty"`
-	LeavingAt time.Time `json:"leaving_at,omitzero"`
 }
 
 // RolloutState is where a rollout is.

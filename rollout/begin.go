@@ -1,0 +1,296 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"semper"
+)
+
+// Request is a user's command, with who gave it and when.
+type Request struct {
+	ID  string // of the rollout it begins: "d-41"
+	By  string
+	Now time.Time
+}
+
+// Deploy begins the move of env to rel with the scale its spec names.
+func Deploy(env semper.Environment, rel semper.Release, q Request) (semper.Environment, []semper.Event, error) {
+	scale := make(map[string]int, len(rel.Spec.Services))
+	for name, svc := range rel.Spec.Services {
+		scale[name] = svc.Instances
+	}
+	if c := env.Current; c != nil && c.Release == rel.Name() && maps.Equal(c.Scale, scale) {
+		return nothingToDo(env, rel.Name(), q)
+	}
+	return move(env, semper.KindDeploy, rel, scale, q)
+}
+
+// Rollback begins the move back to rel: one table back while it is warm, a rollout of an old value
+// after that. Its scale comes back with it.
+func Rollback(env semper.Environment, rel semper.Release, q Request) (semper.Environment, []semper.Event, error) {
+	if env.Current != nil && env.Current.Release == rel.Name() {
+		return env, nil, &semper.Error{Code: semper.Invalid, Op: "rollback", Message: fmt.Sprintf("%s is the current release", rel.Name())}
+	}
+	scale := make(map[string]int)
+	for name, svc := range rel.Spec.Services {
+		scale[name] = svc.Instances
+	}
+	if p := env.Previous; p != nil && p.Release == rel.Name() {
+		scale = p.Scale
+	}
+	return move(env, semper.KindRollback, rel, scale, q)
+}
+
+// Scale begins the move to other numbers of instances of the current release.
+func Scale(env semper.Environment, rel semper.Release, scale map[string]int, q Request) (semper.Environment, []semper.Event, error) {
+	env = clone(env)
+	if err := free(env, "scale"); err != nil {
+		return env, nil, err
+	}
+	cur := env.Current
+	if cur == nil {
+		return env, nil, noCurrent(env, "scale")
+	}
+	next := maps.Clone(cur.Scale)
+	for svc, n := range scale {
+		if _, ok := rel.Spec.Services[svc]; !ok {
+			return env, nil, &semper.Error{Code: semper.NotFound, Op: "scale", Message: fmt.Sprintf("%s has no service %q", cur.Release, svc), Hint: "services: " + names(rel.Spec.Services)}
+		}
+		if n < 0 || n > 1000 {
+			return env, nil, &semper.Error{Code: semper.Invalid, Op: "scale", Message: fmt.Sprintf("%s=%d: a service has 0 to 1000 instances", svc, n)}
+		}
+		next[svc] = n
+	}
+	if maps.Equal(next, cur.Scale) {
+		return nothingToDo(env, cur.Release, q)
+	}
+	target := resize(&env, *cur, next)
+	target.Generation = nextGeneration(&env)
+	ev := begin(&env, semper.KindScale, rel, target, q)
+	return env, ev, nil
+}
+
+// Restart begins the replacement of the instances of services (all of them where none is named) by
+// new ones of the same release.
+func Restart(env semper.Environment, rel semper.Release, services []string, q Request) (semper.Environment, []semper.Event, error) {
+	env = clone(env)
+	if err := free(env, "restart"); err != nil {
+		return env, nil, err
+	}
+	cur := env.Current
+	if cur == nil {
+		return env, nil, noCurrent(env, "restart")
+	}
+	for _, s := range services {
+		if _, ok := rel.Spec.Services[s]; !ok {
+			return env, nil, &semper.Error{Code: semper.NotFound, Op: "restart", Message: fmt.Sprintf("%s has no service %q", cur.Release, s), Hint: "services: " + names(rel.Spec.Services)}
+		}
+	}
+	target := *clonePlacement(cur)
+	target.Instances = slices.DeleteFunc(target.Instances, func(u semper.PlacedUnit) bool {
+		return len(services) == 0 || slices.Contains(services, u.Service)
+	})
+	target = resize(&env, target, cur.Scale)
+	target.Generation = nextGeneration(&env)
+	ev := begin(&env, semper.KindRestart, rel, target, q)
+	return env, ev, nil
+}
+
+// Abort ends a rollout that has not cut over, or turns back one whose cutover no edge has acknowledged yet.
+func Abort(env semper.Environment, w World, by string) (Decision, error) {
+	r := env.Rollout
+	if r == nil || r.State.Ended() || r.State.Live() {
+		return Decision{}, &semper.Error{Code: semper.Conflict, Op: "abort", Message: "no rollout is on its way to the cutover", Hint: "semper rollback turns a finished one back"}
+	}
+	d := &step{Decision: Decision{Env: clone(env), Changed: true}, w: w}
+	r = d.Env.Rollout
+	switch r.State {
+	case semper.RolloutConnect, semper.RolloutRollingBack:
+		if r.State == semper.RolloutRollingBack || !d.warm() || d.Env.Current.Release == d.Env.Previous.Release || !d.previousServes() {
+			return Decision{}, &semper.Error{Code: semper.Conflict, Op: "abort", Message: "the route table is published already", Hint: "wait for its acknowledgement, then semper rollback"}
+		}
+		d.turnBack(r, "", "aborted by "+orSomebody(by))
+	default:
+		d.fail(r, "aborted by "+orSomebody(by), "")
+	}
+	d.want()
+	return d.Decision, nil
+}
+
+// Promote ends the watch of a rollout now: the old release is retired.
+func Promote(env semper.Environment, w World, by string) (Decision, error) {
+	d := &step{Decision: Decision{Env: clone(env), Changed: true}, w: w}
+	r := d.Env.Rollout
+	if !d.warm() || r == nil || !(r.State.Live() || r.State.Ended()) {
+		return Decision{}, &semper.Error{Code: semper.Conflict, Op: "promote", Message: "no release is being watched", Hint: "semper status shows what runs"}
+	}
+	d.coolDown("promoted by " + orSomebody(by))
+	return d.Decision, nil
+}
+
+// SetHold holds requests to env, or lets them go where h is nil.
+func SetHold(env semper.Environment, h *semper.Hold, now time.Time, by string) (semper.Environment, []semper.Event, error) {
+	env = clone(env)
+	ev := semper.Event{At: now, App: env.App, Environment: env.Name, By: by}
+	switch {
+	case env.Current == nil:
+		return env, nil, noCurrent(env, "hold")
+	case h != nil && env.Hold != nil && h.Writes == env.Hold.Writes, h == nil && env.Hold == nil:
+		return env, nil, nil
+	case h == nil:
+		ev.Kind, ev.Message = "hold.ended", "requests go on"
+	case h.Writes:
+		ev.Kind, ev.Message = "hold.begun", "requests with unsafe methods wait"
+	default:
+		ev.Kind, ev.Message = "hold.begun", "all requests wait"
+	}
+	env.Hold = h
+	ev.Release = env.Current.Release
+	return env, []semper.Event{ev}, nil
+}
+
+func move(env semper.Environment, kind semper.RolloutKind, rel semper.Release, scale map[string]int, q Request) (semper.Environment, []semper.Event, error) {
+	env = clone(env)
+	if err := free(env, string(kind)); err != nil {
+		return env, nil, err
+	}
+	var target semper.Placement
+	switch {
+	case env.Current != nil && env.Current.Release == rel.Name(): // another scale of the same release
+		target = resize(&env, *clonePlacement(env.Current), scale)
+		target.Generation = nextGeneration(&env)
+		kind = semper.KindScale
+	case env.Previous != nil && env.Previous.Release == rel.Name() && len(env.Previous.Instances) > 0:
+		target = resize(&env, *clonePlacement(env.Previous), scale)
+	default:
+		target = resize(&env, semper.Placement{Release: rel.Name(), Drain: rel.Spec.Drain}, scale)
+		target.Generation = nextGeneration(&env)
+	}
+	ev := begin(&env, kind, rel, target, q)
+	return env, ev, nil
+}
+
+// begin puts a new rollout into env; a live one that still watches is superseded by it.
+func begin(env *semper.Environment, kind semper.RolloutKind, rel semper.Release, target semper.Placement, q Request) []semper.Event {
+	var events []semper.Event
+	if r := env.Rollout; r != nil && !r.State.Ended() {
+		r.State, r.EnteredAt, r.EndedAt = semper.RolloutSuperseded, q.Now, q.Now
+		events = append(events, semper.Event{
+			At: q.Now, Kind: "rollout.superseded", App: env.App, Environment: env.Name, Rollout: r.ID, Release: r.To,
+			Message: fmt.Sprintf("%s is superseded by %s", r.ID, q.ID),
+		})
+	}
+	r := &semper.Rollout{
+		ID: q.ID, Kind: kind, State: semper.RolloutStage, To: rel.Name(), Target: target,
+		By: q.By, StartedAt: q.Now, EnteredAt: q.Now,
+		Steps: []semper.RolloutStep{{State: semper.RolloutStage, At: q.Now}},
+	}
+	if env.Current != nil {
+		r.From = env.Current.Release
+	}
+	env.Rollout = r
+	return append(events, semper.Event{
+		At: q.Now, Kind: "rollout.begun", App: env.App, Environment: env.Name, Rollout: r.ID, Release: r.To, By: q.By,
+		Message: fmt.Sprintf("%s begun by %s: %s %s → %s, %d instances", r.ID, orSomebody(q.By), kind, orNone(r.From), r.To, len(target.Instances)),
+	})
+}
+
+// nothingToDo records a command that found everything as it asks.
+func nothingToDo(env semper.Environment, rel semper.ReleaseName, q Request) (semper.Environment, []semper.Event, error) {
+	env = clone(env)
+	if err := free(env, "deploy"); err != nil {
+		return env, nil, err
+	}
+	msg := fmt.Sprintf("%s is current already: nothing to change", rel)
+	if env.Rollout != nil && !env.Rollout.State.Ended() {
+		// What is watched goes on being watched: the answer is an ended rollout that is not stored.
+		done := env
+		done.Rollout = ended(q, rel, msg)
+		return done, nil, nil
+	}
+	env.Rollout = ended(q, rel, msg)
+	return env, []semper.Event{{At: q.Now, Kind: "rollout.done", App: env.App, Environment: env.Name, Rollout: q.ID, Release: rel, By: q.By, Message: msg}}, nil
+}
+
+func ended(q Request, rel semper.ReleaseName, why string) *semper.Rollout {
+	return &semper.Rollout{
+		ID: q.ID, Kind: semper.KindDeploy, State: semper.RolloutDone, From: rel, To: rel, By: q.By, Reason: why,
+		StartedAt: q.Now, EnteredAt: q.Now, EndedAt: q.Now,
+		Steps: []semper.RolloutStep{{State: semper.RolloutDone, At: q.Now, Note: why}},
+	}
+}
+
+// free refuses a command while another rollout is on its way to its cutover.
+func free(env semper.Environment, op string) error {
+	r := env.Rollout
+	if r == nil || r.State.Ended() || r.State.Live() {
+		return nil
+	}
+	return &semper.Error{
+		Code: semper.Conflict, Op: op,
+		Message: fmt.Sprintf("rollout %s (%s to %s, begun by %s at %s) is running: %s", r.ID, r.Kind, r.To, orSomebody(r.By), r.StartedAt.UTC().Format(time.TimeOnly), r.State),
+		Hint:    "watch it with: semper status -w   end it with: semper abort",
+	}
+}
+
+// resize gives p the instances of scale: the ones it has, fewer (the newest go) or more.
+func resize(env *semper.Environment, p semper.Placement, scale map[string]int) semper.Placement {
+	var out []semper.PlacedUnit
+	for _, svc := range slices.Sorted(maps.Keys(scale)) {
+		have := 0
+		for _, u := range p.Instances {
+			if u.Service == svc && have < scale[svc] {
+				out = append(out, u)
+				have++
+			}
+		}
+		for ; have < scale[svc]; have++ {
+			out = append(out, semper.PlacedUnit{ID: nextInstance(env, svc, p.Release), Service: svc})
+		}
+	}
+	p.Instances, p.Scale = out, maps.Clone(scale)
+	return p
+}
+
+func nextInstance(env *semper.Environment, service string, rel semper.ReleaseName) semper.InstanceID {
+	if env.InstanceSeq == nil {
+		env.InstanceSeq = make(map[string]int)
+	}
+	key := service + "." + string(rel)
+	env.InstanceSeq[key]++
+	app := env.App
+	if env.Name != semper.DefaultEnvironment {
+		app += "@" + env.Name
+	}
+	return semper.NameInstance(app, service, rel, env.InstanceSeq[key])
+}
+
+func nextGeneration(env *semper.Environment) int64 {
+	env.Generation++
+	return env.Generation
+}
+
+func noCurrent(env semper.Environment, op string) error {
+	return &semper.Error{Code: semper.NotFound, Op: op, Message: fmt.Sprintf("nothing is deployed to %s", env.Key()), Hint: "semper deploy puts a release there"}
+}
+
+func names[V any](m map[string]V) string {
+	s := ""
+	for i, k := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			s += ", "
+		}
+		s += k
+	}
+	return s
+}
+
+func orSomebody(by string) string {
+	if by == "" {
+		return "somebody"
+	}
+	return by
+}

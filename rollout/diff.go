@@ -1,0 +1,77 @@
+package rollout
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"semper"
+)
+
+// Diff lists what differs from a to b, one change per line: "+ key: value", "- key: value",
+// "~ key: old → new". A zero a means everything is new. Secret values are never known here.
+func Diff(a, b semper.Release) []string {
+	var out []string
+	if a.Artifact != b.Artifact {
+		out = append(out, change("artifact", a.Artifact.Short(), b.Artifact.Short()))
+	}
+	x, y := flatten(a.Spec), flatten(b.Spec)
+	keys := maps.Clone(x)
+	maps.Copy(keys, y)
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		if x[k] != y[k] {
+			out = append(out, change(k, x[k], y[k]))
+		}
+	}
+	return out
+}
+
+func change(key, old, now string) string {
+	switch {
+	case old == "":
+		return fmt.Sprintf("+ %s: %s", key, now)
+	case now == "":
+		return fmt.Sprintf("- %s: %s", key, old)
+	}
+	return fmt.Sprintf("~ %s: %s → %s", key, old, now)
+}
+
+// flatten turns a spec into dotted keys and printed values; empty values are left out.
+func flatten(s semper.Spec) map[string]string {
+	out := make(map[string]string)
+	if s.App == "" {
+		return out
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return out
+	}
+	var tree any
+	if json.Unmarshal(b, &tree) == nil {
+		walk("", tree, out)
+	}
+	delete(out, "app")
+	return out
+}
+
+func walk(prefix string, v any, out map[string]string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			walk(strings.TrimPrefix(prefix+"."+k, "."), e, out)
+		}
+	case []any:
+		if b, err := json.Marshal(v); err == nil && len(v) > 0 {
+			out[prefix] = string(b)
+		}
+	case nil:
+	case string:
+		if v != "" {
+			out[prefix] = v
+		}
+	default:
+		out[prefix] = fmt.Sprint(v)
+	}
+}

@@ -1,0 +1,38 @@
+// Package rollout decides how an environment moves from one release to another. It is a pure state
+// machine: everything it knows comes in as values (the stored environment, what is observed of the
+// world, the time) and everything it wants comes out as values (the next environment and commands).
+//
+// # The problem
+//
+// A move of production has many steps, each of which may fail, be repeated, or be cut short by the
+// death of the process that performs it. None of that may be seen by a request (law L2), send work
+// to an instance that is not ready (L3) or lose one (L4).
+//
+// # How it is solved
+//
+// The machine is level-triggered. [Step] looks at where the environment is and at what is true now;
+// it does not count on having seen how the world came to be so. Commands are idempotent: "this
+// instance should run" may be said twice. Whoever performs them writes the new environment, the
+// route table that follows from it and the events by one compare-and-set before it performs
+// anything. So a control process may die between any two instructions, and the next one goes on by
+// calling Step with the same stored value.
+//
+// Three functions make everything a control process does:
+//
+//   - [Begin] and its siblings turn a user's command into a changed environment, or refuse it.
+//   - [Step] moves the environment on by what is observed.
+//   - [Routes] derives the route table from all environments and the readiness of their instances.
+//
+// # Invariants
+//
+//   - A pool of a route table names instances of exactly one release, all of them ready.
+//   - Current changes only in the step that enters connect or rolling-back, and the table with it.
+//   - An instance that had traffic is stopped only when every live edge serves by an epoch that
+//     leaves it out, and has nothing in flight to it or its class deadlines passed.
+//   - A rollout that fails before connect leaves Current, Previous and the table as they were.
+//
+// # What it does not do
+//
+// It does not restart what crashed: that is the supervisor's work, and it has done it already when
+// Step hears of it. It does not judge a release by its traffic; that seam is the watch state.
+package rollout

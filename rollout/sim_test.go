@@ -1,0 +1,473 @@
+package rollout_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"semper"
+	"semper/rollout"
+)
+
+// TestSimulation runs the machine through thousands of random schedules: users give commands,
+// instances become ready, crash and loop, edges lag and restart, and the control process dies
+// between any two of its actions. After each action the laws are checked.
+// SEMPER_SIM_SCHEDULES raises the number (make soak).
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	n := 500
+	if s, err := strconv.Atoi(os.Getenv("SEMPER_SIM_SCHEDULES")); err == nil {
+		n = s
+	}
+	if testing.Short() {
+		n = 100
+	}
+	seen := make(map[semper.RolloutState]int)
+	for seed := range n {
+		s := newSim(t, uint64(seed))
+		for range 400 {
+			s.act()
+		}
+		s.settle()
+		for k, v := range s.seen {
+			seen[k] += v
+		}
+	}
+	for _, st := range []semper.RolloutState{semper.RolloutDone, semper.RolloutFailed, semper.RolloutRolledBack, semper.RolloutSuperseded} {
+		if seen[st] < n/50 {
+			t.Errorf("only %d rollouts ended as %s in %d schedules: the simulation does not reach it", seen[st], st, n)
+		}
+	}
+}
+
+type simInstance struct {
+	rollout.Instance
+	stopped bool // semper asked it to end
+	broken  bool // its release always crashes
+}
+
+type simEdge struct{ table semper.Table }
+
+type sim struct {
+	t    *testing.T
+	seed uint64
+	r    *rand.Rand
+	now  time.Time
+
+	// durable
+	env      semper.Environment
+	table    semper.Table
+	releases map[semper.ReleaseName]semper.Release
+	rollouts int
+
+	instances map[semper.InstanceID]*simInstance
+	staged    map[semper.Digest]error
+	edges     []*simEdge
+	inFlight  map[semper.InstanceID]int
+	deadline  map[semper.InstanceID]time.Time // of what drains
+	pending   []rollout.Command               // of a control that may die before it does them
+	seen      map[semper.RolloutState]int
+	log       []string
+}
+
+func newSim(t *testing.T, seed uint64) *sim {
+	s := &sim{
+		t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 7)), now: time.Unix(1_700_000_000, 0),
+		env:      semper.Environment{App: "app", Name: semper.DefaultEnvironment},
+		releases: make(map[semper.ReleaseName]semper.Release), instances: make(map[semper.InstanceID]*simInstance),
+		staged: make(map[semper.Digest]error), inFlight: make(map[semper.InstanceID]int), deadline: make(map[semper.InstanceID]time.Time), seen: make(map[semper.RolloutState]int),
+	}
+	for range 1 + s.r.IntN(2) {
+		s.edges = append(s.edges, &simEdge{})
+	}
+	for n := 1; n <= 5; n++ {
+		spec := semper.Spec{
+			App:      "app",
+			Services: map[string]semper.Service{"web": {Type: semper.Web, Instances: 1 + s.r.IntN(3)}, "job": {Type: semper.Worker, Instances: s.r.IntN(2)}},
+			Routes:   []semper.RouteRule{{Path: "/", To: "web"}},
+			Warm:     semper.Duration(time.Duration(s.r.IntN(3)) * time.Minute),
+		}.WithDefaults()
+		rel := semper.Release{App: "app", Number: n, Spec: spec, Artifact: semper.DigestOf([]byte{byte(n)}), Config: spec.ConfigDigest()}
+		s.releases[rel.Name()] = rel
+	}
+	return s
+}
+
+func (s *sim) failf(format string, args ...any) {
+	s.t.Helper()
+	for _, l := range s.log[max(0, len(s.log)-60):] {
+		s.t.Log(l)
+	}
+	s.t.Fatalf("seed %d: "+format, append([]any{s.seed}, args...)...)
+}
+
+func (s *sim) note(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
+
+func (s *sim) act() {
+	switch p := s.r.IntN(100); {
+	case p < 30:
+		s.control()
+	case p < 45:
+		s.perform()
+	case p < 47:
+		s.note("control dies with %d commands undone", len(s.pending))
+		s.pending = nil
+	case p < 62:
+		s.progress()
+	case p < 70:
+		s.edge()
+	case p < 84:
+		s.request()
+	case p < 92:
+		s.finish()
+	case p < 96:
+		s.now = s.now.Add(time.Duration(s.r.IntN(20)) * time.Second)
+	default:
+		s.command()
+	}
+	s.laws()
+}
+
+func (s *sim) world() rollout.World {
+	w := rollout.World{
+		Now: s.now, Instances: s.judged(), Staged: s.staged, NextEpoch: s.table.Epoch + 1, Releases: s.releases,
+		InFlight: make(map[semper.InstanceID]semper.InFlight),
+	}
+	for i, e := range s.edges {
+		if i == 0 || e.table.Epoch < w.Acked {
+			w.Acked = e.table.Epoch
+		}
+	}
+	for id, n := range s.inFlight {
+		w.InFlight[id] = semper.InFlight{semper.ClassRequest: n}
+	}
+	return w
+}
+
+func (s *sim) judged() map[semper.InstanceID]rollout.Instance {
+	out := make(map[semper.InstanceID]rollout.Instance)
+	for id, in := range s.instances {
+		out[id] = in.Instance
+	}
+	return out
+}
+
+// control decides and commits; what it wants done is pending until perform.
+func (s *sim) control() {
+	before := s.env
+	d := rollout.Step(s.env, s.world())
+	if !d.Changed && !reflect.DeepEqual(d.Env, before) {
+		s.failf("Step changed the environment and did not say so")
+	}
+	s.commit(d)
+}
+
+func (s *sim) commit(d rollout.Decision) {
+	old := s.env
+	s.env = d.Env
+	t := rollout.Routes([]rollout.Site{{Env: s.env, Releases: s.releases}}, s.judged())
+	moved := s.env.Rollout != nil && s.env.Rollout.Epoch == s.table.Epoch+1
+	if moved || !rollout.SameRoutes(t, s.table) {
+		t.Epoch = s.table.Epoch + 1
+		s.table = t
+		s.published()
+	}
+	s.pending = append(s.pending[:0:0], d.Commands...)
+	for _, e := range d.Events {
+		s.note("%s", e.Message)
+	}
+	r, was := s.env.Rollout, old.Rollout
+	if r == nil || was == nil || r.ID != was.ID || r.State == was.State {
+		return
+	}
+	s.seen[r.State]++
+	if r.State == semper.RolloutFailed && !sameCurrent(s.env, old) {
+		s.failf("a failed rollout moved the environment")
+	}
+}
+
+// published checks law L3 on a new table and notes when what it drains may be cut.
+func (s *sim) published() {
+	for _, p := range s.table.Pools {
+		for _, b := range p.Backend {
+			if in := s.instances[b.ID]; in == nil || in.State != semper.Ready {
+				s.failf("L3: epoch %d routes to %s, which is not ready", s.table.Epoch, b.ID)
+			}
+			delete(s.deadline, b.ID)
+		}
+	}
+	for _, d := range s.table.Draining {
+		for _, id := range d.Instances {
+			s.deadline[id] = d.Request
+		}
+	}
+}
+
+func sameCurrent(a, b semper.Environment) bool {
+	if a.Current == nil || b.Current == nil {
+		return a.Current == b.Current
+	}
+	return a.Current.Generation == b.Current.Generation
+}
+
+func (s *sim) perform() {
+	for len(s.pending) > 0 {
+		c := s.pending[0]
+		s.pending = s.pending[1:]
+		s.do(c)
+		if s.r.IntN(3) == 0 {
+			return
+		}
+	}
+}
+
+func (s *sim) do(c rollout.Command) {
+	switch c := c.(type) {
+	case rollout.Stage:
+		if s.r.IntN(20) == 0 {
+			s.staged[c.Artifact] = &semper.Error{Code: semper.NoSpace, Message: "disk full"}
+		} else {
+			s.staged[c.Artifact] = nil
+		}
+	case rollout.Start:
+		if s.instances[c.Spec.ID] == nil {
+			s.note("start %s", c.Spec.ID)
+			s.instances[c.Spec.ID] = &simInstance{Instance: rollout.Instance{State: semper.Starting, Address: "a"}, broken: c.Spec.Release.Number() == 5}
+		}
+	case rollout.Stop:
+		in := s.instances[c.ID]
+		if in == nil || in.stopped {
+			return
+		}
+		s.note("stop %s: %s", c.ID, c.Why)
+		s.mayStop(c.ID)
+		in.stopped, in.State = true, semper.Stopping
+	}
+}
+
+// mayStop is L4 seen from outside: nobody routes to it, and what it holds is past its deadline.
+func (s *sim) mayStop(id semper.InstanceID) {
+	for i, e := range s.edges {
+		for _, p := range e.table.Pools {
+			for _, b := range p.Backend {
+				if b.ID == id {
+					s.failf("%s is stopped while edge %d (epoch %d) routes to it", id, i, e.table.Epoch)
+				}
+			}
+		}
+	}
+	if end, ok := s.deadline[id]; s.inFlight[id] > 0 && (!ok || s.now.Before(end)) {
+		s.failf("%s is stopped with %d in flight before its deadline (published: %t)", id, s.inFlight[id], ok)
+	}
+}
+
+// pick is a random instance, in an order that depends on nothing but the seed.
+func (s *sim) pick() (semper.InstanceID, *simInstance) {
+	ids := make([]semper.InstanceID, 0, len(s.instances))
+	for id := range s.instances {
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return "", nil
+	}
+	slices.Sort(ids)
+	id := ids[s.r.IntN(len(ids))]
+	return id, s.instances[id]
+}
+
+func (s *sim) progress() {
+	id, in := s.pick()
+	if in == nil {
+		return
+	}
+	switch {
+	case in.stopped:
+		delete(s.instances, id)
+		delete(s.inFlight, id)
+	case in.State == semper.Waiting:
+		in.State = semper.Starting
+		in.Restarts++
+	case in.State == semper.Starting && in.broken && in.Restarts == 0 && s.r.IntN(2) == 0:
+		in.State = semper.Ready // looks well at first
+	case s.r.IntN(8) == 0 || in.broken:
+		in.State = semper.Waiting
+		in.LastEnd = &semper.End{At: s.now, Reason: semper.Reason{Kind: semper.ReasonExit, Code: 1}, GaveUp: in.Restarts >= 2, Window: in.Restarts + 1, Tail: []string{"boom"}}
+		delete(s.inFlight, id)
+	case in.State == semper.Starting:
+		in.State = semper.Ready
+	}
+}
+
+func (s *sim) edge() {
+	e := s.edges[s.r.IntN(len(s.edges))]
+	if s.table.Epoch > e.table.Epoch {
+		e.table = s.table
+	}
+}
+
+// request arrives at an edge: the instance its table names must be one semper has not ended.
+func (s *sim) request() {
+	e := s.edges[s.r.IntN(len(s.edges))]
+	for _, p := range e.table.Pools {
+		if len(p.Backend) == 0 {
+			continue
+		}
+		b := p.Backend[s.r.IntN(len(p.Backend))]
+		in := s.instances[b.ID]
+		if in == nil || in.stopped {
+			s.failf("an edge at epoch %d routes to %s, which semper ended", e.table.Epoch, b.ID)
+		}
+		if in.State == semper.Ready {
+			s.inFlight[b.ID]++
+		}
+	}
+}
+
+func (s *sim) finish() {
+	id, _ := s.pick()
+	if s.inFlight[id] > 1 {
+		s.inFlight[id]--
+	} else {
+		delete(s.inFlight, id)
+	}
+}
+
+func (s *sim) command() {
+	s.rollouts++
+	q := rollout.Request{ID: fmt.Sprintf("d-%d", s.rollouts), By: "sim", Now: s.now}
+	rel := s.releases[semper.NameRelease(1+s.r.IntN(5))]
+	var env semper.Environment
+	var err error
+	switch s.r.IntN(8) {
+	case 0, 1, 2:
+		env, _, err = rollout.Deploy(s.env, rel, q)
+	case 3:
+		if s.env.Previous == nil {
+			return
+		}
+		env, _, err = rollout.Rollback(s.env, s.releases[s.env.Previous.Release], q)
+	case 4:
+		if s.env.Current == nil {
+			return
+		}
+		env, _, err = rollout.Restart(s.env, s.releases[s.env.Current.Release], nil, q)
+	case 5:
+		if s.env.Current == nil {
+			return
+		}
+		env, _, err = rollout.Scale(s.env, s.releases[s.env.Current.Release], map[string]int{"web": 1 + s.r.IntN(4)}, q)
+	case 6:
+		if d, err := rollout.Abort(s.env, s.world(), "sim"); err == nil {
+			s.commit(d)
+		}
+		return
+	case 7:
+		if d, err := rollout.Promote(s.env, s.world(), "sim"); err == nil {
+			s.commit(d)
+		}
+		return
+	}
+	if err != nil {
+		if c := semper.CodeOf(err); c != semper.Conflict && c != semper.Invalid {
+			s.failf("command: %v", err)
+		}
+		return
+	}
+	if env.Rollout.State.Ended() && s.env.Rollout != nil && !s.env.Rollout.State.Ended() {
+		return // nothing to change; what is watched goes on
+	}
+	s.note("command: %s to %s", env.Rollout.Kind, env.Rollout.To)
+	if was := s.env.Rollout; was != nil && !was.State.Ended() && was.ID != env.Rollout.ID {
+		s.seen[semper.RolloutSuperseded]++
+	}
+	s.env = env
+	s.pending = nil
+}
+
+// laws hold after every action.
+func (s *sim) laws() {
+	for _, p := range s.table.Pools {
+		for _, b := range p.Backend {
+			if rel := releaseOf(b.ID); rel != p.Release {
+				s.failf("L2: pool of %s names %s", p.Release, b.ID)
+			}
+		}
+	}
+	ids := make(map[semper.InstanceID]bool)
+	for _, p := range append(slices.Clone(s.env.Retiring), orZero(s.env.Previous)) {
+		for _, u := range p.Instances {
+			if ids[u.ID] {
+				s.failf("%s stands in two outgoing placements", u.ID)
+			}
+			ids[u.ID] = true
+		}
+	}
+	if c := s.env.Current; c != nil {
+		for _, u := range c.Instances {
+			if ids[u.ID] {
+				s.failf("%s is current and outgoing", u.ID)
+			}
+		}
+	}
+}
+
+func orZero(p *semper.Placement) semper.Placement {
+	if p == nil {
+		return semper.Placement{}
+	}
+	return *p
+}
+
+func releaseOf(id semper.InstanceID) semper.ReleaseName {
+	var app, svc string
+	var rel, n int
+	if _, err := fmt.Sscanf(string(id), "%3s/%3s.r%d.%d", &app, &svc, &rel, &n); err != nil {
+		return ""
+	}
+	return semper.NameRelease(rel)
+}
+
+// settle lets the world become calm: the rollout must end and only the current release be left.
+func (s *sim) settle() {
+	for range 600 {
+		s.control()
+		for len(s.pending) > 0 {
+			s.do(s.pending[0])
+			s.pending = s.pending[1:]
+		}
+		for id, in := range s.instances {
+			switch {
+			case in.stopped:
+				delete(s.instances, id)
+			case in.State == semper.Starting && !in.broken:
+				in.State = semper.Ready
+			case in.State == semper.Waiting && !in.broken:
+				in.State = semper.Starting
+			case in.broken && in.State != semper.Ready:
+				in.State, in.Restarts = semper.Waiting, in.Restarts+1
+				in.LastEnd = &semper.End{At: s.now, Reason: semper.Reason{Kind: semper.ReasonExit, Code: 1}, GaveUp: true}
+			}
+		}
+		clear(s.inFlight)
+		for _, e := range s.edges {
+			e.table = s.table
+		}
+		s.now = s.now.Add(2 * time.Second)
+		s.laws()
+	}
+	if r := s.env.Rollout; r != nil && !r.State.Ended() {
+		s.failf("rollout %s never ended: %s", r.ID, r.State)
+	}
+	want := 0
+	if s.env.Current != nil {
+		want = len(s.env.Current.Instances)
+	}
+	if len(s.instances) != want || len(s.env.Retiring) > 0 {
+		s.failf("%d instances run, %d should: retiring %v", len(s.instances), want, s.env.Retiring)
+	}
+}

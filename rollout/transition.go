@@ -1,0 +1,98 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"semper"
+)
+
+// enter moves r to state s and leaves a step and an event behind.
+func (d *step) enter(r *semper.Rollout, s semper.RolloutState, deadline time.Time, note string) {
+	r.State, r.EnteredAt, r.Deadline = s, d.w.Now, deadline
+	r.Steps = append(r.Steps, semper.RolloutStep{State: s, At: d.w.Now, Note: note})
+	msg := fmt.Sprintf("%s %s → %s: %s", r.ID, orNone(r.From), r.To, s)
+	if note != "" {
+		msg += ": " + note
+	}
+	d.event("rollout."+string(s), msg, nil)
+}
+
+func (d *step) end(r *semper.Rollout, s semper.RolloutState, note string) {
+	d.enter(r, s, time.Time{}, note)
+	r.EndedAt = d.w.Now
+}
+
+// fail ends r before it was connected: the environment keeps what it had, the target is taken down.
+func (d *step) fail(r *semper.Rollout, why string, culprit semper.InstanceID) bool {
+	r.Reason, r.Instance = why, culprit
+	d.dropTarget(r)
+	d.end(r, semper.RolloutFailed, why)
+	return true
+}
+
+func (d *step) failInstance(r *semper.Rollout, id semper.InstanceID, why string) bool {
+	if e := d.w.Instances[id].LastEnd; e != nil {
+		r.Tail = e.Tail
+	}
+	return d.fail(r, why, id)
+}
+
+// dropTarget retires the instances that only the target names. A target that was warm stays warm.
+func (d *step) dropTarget(r *semper.Rollout) {
+	e := &d.Env
+	if e.Previous != nil && e.Previous.Generation == r.Target.Generation && len(e.Previous.Instances) > 0 {
+		return
+	}
+	p := r.Target
+	p.Instances = slices.DeleteFunc(slices.Clone(p.Instances), func(u semper.PlacedUnit) bool {
+		return e.Current != nil && slices.Contains(e.Current.Instances, u)
+	})
+	p.CutAt, p.CutEpoch = time.Time{}, 0
+	if len(p.Instances) > 0 {
+		e.Retiring = append(e.Retiring, p)
+	}
+}
+
+func (d *step) event(kind, msg string, with func(*semper.Event)) {
+	ev := semper.Event{At: d.w.Now, Kind: kind, App: d.Env.App, Environment: d.Env.Name, Message: msg}
+	if r := d.Env.Rollout; r != nil {
+		ev.Rollout, ev.Release, ev.Epoch, ev.By, ev.Instance = r.ID, r.To, r.Epoch, r.By, r.Instance
+	}
+	if with != nil {
+		with(&ev)
+	}
+	d.Events = append(d.Events, ev)
+}
+
+func orNone(r semper.ReleaseName) semper.ReleaseName {
+	if r == "" {
+		return "nothing"
+	}
+	return r
+}
+
+// clone copies everything Step may change, so that the caller's value stays as it is.
+func clone(e semper.Environment) semper.Environment {
+	e.Current = clonePlacement(e.Current)
+	e.Previous = clonePlacement(e.Previous)
+	e.Retiring = slices.Clone(e.Retiring)
+	e.InstanceSeq = maps.Clone(e.InstanceSeq)
+	if e.Rollout != nil {
+		r := *e.Rollout
+		r.Steps = slices.Clone(r.Steps)
+		e.Rollout = &r
+	}
+	return e
+}
+
+func clonePlacement(p *semper.Placement) *semper.Placement {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	c.Instances = slices.Clone(p.Instances)
+	return &c
+}
