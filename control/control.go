@@ -1,0 +1,290 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"semper"
+	"semper/api"
+	"semper/rollout"
+)
+
+// Keeper runs instances. Starting and stopping are idempotent.
+type Keeper interface {
+	Start(ctx context.Context, spec semper.InstanceSpec) (semper.InstanceStatus, error)
+	Stop(ctx context.Context, id semper.InstanceID, why string) error
+	Forget(ctx context.Context, id semper.InstanceID) error
+	Kill(ctx context.Context, id semper.InstanceID, r semper.Reason) error
+	Exec(ctx context.Context, id semper.InstanceID, argv []string, timeout time.Duration) (int, string, error)
+	// Watch sends every instance first, then each change; it closes when the keeper goes away.
+	Watch(ctx context.Context) (<-chan []semper.InstanceStatus, error)
+	Crashes(ctx context.Context) ([]semper.CrashReport, error)
+	AckCrashes(ctx context.Context, ids []string) error
+	Info(ctx context.Context) (api.ServerInfo, error)
+	Tree(ctx context.Context) (api.TreeNode, error)
+	Upgrade(ctx context.Context, binary string) (<-chan api.UpgradeStep, error)
+}
+
+// Edges are the edge processes alive now.
+type Edges interface {
+	// States of every live edge. An edge's epoch was read before what it has in flight.
+	States(ctx context.Context) ([]semper.EdgeState, error)
+	// Await returns the states once every live edge serves by epoch or a later one.
+	Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error)
+}
+
+// Blobs keep artifacts.
+type Blobs interface {
+	Has(d semper.Digest) (bool, error)
+	Put(ctx context.Context, d semper.Digest, r io.Reader) error
+	Size(d semper.Digest) (int64, error)
+	Unpack(ctx context.Context, d semper.Digest) (string, error)
+	Verify(ctx context.Context, d semper.Digest) error
+	// Diff lists the files that differ from a to b: "+ file", "- file", "~ file".
+	Diff(ctx context.Context, a, b semper.Digest) ([]string, error)
+	GC(keep map[semper.Digest]bool, olderThan time.Time, dryRun bool) ([]semper.Digest, int64, error)
+}
+
+// Ledgers are the counters edges keep on disk.
+type Ledgers interface {
+	// Read returns one book per edge process there ever was and that was not dropped.
+	Read() ([]Book, error)
+	Drop(b Book) error
+}
+
+// Book is the ledger of one edge process.
+type Book struct {
+	Name   string // of the file, unique for ever
+	EdgeID string
+	PID    int
+	Counts map[LedgerKey]semper.Ledger
+	// Settled counts with what was in flight moved to Cut: what the book says once its edge is dead.
+	Settled map[LedgerKey]semper.Ledger
+}
+
+// LedgerKey names whose counters they are.
+type LedgerKey struct {
+	App     string
+	Release semper.ReleaseName
+}
+
+// Machine answers what only the machine knows.
+type Machine interface {
+	// Listening are the addresses the process and what it started listen on.
+	Listening(pid int) ([]string, error)
+	// Alive reports whether an edge process of that pid lives.
+	Alive(pid int) bool
+	// Tail is the newest lines of an output file; Follow sends each line after them until ctx ends.
+	Tail(path string, lines int) ([]string, error)
+	Follow(ctx context.Context, path string, tail int) (<-chan string, error)
+	// Checks are doctor's of this machine.
+	Checks(ctx context.Context) []api.Check
+}
+
+// Secrets keep secret values on this machine. A version is never changed.
+type Secrets interface {
+	Set(app, name string, value []byte) (version int, err error)
+	// Newest is the newest version of a secret, 0 when there is none.
+	Newest(app, name string) (int, error)
+	List(app string) ([]string, error)
+}
+
+// Options of a control process. All but Log are required.
+type Options struct {
+	Store   semper.Store
+	Keeper  Keeper
+	Edges   Edges
+	Blobs   Blobs
+	Ledgers Ledgers
+	Secrets Secrets
+	Machine Machine
+	Log     *slog.Logger
+	// ID names this process for the leadership: unique per process, for ever.
+	ID string
+}
+
+// Control is the service behind the API. It is safe for concurrent use.
+type Control struct {
+	o     Options
+	inbox chan func(*model)
+	view  atomic.Pointer[view]
+	feed  *feed
+	ready chan struct{} // closed when the first view is there
+	wake  chan struct{}
+}
+
+var _ api.Service = (*Control)(nil)
+
+// New is a control process that has not begun; its methods wait for [Control.Run] to have loaded.
+func New(o Options) *Control {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Control{o: o, inbox: make(chan func(*model)), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
+}
+
+// Run waits for the leadership and then leads until ctx ends or the leadership is lost; a lost one is
+// sought again. It returns nil when ctx ends. All its goroutines have ended then.
+func (c *Control) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := c.lead(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.o.Log.Warn("leadership ended; seeking it again", "error", err)
+		if !sleep(ctx, 200*time.Millisecond) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *Control) lead(ctx context.Context) error {
+	l, err := c.o.Store.Lead(ctx, "control", c.o.ID)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		resign, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if err := l.Resign(resign); err != nil {
+			c.o.Log.Warn("leadership not resigned; it expires", "error", err)
+		}
+	}()
+	m, err := c.load(ctx, l)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { c.watchKeeper(ctx) })
+	wg.Go(func() { c.watchEdges(ctx) })
+	return c.loop(ctx, m)
+}
+
+var errLost = errors.New("leadership lost")
+
+// loop owns m until ctx ends or the leadership is lost.
+func (c *Control) loop(ctx context.Context, m *model) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer m.close()
+	defer cancel() // first: what close waits for may be waiting for this loop
+	m.ctx = ctx
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		next := c.reconcile(m)
+		c.publish(m)
+		timer.Reset(next)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.leadership.Done():
+			return errLost
+		case f := <-c.inbox:
+			f(m)
+			c.drainInbox(m)
+		case <-timer.C:
+		}
+	}
+}
+
+// drainInbox takes what has gathered, so that many arrivals cost one decision.
+func (c *Control) drainInbox(m *model) {
+	for range 64 {
+		select {
+		case f := <-c.inbox:
+			f(m)
+		default:
+			return
+		}
+	}
+}
+
+// tell hands f to the loop and does not wait for it to run.
+func (c *Control) tell(ctx context.Context, f func(*model)) {
+	select {
+	case c.inbox <- f:
+	case <-ctx.Done():
+	}
+}
+
+// ask runs f in the loop and waits for it.
+func (c *Control) ask(ctx context.Context, op string, f func(*model) error) error {
+	done := make(chan error, 1)
+	select {
+	case c.inbox <- func(m *model) { done <- f(m) }:
+	case <-ctx.Done():
+		return &semper.Error{Code: semper.Unavailable, Op: op, Message: "the control process has not taken the command: nothing was changed", Hint: "is the store up? semper doctor", Err: ctx.Err()}
+	}
+	return <-done
+}
+
+const (
+	idle      = time.Second
+	retryable = 200 * time.Millisecond
+)
+
+// reconcile asks the machine until nothing follows any more, and says when to look again.
+func (c *Control) reconcile(m *model) time.Duration {
+	if !m.keeperSeen {
+		return idle
+	}
+	for range 16 {
+		t, decisions, next := m.decide(time.Now())
+		if t == nil {
+			m.perform(c, decisions)
+			return next
+		}
+		if err := m.commit(*t); err != nil {
+			c.o.Log.Warn("change not stored; trying again", "error", err)
+			return retryable
+		}
+		c.feed.send(t.events)
+		m.perform(c, decisions)
+	}
+	return 0
+}
+
+// sleep waits for d, or reports that ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// decide is what follows from the model now: a transaction, or nil when nothing changes.
+func (m *model) decide(now time.Time) (*change, []rollout.Decision, time.Duration) {
+	t := m.newChange(now)
+	next := idle
+	var decisions []rollout.Decision
+	for _, key := range m.envKeys() {
+		d := rollout.Step(m.envs[key].value, m.world(key, now))
+		decisions = append(decisions, d)
+		if d.Changed {
+			t.setEnv(d.Env)
+			t.events = append(t.events, d.Events...)
+		}
+		m.waiting[key] = d.Waiting
+		if !d.Wake.IsZero() {
+			next = min(next, max(0, d.Wake.Sub(now)))
+		}
+	}
+	t.route()
+	if t.empty() {
+		return nil, decisions, next
+	}
+	return t, decisions, next
+}

@@ -1,0 +1,115 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"semper"
+	"semper/api"
+	"semper/rollout"
+)
+
+// effects says what a deploy of now means for each service of old and now.
+func effects(env semper.Environment, old, now semper.Release) []api.PlanEffect {
+	names := maps.Clone(now.Spec.Services)
+	if names == nil {
+		names = make(map[string]semper.Service)
+	}
+	maps.Copy(names, old.Spec.Services)
+	out := []api.PlanEffect{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		before, had := old.Spec.Services[name]
+		after, has := now.Spec.Services[name]
+		e := api.PlanEffect{Service: name, Instances: after.Instances}
+		switch {
+		case !has:
+			e.Effect, e.Why = "stop", "the new release does not have it"
+		case !had:
+			e.Effect, e.Why = "new", "the current release does not have it"
+		case env.Current.Release == now.Name() && env.Current.Scale[name] == after.Instances:
+			e.Effect, e.Why = "keep", string(now.Name())+" runs already"
+		case env.Current.Release == now.Name():
+			e.Effect, e.Why = "scale", fmt.Sprintf("%d → %d instances", env.Current.Scale[name], after.Instances)
+		case old.Artifact != now.Artifact:
+			e.Effect, e.Why = "restart", "the artifact changed"
+		case !reflect.DeepEqual(before, after):
+			e.Effect, e.Why = "restart", "its configuration changed"
+		default:
+			e.Effect, e.Why = "restart", "it is part of the new release"
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// rehearse runs the machine in a world where everything goes well and tells what it passed through.
+func rehearse(env semper.Environment, rel semper.Release, known map[semper.ReleaseName]semper.Release) ([]api.PlanStep, error) {
+	releases := maps.Clone(known)
+	if releases == nil {
+		releases = make(map[semper.ReleaseName]semper.Release)
+	}
+	releases[rel.Name()] = rel
+	now := time.Unix(0, 0)
+	env, _, err := rollout.Deploy(env, rel, rollout.Request{ID: "plan", Now: now})
+	if err != nil {
+		return nil, err
+	}
+	w := rollout.World{Instances: make(map[semper.InstanceID]rollout.Instance), Staged: map[semper.Digest]error{rel.Artifact: nil}, Releases: releases, NextEpoch: 1}
+	for range 100 {
+		w.Now, w.Acked = now, w.NextEpoch
+		for _, p := range placements(env) {
+			for _, u := range p.Instances {
+				if _, known := w.Instances[u.ID]; !known {
+					w.Instances[u.ID] = rollout.Instance{State: semper.Ready}
+				}
+			}
+		}
+		d := rollout.Step(env, w)
+		env = d.Env
+		for _, cmd := range d.Commands {
+			if stop, ok := cmd.(rollout.Stop); ok {
+				delete(w.Instances, stop.ID)
+			}
+		}
+		if env.Rollout.State.Ended() {
+			break
+		}
+		w.NextEpoch++
+		now = now.Add(time.Second)
+		if d.Wake.After(now) {
+			now = d.Wake
+		}
+	}
+	return describe(env.Rollout, env, rel), nil
+}
+
+func describe(r *semper.Rollout, env semper.Environment, rel semper.Release) []api.PlanStep {
+	from := semper.ReleaseName("nothing")
+	if r.From != "" {
+		from = r.From
+	}
+	words := map[semper.RolloutState]string{
+		semper.RolloutStage:   fmt.Sprintf("unpack artifact %s and check its digest", rel.Artifact.Short()),
+		semper.RolloutStart:   fmt.Sprintf("start %d instances of %s, without traffic", len(r.Target.Instances), r.To),
+		semper.RolloutReady:   "wait until all of them are ready",
+		semper.RolloutConnect: fmt.Sprintf("publish the next epoch: all traffic from %s to %s, acknowledged by every edge", from, r.To),
+		semper.RolloutDrain: fmt.Sprintf("%s finishes what it has (requests %s, streams %s, websockets %s)", from,
+			rel.Spec.Drain.Request, rel.Spec.Drain.Stream, rel.Spec.Drain.WebSocket),
+		semper.RolloutWatch:  fmt.Sprintf("%s stays warm for %s; a crash loop of %s turns back to it", from, rel.Spec.Warm, r.To),
+		semper.RolloutRetire: fmt.Sprintf("stop %s", from),
+		semper.RolloutDone:   r.Reason,
+	}
+	out := []api.PlanStep{}
+	for _, s := range r.Steps {
+		if env.Previous == nil && (s.State == semper.RolloutDrain || s.State == semper.RolloutRetire) {
+			continue // nothing runs yet that would have to end
+		}
+		if w := words[s.State]; w != "" {
+			out = append(out, api.PlanStep{State: s.State, What: w})
+		}
+	}
+	return out
+}

@@ -1,0 +1,237 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"semper"
+)
+
+// probe starts the prober of in's present incarnation. The loop hears only of changes.
+func (m *model) probe(c *Control, in *instance) {
+	ctx, cancel := context.WithCancel(m.ctx)
+	in.stopProbe = cancel
+	s := in.status
+	p := &prober{c: c, in: in, s: s, ready: in.ready}
+	m.wg.Go(func() {
+		defer cancel()
+		p.run(ctx)
+	})
+}
+
+// prober checks one incarnation. Its goroutine owns it.
+type prober struct {
+	c        *Control
+	in       *instance // the loop's; only compared, inside the loop
+	s        semper.InstanceStatus
+	ready    bool
+	why      string
+	failures int
+	dead     int // consecutive failures of the liveness check
+}
+
+func (p *prober) run(ctx context.Context) {
+	h := p.s.Spec.Spec.Health
+	switch h.Kind {
+	case semper.HealthNone:
+		if sleep(ctx, readyAfter-time.Since(p.s.StartedAt)) {
+			p.report(ctx, true, "")
+			p.live(ctx)
+		}
+		return
+	case semper.HealthNotify:
+		if !p.s.Notified {
+			p.report(ctx, false, "it has not sent READY=1 to NOTIFY_SOCKET yet")
+		} else {
+			p.report(ctx, true, "")
+		}
+		p.live(ctx)
+		return
+	}
+	pause := 2 * time.Millisecond // quick at first: the app may be up in no time
+	lastLive := time.Now()
+	for {
+		p.take(ctx, h, p.check(ctx, h))
+		if ctx.Err() != nil {
+			return
+		}
+		if l := p.s.Spec.Spec.Liveness; l != nil && p.ready && time.Since(lastLive) >= l.Interval.D() {
+			lastLive = time.Now()
+			p.alive(ctx, *l)
+		}
+		if p.ready && p.failures == 0 {
+			pause = h.Interval.D()
+		} else {
+			pause = min(pause*3/2+time.Millisecond, 250*time.Millisecond, h.Interval.D())
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// live runs the liveness check where readiness needs no prober.
+func (p *prober) live(ctx context.Context) {
+	l := p.s.Spec.Spec.Liveness
+	if l == nil {
+		return
+	}
+	for sleep(ctx, l.Interval.D()) {
+		p.alive(ctx, *l)
+	}
+}
+
+// take counts the result of a readiness check.
+func (p *prober) take(ctx context.Context, h semper.Health, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		p.failures = 0
+		p.report(ctx, true, "")
+	default:
+		p.failures++
+		if !p.ready || p.failures >= h.Failures {
+			p.report(ctx, false, p.explain(h, err))
+		}
+	}
+}
+
+// report tells the loop when something changed.
+func (p *prober) report(ctx context.Context, ready bool, why string) {
+	if ready == p.ready && why == p.why {
+		return
+	}
+	p.ready, p.why = ready, why
+	in, incarnation, c := p.in, p.s.Incarnation, p.c
+	c.tell(ctx, func(m *model) {
+		if m.instances[in.status.Spec.ID] != in || in.status.Incarnation != incarnation || in.status.State != semper.Starting {
+			return
+		}
+		if in.status.Notified && !ready {
+			return // the word came while this was on its way
+		}
+		in.ready, in.why = ready, why
+		in.was = in.was || ready
+	})
+}
+
+// alive kills an incarnation whose liveness check keeps failing; its supervisor does the rest.
+func (p *prober) alive(ctx context.Context, l semper.Health) {
+	err := p.check(ctx, l)
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		p.dead = 0
+		return
+	}
+	p.dead++
+	if p.dead < l.Failures {
+		return
+	}
+	p.dead = 0
+	why := fmt.Sprintf("%d times in a row: %v", l.Failures, err)
+	if err := p.c.o.Keeper.Kill(ctx, p.s.Spec.ID, semper.Reason{Kind: semper.ReasonHealth, Detail: why}); err != nil {
+		p.c.o.Log.Warn("unhealthy instance not killed", "instance", p.s.Spec.ID, "error", err)
+	}
+}
+
+// check looks once.
+func (p *prober) check(ctx context.Context, h semper.Health) error {
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout.D())
+	defer cancel()
+	switch h.Kind {
+	case semper.HealthHTTP:
+		return checkHTTP(ctx, p.s.Address, h.Path)
+	case semper.HealthTCP:
+		conn, err := dial(ctx, p.s.Address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	case semper.HealthExec:
+		return p.exec(ctx, h)
+	}
+	return nil
+}
+
+func (p *prober) exec(ctx context.Context, h semper.Health) error {
+	code, out, err := p.c.o.Keeper.Exec(ctx, p.s.Spec.ID, h.Exec, h.Timeout.D())
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return fmt.Errorf("%s: exit code %d: %s", strings.Join(h.Exec, " "), code, lastLine(out))
+	}
+	return nil
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	if i := strings.LastIndexByte(s, '\n'); i >= 0 {
+		s = s[i+1:]
+	}
+	return s
+}
+
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	network := "tcp"
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
+}
+
+func checkHTTP(ctx context.Context, address, path string) error {
+	t := &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, address) },
+		DisableKeepAlives: true,
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "semper-health")
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only the status matters
+	if resp.StatusCode < 200 || resp.StatusCode > 399 {
+		return fmt.Errorf("answered %s", resp.Status)
+	}
+	return nil
+}
+
+// explain says what a failed check means to the person who wrote the app.
+func (p *prober) explain(h semper.Health, err error) string {
+	what := string(h.Kind)
+	if h.Kind == semper.HealthHTTP {
+		what = "GET " + h.Path
+	}
+	var why string
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		why = fmt.Sprintf("no answer within %s", h.Timeout)
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+		why = "nothing listens on " + p.s.Address
+		if other, lerr := p.c.o.Machine.Listening(p.s.PID); lerr == nil && len(other) > 0 && !slices.Contains(other, p.s.Address) {
+			name := "PORT"
+			if p.s.Spec.Spec.Listen == semper.ListenSocket {
+				name = "SOCKET"
+			}
+			why += fmt.Sprintf("; the process listens on %s: does it read $%s?", strings.Join(other, ", "), name)
+		}
+	default:
+		why = err.Error()
+	}
+	return what + ": " + why
+}

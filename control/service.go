@@ -1,0 +1,333 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"semper"
+	"semper/api"
+	"semper/rollout"
+)
+
+// Info is who this server is.
+func (c *Control) Info(ctx context.Context) (api.ServerInfo, error) { return c.o.Keeper.Info(ctx) }
+
+// Tree is the supervision tree as the keeper has it, with instances' states as judged here.
+func (c *Control) Tree(ctx context.Context) (api.TreeNode, error) {
+	n, err := c.o.Keeper.Tree(ctx)
+	if err != nil {
+		return n, err
+	}
+	if v := c.view.Load(); v != nil {
+		judge(&n, v)
+	}
+	return n, nil
+}
+
+func judge(n *api.TreeNode, v *view) {
+	if in, ok := v.instances[semper.InstanceID(n.Name)]; ok {
+		n.State = string(in.State)
+	}
+	for i := range n.Children {
+		judge(&n.Children[i], v)
+	}
+}
+
+// HasArtifact reports whether the artifact is stored.
+func (c *Control) HasArtifact(_ context.Context, d semper.Digest) (bool, error) {
+	if !d.Valid() {
+		return false, badDigest(d)
+	}
+	return c.o.Blobs.Has(d)
+}
+
+// PutArtifact stores an artifact's bytes; their digest must be d.
+func (c *Control) PutArtifact(ctx context.Context, d semper.Digest, r io.Reader) error {
+	if !d.Valid() {
+		return badDigest(d)
+	}
+	return c.o.Blobs.Put(ctx, d, r)
+}
+
+func badDigest(d semper.Digest) error {
+	return &semper.Error{Code: semper.Invalid, Op: "artifact", Message: fmt.Sprintf("%q is not a digest: sha256: and 64 hex digits", d)}
+}
+
+// Overview is every environment.
+func (c *Control) Overview(ctx context.Context) (api.Overview, error) {
+	v, err := c.see(ctx, "status")
+	if err != nil {
+		return api.Overview{}, err
+	}
+	live, err := c.liveLedgers(v)
+	if err != nil {
+		return api.Overview{}, err
+	}
+	out := api.Overview{Environments: []api.Status{}}
+	for _, key := range slices.Sorted(maps.Keys(v.envs)) {
+		out.Environments = append(out.Environments, status(v, v.envs[key], live))
+	}
+	return out, nil
+}
+
+// Status is one environment; app and env may be empty where that names exactly one.
+func (c *Control) Status(ctx context.Context, app, env string) (api.Status, error) {
+	v, err := c.see(ctx, "status")
+	if err != nil {
+		return api.Status{}, err
+	}
+	e, err := v.find(app, env)
+	if err != nil {
+		return api.Status{}, err
+	}
+	live, err := c.liveLedgers(v)
+	if err != nil {
+		return api.Status{}, err
+	}
+	return status(v, e, live), nil
+}
+
+// find is the environment named, or the only one there is.
+func (v *view) find(app, env string) (semper.Environment, error) {
+	var found []semper.Environment
+	for _, e := range v.envs {
+		if (app == "" || e.App == app) && (e.Name == env || env == "" && (e.Name == semper.DefaultEnvironment || app == "")) {
+			found = append(found, e)
+		}
+	}
+	known := slices.Sorted(maps.Keys(v.envs))
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		if len(known) == 0 {
+			return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: "nothing is deployed here", Hint: "semper deploy -f semper.yaml"}
+		}
+		return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q in environment %q", app, cmp.Or(env, semper.DefaultEnvironment)), Hint: fmt.Sprintf("deployed are: %v", known)}
+	}
+	return semper.Environment{}, &semper.Error{Code: semper.Invalid, Message: "several apps are deployed; say which with --app", Hint: fmt.Sprintf("deployed are: %v", known)}
+}
+
+// liveLedgers are the counters of the edges that are not settled yet.
+func (c *Control) liveLedgers(v *view) (map[LedgerKey]semper.Ledger, error) {
+	books, err := c.o.Ledgers.Read()
+	if err != nil {
+		return nil, err
+	}
+	sum := make(map[LedgerKey]semper.Ledger)
+	for _, b := range books {
+		if v.settled[b.Name] {
+			continue
+		}
+		for key, l := range b.Counts {
+			sum[key] = sum[key].Add(l)
+		}
+	}
+	return sum, nil
+}
+
+// status puts together what is known of e.
+func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api.Status {
+	s := api.Status{
+		App: e.App, Environment: e.Name, Epoch: v.table.Epoch, Revision: v.versions[e.Key()], Hold: e.Hold,
+		Instances: []api.Instance{}, Ledger: make(map[semper.ReleaseName]semper.Ledger), Edges: v.edges, Scale: map[string]int{},
+	}
+	if cur := e.Current; cur != nil {
+		s.Release, s.Scale = cur.Release, cur.Scale
+		s.Routes = v.releases[e.App][cur.Release].Spec.Routes
+	}
+	if p := e.Previous; p != nil {
+		s.Previous = p.Release
+		if s.Warm = len(p.Instances) > 0; s.Warm && e.Current != nil {
+			s.WarmUntil = p.CutAt.Add(v.releases[e.App][e.Current.Release].Spec.Warm.D())
+		}
+	}
+	s.Rollout = rolloutStatus(e, v.waiting[e.Key()])
+	s.Instances = append(s.Instances, instances(v, e)...)
+	for key, l := range v.ledgers {
+		if key.App == e.App {
+			s.Ledger[key.Release] = l
+		}
+	}
+	for key, l := range live {
+		if key.App == e.App {
+			s.Ledger[key.Release] = s.Ledger[key.Release].Add(l)
+		}
+	}
+	if !v.keeper {
+		s.Warnings = append(s.Warnings, "the keeper is away: what runs goes on running, nothing is changed")
+	}
+	if len(v.edges) == 0 {
+		s.Warnings = append(s.Warnings, "no edge answers")
+	}
+	return s
+}
+
+func rolloutStatus(e semper.Environment, waiting string) *api.RolloutStatus {
+	r := e.Rollout
+	if r == nil {
+		return nil
+	}
+	out := &api.RolloutStatus{
+		ID: r.ID, Kind: r.Kind, State: r.State, Step: string(r.State), Reason: r.Reason, From: r.From, To: r.To, By: r.By, Epoch: r.Epoch,
+		StartedAt: r.StartedAt, EndedAt: r.EndedAt, Deadline: r.Deadline, Instance: r.Instance, Tail: r.Tail, Steps: r.Steps,
+	}
+	if waiting != "" && !r.State.Ended() {
+		out.Step += ": " + waiting
+	}
+	return out
+}
+
+// instances are e's, the ones that should run first.
+func instances(v *view, e semper.Environment) []api.Instance {
+	role := make(map[semper.InstanceID]string)
+	mark := func(p *semper.Placement, name string) {
+		if p == nil {
+			return
+		}
+		for _, u := range p.Instances {
+			if role[u.ID] == "" {
+				role[u.ID] = name
+			}
+		}
+	}
+	mark(e.Current, "current")
+	if r := e.Rollout; r != nil && !r.State.Ended() {
+		mark(&r.Target, "candidate")
+	}
+	mark(e.Previous, "warm")
+	for i := range e.Retiring {
+		mark(&e.Retiring[i], "retiring")
+	}
+	var out []api.Instance
+	for id, in := range v.instances {
+		if in.status.Spec.App != e.App || in.status.Spec.Environment != e.Name || in.State == semper.Ended && role[id] == "" {
+			continue
+		}
+		out = append(out, instanceOf(v, in, cmp.Or(role[id], "retiring")))
+		delete(role, id)
+	}
+	for id, r := range role { // named by a placement, not known to the keeper yet
+		if r == "retiring" {
+			continue
+		}
+		svc, rel := parseInstance(id)
+		out = append(out, api.Instance{ID: id, Service: svc, Release: rel, State: semper.Starting, Role: r})
+	}
+	slices.SortFunc(out, func(a, b api.Instance) int {
+		return cmp.Or(strings.Compare(a.Role, b.Role), naturally(string(a.ID), string(b.ID)))
+	})
+	return out
+}
+
+func instanceOf(v *view, in seen, role string) api.Instance {
+	s := in.status
+	out := api.Instance{
+		ID: s.Spec.ID, Service: s.Spec.Service, Release: s.Spec.Release, State: in.State, Role: role, PID: s.PID,
+		Address: s.Address, Restarts: s.Restarts, StartedAt: s.StartedAt, Reason: in.Why, Warning: s.Warning,
+	}
+	for _, e := range v.edges {
+		out.InFlight += e.InFlight[s.Spec.ID].Total()
+	}
+	return out
+}
+
+// parseInstance reads "app/web.r42.3".
+func parseInstance(id semper.InstanceID) (service string, rel semper.ReleaseName) {
+	_, rest, _ := strings.Cut(string(id), "/")
+	parts := strings.Split(rest, ".")
+	if len(parts) < 3 {
+		return rest, ""
+	}
+	return strings.Join(parts[:len(parts)-2], "."), semper.ReleaseName(parts[len(parts)-2])
+}
+
+// naturally orders web.r9.1 before web.r10.1: shorter numbers are smaller.
+func naturally(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }
+
+// Hold makes requests wait at every edge; it returns once all of them do.
+func (c *Control) Hold(ctx context.Context, app, env string, writes bool, by string) (semper.Epoch, error) {
+	return c.setHold(ctx, "hold", app, env, &semper.Hold{Writes: writes, Since: time.Now(), By: by}, by)
+}
+
+// Resume lets held requests go on, paced, onto whatever is current.
+func (c *Control) Resume(ctx context.Context, app, env, by string) (semper.Epoch, error) {
+	return c.setHold(ctx, "resume", app, env, nil, by)
+}
+
+func (c *Control) setHold(ctx context.Context, op, app, env string, h *semper.Hold, by string) (semper.Epoch, error) {
+	if err := c.command(ctx, op, app, env, func(_ *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
+		return rollout.SetHold(e, h, t.now, by)
+	}); err != nil {
+		return 0, err
+	}
+	return c.acknowledged(ctx, op)
+}
+
+// acknowledged waits until every edge serves by the present table.
+func (c *Control) acknowledged(ctx context.Context, op string) (semper.Epoch, error) {
+	v, err := c.see(ctx, op)
+	if err != nil {
+		return 0, err
+	}
+	epoch := v.table.Epoch
+	for {
+		if len(v.edges) > 0 && !slices.ContainsFunc(v.edges, func(e semper.EdgeState) bool { return e.Epoch < epoch }) {
+			return epoch, nil
+		}
+		select {
+		case <-v.changed:
+			v = c.view.Load()
+		case <-ctx.Done():
+			return epoch, &semper.Error{Code: semper.Timeout, Op: op, Message: fmt.Sprintf("not every edge has acknowledged epoch %d", epoch), Hint: "it is stored and will be acknowledged; semper status shows the edges", Err: ctx.Err()}
+		}
+	}
+}
+
+// command runs a user's command on one environment inside the loop and stores what it changes, with
+// the route table and the events, in one transaction.
+func (c *Control) command(ctx context.Context, op, app, env string, f func(*model, *change, semper.Environment) (semper.Environment, []semper.Event, error)) error {
+	return c.ask(ctx, op, func(m *model) error {
+		v := view{envs: make(map[semper.EnvironmentKey]semper.Environment)}
+		for k, e := range m.envs {
+			v.envs[k] = e.value
+		}
+		e, err := v.find(app, env)
+		if err != nil {
+			return err
+		}
+		t := m.newChange(time.Now())
+		next, events, err := f(m, t, e)
+		if err != nil {
+			return err
+		}
+		return c.store(m, t, next, events)
+	})
+}
+
+// store commits next with what follows from it. Events none and environment unchanged: nothing to do.
+func (c *Control) store(m *model, t *change, next semper.Environment, events []semper.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	t.setEnv(next)
+	t.events = append(t.events, events...)
+	t.route()
+	if err := m.commit(*t); err != nil {
+		return unavailable(err)
+	}
+	c.feed.send(t.events)
+	c.publish(m)
+	return nil
+}
+
+// unavailable says of a change that was not stored that nothing happened.
+func unavailable(err error) error {
+	return &semper.Error{Code: semper.Unavailable, Message: "the change was not stored: nothing was changed", Hint: "try again; semper doctor says what is wrong with the store", Err: err}
+}

@@ -1,0 +1,125 @@
+package control
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"semper"
+	"semper/rollout"
+)
+
+// view is the model as readers see it: a copy made by the loop after each change, never altered.
+// Slices and maps inside the stored values are shared, because the loop replaces and never changes them.
+type view struct {
+	envs      map[semper.EnvironmentKey]semper.Environment
+	versions  map[semper.EnvironmentKey]int64
+	releases  map[string]map[semper.ReleaseName]semper.Release
+	table     semper.Table
+	instances map[semper.InstanceID]seen
+	edges     []semper.EdgeState
+	ledgers   map[LedgerKey]semper.Ledger
+	settled   map[string]bool
+	crashes   []semper.CrashReport
+	waiting   map[semper.EnvironmentKey]string
+	keeper    bool
+	draining  bool
+	changed   chan struct{} // closed when a newer view is there
+}
+
+// seen is an instance as a reader sees it.
+type seen struct {
+	rollout.Instance
+	status semper.InstanceStatus
+}
+
+// publish makes the model's present state the view.
+func (c *Control) publish(m *model) {
+	v := &view{
+		envs: make(map[semper.EnvironmentKey]semper.Environment, len(m.envs)), versions: make(map[semper.EnvironmentKey]int64, len(m.envs)),
+		releases: make(map[string]map[semper.ReleaseName]semper.Release, len(m.releases)),
+		table:    m.table.value, instances: make(map[semper.InstanceID]seen, len(m.instances)),
+		edges: m.edges, ledgers: make(map[LedgerKey]semper.Ledger, len(m.ledgers)), settled: maps.Clone(m.settled),
+		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), keeper: m.keeperSeen, changed: make(chan struct{}),
+	}
+	for k, e := range m.envs {
+		v.envs[k], v.versions[k] = e.value, e.version
+		v.draining = v.draining || busy(e.value)
+	}
+	for app, rels := range m.releases {
+		v.releases[app] = maps.Clone(rels)
+	}
+	for id, in := range m.instances {
+		v.instances[id] = seen{in.judged(), in.status}
+	}
+	for k, l := range m.ledgers {
+		v.ledgers[k] = l.value
+	}
+	old := c.view.Swap(v)
+	if old == nil {
+		close(c.ready)
+	} else {
+		close(old.changed)
+		if old.table.Epoch == v.table.Epoch && (old.draining || !v.draining) {
+			return
+		}
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// busy reports whether env waits for what edges have in hand.
+func busy(e semper.Environment) bool {
+	r := e.Rollout
+	return len(e.Retiring) > 0 || r != nil && (r.State == semper.RolloutConnect || r.State == semper.RolloutDrain || r.State == semper.RolloutRollingBack)
+}
+
+// see is the present view; it waits for the first one.
+func (c *Control) see(ctx context.Context, op string) (*view, error) {
+	select {
+	case <-c.ready:
+		return c.view.Load(), nil
+	case <-ctx.Done():
+		return nil, &semper.Error{Code: semper.Unavailable, Op: op, Message: "the control process has not read the store yet", Hint: "is the store up? semper doctor", Err: ctx.Err()}
+	}
+}
+
+// feed hands events to whoever follows them. Safe for concurrent use.
+type feed struct {
+	mu      sync.Mutex
+	events  []semper.Event // guarded by mu; the newest, oldest first
+	changed chan struct{}  // guarded by mu; closed and replaced at each event
+}
+
+func newFeed() *feed { return &feed{changed: make(chan struct{})} }
+
+func (f *feed) load(events []semper.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = slices.Clone(events)
+}
+
+func (f *feed) send(events []semper.Event) {
+	if len(events) == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, events...)
+	if n := len(f.events) - keepEvents; n > 0 {
+		f.events = slices.Clone(f.events[n:])
+	}
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// after are the events with Seq > seq, and a channel closed when there are more.
+func (f *feed) after(seq int64) ([]semper.Event, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(f.events, seq+1, func(e semper.Event, s int64) int { return int(e.Seq - s) })
+	return slices.Clone(f.events[i:]), f.changed
+}
