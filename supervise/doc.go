@@ -1,2 +1,73 @@
-// Package supervise restarts what ends: OTP supervision over any unit.
+// Package supervise restarts what ends: OTP supervision over any unit, be it a goroutine, an OS process, a container or
+// another supervisor. It imports nothing but the standard library.
+//
+// # Problem
+//
+// Everything that runs ends some day, most of it unexpectedly. Whoever notices must decide whether to start it again,
+// together with what else, how often before it is hopeless, and in what order to take things down. Erlang/OTP has had
+// the right answer to this for decades, and its value lies in the edges: what happens when a restart fails, when a
+// child is removed while it is being restarted, when its sibling dies in the middle of that. Package supervise gives
+// those answers, and where it departs from them it says so below.
+//
+// # A tree
+//
+// A [Supervisor] is started with [Flags] and a list of [ChildSpec]. Each spec has a [StartFunc] that returns a [Child]
+// once the child has acknowledged that it runs. Children start in order, each after the one before, and stop in reverse
+// order, each after the one after it is gone. A Supervisor is a Child, so supervisors nest:
+//
+//	OneForOne   a child that ends is restarted alone
+//	RestForOne  those started after it are stopped, then it and they are started: for children that need earlier ones
+//	OneForAll   all others are stopped, then all are started: for children that make sense only together
+//
+// Permanent children are restarted whenever they end, Transient ones after an abnormal end, Temporary ones never.
+//
+// At most Intensity restarts may happen within Period, over all children together; every attempt counts, also one whose
+// start fails, and a round over several children counts once. One more, and the supervisor escalates: it stops its
+// children and ends with reason Shutdown, leaving the matter to the supervisor above, which restarts it if it is
+// Permanent. A failed restart is tried again through the supervisor's own mailbox, so that a call or a stop that came
+// meanwhile is served first: RestForOne goes on from the child that failed, OneForAll starts everything over.
+//
+// A restart under RestForOne or OneForAll starts every spec in its range, also that of a child which had ended normally
+// or was terminated. That surprises some, and is what OTP does.
+//
+// # Invariants
+//
+//   - Of one id there are never two incarnations: a start happens only after the Done of the one before.
+//   - When Done of a supervisor is closed, none of its children runs.
+//   - Within any Period there are at most Intensity counted restarts, or the supervisor has given up.
+//   - TerminateChild is final, also while the child is being restarted.
+//   - A Temporary child is never restarted, not even when a sibling's strategy stopped it.
+//   - Between Done of a child and its next start, when no delay is due, lie a few microseconds and no timer.
+//   - Every goroutine belongs to its supervisor, which waits for it before Done is closed or Release returns.
+//
+// # Inside
+//
+// The core (decide.go, admin.go, window.go) is pure: a function of its state, an input and the time, which returns
+// commands and events. The loop (loop.go) is one goroutine that takes inputs from a mailbox and performs commands.
+// Each incarnation has one goroutine, which calls the StartFunc and then watches the child.
+//
+// # Deviations from OTP
+//
+//   - Time is monotonic and in nanoseconds. OTP counts whole seconds, so that whether a restart just over a period old
+//     counts depends on the phase of its clock. A restart exactly one period old counts, here and there.
+//   - An OTP supervisor blocks while it starts or stops a child. Here OneForOne does not: a child that takes a minute to
+//     start or to stop must not delay the restart of its sibling, for then one bad process makes others unavailable.
+//     Calls about that child wait for it, or, for TerminateChild, cancel its start. The initial start, RestForOne and
+//     OneForAll keep OTP's order: one thing at a time, later inputs waiting for their turn.
+//   - A stop, or a TerminateChild, cancels the context of a start that is under way. OTP waits for it.
+//   - A child may have a [Backoff]. While a restart under RestForOne or OneForAll is delayed, those that it concerns are
+//     stopped already. OTP has no delays.
+//   - [Persist] goes on restarting at back-off where OTP escalates.
+//   - An end from outside ([Reason].External) is neither counted nor backed off.
+//   - A restart is counted when it is decided, not when it is made. This differs only for one that is delayed or
+//     cancelled.
+//   - A Child that ends while its supervisor is waiting to stop it anyway is reported as Ended with what is done about it.
+//   - The end of a caller's context ends the waiting, never the work.
+//
+// # What it will not do
+//
+// It does not decide whether a child is healthy: whoever knows kills it. It cannot kill a goroutine: a Child that is one
+// and does not heed Kill blocks the stop of its supervisor, and [Supervisor.Blocking] names it. It keeps nothing on
+// disk: adoption after a crash is a StartFunc that returns a child that already runs. Children without ids
+// (simple_one_for_one), significant children and partitions are not part of it.
 package supervise

@@ -15,7 +15,9 @@ var (
 	ErrRestarting     = errors.New("the child is restarting")             // RestartChild, DeleteChild; terminate it first
 	ErrStopping       = errors.New("the supervisor is stopping or ended") // any call
 	ErrTerminated     = errors.New("terminated while starting")           // StartChild, RestartChild
-	ErrInvalid        = errors.New("invalid")                             // Start, StartChild: wrapped with what is
+	ErrReleased       = errors.New("the supervisor has let go of its children")
+	ErrIntensity      = errors.New("restart limit passed") // in the Reason of a supervisor that escalated
+	ErrInvalid        = errors.New("invalid")              // Start, StartChild: wrapped with what is
 )
 
 // A StartError tells which child's start failed, and why. Start and StartChild forget its spec; RestartChild keeps it.
