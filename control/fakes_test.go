@@ -1,0 +1,318 @@
+package control_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"semper"
+	"semper/api"
+	"semper/control"
+	"semper/store/mem"
+)
+
+// machine is a whole machine in memory: a keeper whose instances do what their release says, and
+// edges that follow the store. It lives in a synctest bubble.
+type machine struct {
+	t     *testing.T
+	store semper.Store
+
+	mu        sync.Mutex // guards the following
+	instances map[semper.InstanceID]*semper.InstanceStatus
+	watchers  map[chan struct{}]bool
+	behaviour map[semper.ReleaseName]string // "": becomes ready; "exit": ends at once; "silent": never ready; "loop": ready, then crashes for ever
+	pid       int
+	crashes   []semper.CrashReport
+	acked     []string
+	started   map[semper.InstanceID]int
+	inFlight  map[semper.InstanceID]semper.InFlight
+	epochs    []semper.Epoch // of the edges
+	frozen    bool           // edges do not follow
+	moved     chan struct{}
+	books     []control.Book
+	dropped   []string
+	blobs     map[semper.Digest]bool
+	stageErr  error
+}
+
+func newMachine(t *testing.T) *machine {
+	return &machine{
+		t: t, store: mem.New(), instances: make(map[semper.InstanceID]*semper.InstanceStatus), watchers: make(map[chan struct{}]bool),
+		behaviour: make(map[semper.ReleaseName]string), started: make(map[semper.InstanceID]int), inFlight: make(map[semper.InstanceID]semper.InFlight),
+		epochs: []semper.Epoch{0}, moved: make(chan struct{}), blobs: make(map[semper.Digest]bool), pid: 100,
+	}
+}
+
+// run starts a control process on the machine and returns it with the function that kills it.
+func (m *machine) run(s semper.Store) (*control.Control, func()) {
+	c := control.New(control.Options{
+		Store: s, Keeper: m, Edges: m, Blobs: (*blobs)(m), Ledgers: (*ledgers)(m), Secrets: noSecrets{}, Machine: (*facts)(m),
+		ID: fmt.Sprintf("control-%p", new(int)),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := c.Run(ctx); err != nil {
+			m.t.Error(err)
+		}
+	}()
+	return c, func() { cancel(); <-done }
+}
+
+// follow makes the edges follow the store until the returned function is called.
+func (m *machine) follow() func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ch, err := m.store.Watch(ctx, "table", 0)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range ch {
+			v, err := m.store.Get(ctx, "table")
+			if err != nil {
+				continue
+			}
+			m.mu.Lock()
+			if !m.frozen {
+				for i := range m.epochs {
+					m.epochs[i] = epochOf(v.Value)
+				}
+				close(m.moved)
+				m.moved = make(chan struct{})
+			}
+			m.mu.Unlock()
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (m *machine) change() {
+	for ch := range m.watchers {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (m *machine) Start(_ context.Context, spec semper.InstanceSpec) (semper.InstanceStatus, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if in := m.instances[spec.ID]; in != nil {
+		return *in, nil
+	}
+	m.started[spec.ID]++
+	in := &semper.InstanceStatus{Spec: spec}
+	m.instances[spec.ID] = in
+	m.incarnate(in)
+	return *in, nil
+}
+
+// incarnate starts a new process and does what the release does. The caller holds mu.
+func (m *machine) incarnate(in *semper.InstanceStatus) {
+	m.pid++
+	in.State, in.PID, in.StartTicks, in.StartedAt = semper.Starting, m.pid, uint64(m.pid), time.Now()
+	in.Incarnation++
+	in.Notified = false
+	in.Address = "127.0.0.1:20001"
+	switch m.behaviour[in.Spec.Release] {
+	case "":
+		in.Notified = true
+	case "exit":
+		m.end(in, semper.Reason{Kind: semper.ReasonExit, Code: 3}, false)
+	}
+	m.change()
+}
+
+// end ends the present incarnation. The caller holds mu.
+func (m *machine) end(in *semper.InstanceStatus, r semper.Reason, gaveUp bool) {
+	in.State, in.PID, in.Notified = semper.Waiting, 0, false
+	in.LastEnd = &semper.End{Reason: r, At: time.Now(), GaveUp: gaveUp, Tail: []string{"cannot open config"}, Decision: "restart in 100ms"}
+	m.crashes = append(m.crashes, semper.CrashReport{
+		ID: fmt.Sprintf("c-%d", in.Incarnation), At: time.Now(), What: string(in.Spec.ID), App: in.Spec.App, Environment: in.Spec.Environment,
+		Release: in.Spec.Release, Reason: r, Decision: "restart in 100ms",
+	})
+	id := in.Spec.ID
+	time.AfterFunc(100*time.Millisecond, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if in := m.instances[id]; in != nil && in.State == semper.Waiting {
+			in.Restarts++
+			m.incarnate(in)
+		}
+	})
+	m.change()
+}
+
+func (m *machine) Stop(_ context.Context, id semper.InstanceID, _ string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if in := m.instances[id]; in != nil {
+		in.State, in.PID = semper.Ended, 0
+		m.change()
+	}
+	return nil
+}
+
+func (m *machine) Forget(_ context.Context, id semper.InstanceID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.instances, id)
+	return nil
+}
+
+func (m *machine) Kill(_ context.Context, id semper.InstanceID, r semper.Reason) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.end(m.instances[id], r, false)
+	return nil
+}
+
+func (m *machine) Exec(context.Context, semper.InstanceID, []string, time.Duration) (int, string, error) {
+	return 0, "", nil
+}
+
+func (m *machine) Watch(ctx context.Context) (<-chan []semper.InstanceStatus, error) {
+	out, wake := make(chan []semper.InstanceStatus), make(chan struct{}, 1)
+	wake <- struct{}{}
+	m.mu.Lock()
+	m.watchers[wake] = true
+	m.mu.Unlock()
+	go func() {
+		defer close(out)
+		for {
+			select {
+			case <-wake:
+			case <-ctx.Done():
+				m.mu.Lock()
+				delete(m.watchers, wake)
+				m.mu.Unlock()
+				return
+			}
+			m.mu.Lock()
+			var all []semper.InstanceStatus
+			for _, id := range slices.Sorted(maps.Keys(m.instances)) {
+				all = append(all, *m.instances[id])
+			}
+			m.mu.Unlock()
+			select {
+			case out <- all:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return out, nil
+}
+
+func (m *machine) Crashes(context.Context) ([]semper.CrashReport, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.crashes), nil
+}
+
+func (m *machine) AckCrashes(_ context.Context, ids []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acked = append(m.acked, ids...)
+	m.crashes = slices.DeleteFunc(m.crashes, func(r semper.CrashReport) bool { return slices.Contains(ids, r.ID) })
+	return nil
+}
+
+func (m *machine) Info(context.Context) (api.ServerInfo, error) { return api.ServerInfo{}, nil }
+func (m *machine) Tree(context.Context) (api.TreeNode, error)   { return api.TreeNode{}, nil }
+func (m *machine) Upgrade(context.Context, string) (<-chan api.UpgradeStep, error) {
+	return nil, &semper.Error{Code: semper.Invalid, Message: "no upgrade in memory"}
+}
+
+func (m *machine) States(context.Context) ([]semper.EdgeState, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []semper.EdgeState
+	for i, e := range m.epochs {
+		s := semper.EdgeState{ID: fmt.Sprintf("edge-%d", i+1), PID: i + 1, Epoch: e, InFlight: map[semper.InstanceID]semper.InFlight{}}
+		if i == 0 {
+			s.InFlight = maps.Clone(m.inFlight)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func (m *machine) Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error) {
+	for {
+		m.mu.Lock()
+		late := slices.ContainsFunc(m.epochs, func(e semper.Epoch) bool { return e < epoch })
+		moved := m.moved
+		m.mu.Unlock()
+		if !late {
+			return m.States(ctx)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+type blobs machine
+
+func (b *blobs) Has(semper.Digest) (bool, error)                     { return true, nil }
+func (b *blobs) Put(context.Context, semper.Digest, io.Reader) error { return nil }
+func (b *blobs) Size(semper.Digest) (int64, error)                   { return 1, nil }
+func (b *blobs) Verify(context.Context, semper.Digest) error         { return nil }
+func (b *blobs) Diff(context.Context, semper.Digest, semper.Digest) ([]string, error) {
+	return nil, nil
+}
+func (b *blobs) Unpack(context.Context, semper.Digest) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return "", b.stageErr
+}
+func (b *blobs) GC(map[semper.Digest]bool, time.Time, bool) ([]semper.Digest, int64, error) {
+	return nil, 0, nil
+}
+
+type ledgers machine
+
+func (l *ledgers) Read() ([]control.Book, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.books), nil
+}
+
+func (l *ledgers) Drop(b control.Book) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropped = append(l.dropped, b.Name)
+	return nil
+}
+
+type noSecrets struct{}
+
+func (noSecrets) Set(string, string, []byte) (int, error) { return 1, nil }
+func (noSecrets) Newest(_, name string) (int, error) {
+	if name == "known" {
+		return 3, nil
+	}
+	return 0, nil
+}
+func (noSecrets) List(string) ([]string, error) { return nil, nil }
+
+type facts machine
+
+func (*facts) Listening(int) ([]string, error)    { return []string{"127.0.0.1:8000"}, nil }
+func (*facts) Alive(int) bool                     { return false }
+func (*facts) Tail(string, int) ([]string, error) { return nil, nil }
+func (*facts) Checks(context.Context) []api.Check { return nil }
+func (*facts) Follow(context.Context, string, int) (<-chan string, error) {
+	return nil, nil
+}
