@@ -1,0 +1,111 @@
+// Command semper keeps services up for ever: see semper --help.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"semper/cli"
+	"semper/internal/notify"
+	"semper/node"
+)
+
+func main() {
+	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, LookupEnv: os.LookupEnv,
+	}, cli.ServerCommands{
+		Run:    func(_ context.Context, o cli.RunOptions) error { return node.BecomeKeeper(o.Args) },
+		Keeper: runKeeper,
+		Part:   runPart,
+		Stop:   node.Stop,
+	}))
+}
+
+// runKeeper is the root process. SIGTERM ends it and leaves what it runs to the next keeper, as a
+// service manager's restart wants; SIGINT, a person's Ctrl-C, stops everything in order.
+func runKeeper(ctx context.Context, o cli.RunOptions) error {
+	title("semper keeper")
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer cancel()
+	interrupt := make(chan os.Signal, 2)
+	signal.Notify(interrupt, os.Interrupt)
+	defer signal.Stop(interrupt)
+	log := logger(o.Verbose)
+	done := make(chan struct{})
+	defer close(done)
+	go func() { // ends with runKeeper
+		for again := false; ; again = true {
+			select {
+			case <-done:
+				return
+			case <-interrupt:
+			}
+			if again {
+				cancel()
+				return
+			}
+			fmt.Fprintln(os.Stderr, "semper: stopping everything in order; Ctrl-C again leaves it running")
+			if err := node.Stop(ctx, o.Dir, true); err != nil {
+				log.Error("not stopped in order", "error", err)
+				cancel()
+			}
+		}
+	}()
+	return node.Keeper(ctx, node.KeeperOptions{
+		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, StopAll: o.StopAll, Log: log,
+		Ready: func() { up(o, log) },
+	})
+}
+
+// up says that the server is up: to a person, and to a service manager that asked to be told.
+func up(o cli.RunOptions, log *slog.Logger) {
+	if err := notify.Send(notify.Ready); err != nil {
+		log.Warn("the service manager was not told that semper is up", "error", err)
+	}
+	fmt.Fprintf(os.Stderr, "semper is up: http %s, api unix://%s/api.sock, pid %d\n", strings.Join(o.HTTP, " "), o.Dir, os.Getpid())
+	if o.API != "" {
+		fmt.Fprintf(os.Stderr, "the page: http://%s/login?token=… with the token in %s/token\n", o.API, o.Dir)
+	}
+}
+
+func runPart(ctx context.Context, kind string, o cli.PartOptions) error {
+	title("semper " + kind)
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer cancel()
+	p := node.PartOptions{Dir: o.Dir, ID: o.ID, Log: logger(o.Verbose).With("part", o.ID)}
+	switch kind {
+	case "store":
+		return node.Store(ctx, p)
+	case "control":
+		return node.Control(ctx, p)
+	case "edge":
+		return node.Edge(ctx, p)
+	}
+	return fmt.Errorf("no part %q", kind)
+}
+
+// title names this process in tools that show the command's short name; the arguments say it anyway.
+func title(s string) {
+	if err := os.WriteFile("/proc/self/comm", []byte(s), 0); err != nil {
+		slog.Debug("process title not set", "error", err)
+	}
+}
+
+func logger(verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			a.Value = slog.StringValue(a.Value.Time().UTC().Format(time.RFC3339Nano))
+		}
+		return a
+	}}))
+}

@@ -1,0 +1,204 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"semper"
+	"semper/api"
+	"semper/control"
+	"semper/edge"
+	"semper/keeper"
+	"semper/store/blob"
+)
+
+// keeperAdapter is the keeper as control wants it.
+type keeperAdapter struct{ *keeper.Client }
+
+// Tree is the keeper's tree in the API's words; the fields are the same.
+func (k keeperAdapter) Tree(ctx context.Context) (api.TreeNode, error) {
+	n, err := k.Client.Tree(ctx)
+	return treeNode(n), err
+}
+
+func treeNode(n keeper.Node) api.TreeNode {
+	out := api.TreeNode{
+		Name: n.Name, Kind: n.Kind, Strategy: n.Strategy, Intensity: n.Intensity, Window: n.Window, State: n.State,
+		PID: n.PID, Restarts: n.Restarts, StartedAt: n.StartedAt, Reason: n.Reason,
+	}
+	for _, c := range n.Children {
+		out.Children = append(out.Children, treeNode(c))
+	}
+	return out
+}
+
+// edges asks every living edge over its own socket.
+type edges struct {
+	keeper *keeper.Client
+	mu     sync.Mutex
+	conns  map[string]*http.Client // guarded by mu; by socket
+}
+
+func newEdges(k *keeper.Client) *edges {
+	return &edges{keeper: k, conns: make(map[string]*http.Client)}
+}
+
+func (e *edges) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.conns {
+		c.CloseIdleConnections()
+	}
+}
+
+// States of every living edge.
+func (e *edges) States(ctx context.Context) ([]semper.EdgeState, error) {
+	return e.all(ctx, "/v1/state")
+}
+
+// Await returns once every living edge serves by epoch.
+func (e *edges) Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error) {
+	return e.all(ctx, fmt.Sprintf("/v1/wait?epoch=%d", epoch))
+}
+
+// all asks every edge that has said it is ready; one that does not answer fails the whole, because
+// what it serves by is not known. An edge that is not ready accepts nothing yet.
+func (e *edges) all(ctx context.Context, path string) ([]semper.EdgeState, error) {
+	parts, err := e.keeper.Parts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parts = slices.DeleteFunc(parts, func(p keeper.Part) bool { return p.Kind != "edge" || p.PID == 0 || !p.Ready })
+	e.prune(parts)
+	states := make([]semper.EdgeState, len(parts))
+	errs := make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, p := range parts {
+		wg.Go(func() { states[i], errs[i] = e.ask(ctx, p.Socket, path) })
+	}
+	wg.Wait()
+	return states, errors.Join(errs...)
+}
+
+func (e *edges) ask(ctx context.Context, socket, path string) (semper.EdgeState, error) {
+	var s semper.EdgeState
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge"+path, nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := e.client(socket).Do(req)
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode != http.StatusOK {
+		return s, fmt.Errorf("edge at %s: %s", socket, resp.Status)
+	}
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+func (e *edges) client(socket string) *http.Client {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.conns[socket]
+	if c == nil {
+		c = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}}}
+		e.conns[socket] = c
+	}
+	return c
+}
+
+// prune drops connections to edges that are gone.
+func (e *edges) prune(alive []keeper.Part) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for socket, c := range e.conns {
+		if !slices.ContainsFunc(alive, func(p keeper.Part) bool { return p.Socket == socket }) {
+			c.CloseIdleConnections()
+			delete(e.conns, socket)
+		}
+	}
+}
+
+// blobAdapter adds the comparison of two artifacts to the store of them.
+type blobAdapter struct{ *blob.Store }
+
+// Diff lists the files that differ.
+func (b blobAdapter) Diff(ctx context.Context, x, y semper.Digest) ([]string, error) {
+	before, err := b.files(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	after, err := b.files(ctx, y)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for name, sum := range after {
+		old, had := before[name]
+		switch {
+		case !had:
+			out = append(out, "+ file "+name)
+		case old != sum:
+			out = append(out, "~ file "+name)
+		}
+	}
+	for name := range before {
+		if _, has := after[name]; !has {
+			out = append(out, "- file "+name)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return compareAfter(a, b) })
+	return out, nil
+}
+
+// compareAfter orders by what follows the mark.
+func compareAfter(a, b string) int {
+	switch {
+	case a[2:] < b[2:]:
+		return -1
+	case a[2:] > b[2:]:
+		return 1
+	}
+	return 0
+}
+
+// ledgers are the books edges keep in a directory.
+type ledgers string
+
+// Read reads every book.
+func (dir ledgers) Read() ([]control.Book, error) {
+	files, err := edge.ReadLedgers(string(dir))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]control.Book, 0, len(files))
+	for _, f := range files {
+		out = append(out, control.Book{
+			Name: filepath.Base(f.Path), EdgeID: f.EdgeID, PID: f.PID, Counts: keyed(f.Counts), Settled: keyed(f.Settle()),
+		})
+	}
+	return out, nil
+}
+
+// Drop removes a book.
+func (dir ledgers) Drop(b control.Book) error { return os.Remove(filepath.Join(string(dir), b.Name)) }
+
+func keyed(m map[edge.Key]semper.Ledger) map[control.LedgerKey]semper.Ledger {
+	out := make(map[control.LedgerKey]semper.Ledger, len(m))
+	for k, l := range m {
+		out[control.LedgerKey{App: k.App, Release: k.Release}] = l
+	}
+	return out
+}

@@ -1,0 +1,16 @@
+package node
+
+import "path/filepath"
+
+// dirs are the places below a data directory.
+type dirs string
+
+func (d dirs) run(name string) string { return filepath.Join(string(d), "run", name) }
+func (d dirs) keeper() string         { return d.run("keeper.sock") }
+func (d dirs) storeSocket() string    { return d.run("store.sock") }
+func (d dirs) store() string          { return filepath.Join(string(d), "store") }
+func (d dirs) blobs() string          { return filepath.Join(string(d), "blobs") }
+func (d dirs) edge() string           { return filepath.Join(string(d), "edge") }
+func (d dirs) secrets() string        { return filepath.Join(string(d), "secrets") }
+func (d dirs) tls() string            { return filepath.Join(string(d), "tls") }
+func (d dirs) token() string          { return filepath.Join(string(d), "token") }

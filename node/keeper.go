@@ -1,0 +1,55 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"semper"
+	"semper/keeper"
+)
+
+// KeeperOptions say what a machine's semper owns.
+type KeeperOptions struct {
+	Dir         string
+	HTTP, HTTPS []string
+	API         string
+	StopAll     bool
+	Log         *slog.Logger
+	Ready       func()
+}
+
+// Keeper is the root process. It returns when it has been told to end.
+func Keeper(ctx context.Context, o KeeperOptions) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return &semper.Error{Code: semper.Internal, Op: "server run", Message: "this program's own file is not known", Err: err}
+	}
+	return keeper.Run(ctx, keeper.Options{
+		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, Binary: exe, Log: o.Log, Ready: o.Ready, StopAllOnSignal: o.StopAll,
+	})
+}
+
+// BecomeKeeper replaces this process's image by the keeper's, so that it has the title "semper
+// keeper" under the same pid. It returns only when that failed.
+func BecomeKeeper(args []string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return &semper.Error{Code: semper.Internal, Op: "server run", Message: "this program's own file is not known", Err: err}
+	}
+	if exe, err = filepath.EvalSymlinks(exe); err != nil {
+		return &semper.Error{Code: semper.Internal, Op: "server run", Err: err}
+	}
+	err = syscall.Exec(exe, append([]string{"semper", "keeper"}, args...), os.Environ())
+	return &semper.Error{Code: semper.Internal, Op: "server run", Err: fmt.Errorf("execute %s: %w", exe, err)}
+}
+
+// Stop ends the server of a data directory, with everything it runs where instances is set.
+func Stop(ctx context.Context, dir string, instances bool) error {
+	k := keeper.NewClient(dirs(dir).keeper())
+	defer k.Close()
+	return k.Shutdown(ctx, instances)
+}
