@@ -1,0 +1,2 @@
+// Package edge is the data plane.
+package edge

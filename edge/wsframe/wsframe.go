@@ -1,0 +1,2 @@
+// Package wsframe follows WebSocket frames in a byte stream without holding them.
+package wsframe
