@@ -15,7 +15,7 @@ import (
 )
 
 // TestSimulation runs the machine through thousands of random schedules: users give commands,
-// instances become ready, crash and loop, edges lag and restart, and the control process dies
+// instances become ready, crash and loop, edges lag and restart, the clock jumps, and the control process dies
 // between any two of its actions. After each action the laws are checked.
 // SEMPER_SIM_SCHEDULES raises the number (make soak).
 func TestSimulation(t *testing.T) {
@@ -125,8 +125,12 @@ func (s *sim) act() {
 		s.request()
 	case p < 92:
 		s.finish()
-	case p < 96:
+	case p < 95:
 		s.now = s.now.Add(time.Duration(s.r.IntN(20)) * time.Second)
+	case p < 96:
+		if s.r.IntN(4) == 0 { // somebody sets the clock
+			s.now = s.now.Add(time.Duration(s.r.IntN(7200)-3600) * time.Second)
+		}
 	default:
 		s.command()
 	}
@@ -457,7 +461,7 @@ func (s *sim) settle() {
 		for _, e := range s.edges {
 			e.table = s.table
 		}
-		s.now = s.now.Add(2 * time.Second)
+		s.now = s.now.Add(20 * time.Second)
 		s.laws()
 	}
 	if r := s.env.Rollout; r != nil && !r.State.Ended() {
