@@ -1,0 +1,332 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"semper/api"
+)
+
+// built are the binaries all tests share.
+var built struct{ semper, app string }
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "e2e")
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		// Instances may run as another user: they must be able to reach their files.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		built.semper, built.app = filepath.Join(dir, "semper"), filepath.Join(dir, "app")
+		for out, pkg := range map[string]string{built.semper: "semper/cmd/semper", built.app: "semper/e2e/app"} {
+			cmd := exec.Command("go", "build", "-o", out, pkg)
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if b, err := cmd.CombinedOutput(); err != nil {
+				fmt.Printf("build %s: %v\n%s", pkg, err, b)
+				return 1
+			}
+		}
+		return m.Run()
+	}())
+}
+
+// server is a semper under test.
+type server struct {
+	t    *testing.T
+	dir  string
+	http string
+	cmd  *exec.Cmd
+	log  *os.File
+}
+
+// start runs `semper server run` in a data directory of its own.
+func start(t *testing.T) *server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t)}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.stopAll()
+		if t.Failed() {
+			b, _ := os.ReadFile(filepath.Join(dir, "log"))
+			t.Logf("server log:\n%s", tail(string(b), 60))
+		}
+		_ = exec.Command("chmod", "-R", "u+w", dir).Run()
+		_ = os.RemoveAll(dir)
+	})
+	s.log, err = os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run()
+	return s
+}
+
+func tail(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// run starts the keeper (again) and waits until it says it is up.
+func (s *server) run() {
+	s.t.Helper()
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd = exec.Command(built.semper, "server", "run", "--data", s.dir, "--http", s.http)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, pw
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	_ = pw.Close()
+	up := make(chan struct{})
+	go func() { // ends when every holder of the pipe has ended
+		defer pr.Close()
+		sc := bufio.NewScanner(pr)
+		said := false
+		for sc.Scan() {
+			fmt.Fprintln(s.log, sc.Text())
+			if !said && strings.Contains(sc.Text(), "semper is up") {
+				said = true
+				close(up)
+			}
+		}
+		if !said {
+			close(up)
+		}
+	}()
+	select {
+	case <-up:
+	case <-time.After(60 * time.Second):
+		s.t.Fatal("the server did not come up within a minute")
+	}
+}
+
+// stopAll ends everything, by the front door and, whatever is left, by pid.
+func (s *server) stopAll() {
+	if s.cmd.ProcessState == nil {
+		_ = s.cmd.Process.Signal(os.Interrupt)
+		done := make(chan struct{})
+		go func() { _ = s.cmd.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second):
+			s.t.Error("the server did not end within 30s of SIGINT")
+			_ = s.cmd.Process.Kill()
+			<-done
+		}
+	}
+	for _, pid := range s.processes() {
+		s.t.Logf("left behind: %d %s", pid, cmdline(pid))
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// processes are the living ones that name the data directory in arguments or environment.
+func (s *server) processes() []int {
+	var out []int
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		var pid int
+		if _, err := fmt.Sscanf(e.Name(), "%d", &pid); err != nil || pid == os.Getpid() {
+			continue
+		}
+		env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if strings.Contains(cmdline(pid), s.dir) || bytes.Contains(env, []byte("="+s.dir+"/")) {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+func cmdline(pid int) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " "))
+}
+
+// part is the pid of one of semper's own processes.
+func (s *server) part(kind string) int {
+	s.t.Helper()
+	for _, pid := range s.processes() {
+		if strings.HasPrefix(cmdline(pid), "semper "+kind) {
+			return pid
+		}
+	}
+	return 0
+}
+
+type result struct {
+	out, err string
+	code     int
+}
+
+// cli runs the semper command line against the server.
+func (s *server) cli(args ...string) result {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	return s.cliContext(ctx, nil, args...)
+}
+
+func (s *server) cliContext(ctx context.Context, started func(*os.Process), args ...string) result {
+	s.t.Helper()
+	cmd := exec.CommandContext(ctx, built.semper, args...)
+	cmd.Env = append(os.Environ(), "SEMPER_HOST=unix://"+s.dir+"/api.sock")
+	var out, errb bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errb
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	if started != nil {
+		started(cmd.Process)
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
+	return result{out.String(), errb.String(), cmd.ProcessState.ExitCode()}
+}
+
+// must runs the command line and fails the test unless it succeeds.
+func (s *server) must(args ...string) string {
+	s.t.Helper()
+	r := s.cli(args...)
+	if r.code != 0 {
+		s.t.Fatalf("semper %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
+	}
+	return r.out
+}
+
+func (s *server) status() api.Status {
+	s.t.Helper()
+	var st api.Status
+	if err := json.Unmarshal([]byte(s.must("status", "-o", "json")), &st); err != nil {
+		s.t.Fatal(err)
+	}
+	return st
+}
+
+// app writes a directory to deploy and returns it.
+func app(t *testing.T, version, behaviour, extra string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	yaml := fmt.Sprintf(`version: 1
+app: bar
+warm: 1m
+drain: { request: 5s, stream: 1s, websocket: 1s }
+services:
+  web:
+    type: web
+    command: ./app
+    instances: 2
+    env: { BEHAVIOUR: %q }
+    health: { path: /, grace: 5s }
+    stop: { timeout: 1s }
+%s
+routes:
+  - { path: /, to: web }
+`, behaviour, extra)
+	write(t, filepath.Join(dir, "semper.yaml"), yaml, 0o644)
+	write(t, filepath.Join(dir, "version.txt"), version+"\n", 0o644)
+	b, err := os.ReadFile(built.app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "app"), string(b), 0o755)
+	return dir
+}
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get asks the edge and returns the status and the body.
+func (s *server) get(path string) (int, string) {
+	s.t.Helper()
+	c := http.Client{Timeout: 30 * time.Second}
+	resp, err := c.Get("http://" + s.http + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return resp.StatusCode, strings.TrimSpace(string(b))
+}
+
+// serves fails the test unless the edge answers from the release.
+func (s *server) serves(release, version string) {
+	s.t.Helper()
+	for range 5 {
+		if code, body := s.get("/"); code != 200 || body != release+" "+version {
+			s.t.Fatalf("the edge answers %d %q, want %s %s", code, body, release, version)
+		}
+	}
+}
+
+// eventually polls cond, a bounded time.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(60 * time.Second)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(b), ") Z ")
+}
