@@ -195,6 +195,9 @@ func (c *Client) follow(ctx context.Context, id string, ch chan<- api.UpgradeSte
 			return
 		}
 		away = time.Time{}
+		if log.ID != id {
+			return // a newer one has taken its place, so this one has ended
+		}
 		for _, step := range log.Steps[min(seen, len(log.Steps)):] {
 			deliver(ctx, ch, step)
 			seen++

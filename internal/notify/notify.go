@@ -1,12 +1,16 @@
 package notify
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,6 +52,48 @@ func SendTo(path string, state ...string) error {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return nil
+}
+
+// Await is [Send], and returns once the receiver has handled it, or ctx ends: whatever the receiver
+// then tells others about this process, it knows of the state sent. It is for a state others rely on
+// before the next step is taken.
+func Await(ctx context.Context, state ...string) error {
+	path := os.Getenv(SocketEnv)
+	if path == "" || len(state) == 0 {
+		return nil
+	}
+	if err := SendTo(path, state...); err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	defer r.Close() //nolint:errcheck // nothing is ever written to it
+	err = sendBarrier(path, w)
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	// The other end is closed when the receiver asks for the message after the barrier, or dies.
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("notify: not handled: %w", cmp.Or(context.Cause(ctx), err))
+	}
+	return nil
+}
+
+// sendBarrier sends w behind everything sent before.
+func sendBarrier(path string, w *os.File) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	_, _, err = conn.WriteMsgUnix([]byte("BARRIER=1"), unix.UnixRights(int(w.Fd())), nil)
+	return errors.Join(err, conn.Close())
 }
 
 // A Message is one datagram and who sent it, by the kernel's word.
@@ -137,6 +183,12 @@ func (l *Listener) release() {
 	}
 	l.held = nil
 }
+
+// Pause makes Receive return [os.ErrDeadlineExceeded], without taking a message, until Continue.
+func (l *Listener) Pause() error { return l.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+// Continue undoes Pause.
+func (l *Listener) Continue() error { return l.conn.SetReadDeadline(time.Time{}) }
 
 // Close ends Receive. The socket's file stays: its owner may have handed the socket on.
 func (l *Listener) Close() error {

@@ -1,0 +1,119 @@
+package allot
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"semper"
+)
+
+// A Grant is what one instance has been given.
+type Grant struct {
+	Spec    semper.InstanceSpec
+	Port    int    // 0: none
+	Socket  string // "": none
+	Scratch string
+	Notify  string // path of the sd_notify socket
+	// Secrets are the values of the spec's secret references, by variable.
+	Secrets map[string]string
+	// Path and Lang are the keeper's own PATH and LANG.
+	Path, Lang string
+}
+
+// DefaultPath is the PATH of an instance whose keeper has none.
+const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Environ is the whole environment of the instance, without its incarnation's mark. Later entries
+// win; the service's own come last.
+func (g Grant) Environ() []string {
+	s := g.Spec
+	env := []string{
+		"PATH=" + cmp.Or(g.Path, DefaultPath),
+		"LANG=" + cmp.Or(g.Lang, "C.UTF-8"),
+		"HOME=" + g.Scratch,
+		"TMPDIR=" + g.Scratch,
+		"SEMPER_APP=" + s.App,
+		"SEMPER_ENVIRONMENT=" + s.Environment,
+		"SEMPER_SERVICE=" + s.Service,
+		"SEMPER_RELEASE=" + string(s.Release),
+		"SEMPER_INSTANCE=" + string(s.ID),
+		"SEMPER_SCRATCH=" + g.Scratch,
+		"NOTIFY_SOCKET=" + g.Notify,
+	}
+	if g.Port != 0 {
+		env = append(env, "PORT="+strconv.Itoa(g.Port))
+	}
+	if g.Socket != "" {
+		env = append(env, "SOCKET="+g.Socket)
+	}
+	own := map[string]string{}
+	for name, v := range s.Spec.Env {
+		if v.Secret == "" {
+			own[name] = v.Value
+		} else {
+			own[name] = g.Secrets[name]
+		}
+	}
+	env = slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		_, replaced := own[name]
+		return replaced
+	})
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		env = append(env, name+"="+own[name])
+	}
+	return env
+}
+
+// Lookup is the value of name in env, "" when it is not there.
+func Lookup(env []string, name string) string {
+	value := ""
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// ReadSecrets reads the values of the spec's secret references ("name@version") from below dir, by
+// variable. Errors never contain a value.
+func ReadSecrets(dir, app string, env map[string]semper.EnvVar) (map[string]string, error) {
+	values := map[string]string{}
+	for variable, v := range env {
+		if v.Secret == "" {
+			continue
+		}
+		name, version, ok := strings.Cut(v.Secret, "@")
+		if !ok || !plain(app) || !plain(name) || !plain(version) {
+			return nil, &semper.Error{
+				Code: semper.Invalid, Op: "read secret for " + variable,
+				Message: strconv.Quote(v.Secret) + " is not name@version",
+			}
+		}
+		b, err := os.ReadFile(filepath.Join(dir, app, name, version))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &semper.Error{
+				Code: semper.Invalid, Op: "read secret for " + variable,
+				Message: "secret " + name + " has no version " + version, Hint: "set it: semper secret set " + name,
+			}
+		}
+		if err != nil {
+			return nil, &semper.Error{Code: semper.Internal, Op: "read secret for " + variable, Err: err}
+		}
+		values[variable] = string(b)
+	}
+	return values, nil
+}
+
+// plain tells whether s is one path element and nothing else.
+func plain(s string) bool {
+	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
+}

@@ -1,0 +1,257 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"semper"
+	"semper/internal/handoff"
+	"semper/keeper/allot"
+	"semper/keeper/journal"
+	"semper/keeper/sockets"
+	"semper/unit/process"
+)
+
+// takeBack bounds how long a living part may take to hand its sockets back.
+const takeBack = 10 * time.Second
+
+// adopt reads the journal and finds out what of it lives. It starts nothing and kills only what no
+// record answers for.
+func (k *keeper) adopt() error {
+	records, err := k.journal.Load()
+	if err != nil {
+		return err
+	}
+	found := markedProcesses(k.held.Marker.ID)
+	adopted := map[mark]bool{}
+	for _, r := range records {
+		m := &member{rec: r, state: semper.Starting}
+		m.limit = limitOf(r)
+		k.reserve(m)
+		if c := k.adoptMember(m, found); c != nil {
+			adopted[mark{k.held.Marker.ID, r.Token, c.n}] = true
+			k.log.Info("adopted", "what", r.Name, "pid", c.p.PID())
+			continue
+		}
+		k.bury(m)
+	}
+	for _, p := range found {
+		if !adopted[p.mark] {
+			k.log.Warn("killed a stray process", "pid", p.pid, "mark", p.mark.String())
+			p.kill()
+		}
+	}
+	return nil
+}
+
+// reserve makes m known and keeps what it was given for it.
+func (k *keeper) reserve(m *member) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.addLocked(m)
+	if in := m.rec.Instance; in != nil && in.Port != 0 && !k.ports.Keep(in.Port, m.rec.Name) {
+		k.log.Error("two instances have one port in the journal", "what", m.rec.Name, "port", in.Port)
+	}
+}
+
+// adoptMember is m's living incarnation, nil when there is none: the one in the journal, or one that
+// was started too late to get there.
+func (k *keeper) adoptMember(m *member, found []marked) *incarnation {
+	id := m.rec.Identity
+	for _, p := range found {
+		later := p.incarnation > m.rec.Incarnation || p.incarnation == m.rec.Incarnation && p.start < id.StartTicks
+		if p.token == m.rec.Token && p.pid == p.pgid && (id.PID == 0 || later) && p.incarnation >= m.rec.Incarnation {
+			m.rec.Incarnation = p.incarnation
+			m.rec.Boot = k.boot
+			id = process.Identity{PID: p.pid, StartTicks: p.start, Marker: p.mark.String(), Cgroup: id.Cgroup}
+			m.rec.StartedAt = time.Time{}
+		}
+	}
+	if id.PID == 0 || m.rec.Boot != k.boot {
+		return nil
+	}
+	p, err := process.Adopt(id, process.Options{Name: m.rec.Name, StopSignal: stopSignal(m.rec), Reaper: k.reaper})
+	if err != nil {
+		if !errors.Is(err, process.ErrGone) {
+			k.log.Error("process not adopted", "what", m.rec.Name, "pid", id.PID, "error", err)
+		}
+		return nil
+	}
+	c := &incarnation{n: m.rec.Incarnation, p: p, logPath: k.logPath(m.rec), done: make(chan struct{})}
+	k.mu.Lock()
+	m.rec.Identity, m.rec.StartedAt = id, p.StartedAt()
+	m.cur, m.adopted = c, c
+	m.bounder = k.bound(m.rec)
+	k.mu.Unlock()
+	k.attend(m, c)
+	k.listenAgain(m, c)
+	return c
+}
+
+// listenAgain makes up for what m's process may have said while no keeper listened. An exec in place
+// loses nothing.
+func (k *keeper) listenAgain(m *member, c *incarnation) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.door.Name != "" || m.rec.Notified {
+		return
+	}
+	switch in := m.rec.Instance; {
+	case in == nil:
+		// Whoever waits for every ready edge must rather count one too many.
+		m.rec.Notified = true
+		k.saveLocked(m)
+	case in.Spec.Spec.Health.Kind == semper.HealthNotify:
+		c.p.KillFor(semper.Reason{Kind: semper.ReasonHealth, Detail: "what it said may have been lost while no keeper listened"})
+	}
+}
+
+// bury decides what becomes of a member whose process does not live any more.
+func (k *keeper) bury(m *member) {
+	r := &m.rec
+	switch {
+	case r.Identity.PID != 0 && r.Boot == k.boot:
+		tail, _ := process.Tail(k.logPath(*r), tailLines, tailBytes)
+		k.endedUnseen(m, semper.Reason{Kind: semper.ReasonUnknown, Detail: "no keeper was running"}, tail)
+		if in := r.Instance; in != nil && in.Spec.Spec.Restart == semper.Temporary {
+			r.Ended = true
+		}
+	case r.Identity.PID != 0:
+		// The machine went down under it: nobody's crash.
+		r.LastEnd = &semper.End{
+			Reason: semper.Reason{Kind: semper.ReasonUnknown, Detail: "the machine was restarted"},
+			At:     time.Now(), Incarnation: r.Incarnation, PID: r.Identity.PID, Decision: "restart at once",
+		}
+		r.Identity = process.Identity{}
+	}
+	if r.Part != nil && r.Part.Draining {
+		k.forget(m)
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r.Desired == journal.Stop || r.Ended {
+		r.Ended = true
+		m.state = semper.Ended
+	} else {
+		m.bounder = k.bound(m.rec)
+		k.movePortLocked(m)
+	}
+	k.saveLocked(m)
+}
+
+// movePortLocked gives a dead instance another port if a stranger took its own in the meantime.
+func (k *keeper) movePortLocked(m *member) {
+	in := m.rec.Instance
+	if in == nil || in.Port == 0 || allot.Free(in.Port) {
+		return
+	}
+	other, err := k.ports.Take(m.rec.Name)
+	if err != nil {
+		k.log.Error("port is taken by a stranger and there is no other", "what", m.rec.Name, "port", in.Port, "error", err)
+		return
+	}
+	k.log.Warn("port is taken by a stranger; another is used", "what", m.rec.Name, "port", in.Port, "now", other)
+	k.ports.Release(in.Port, m.rec.Name)
+	in.Port = other
+}
+
+// listen gets every socket: those that came through exec, those living parts hold, and new ones for
+// what is then missing.
+func (k *keeper) listen(ctx context.Context) error {
+	wants := []sockets.Want{{Name: "api", Network: "unix", Addr: k.dir.API()}}
+	for _, list := range []struct {
+		name  string
+		addrs []string
+	}{{"http", k.o.HTTP}, {"https", k.o.HTTPS}, {"apitcp", nonEmpty(k.o.API)}} {
+		for _, addr := range list.addrs {
+			w, err := sockets.Parse(list.name, addr)
+			if err != nil {
+				return err
+			}
+			wants = append(wants, w)
+		}
+	}
+	have := k.sockets
+	if len(have) == 0 {
+		have = k.takeBack(ctx)
+	}
+	var err error
+	if k.sockets, err = sockets.Open(ctx, wants, have); err != nil {
+		return err
+	}
+	if k.door.Name != "" {
+		return nil
+	}
+	door, err := sockets.Open(ctx, []sockets.Want{{Name: "keeper", Network: "unix", Addr: k.dir.KeeperSocket()}}, nil)
+	if err == nil {
+		k.door = door[0]
+	}
+	return err
+}
+
+// takeBack fetches the sockets living parts hold. A part that lives and does not give them is killed:
+// it holds a queue that nobody else could ever serve.
+func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
+	ctx, cancel := context.WithTimeout(ctx, takeBack)
+	defer cancel()
+	var all []handoff.Socket
+	for _, m := range k.parts() {
+		c := m.cur
+		if c == nil || m.rec.Part.Kind != kindEdge && m.rec.Part.Kind != kindControl {
+			continue
+		}
+		got, err := sockets.Take(ctx, k.dir.PartSockets(m.rec.Name), c.p.Exited())
+		if err != nil {
+			k.log.Error("a part does not hand its sockets back and is replaced", "part", m.rec.Name, "pid", c.p.PID(), "error", err)
+			c.p.KillFor(semper.Reason{Kind: semper.ReasonHealth, Detail: "it did not hand back its listening sockets"})
+			<-c.p.Exited()
+			continue
+		}
+		all = append(all, got...)
+	}
+	return all
+}
+
+// A cleanMark stands on disk while a keeper runs.
+type cleanMark struct {
+	PID     int       `json:"pid"`
+	Boot    string    `json:"boot"`
+	Started time.Time `json:"started"`
+}
+
+// noteUncleanEnd reports the keeper before this one if it did not end by itself, and marks this one.
+func (k *keeper) noteUncleanEnd() {
+	path := k.dir.KeeperFile("running.json")
+	var last cleanMark
+	if err := journal.ReadJSON(path, &last); err == nil && last.PID != os.Getpid() && last.Boot == k.boot {
+		k.log.Warn("the keeper before this one was killed", "pid", last.PID)
+		k.fileReport(semper.CrashReport{
+			At: time.Now(), What: "semper keeper", PID: last.PID, Decision: "this keeper took over",
+			Reason: semper.Reason{Kind: semper.ReasonUnknown, Detail: "it left without a word"},
+		})
+	}
+	k.journal.Do(func() {
+		if err := journal.WriteJSON(path, cleanMark{PID: os.Getpid(), Boot: k.boot, Started: time.Now()}, false); err != nil {
+			k.log.Error("mark of the running keeper not written", "error", err)
+		}
+	})
+}
+
+func (k *keeper) removeCleanMark() {
+	k.journal.Do(func() {
+		if err := os.Remove(k.dir.KeeperFile("running.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			k.log.Error("mark of the running keeper not removed", "error", err)
+		}
+	})
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}

@@ -1,0 +1,103 @@
+package keeper
+
+import (
+	"errors"
+	"net"
+	"os"
+
+	"semper/internal/notify"
+)
+
+// ancestors bounds how far up a sender's parents are looked for a main process.
+const ancestors = 8
+
+// startHearing begins to take in what processes say of themselves, until the socket is closed or
+// paused; hearing is closed when that has ended.
+func (k *keeper) startHearing() {
+	hearing := make(chan struct{})
+	k.hearing = hearing
+	k.goBackground(func() {
+		defer close(hearing)
+		k.hear()
+	})
+}
+
+func (k *keeper) hear() {
+	for {
+		m, err := k.notify.Receive()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+				k.log.Error("sd_notify messages are not received any more", "error", err)
+			}
+			return
+		}
+		if m.Values["READY"] == "1" {
+			k.heardReady(m)
+		}
+	}
+}
+
+func (k *keeper) heardReady(msg notify.Message) {
+	mk, main := k.senderOf(msg.PID)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.tokens[mk.token]
+	if m == nil {
+		m = k.mainLocked(main)
+	}
+	if m == nil || mk.token != "" && mk.incarnation != m.rec.Incarnation {
+		k.log.Debug("message from a process that is none of ours", "pid", msg.PID)
+		return
+	}
+	if in := m.rec.Instance; in != nil && msg.UID != 0 && msg.UID != os.Getuid() && msg.UID != in.UID {
+		return
+	}
+	if m.rec.Notified {
+		return
+	}
+	m.rec.Notified = true
+	k.log.Info("ready", "what", m.rec.Name, "pid", msg.PID)
+	k.saveLocked(m)
+	k.changedLocked(m)
+	if m.rec.Part != nil && m.rec.Part.Kind == kindEdge {
+		k.tellReady()
+	}
+}
+
+// tellReady calls the option's Ready, once.
+func (k *keeper) tellReady() {
+	if k.o.Ready != nil {
+		k.readyOnce.Do(func() { k.goBackground(k.o.Ready) })
+	}
+}
+
+// senderOf finds out whose process pid is: by the mark in its environment or, where that may not be
+// read, by the main process it descends from or shares a group with. It is called without mu, because
+// it reads /proc.
+func (k *keeper) senderOf(pid int) (mark, []int) {
+	if p, ok := markedProcess(pid, k.held.Marker.ID); ok {
+		return p.mark, nil
+	}
+	var line []int
+	for range ancestors {
+		s, err := readStat(pid)
+		if err != nil || pid <= 1 {
+			break
+		}
+		line = append(line, pid, s.pgid)
+		pid = s.ppid
+	}
+	return mark{}, line
+}
+
+// mainLocked is the member whose main process is one of pids.
+func (k *keeper) mainLocked(pids []int) *member {
+	for _, pid := range pids {
+		for _, m := range k.members {
+			if m.cur != nil && m.cur.p != nil && m.rec.Identity.PID == pid {
+				return m
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"semper"
+	"semper/supervise"
+	"semper/unit/process"
+)
+
+// What of a process's output goes into reports.
+const (
+	tailLines = 40
+	tailBytes = 32 << 10
+)
+
+// errExternal is nothing the unit did.
+var errExternal = errors.New("killed from outside")
+
+// An incarnation is one process of a member, or one attempt to start it. It is a [supervise.Child].
+type incarnation struct {
+	n       int64
+	p       *process.Process // nil when it could not be started
+	logPath string
+	drain   func() // asks a part that has to be drained; nil: signal
+	asked   sync.Once
+	done    chan struct{}
+	end     semper.End // valid once done is closed; the supervisor's decision is added by observe
+	reason  supervise.Reason
+}
+
+// incarnate is the start function of m's supervisor. It never fails: an attempt that came to nothing
+// is an incarnation that has ended, so that the first attempt is supervised like every later one.
+func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
+	k.mu.Lock()
+	if c := m.adopted; c != nil {
+		m.adopted = nil
+		k.mu.Unlock()
+		return c
+	}
+	m.rec.Incarnation++
+	m.rec.Notified = false
+	m.state = semper.Starting
+	n := m.rec.Incarnation
+	k.mu.Unlock()
+
+	o, err := k.options(ctx, m)
+	var p *process.Process
+	if err == nil {
+		o.Marker = mark{k.held.Marker.ID, m.rec.Token, n}.String()
+		o.Reaper = k.reaper
+		p, err = process.Start(o)
+		closeFiles(o.ExtraFiles)
+	}
+	c := &incarnation{n: n, p: p, logPath: o.Output, done: make(chan struct{})}
+	if err != nil {
+		c.stillborn(err)
+	} else {
+		k.attend(m, c)
+	}
+	k.began(m, c)
+	return c
+}
+
+// began makes c what m is now.
+func (k *keeper) began(m *member, c *incarnation) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m.cur = c
+	m.rec.Ended = false
+	m.rec.StartedAt = time.Now()
+	if c.p != nil {
+		m.rec.Identity, m.rec.Boot = c.p.Identity(), k.boot
+		m.rec.StartedAt = c.p.StartedAt()
+	}
+	k.saveLocked(m)
+	k.changedLocked(m)
+}
+
+// attend has the end of c's process seen to. The goroutine ends with the process, or with the keeper.
+func (k *keeper) attend(m *member, c *incarnation) {
+	if part := m.rec.Part; part != nil && part.Kind == kindEdge {
+		c.drain = func() { k.drainEdge(m.rec.Name, c) }
+	}
+	k.goBackground(func() {
+		select {
+		case <-c.p.Done():
+			c.conclude()
+		case <-k.life.Done():
+		}
+	})
+}
+
+// conclude collects what is known of the end before anyone is told, while the log still ends with the
+// last words of this incarnation.
+func (c *incarnation) conclude() {
+	now := time.Now()
+	c.end = semper.End{
+		Reason: c.p.Reason(), At: now, Uptime: semper.Duration(now.Sub(c.p.StartedAt()).Round(time.Millisecond)),
+		Incarnation: c.n, PID: c.p.PID(), Peak: c.p.Peak(),
+	}
+	if c.end.Reason.Abnormal() {
+		c.end.Tail, _ = process.Tail(c.logPath, tailLines, tailBytes) // no tail is no reason to say nothing
+	}
+	c.reason = superviseReason(c.end.Reason)
+	close(c.done)
+}
+
+// stillborn is an attempt that err prevented.
+func (c *incarnation) stillborn(err error) {
+	detail := err.Error()
+	if hint := semper.HintOf(err); hint != "" {
+		detail += " (" + hint + ")"
+	}
+	c.end = semper.End{
+		Reason:      semper.Reason{Kind: semper.ReasonStart, Detail: detail},
+		At:          time.Now(),
+		Incarnation: c.n,
+		// A crash loop is a suspicion; that these cannot run as they are is known at once.
+		GaveUp: semper.CodeOf(err) == semper.Tampered || semper.CodeOf(err) == semper.Invalid,
+	}
+	c.reason = supervise.Reason{Kind: supervise.Crash, Err: err}
+	close(c.done)
+}
+
+// superviseReason is r as a supervisor weighs it. A SIGKILL nobody of semper sent, with memory to
+// spare, is an administrator's (or a test's) hand and says nothing about the release.
+func superviseReason(r semper.Reason) supervise.Reason {
+	switch r.Kind {
+	case semper.ReasonNormal:
+		return supervise.Reason{Kind: supervise.Normal}
+	case semper.ReasonShutdown:
+		return supervise.Reason{Kind: supervise.Shutdown}
+	case semper.ReasonKilled:
+		return supervise.Reason{Kind: supervise.Killed, Err: errors.New(r.String())}
+	case semper.ReasonSignal:
+		if r.Signal == "SIGKILL" {
+			return supervise.Reason{Kind: supervise.Killed, Err: errExternal, External: true}
+		}
+	}
+	return supervise.Reason{Kind: supervise.Crash, Err: errors.New(r.String())}
+}
+
+// Done is closed when nothing of the process is left.
+func (c *incarnation) Done() <-chan struct{} { return c.done }
+
+// Reason is why it ended, once Done is closed.
+func (c *incarnation) Reason() supervise.Reason { return c.reason }
+
+// Shutdown asks the process to end.
+func (c *incarnation) Shutdown() {
+	switch {
+	case c.p == nil:
+	case c.drain != nil:
+		c.asked.Do(c.drain)
+	default:
+		c.p.Shutdown()
+	}
+}
+
+// Kill ends the process and everything it started.
+func (c *incarnation) Kill() {
+	if c.p != nil {
+		c.p.Kill()
+	}
+}

@@ -1,0 +1,124 @@
+package keeper
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"semper"
+	"semper/keeper/journal"
+	"semper/supervise"
+	"semper/unit/process"
+)
+
+// A member is one thing the keeper keeps running: an instance or a part. Its incarnations come and go.
+type member struct {
+	// op serialises starting, stopping and forgetting this member. It may be held while waiting.
+	op sync.Mutex
+
+	// All below is guarded by keeper.mu.
+
+	rec     journal.Record
+	state   semper.InstanceState
+	cur     *incarnation // the one that runs, or has ended and the supervisor not been told yet
+	adopted *incarnation // what the first start hands over instead of starting
+	gone    bool         // forgotten; whoever still has the pointer must not revive it
+	limit   supervise.Flags
+	bounder *process.Bounder
+}
+
+// newToken is the part of a mark that is the member's own.
+func newToken() string {
+	b := make([]byte, 6)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// A mark is what a process carries in its environment: whose directory, which member, which incarnation.
+type mark struct {
+	dir, token  string
+	incarnation int64
+}
+
+func (m mark) String() string { return fmt.Sprintf("%s.%s.%d", m.dir, m.token, m.incarnation) }
+
+// parseMark reads a mark; what is none has no token.
+func parseMark(s string) mark {
+	f := strings.Split(s, ".")
+	if len(f) != 3 {
+		return mark{}
+	}
+	n, err := strconv.ParseInt(f[2], 10, 64)
+	if err != nil {
+		return mark{}
+	}
+	return mark{dir: f[0], token: f[1], incarnation: n}
+}
+
+// statusLocked is an instance's status.
+func (m *member) statusLocked(k *keeper) semper.InstanceStatus {
+	r, in := m.rec, m.rec.Instance
+	st := semper.InstanceStatus{
+		Spec: in.Spec, State: m.state, Incarnation: r.Incarnation, Restarts: r.Restarts,
+		LogPath: k.dir.InstanceLog(in.Spec.ID), Warning: in.Warning, Address: addressOf(in),
+	}
+	if r.LastEnd != nil {
+		end := *r.LastEnd
+		st.LastEnd = &end
+	}
+	if m.cur != nil && m.cur.p != nil {
+		st.PID, st.StartTicks = r.Identity.PID, r.Identity.StartTicks
+		st.StartedAt, st.Notified = r.StartedAt, r.Notified
+		st.Warning = joinWords(st.Warning, m.cur.p.Warning())
+	}
+	return st
+}
+
+func addressOf(in *journal.Instance) string {
+	switch {
+	case in.Socket != "":
+		return "unix:" + in.Socket
+	case in.Port != 0:
+		return "127.0.0.1:" + strconv.Itoa(in.Port)
+	}
+	return ""
+}
+
+func joinWords(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+// addLocked makes m known.
+func (k *keeper) addLocked(m *member) {
+	k.members[m.rec.Name] = m
+	k.tokens[m.rec.Token] = m
+}
+
+// dropLocked makes m unknown.
+func (k *keeper) dropLocked(m *member) {
+	m.gone = true
+	delete(k.members, m.rec.Name)
+	delete(k.tokens, m.rec.Token)
+}
+
+// saveLocked journals m as it is now, without waiting. The copy is the writer's own.
+func (k *keeper) saveLocked(m *member) { k.journal.Put(m.copyLocked()) }
+
+func (m *member) copyLocked() journal.Record {
+	r := m.rec
+	if r.Instance != nil {
+		in := *r.Instance
+		r.Instance = &in
+	}
+	if r.Part != nil {
+		p := *r.Part
+		r.Part = &p
+	}
+	return r
+}

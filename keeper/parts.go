@@ -1,0 +1,262 @@
+package keeper
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"semper"
+	"semper/internal/handoff"
+	"semper/keeper/journal"
+	"semper/keeper/sockets"
+	"semper/supervise"
+	"semper/unit/process"
+)
+
+// The kinds of part, and their order: of starting, and of being replaced.
+const (
+	kindStore   = "store"
+	kindControl = "control"
+	kindEdge    = "edge"
+)
+
+// partLog is how much of a part's own output is kept.
+const partLog = 16 << 20
+
+// memory is how each kind's garbage collector is told to keep the process small: all of semper should
+// fit beside the services of a small machine. A person's own settings win.
+func memory(kind string) []string {
+	limit := map[string]string{kindStore: "160MiB", kindControl: "64MiB", kindEdge: "512MiB"}[kind]
+	var env []string
+	for _, v := range []string{"GOGC=50", "GOMEMLIMIT=" + limit} {
+		if name, _, _ := strings.Cut(v, "="); os.Getenv(name) == "" {
+			env = append(env, v)
+		}
+	}
+	return env
+}
+
+// partShutdown is how long a part may take to end. An edge ends when what it carries has ended; its own
+// drain deadlines come long before this one.
+func partShutdown(kind string) time.Duration {
+	if kind == kindEdge {
+		return 11 * time.Minute
+	}
+	return 15 * time.Second
+}
+
+// systemSpecs are all parts in the order of starting; a kind that has none yet gets one.
+func (k *keeper) systemSpecs() (specs []supervise.ChildSpec) {
+	for _, kind := range []string{kindStore, kindControl, kindEdge} {
+		of := k.partsOf(kind)
+		if len(of) == 0 {
+			of = append(of, k.newPart(kind))
+		}
+		for _, m := range of {
+			k.refresh(m)
+			specs = append(specs, k.spec(m))
+		}
+	}
+	return specs
+}
+
+// parts are all there are, in the order of starting and then of age.
+func (k *keeper) parts() []*member {
+	var all []*member
+	for _, kind := range []string{kindStore, kindControl, kindEdge} {
+		all = append(all, k.partsOf(kind)...)
+	}
+	return all
+}
+
+func (k *keeper) partsOf(kind string) []*member {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var of []*member
+	for _, m := range k.members {
+		if m.rec.Part != nil && m.rec.Part.Kind == kind {
+			of = append(of, m)
+		}
+	}
+	slices.SortFunc(of, func(a, b *member) int {
+		return cmp.Or(cmp.Compare(len(a.rec.Name), len(b.rec.Name)), strings.Compare(a.rec.Name, b.rec.Name))
+	})
+	return of
+}
+
+// newPart makes a part known under the next number of its kind, which no other ever had.
+func (k *keeper) newPart(kind string) *member {
+	k.mu.Lock()
+	name := kind
+	if kind != kindStore {
+		k.numbers[kind]++
+		name = fmt.Sprintf("%s-%d", kind, k.numbers[kind])
+		numbers := map[string]int{kindControl: k.numbers[kindControl], kindEdge: k.numbers[kindEdge]}
+		k.journal.Do(func() {
+			if err := journal.WriteJSON(k.dir.KeeperFile("numbers.json"), numbers, true); err != nil {
+				k.log.Error("numbers of parts not written", "error", err)
+			}
+		})
+	}
+	m := &member{state: semper.Starting, rec: journal.Record{
+		Name: name, Desired: journal.Run, Token: newToken(), Part: &journal.Part{Kind: kind},
+	}}
+	m.limit = limitOf(m.rec)
+	k.addLocked(m)
+	k.mu.Unlock()
+	k.refresh(m)
+	k.mu.Lock()
+	rec := m.copyLocked()
+	m.bounder = k.bound(rec)
+	k.mu.Unlock()
+	if err := k.journal.PutSync(rec); err != nil {
+		k.log.Error("part not journaled", "part", name, "error", err)
+	}
+	return m
+}
+
+// refresh has a part that does not run start from the binary and with the sockets there are now.
+func (k *keeper) refresh(m *member) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if m.cur != nil {
+		return
+	}
+	p := m.rec.Part
+	p.Binary, p.Version, p.Build = k.o.Binary, semper.Version, k.build
+	p.Listeners = sockets.Key(k.socketsOf(p.Kind))
+}
+
+// outdatedLocked tells whether a part does not run as it would be started now.
+func (k *keeper) outdatedLocked(m *member) bool {
+	p := m.rec.Part
+	return p.Build != k.build || p.Listeners != sockets.Key(k.socketsOf(p.Kind))
+}
+
+// socketsOf are the sockets a kind of part gets.
+func (k *keeper) socketsOf(kind string) []handoff.Socket {
+	names := map[string][]string{kindEdge: {"http", "https"}, kindControl: {"api", "apitcp"}}[kind]
+	var of []handoff.Socket
+	for _, s := range k.sockets {
+		if slices.Contains(names, s.Name) {
+			of = append(of, s)
+		}
+	}
+	return of
+}
+
+// partOptions is how to run the next incarnation of a part.
+func (k *keeper) partOptions(m *member) (process.Options, error) {
+	k.mu.Lock()
+	p := *m.rec.Part
+	k.mu.Unlock()
+	o := process.Options{
+		Name:   "semper " + m.rec.Name,
+		Argv:   []string{"semper", p.Kind, "--data", string(k.dir), "--id", m.rec.Name},
+		Exe:    p.Binary,
+		Dir:    string(k.dir),
+		Output: k.dir.PartLog(m.rec.Name),
+	}
+	if _, err := os.Stat(p.Binary); err != nil {
+		o.Exe = "/proc/self/exe" // the keeper's own file, which runs and so still exists
+	}
+	o.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", handoff.Env, keptEnv}, name)
+	})
+	o.Env = append(o.Env, "NOTIFY_SOCKET="+k.dir.NotifySocket())
+	o.Env = append(o.Env, memory(p.Kind)...)
+	of := k.socketsOf(p.Kind)
+	if len(of) > 0 {
+		o.Env = append(o.Env, handoff.Environ(of, 3))
+	}
+	for _, s := range of {
+		f, err := s.File()
+		if err != nil {
+			closeFiles(o.ExtraFiles)
+			return process.Options{}, &semper.Error{Code: semper.Internal, Op: "start " + m.rec.Name, Err: err}
+		}
+		o.ExtraFiles = append(o.ExtraFiles, f)
+	}
+	return o, nil
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close() // a duplicate of a listening socket
+	}
+}
+
+// drainEdge asks an edge to finish what it has and end: through its own socket, because a signal
+// that comes too early would find nobody who knows it.
+func (k *keeper) drainEdge(id string, c *incarnation) {
+	k.goBackground(func() {
+		ctx, cancel := context.WithCancel(k.life)
+		defer cancel()
+		k.goBackground(func() {
+			select {
+			case <-c.p.Exited():
+				cancel()
+			case <-ctx.Done():
+			}
+		})
+		if err := post(ctx, k.dir.PartSocket(id), "/v1/drain"); err != nil && ctx.Err() == nil {
+			k.log.Warn("edge not drained through its socket; signalled", "edge", id, "error", err)
+			c.p.Shutdown()
+		}
+	})
+}
+
+func post(ctx context.Context, socket, path string) error {
+	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}}
+	defer t.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://part"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: t}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is read
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	return nil
+}
+
+// self is the keeper as a part.
+func (k *keeper) self() Part {
+	s, _ := readStat(os.Getpid())
+	return Part{
+		Kind: "keeper", ID: "keeper", PID: os.Getpid(), Socket: k.dir.KeeperSocket(), Ready: true, Binary: k.o.Binary,
+		Version: semper.Version, StartedAt: startTime(s.start),
+	}
+}
+
+// listParts is [Client.Parts].
+func (k *keeper) listParts() []Part {
+	list := []Part{k.self()}
+	for _, m := range k.parts() {
+		k.mu.Lock()
+		p := Part{
+			Kind: m.rec.Part.Kind, ID: m.rec.Name, Socket: k.dir.PartSocket(m.rec.Name), Draining: m.rec.Part.Draining,
+			Binary: m.rec.Part.Binary, Version: m.rec.Part.Version, Restarts: m.rec.Restarts,
+		}
+		if m.cur != nil && m.cur.p != nil {
+			p.PID, p.StartedAt, p.Ready = m.rec.Identity.PID, m.rec.StartedAt, m.rec.Notified
+		}
+		k.mu.Unlock()
+		list = append(list, p)
+	}
+	return list
+}

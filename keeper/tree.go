@@ -1,0 +1,241 @@
+package keeper
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"semper"
+	"semper/keeper/journal"
+	"semper/supervise"
+	"semper/unit/process"
+)
+
+// A group is the supervisor of one service of a release in an environment.
+type group struct {
+	name string
+	sup  *supervise.Supervisor
+}
+
+// groupOf names the group an instance belongs to: "bar/production r42 web".
+func groupOf(s semper.InstanceSpec) string {
+	return fmt.Sprintf("%s/%s %s %s", s.App, s.Environment, s.Release, s.Service)
+}
+
+// limitOf is how many restarts m's supervisor allows.
+func limitOf(r journal.Record) supervise.Flags {
+	if r.Part != nil {
+		return supervise.Flags{Name: "system", Intensity: 10, Period: time.Minute, GiveUp: supervise.Persist}
+	}
+	s := r.Instance.Spec
+	return supervise.Flags{
+		Name: groupOf(s), Intensity: s.Spec.Intensity.Restarts, Period: s.Spec.Intensity.Within.D(), GiveUp: supervise.Persist,
+	}
+}
+
+// plant starts the tree with everything that should run.
+func (k *keeper) plant(ctx context.Context) error {
+	options := supervise.Options{Observe: k.observe}
+	sub := func(name string, children func() []supervise.ChildSpec, set func(*supervise.Supervisor), flags supervise.Flags) supervise.ChildSpec {
+		return supervise.ChildSpec{ID: name, Supervisor: true, Start: func(ctx context.Context) (supervise.Child, error) {
+			flags.Name = name
+			s, err := supervise.Start(ctx, flags, children(), options)
+			if err != nil {
+				return nil, err
+			}
+			set(s)
+			return s, nil
+		}}
+	}
+	root, err := supervise.Start(ctx, supervise.Flags{Name: "root"}, []supervise.ChildSpec{
+		sub("system", k.systemSpecs, func(s *supervise.Supervisor) { k.system = s }, limitOf(journal.Record{Part: &journal.Part{}})),
+		sub("instances", func() []supervise.ChildSpec { return nil }, func(s *supervise.Supervisor) { k.instances = s }, supervise.Flags{}),
+	}, options)
+	if err != nil {
+		return &semper.Error{Code: semper.Internal, Op: "start the supervision tree", Err: err}
+	}
+	k.root = root
+	return k.plantInstances(ctx)
+}
+
+// plantInstances hands every instance of the journal that runs or should to its supervisor.
+func (k *keeper) plantInstances(ctx context.Context) error {
+	k.mu.Lock()
+	var wanted, leaving []*member
+	for _, m := range k.members {
+		if m.rec.Instance == nil || m.state == semper.Ended {
+			continue
+		}
+		wanted = append(wanted, m)
+		if m.rec.Desired == journal.Stop {
+			leaving = append(leaving, m)
+		}
+	}
+	k.mu.Unlock()
+	for _, m := range wanted {
+		if err := k.supervise(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, m := range leaving {
+		k.goBackground(func() { k.end(m) })
+	}
+	return nil
+}
+
+// supervise puts m under its supervisor, which starts it (or takes over its adopted incarnation).
+func (k *keeper) supervise(ctx context.Context, m *member) error {
+	k.groupMu.Lock()
+	defer k.groupMu.Unlock()
+	name := m.limit.Name
+	g := k.groups[name]
+	if g == nil {
+		g = &group{name: name}
+		err := k.instances.StartChild(ctx, supervise.ChildSpec{
+			ID: name, Supervisor: true, Start: func(ctx context.Context) (supervise.Child, error) {
+				s, err := supervise.Start(ctx, m.limit, nil, supervise.Options{Observe: k.observe})
+				if err != nil {
+					return nil, err
+				}
+				g.sup = s
+				return s, nil
+			},
+		})
+		if err != nil {
+			return &semper.Error{Code: semper.Unavailable, Op: "start " + m.rec.Name, Err: err}
+		}
+		k.groups[name] = g
+	}
+	if err := g.sup.StartChild(ctx, k.spec(m)); err != nil {
+		return &semper.Error{Code: semper.Unavailable, Op: "start " + m.rec.Name, Err: err}
+	}
+	return nil
+}
+
+// spec is how m is supervised.
+func (k *keeper) spec(m *member) supervise.ChildSpec {
+	spec := supervise.ChildSpec{
+		ID:    m.rec.Name,
+		Start: func(ctx context.Context) (supervise.Child, error) { return k.incarnate(ctx, m), nil },
+	}
+	if part := m.rec.Part; part != nil {
+		spec.Shutdown = partShutdown(part.Kind)
+		spec.Backoff = supervise.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second, Factor: 2, Reset: 10 * time.Second}
+		return spec
+	}
+	s := m.rec.Instance.Spec.Spec
+	spec.Backoff = backoff(s.Backoff)
+	spec.Shutdown = s.Stop.Timeout.D()
+	switch s.Restart {
+	case semper.Transient:
+		spec.Restart = supervise.Transient
+	case semper.Temporary:
+		spec.Restart = supervise.Temporary
+	}
+	return spec
+}
+
+// prune ends m's group if m was the last of it.
+func (k *keeper) prune(ctx context.Context, m *member) {
+	k.groupMu.Lock()
+	defer k.groupMu.Unlock()
+	g := k.groups[m.limit.Name]
+	if g == nil || len(g.sup.Children()) > 0 {
+		return
+	}
+	delete(k.groups, g.name)
+	if err := k.instances.TerminateChild(ctx, g.name); err == nil {
+		_ = k.instances.DeleteChild(ctx, g.name) // it has ended: only its name is left
+	}
+}
+
+// Tree of everything, as the supervisors have it.
+func (k *keeper) tree() Node {
+	root := Node{
+		Name: "semper keeper", Kind: "supervisor", State: "running", Strategy: supervise.OneForOne.String(),
+		PID: k.self().PID, StartedAt: k.self().StartedAt,
+	}
+	system := k.supervisorNode("system", k.system, limitOf(journal.Record{Part: &journal.Part{}}))
+	instances := k.supervisorNode("instances", k.instances, supervise.Flags{})
+	for _, info := range k.instances.Children() {
+		k.groupMu.Lock()
+		g := k.groups[info.ID]
+		k.groupMu.Unlock()
+		if g == nil {
+			continue
+		}
+		instances.Children = append(instances.Children, k.supervisorNode(g.name, g.sup, k.limitOfGroup(g)))
+	}
+	root.Children = []Node{system, instances}
+	return root
+}
+
+func (k *keeper) limitOfGroup(g *group) supervise.Flags {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, m := range k.members {
+		if m.rec.Instance != nil && m.limit.Name == g.name {
+			return m.limit
+		}
+	}
+	return supervise.Flags{}
+}
+
+func (k *keeper) supervisorNode(name string, s *supervise.Supervisor, limit supervise.Flags) Node {
+	n := Node{Name: name, Kind: "supervisor", State: "running", Strategy: supervise.OneForOne.String(), Window: s.Window()}
+	if limit.Period > 0 {
+		n.Intensity = fmt.Sprintf("%d in %v", limit.Intensity, limit.Period)
+	}
+	for _, info := range s.Children() {
+		if !info.Supervisor {
+			n.Children = append(n.Children, k.processNode(info))
+		}
+	}
+	return n
+}
+
+func (k *keeper) processNode(info supervise.ChildInfo) Node {
+	n := Node{Name: info.ID, Kind: "process", State: info.State.String(), Restarts: info.Restarts}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.members[info.ID]
+	if m == nil {
+		return n
+	}
+	n.State, n.Restarts = string(m.state), m.rec.Restarts
+	if m.rec.Notified {
+		n.State = string(semper.Ready)
+	}
+	if m.cur != nil && m.cur.p != nil {
+		n.PID, n.StartedAt = m.rec.Identity.PID, m.rec.StartedAt
+	}
+	if m.rec.LastEnd != nil {
+		n.Reason = m.rec.LastEnd.Reason.String()
+	}
+	return n
+}
+
+// logPath is where the output of a member goes.
+func (k *keeper) logPath(r journal.Record) string {
+	if r.Part != nil {
+		return k.dir.PartLog(r.Name)
+	}
+	return k.dir.InstanceLog(r.Instance.Spec.ID)
+}
+
+// bound keeps the output of a member within its size on disk.
+func (k *keeper) bound(r journal.Record) *process.Bounder {
+	limit := int64(partLog)
+	if r.Instance != nil {
+		limit = r.Instance.Spec.Spec.Limits.Log
+	}
+	return process.LogBound(k.logPath(r), limit)
+}
+
+// options is how to start the next incarnation of m.
+func (k *keeper) options(ctx context.Context, m *member) (process.Options, error) {
+	if m.rec.Part != nil {
+		return k.partOptions(m)
+	}
+	return k.instanceOptions(ctx, m)
+}
