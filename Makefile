@@ -1,0 +1,44 @@
+# semper: build, run, prove. Everything here works from a clean checkout with Go alone;
+# the examples and some tests want python3 and node, the race detector wants a C compiler.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --dirty 2>/dev/null)
+LDFLAGS    = -s -w $(if $(VERSION),-X semper.Version=$(VERSION))
+BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+LINT       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+SOAK       = 30m
+
+.PHONY: build run test bench lint fmt soak clean
+
+## build: one static binary, bin/semper
+build:
+	$(BUILD) -o bin/semper ./cmd/semper
+
+## run: a server, an app under load, a second release under that load, and the ledger that shows nothing lost
+run: build
+	$(GO) run ./bench/cmd/demo -semper bin/semper $(ARGS)
+
+## test: all tests with the race detector
+test:
+	$(GO) test -race -p 2 -timeout 14m ./...
+
+## bench: every figure semper claims, measured here; writes bench/RESULTS.md and bench/results.json
+bench: build
+	$(GO) run ./bench/cmd/bench -semper bin/semper $(ARGS)
+
+## lint: formatting, vet, and the linters of .golangci.yml
+lint:
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(LINT) run ./...
+
+## fmt: format what git knows
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+## soak: deploys, rollbacks and kills for SOAK under load
+soak: build
+	$(GO) run ./bench/cmd/bench -semper bin/semper -soak $(SOAK) $(ARGS)
+
+clean:
+	rm -rf bin

@@ -1,0 +1,266 @@
+package semper_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "semper"
+
+// A rule places one package: what of this module and what of other modules its own code and its
+// tests may import. Everything not named is forbidden. A rule that matches no package, and a
+// permission that nobody uses, fail: the table says what is, not what could be.
+type rule struct {
+	pkg      string   // path below the module; "" is the root
+	may      []string // packages of this module, by path
+	external []string // modules, or packages of them, by import path prefix
+	tests    []string // what only the package's tests may import besides
+	why      string
+}
+
+// common may be imported by the tests of every package.
+var common = []string{
+	"github.com/google/go-cmp", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/rogpeppe/go-internal",
+}
+
+var rules = []rule{
+	{pkg: "", why: "the nouns import the standard library only, so that everything may import them"},
+
+	// Engines decide. They never import each other or an adapter: they meet in node.
+	{pkg: "supervise", why: "a public library for any Go program: nothing of semper"},
+	{pkg: "rollout", may: []string{""}, tests: []string{"store/mem"},
+		why: "a pure state machine over the nouns"},
+	{pkg: "edge", may: []string{"", "edge/ledger", "edge/wsframe"}, external: []string{"golang.org/x/sys", "golang.org/x/time"},
+		tests: []string{"github.com/coder/websocket"},
+		why:   "the data plane outlives everything else, so it depends on nothing else"},
+	{pkg: "edge/ledger", may: []string{""}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
+	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
+
+	// Adapters wrap one thing each.
+	{pkg: "unit", why: "the doc of what a unit is"},
+	{pkg: "unit/process", may: []string{""}, external: []string{"golang.org/x/sys"}, why: "wraps the operating system's processes"},
+	{pkg: "store", may: []string{""}, why: "what every realization of the store shares: keys and their checksummed envelope"},
+	{pkg: "store/etcd", may: []string{"", "store"}, external: []string{"go.etcd.io/etcd", "google.golang.org/grpc", "go.uber.org/zap", "golang.org/x/sys"},
+		tests: []string{"store/storetest", "store/mem"},
+		why:   "the one place where etcd is known"},
+	{pkg: "store/mem", may: []string{"", "store"}, tests: []string{"store/storetest"}, why: "the contract in memory, for simulation"},
+	{pkg: "store/storetest", may: []string{""}, external: []string{"pgregory.net/rapid"}, why: "the contract suite, run by every realization"},
+	{pkg: "store/blob", may: []string{""}, external: []string{"golang.org/x/sys"}, why: "content-addressed files; keeper needs it, so no etcd"},
+
+	// The root process: few dependencies, no network client, no store.
+	{pkg: "keeper", may: []string{"", "api", "supervise", "unit/process", "store/blob", "internal/handoff", "internal/notify",
+		"keeper/allot", "keeper/crash", "keeper/datadir", "keeper/journal", "keeper/sockets"}, external: []string{"golang.org/x/sys"},
+		why: "composes supervision with processes; api for its types only"},
+	{pkg: "keeper/allot", may: []string{"", "keeper/journal", "unit/process"}, external: []string{"golang.org/x/sys"}, why: "ports and users given to instances"},
+	{pkg: "keeper/crash", may: []string{"", "keeper/journal"}, why: "crash reports on disk until control has them"},
+	{pkg: "keeper/datadir", may: []string{"", "keeper/journal"}, external: []string{"golang.org/x/sys"}, why: "the marker and the lock of a data directory"},
+	{pkg: "keeper/journal", may: []string{"", "unit/process"}, why: "what a killed keeper's successor reads"},
+	{pkg: "keeper/sockets", may: []string{"", "internal/handoff"}, why: "the public listeners and who holds them"},
+	{pkg: "internal/handoff", external: []string{"golang.org/x/sys"}, why: "listeners over process boundaries"},
+	{pkg: "internal/notify", external: []string{"golang.org/x/sys"}, why: "sd_notify, both ends"},
+
+	// The control process: decides with rollout, sees the world through interfaces that node fills.
+	{pkg: "control", may: []string{"", "api", "rollout"}, tests: []string{"store/mem"}, why: "performs what rollout decides; knows neither etcd nor the keeper nor the edge"},
+
+	// Composition.
+	{pkg: "node", may: []string{"", "api", "control", "edge", "keeper", "internal/handoff", "internal/notify", "store/blob", "store/etcd", "unit/process", "web"},
+		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
+
+	// Surfaces.
+	{pkg: "api", may: []string{""}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface"},
+	{pkg: "api/apitest", may: []string{"", "api"}, why: "a real service in memory, for the tests of cli and web"},
+	{pkg: "web", may: []string{"", "api"}, tests: []string{"api/apitest"}, why: "the page, over the api only"},
+	{pkg: "cli", may: []string{"", "api", "internal/config", "store/blob"},
+		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "golang.org/x/sys", "go.yaml.in/yaml/v4"},
+		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
+	{pkg: "internal/config", may: []string{""}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "cmd/semper", may: []string{"cli", "node", "internal/notify"}, why: "flags to options to node"},
+
+	// Proof.
+	{pkg: "e2e", tests: []string{"api"}, why: "drives the binary from outside"},
+	{pkg: "e2e/app", why: "the app that e2e deploys"},
+	{pkg: "bench/load", external: []string{"github.com/coder/websocket"}, why: "knows HTTP, not semper"},
+	{pkg: "bench/app", external: []string{"github.com/coder/websocket"}, tests: []string{"bench/load"}, why: "what the bench deploys"},
+	{pkg: "bench/cmd/load", may: []string{"bench/load"}, why: "the load as a command"},
+	{pkg: "bench/cmd/bench", may: []string{"api", "bench/load"}, why: "drives the binary through its CLI; api for the keys of its JSON"},
+	{pkg: "bench/cmd/demo", may: []string{"api", "bench/load"}, why: "drives the binary through its CLI; api for the keys of its JSON"},
+}
+
+// A pkg is what the sources of one package say.
+type pkg struct {
+	path    string
+	files   []source
+	imports map[string]string // import path → a file that has it
+	tests   map[string]string // the same of _test.go files
+}
+
+type source struct {
+	name  string
+	test  bool
+	ast   *ast.File
+	lines int
+}
+
+// packages parses every Go file below the module's root. In-process on purpose: `go list` answers
+// are not part of what the test cache looks at.
+func packages(t *testing.T) (map[string]*pkg, *token.FileSet) {
+	t.Helper()
+	set := token.NewFileSet()
+	all := map[string]*pkg{}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return skip(name, d)
+		case !strings.HasSuffix(name, ".go"):
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		add(all, name, f, strings.Count(string(text), "\n"))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all, set
+}
+
+// skip leaves out what is not of this module.
+func skip(name string, d fs.DirEntry) error {
+	if name == "." {
+		return nil
+	}
+	_, err := os.Stat(filepath.Join(name, "go.mod"))
+	if err == nil || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func add(all map[string]*pkg, name string, f *ast.File, lines int) {
+	dir := filepath.ToSlash(filepath.Dir(name))
+	if dir == "." {
+		dir = ""
+	}
+	p := all[dir]
+	if p == nil {
+		p = &pkg{path: dir, imports: map[string]string{}, tests: map[string]string{}}
+		all[dir] = p
+	}
+	s := source{name: name, test: strings.HasSuffix(name, "_test.go"), ast: f, lines: lines}
+	p.files = append(p.files, s)
+	to := p.imports
+	if s.test {
+		to = p.tests
+	}
+	for _, i := range f.Imports {
+		if to[unquote(i.Path.Value)] == "" {
+			to[unquote(i.Path.Value)] = name
+		}
+	}
+}
+
+func unquote(s string) string {
+	u, err := strconv.Unquote(s)
+	if err != nil {
+		return s
+	}
+	return u
+}
+
+// imported sorts an import path: a package of this module, another module's, or the standard library's.
+func imported(p string) (own string, external string) {
+	if p == module {
+		return "", ""
+	}
+	if rest, ok := strings.CutPrefix(p, module+"/"); ok {
+		return rest, ""
+	}
+	first, _, _ := strings.Cut(p, "/")
+	if strings.Contains(first, ".") {
+		return "", p
+	}
+	return "", "std"
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	t.Parallel()
+	all, _ := packages(t)
+	placed := map[string]rule{}
+	for _, r := range rules {
+		if _, twice := placed[r.pkg]; twice {
+			t.Errorf("%q is placed twice", r.pkg)
+		}
+		placed[r.pkg] = r
+		if all[r.pkg] == nil {
+			t.Errorf("the rule for %q matches no package: delete it", r.pkg)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		r, ok := placed[name]
+		if !ok {
+			t.Errorf("package %q is not placed: add a rule with its reason to arch_test.go", path.Join(module, name))
+			continue
+		}
+		for _, problem := range r.check(all[name]) {
+			t.Error(problem)
+		}
+	}
+}
+
+// check returns every import the rule does not allow, and every permission nobody uses.
+func (r rule) check(p *pkg) []string {
+	used := map[string]bool{}
+	problems := r.judge(p.imports, slices.Concat(r.may, r.external), used)
+	inTests := slices.Concat(r.may, r.external, r.tests, common, []string{r.pkg})
+	problems = append(problems, r.judge(p.tests, inTests, used)...)
+	for _, permission := range slices.Concat(r.may, r.external, r.tests) {
+		if !used[permission] {
+			problems = append(problems, fmt.Sprintf("nobody in %q imports %q: take it out of its rule", r.pkg, permission))
+		}
+	}
+	if file, ok := p.imports["testing"]; ok && !strings.HasSuffix(r.pkg, "test") {
+		problems = append(problems, fmt.Sprintf("%s imports testing: test code must not reach the binary", file))
+	}
+	return problems
+}
+
+func (r rule) judge(imports map[string]string, allowed []string, used map[string]bool) (problems []string) {
+	for _, p := range slices.Sorted(maps.Keys(imports)) {
+		own, external := imported(p)
+		if external == "std" {
+			continue
+		}
+		i := slices.IndexFunc(allowed, func(a string) bool {
+			if external == "" {
+				return a == own
+			}
+			return a != "" && (external == a || strings.HasPrefix(external, a+"/"))
+		})
+		if i < 0 {
+			problems = append(problems, fmt.Sprintf("%s must not import %s: %s", imports[p], p, r.why))
+			continue
+		}
+		used[allowed[i]] = true
+	}
+	return problems
+}
