@@ -42,7 +42,7 @@
 //
 // # Inside
 //
-// The core (decide.go, admin.go, window.go) is pure: a function of its state, an input and the time, which returns
+// The core (decide.go, restart.go, admin.go, window.go) is pure: a function of its state, an input and the time, which returns
 // commands and events. The loop (loop.go) is one goroutine that takes inputs from a mailbox and performs commands.
 // Each incarnation has one goroutine, which calls the StartFunc and then watches the child.
 //

@@ -26,8 +26,8 @@ func (w *window) prune(now time.Time, period time.Duration) {
 	}
 }
 
-func (w *window) push(now time.Time) {
-	if len(w.at) == windowMax {
+func (w *window) push(now time.Time, intensity int) {
+	if len(w.at) >= max(windowMax, intensity+1) {
 		w.at = w.at[1:]
 	}
 	w.at = append(w.at, now)
@@ -60,7 +60,7 @@ func (c *core) judge(k *kid, external bool) verdict {
 	if external {
 		return verdict{window: len(c.window.at), words: "restart at once"}
 	}
-	c.window.push(c.now)
+	c.window.push(c.now, c.flags.Intensity)
 	v := verdict{window: len(c.window.at)}
 	v.giveUp = v.window > c.flags.Intensity
 	if v.giveUp {
