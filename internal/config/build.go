@@ -1,0 +1,155 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"semper"
+)
+
+// build is the file as others see it. It may only be called when check found nothing.
+func (c *checker) build() *File {
+	f := c.f
+	spec := semper.Spec{
+		App: f.App, Services: map[string]semper.Service{}, Warm: f.Warm,
+		Drain: semper.DrainDeadlines(f.Drain),
+		Hold:  semper.HoldLimits{Requests: f.Hold.Requests, Bytes: int64(f.Hold.Bytes), Age: f.Hold.Age, Rate: f.Hold.Rate},
+	}
+	for _, r := range f.Routes {
+		spec.Routes = append(spec.Routes, semper.RouteRule(r))
+	}
+	for _, name := range c.services() {
+		s := f.Services[name]
+		spec.Services[name] = c.buildService("services."+name, s)
+		if len(f.Routes) == 0 && s.isWeb() {
+			spec.Routes = []semper.RouteRule{{Path: "/", To: name}}
+		}
+	}
+	c.defaults()
+	return &File{Path: c.name, Spec: spec.WithDefaults(), Artifact: c.buildArtifact(), Origins: c.origins}
+}
+
+func (c *checker) buildArtifact() Artifact {
+	a := Artifact{Build: c.f.Build, Dir: c.dir}
+	if c.f.Artifact == "" {
+		return a
+	}
+	path := c.absolute(c.f.Artifact)
+	if isTar(path) && !isDir(path) {
+		return Artifact{Build: a.Build, Tar: path}
+	}
+	a.Dir = path
+	return a
+}
+
+func (c *checker) buildService(path string, s service) semper.Service {
+	out := semper.Service{
+		Type: semper.ServiceType(s.Type), Command: s.Command, Instances: s.Instances, Listen: semper.Listen(s.Listen),
+		Health:    buildCheck(s.Health.check),
+		Stop:      semper.Stop(s.Stop),
+		Limits:    semper.Limits{Memory: int64(s.Limits.Memory), CPU: s.Limits.CPU, PIDs: s.Limits.PIDs, Log: int64(s.Limits.Log)},
+		Restart:   semper.Restart(s.Restart),
+		Intensity: semper.Intensity(s.Intensity),
+		Backoff:   semper.Backoff(s.Backoff),
+		User:      s.User,
+	}
+	if !c.given(path + ".instances") {
+		out.Instances = 1
+	}
+	if len(c.f.Env)+len(s.Env) > 0 {
+		out.Env = maps.Clone(c.f.Env)
+		if out.Env == nil {
+			out.Env = map[string]semper.EnvVar{}
+		}
+		for name := range c.f.Env {
+			c.inherit(path, name)
+		}
+		maps.Copy(out.Env, s.Env)
+	}
+	live := s.Liveness
+	if c.given(path + ".health.liveness") {
+		live = s.Health.Liveness
+	}
+	if c.given(path+".liveness") || c.given(path+".health.liveness") {
+		h := buildCheck(live)
+		if h.Kind == "" {
+			h.Kind = semper.HealthTCP // of a web service: a worker has to say
+		}
+		out.Liveness = &h
+	}
+	return out
+}
+
+// inherit gives a service's variable the origin it has at the top level, unless the service sets it.
+func (c *checker) inherit(path, name string) {
+	at := path + ".env." + name
+	for _, suffix := range []string{"", ".secret"} {
+		if o, ok := c.origins["env."+name+suffix]; ok && !c.given(at) {
+			c.origins[at+suffix] = o
+		}
+	}
+}
+
+func buildCheck(h check) semper.Health {
+	out := semper.Health{Path: h.Path, Exec: h.Exec, Interval: h.Interval, Timeout: h.Timeout, Grace: h.Grace, Failures: h.Failures}
+	switch {
+	case h.Path != "":
+		out.Kind = semper.HealthHTTP
+	case h.TCP:
+		out.Kind = semper.HealthTCP
+	case len(h.Exec) > 0:
+		out.Kind = semper.HealthExec
+	case h.Notify:
+		out.Kind = semper.HealthNotify
+	}
+	return out
+}
+
+// defaults notes the settings the file leaves to their defaults.
+func (c *checker) defaults() {
+	for _, s := range c.fields.settings() {
+		if s.preset == "" {
+			continue
+		}
+		for _, path := range c.instances(s.path) {
+			if _, set := c.origins[path]; !set {
+				c.origins[path] = Origin{Kind: OriginDefault}
+			}
+		}
+	}
+}
+
+// instances is the paths of the file that the path of a setting stands for. Settings that mean nothing where they are have
+// none: liveness that is off, listen of a worker.
+func (c *checker) instances(setting string) []string {
+	rest, ofService := strings.CutPrefix(setting, "services.<name>.")
+	if item, ofRoute := strings.CutPrefix(setting, "routes[]."); ofRoute {
+		paths := make([]string, len(c.f.Routes))
+		for i := range paths {
+			paths[i] = fmt.Sprintf("routes[%d].%s", i, item)
+		}
+		return paths
+	}
+	if !ofService {
+		return []string{setting}
+	}
+	var paths []string
+	for _, name := range c.services() {
+		path := "services." + name + "."
+		parent, _, _ := strings.Cut(rest+".", "liveness.")
+		switch {
+		case strings.Contains(rest, "liveness.") && !c.given(path+parent+"liveness"):
+		case rest == "listen" && !c.f.Services[name].isWeb():
+		default:
+			paths = append(paths, path+rest)
+		}
+	}
+	return slices.Clip(paths)
+}
+
+// defaultsOf is s with the documented defaults.
+func defaultsOf(s semper.Service) semper.Service {
+	return semper.Spec{Services: map[string]semper.Service{"": s}}.WithDefaults().Services[""]
+}

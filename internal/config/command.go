@@ -1,0 +1,311 @@
+package config
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// command is the argv at n: a list as it is, text through split. nil after a problem.
+func (r *reader) command(n *yaml.Node, at string, split func(string) ([]string, error)) []string {
+	// Only what an instance runs sees PORT; build runs before there is one.
+	runtime := at != "build"
+	if n.Kind == yaml.SequenceNode {
+		return r.argv(n, at, runtime)
+	}
+	if n.Kind != yaml.ScalarNode {
+		r.add(n, at, last(at)+" takes a command line or a list of words, not "+describe(n), "")
+		return nil
+	}
+	if isNull(n) {
+		r.add(r.keyOr(at, n), at, last(at)+" has no value", "give it the command to run")
+		return nil
+	}
+	text, ok := r.expand(n, at, runtime)
+	if !ok {
+		return nil
+	}
+	argv, err := split(text)
+	if err != nil {
+		r.add(n, at, err.Error(), "")
+		return nil
+	}
+	return argv
+}
+
+// argv reads a list of words.
+func (r *reader) argv(n *yaml.Node, at string, runtime bool) []string {
+	var words []string
+	usable := true
+	line := n.Line
+	for _, item := range n.Content {
+		item = r.resolve(item, at)
+		if item == nil {
+			return nil
+		}
+		if item.Kind != yaml.ScalarNode || isNull(item) {
+			r.add(item, at, "a word of a command is text, not "+describe(item), "put it in quotes")
+			usable = false
+			continue
+		}
+		word, ok := r.expand(item, at, runtime)
+		if ok && runtime && namesGiven(item.Value) && !isShell(words) {
+			r.add(item, at, "a list runs without a shell, so "+item.Value+" stays as it is", "write the command as one text (or $$ for the character itself)")
+		}
+		usable = usable && ok
+		words = append(words, word)
+	}
+	o := r.origins[at]
+	r.origins[at] = Origin{Kind: OriginFile, File: r.name, Line: line, Vars: o.Vars}
+	switch {
+	case !usable:
+		return nil
+	case len(words) == 0 || strings.TrimSpace(words[0]) == "":
+		r.add(n, at, last(at)+" is empty", "give it the command to run")
+		return nil
+	}
+	return words
+}
+
+// namesGiven tells whether word has $PORT or $SOCKET in it, which only a shell replaces.
+func namesGiven(word string) bool {
+	for i := 0; i+1 < len(word); i++ {
+		if word[i] != '$' {
+			continue
+		}
+		if word[i+1] == '$' { // $$ is the character
+			i++
+			continue
+		}
+		if (i == 0 || word[i-1] != '{') && isGiven(word[i+1:][:nameLength(word[i+1:])]) {
+			return true
+		}
+	}
+	return false
+}
+
+// isShell tells whether the words so far begin with a program that expands variables itself.
+func isShell(words []string) bool {
+	for _, w := range words {
+		if slices.Contains([]string{"sh", "bash", "dash", "ash", "zsh", "ksh", "fish"}, path.Base(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// The errors of a command line.
+var (
+	errEmpty = errors.New("the command is empty")
+	errQuote = errors.New("a quote in the command is not closed")
+	errSlash = errors.New("the command ends with a backslash")
+)
+
+// shellWords runs text by a shell whatever it is.
+func shellWords(text string) ([]string, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil, errEmpty
+	}
+	return []string{"/bin/sh", "-c", text}, nil
+}
+
+// splitCommand is the argv of a command line. A line without shell syntax is split into its words; any
+// other goes to [execCommand].
+func splitCommand(text string) ([]string, error) {
+	s := scanner{text: strings.TrimSpace(text)}
+	if err := s.scan(); err != nil {
+		return nil, err
+	}
+	if len(s.words) == 0 && !s.shell {
+		return nil, errEmpty
+	}
+	if s.shell || isShellWord(s.words[0].text) || isAssignment(s.words[0]) {
+		return execCommand(text)
+	}
+	argv := make([]string, len(s.words))
+	for i, w := range s.words {
+		argv[i] = w.text
+	}
+	return argv, nil
+}
+
+// execCommand lets a shell run text: a single command with exec, so that the instance is the program
+// and not a shell waiting for it; a list, pipeline or compound command as it is.
+func execCommand(text string) ([]string, error) {
+	text = strings.TrimSpace(text)
+	s := scanner{text: text}
+	if err := s.scan(); err != nil {
+		return nil, err
+	}
+	for _, w := range s.words {
+		if s.compound {
+			break
+		}
+		if isAssignment(w) { // exec stands behind A=1, or it would be taken for the program
+			continue
+		}
+		if !isShellWord(w.text) {
+			text = text[:w.start] + "exec " + text[w.start:]
+		}
+		break
+	}
+	return shellWords(text)
+}
+
+// A word of a command line: its text without quotes, where it begins, and how much of its start was
+// written without them.
+type word struct {
+	text  string
+	start int
+	plain int
+}
+
+// isAssignment tells A=1 in front of a program.
+func isAssignment(w word) bool {
+	n := nameLength(w.text)
+	return n > 0 && n < w.plain && w.text[n] == '='
+}
+
+// isShellWord tells words that mean something to a shell where a program is expected.
+func isShellWord(s string) bool {
+	return slices.Contains([]string{
+		"!", "{", "}", "[[", "if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "in",
+		".", ":", "alias", "break", "cd", "command", "continue", "eval", "exec", "exit", "export", "local", "read", "readonly", "return", "set",
+		"shift", "source", "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "wait",
+	}, s)
+}
+
+// A scanner cuts a command line into words as a shell would, and notes what only a shell can do.
+type scanner struct {
+	text     string
+	words    []word
+	shell    bool // has shell syntax
+	compound bool // has more than one command in it
+}
+
+func (s *scanner) scan() error {
+	var b strings.Builder
+	start, plain := -1, 0 // of the word under way; -1 between words
+	begin := func(i int) {
+		if start < 0 {
+			start, plain = i, -1
+			b.Reset()
+		}
+	}
+	quote := func(i int) {
+		if begin(i); plain < 0 {
+			plain = b.Len()
+		}
+	}
+	flush := func() {
+		if start < 0 {
+			return
+		}
+		if plain < 0 {
+			plain = b.Len()
+		}
+		s.words = append(s.words, word{b.String(), start, plain})
+		start = -1
+	}
+	for i := 0; i < len(s.text); i++ {
+		switch c := s.text[i]; c {
+		case ' ', '\t', '\r':
+			flush()
+		case '\'', '"':
+			quote(i)
+			end, err := s.quoted(i, &b)
+			if err != nil {
+				return err
+			}
+			i = end
+		case '\\':
+			if i++; i == len(s.text) {
+				return errSlash
+			}
+			if s.text[i] == '\n' { // the line goes on
+				continue
+			}
+			quote(i - 1)
+			b.WriteByte(s.text[i])
+		case '\n', '|', '&', ';', '(', ')':
+			s.shell = true
+			if (c == '|' || c == '&') && i > 0 && (s.text[i-1] == '>' || s.text[i-1] == '<') { // 2>&1
+				continue
+			}
+			s.compound = true
+			flush()
+		case '`', '$':
+			s.shell = true
+			begin(i)
+			i = s.substitution(i)
+			b.WriteByte(c)
+		default:
+			if strings.IndexByte("<>*?[", c) >= 0 || start < 0 && (c == '~' || c == '#') {
+				s.shell = true
+			}
+			begin(i)
+			b.WriteByte(c)
+		}
+	}
+	flush()
+	return nil
+}
+
+// quoted appends what stands in the quotes that begin at i, and is the index of the closing one.
+func (s *scanner) quoted(i int, b *strings.Builder) (end int, err error) {
+	q := s.text[i]
+	for i++; i < len(s.text); i++ {
+		c := s.text[i]
+		switch {
+		case c == q:
+			return i, nil
+		case q == '"' && c == '\\' && i+1 < len(s.text) && strings.IndexByte("$`\"\\\n", s.text[i+1]) >= 0:
+			if i++; s.text[i] == '\n' {
+				continue
+			}
+			c = s.text[i]
+		case q == '"' && (c == '$' || c == '`'):
+			s.shell = true
+		}
+		b.WriteByte(c)
+	}
+	return 0, errQuote
+}
+
+// substitution is the last index of the `…` or $(…) that begins at i, or i for any other $. What stands
+// inside is for the shell alone.
+func (s *scanner) substitution(i int) int {
+	rest := s.text[i:]
+	if rest[0] == '`' {
+		if end := strings.IndexByte(rest[1:], '`'); end >= 0 {
+			return i + end + 1
+		}
+		return i
+	}
+	open := 0
+	for j := 1; j < len(rest); j++ {
+		switch c := rest[j]; c {
+		case '(':
+			open++
+		case ')':
+			open--
+		case '\\':
+			j++
+		case '\'', '"':
+			if end := strings.IndexByte(rest[j+1:], c); open > 0 && end >= 0 {
+				j += end + 1
+			}
+		}
+		if open == 0 {
+			if j == 1 {
+				return i
+			}
+			return i + j
+		}
+	}
+	return i
+}

@@ -1,0 +1,141 @@
+package config
+
+import (
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A field is one key of the format with what its tags say.
+type field struct {
+	name, doc string
+	index     []int
+	typ       reflect.Type
+	required  bool
+	min, max  *float64
+	above     *float64 // exclusive minimum
+	enum      []string
+	pattern   *regexp.Regexp
+	preset    string // the default
+	example   string
+}
+
+// fields are the keys of one mapping, in the order of the format.
+type fields []field
+
+// fieldCache keeps the fields of types already looked at.
+type fieldCache map[reflect.Type]fields
+
+// of is the fields of struct type t, those of inlined structs among them.
+func (c fieldCache) of(t reflect.Type) fields {
+	if fs, ok := c[t]; ok {
+		return fs
+	}
+	var fs fields
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if sf.Anonymous {
+			for _, f := range c.of(sf.Type) {
+				f.index = append([]int{i}, f.index...)
+				fs = append(fs, f)
+			}
+			continue
+		}
+		f := field{name: sf.Tag.Get("yaml"), doc: sf.Tag.Get("doc"), index: []int{i}, typ: sf.Type}
+		f.read(sf.Tag.Get("jsonschema"))
+		fs = append(fs, f)
+	}
+	c[t] = fs
+	return fs
+}
+
+// named is the field of that name, or the zero field.
+func (fs fields) named(name string) field {
+	for _, f := range fs {
+		if f.name == name {
+			return f
+		}
+	}
+	return field{}
+}
+
+func (fs fields) names() []string {
+	names := make([]string, len(fs))
+	for i, f := range fs {
+		names[i] = f.name
+	}
+	return names
+}
+
+// read takes the bounds out of a jsonschema tag. Tags are part of the program: a wrong one panics in its tests.
+func (f *field) read(tag string) {
+	const comma = "\x00"
+	for part := range strings.SplitSeq(strings.ReplaceAll(tag, `\,`, comma), ",") {
+		key, value, _ := strings.Cut(strings.ReplaceAll(part, comma, ","), "=")
+		switch key {
+		case "required":
+			f.required = true
+		case "minimum":
+			f.min = bound(value)
+		case "maximum":
+			f.max = bound(value)
+		case "exclusiveMinimum":
+			f.above = bound(value)
+		case "enum":
+			f.enum = append(f.enum, value)
+		case "pattern":
+			f.pattern = regexp.MustCompile(value)
+		case "default":
+			f.preset = value
+		case "example":
+			f.example = value
+		}
+	}
+}
+
+func bound(s string) *float64 {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		panic(err)
+	}
+	return &v
+}
+
+// A setting is one key of the format with its path, "services.<name>.health.path".
+type setting struct {
+	path string
+	field
+}
+
+// settings are all keys of the format, each mapping before its keys.
+func (c fieldCache) settings() []setting {
+	var all []setting
+	var walk func(t reflect.Type, path string)
+	walk = func(t reflect.Type, path string) {
+		for _, f := range c.of(t) {
+			at := join(path, f.name)
+			all = append(all, setting{at, f})
+			switch {
+			case !isMapping(f.typ):
+			case f.typ.Kind() == reflect.Struct:
+				walk(f.typ, at)
+			case f.typ.Kind() == reflect.Map:
+				walk(f.typ.Elem(), at+".<name>")
+			default:
+				walk(f.typ.Elem(), at+"[]")
+			}
+		}
+	}
+	walk(reflect.TypeFor[fileFormat](), "")
+	return all
+}
+
+// isMapping tells types that have keys of the format below them.
+func isMapping(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Map, reflect.Slice:
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct && t.PkgPath() == reflect.TypeFor[fileFormat]().PkgPath()
+}

@@ -1,0 +1,120 @@
+package config
+
+import "semper"
+
+// The types below are the file format. Their tags are read by the walker, by Schema and by Explain:
+//
+//	yaml        the key
+//	doc         its documentation, one or two sentences
+//	jsonschema  required, minimum, maximum, enum, pattern, default, example (the notation of invopop/jsonschema)
+//
+// A default here is documentation: semper.Spec.WithDefaults applies it, and a test compares the two.
+
+type fileFormat struct {
+	Version  int                      `yaml:"version" jsonschema:"required,minimum=1,maximum=1,example=1" doc:"Version of the file format. Always 1."`
+	App      string                   `yaml:"app" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,38}[a-z0-9])?$,example=shop" doc:"Name of the app: lower-case letters, digits and dashes, at most 40."`
+	Artifact string                   `yaml:"artifact" jsonschema:"example=dist" doc:"What is shipped: a directory, or a .tar or .tar.gz file, relative to this file. The directory of this file when left out."`
+	Build    shellCommand             `yaml:"build" jsonschema:"example=make dist" doc:"Command run in the directory of this file before the artifact is packed. Text is run by /bin/sh -c, a list is run as it is."`
+	Env      map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: info}" doc:"Environment variables of every service. A service's own env wins."`
+	Services map[string]service       `yaml:"services" jsonschema:"required" doc:"The programs of the app, by name."`
+	Routes   []route                  `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host, then the longest path. With one web service and no routes, everything goes to it."`
+	Warm     semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
+	Drain    drain                    `yaml:"drain" doc:"How long the old release may finish what it has after a cutover, per class of connection."`
+	Hold     hold                     `yaml:"hold" doc:"What may wait at most while requests are held. Beyond it they are answered with 503 and Retry-After."`
+}
+
+type service struct {
+	Type      string                   `yaml:"type" jsonschema:"enum=web,enum=worker,default=web" doc:"web takes HTTP requests; worker takes none and has no route."`
+	Command   command                  `yaml:"command" jsonschema:"required,example=./server --port $PORT" doc:"What to run, in the unpacked artifact. Text is split into words, or run by /bin/sh where it has shell syntax; a list is run as it is."`
+	Env       map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: debug}" doc:"Environment variables of this service: text, a number, true or false, or {secret: NAME}."`
+	Instances int                      `yaml:"instances" jsonschema:"minimum=0,maximum=1000,default=1" doc:"How many copies run."`
+	Listen    string                   `yaml:"listen" jsonschema:"enum=port,enum=socket,default=port" doc:"How an instance is reached (web only): port gives it PORT, a TCP port on 127.0.0.1; socket gives it SOCKET, the path of a unix socket to listen on."`
+	Health    health                   `yaml:"health" jsonschema:"example=/healthz" doc:"How to see that an instance is ready to take work. Text is short for path. A web service without it is ready when it accepts connections, a worker when it runs."`
+	Liveness  check                    `yaml:"liveness" jsonschema:"example={path: /alive}" doc:"How to see that a ready instance has to be replaced. May stand in health as well. Off when left out."`
+	Stop      stop                     `yaml:"stop" doc:"How an instance is asked to end."`
+	Limits    limits                   `yaml:"limits" doc:"What one instance may use, where the machine has cgroups."`
+	Restart   string                   `yaml:"restart" jsonschema:"enum=permanent,enum=transient,enum=temporary,default=permanent" doc:"When an instance that ended is started again: permanent always, transient after an abnormal end only, temporary never."`
+	Intensity intensity                `yaml:"intensity" doc:"How many restarts are allowed within a period before semper calls it a crash loop."`
+	Backoff   backoff                  `yaml:"backoff" doc:"The pause before a restart. The first restart has none."`
+	User      string                   `yaml:"user" jsonschema:"pattern=^[A-Za-z0-9_][A-Za-z0-9_.-]{0\\,31}$,example=www-data" doc:"OS user to run as. Refused where semper may not change to it; when left out, semper takes the least privileged one it can give."`
+}
+
+type route struct {
+	Host string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host name to match, without a port. Any host when left out."`
+	Path string `yaml:"path" jsonschema:"default=/" doc:"Path prefix to match, on whole segments: /api matches /api and /api/x, not /apix."`
+	To   string `yaml:"to" jsonschema:"required,example=web" doc:"Name of the web service."`
+}
+
+// check is one health check; health adds liveness to it.
+type check struct {
+	Path     string          `yaml:"path" jsonschema:"pattern=^/,example=/healthz" doc:"Ready when GET of this path answers with a status from 200 to 399. Web only."`
+	TCP      bool            `yaml:"tcp" jsonschema:"enum=true" doc:"Ready when the port or socket accepts a connection. Web only; the default there."`
+	Exec     command         `yaml:"exec" jsonschema:"example=./check --quick" doc:"Ready when this command, run as the instance's user in its artifact, exits with 0."`
+	Notify   bool            `yaml:"notify" jsonschema:"enum=true" doc:"Ready when the instance sends READY=1 to NOTIFY_SOCKET, as sd_notify does."`
+	Interval semper.Duration `yaml:"interval" jsonschema:"default=1s" doc:"Time between two checks."`
+	Timeout  semper.Duration `yaml:"timeout" jsonschema:"default=1s" doc:"How long one check may take."`
+	Grace    semper.Duration `yaml:"grace" jsonschema:"default=30s" doc:"How long a new instance may take to become ready."`
+	Failures int             `yaml:"failures" jsonschema:"minimum=1,maximum=1000,default=3" doc:"How many checks in a row have to fail before an instance loses its state."`
+}
+
+type health struct {
+	check    `yaml:",inline"`
+	Liveness check `yaml:"liveness" jsonschema:"example={path: /alive}" doc:"The same as liveness beside health."`
+}
+
+type stop struct {
+	Signal  string          `yaml:"signal" jsonschema:"enum=SIGTERM,enum=SIGINT,enum=SIGQUIT,enum=SIGHUP,enum=SIGUSR1,enum=SIGUSR2,enum=SIGWINCH,enum=SIGKILL,default=SIGTERM" doc:"Signal that asks the instance to end."`
+	Timeout semper.Duration `yaml:"timeout" jsonschema:"default=10s" doc:"How long it may take; then it and everything it started is killed."`
+}
+
+type limits struct {
+	Memory size    `yaml:"memory" jsonschema:"example=512MiB" doc:"Memory. No limit when left out."`
+	CPU    float64 `yaml:"cpu" jsonschema:"exclusiveMinimum=0,maximum=4096,example=0.5" doc:"Processor cores. No limit when left out."`
+	PIDs   int     `yaml:"pids" jsonschema:"minimum=1,maximum=4194304,example=100" doc:"Processes and threads. No limit when left out."`
+	Log    size    `yaml:"log" jsonschema:"default=64MiB" doc:"Output kept on disk."`
+}
+
+type intensity struct {
+	Restarts int             `yaml:"restarts" jsonschema:"minimum=1,maximum=100000,default=5" doc:"How many restarts."`
+	Within   semper.Duration `yaml:"within" jsonschema:"default=1m" doc:"In which period."`
+}
+
+type backoff struct {
+	Min    semper.Duration `yaml:"min" jsonschema:"default=100ms" doc:"The pause before the second restart in a row."`
+	Max    semper.Duration `yaml:"max" jsonschema:"default=10s" doc:"The longest pause."`
+	Factor float64         `yaml:"factor" jsonschema:"minimum=1,maximum=100,default=2" doc:"How much longer each pause is than the one before."`
+	Reset  semper.Duration `yaml:"reset" jsonschema:"default=30s" doc:"After running this long, an instance starts from no pause again."`
+}
+
+type drain struct {
+	Request   semper.Duration `yaml:"request" jsonschema:"default=30s" doc:"Ordinary HTTP requests."`
+	Stream    semper.Duration `yaml:"stream" jsonschema:"default=30s" doc:"Event streams (text/event-stream)."`
+	WebSocket semper.Duration `yaml:"websocket" jsonschema:"default=1m" doc:"WebSockets and other upgraded connections; they are then closed with 1012, spread out in time."`
+}
+
+type hold struct {
+	Requests int             `yaml:"requests" jsonschema:"minimum=1,maximum=1000000,default=1000" doc:"How many requests at once."`
+	Bytes    size            `yaml:"bytes" jsonschema:"default=64MiB" doc:"How many bytes of request bodies in all."`
+	Age      semper.Duration `yaml:"age" jsonschema:"default=30s" doc:"How long one request."`
+	Rate     int             `yaml:"rate" jsonschema:"minimum=1,maximum=1000000,default=500" doc:"How many requests per second are let go afterwards."`
+}
+
+// size is a number of bytes, written "64MiB".
+type size int64
+
+// command is an argv; text goes through [splitCommand].
+type command []string
+
+// shellCommand is an argv; text is always run by a shell.
+type shellCommand []string
+
+// secretRef is the value of an environment variable that is a secret.
+type secretRef struct {
+	Secret secretName `yaml:"secret" jsonschema:"required,example=database_url" doc:"Name of a secret set with semper secret set. It is looked up when an instance starts and never printed."`
+}
+
+// secretName names a secret.
+type secretName string
+
+// secretPattern is what names of secrets look like.
+const secretPattern = `^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`
