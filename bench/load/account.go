@@ -109,12 +109,11 @@ func (a *account) served(release string, sent time.Time, what string) Outcome {
 }
 
 // failed counts a request that ended in o.
-func (a *account) failed(o Outcome, what string, err error) Outcome {
+func (a *account) failed(o Outcome, what string, err error) {
 	a.requests.Add(1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fail(o, fmt.Sprintf("%s: %v", what, err))
-	return o
 }
 
 // fail needs mu.

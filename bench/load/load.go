@@ -106,20 +106,18 @@ func (g *Generator) over(ctx context.Context) bool {
 	}
 }
 
-// pause waits d, or less at the end. It reports whether the run goes on.
-func (g *Generator) pause(ctx context.Context, d time.Duration) bool {
+// pause waits d, or less at the end of the run.
+func (g *Generator) pause(ctx context.Context, d time.Duration) {
 	if d <= 0 {
-		return !g.over(ctx)
+		return
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
 	case <-g.stopped:
 	case <-ctx.Done():
 	}
-	return false
 }
 
 // retryPause is waited after a failed request, so that a dead target is not counted a million times.

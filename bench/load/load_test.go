@@ -113,7 +113,7 @@ func TestEachFailureIsToldApart(t *testing.T) {
 		{"head cut", Short, raw("HTTP/1.1 200 OK\r\nContent-Le")},
 		{"not HTTP", Malformed, raw("hello\r\n\r\n")},
 		{"bad length", Malformed, raw("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n")},
-		{"status 503", Status, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }},
+		{"status 503", Status, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }},
 		{"two releases in a body", Mixed, raw("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nr1\nr2\n")},
 		{"header of another release", Mixed, raw("HTTP/1.1 200 OK\r\nX-Semper-Release: r2\r\nContent-Length: 6\r\n\r\nr1\nr1\n")},
 		{"no answer in time", Timeout, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
