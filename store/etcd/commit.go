@@ -1,0 +1,146 @@
+package etcd
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"semper"
+	"semper/store"
+)
+
+// Commit performs all writes or none.
+func (s *Store) Commit(ctx context.Context, t semper.Txn) (int64, error) {
+	if err := store.Check(t); err != nil {
+		return 0, err
+	}
+	return s.commit(ctx, newAttempt(t, clientv3.NoLease))
+}
+
+// attempt is a commit that may have to be sent more than once.
+type attempt struct {
+	txn   semper.Txn
+	by    token
+	lease clientv3.LeaseID // of every key it puts
+	// witness is a key it puts and so, when it was applied, one that bears its token. Empty: it puts none.
+	witness string
+	// once: having been applied, it cannot be applied again, because it breaks a condition of its own.
+	once bool
+}
+
+func newAttempt(t semper.Txn, lease clientv3.LeaseID) *attempt {
+	a := &attempt{txn: t, lease: lease}
+	_, _ = rand.Read(a.by[:]) // never fails
+	breaks := map[string]bool{}
+	for _, w := range t.Then {
+		breaks[w.Key] = true
+		if !w.Delete && a.witness == "" {
+			a.witness = w.Key
+		}
+	}
+	for _, c := range t.If {
+		// Deleting what must not exist leaves the condition whole.
+		a.once = a.once || a.witness != "" && breaks[c.Key] && (c.Version != 0 || !deletes(t, c.Key))
+	}
+	return a
+}
+
+func deletes(t semper.Txn, key string) bool {
+	for _, w := range t.Then {
+		if w.Key == key {
+			return w.Delete
+		}
+	}
+	return false
+}
+
+// commit sends a until it is known whether it was applied, or it is known that this cannot be known.
+func (s *Store) commit(ctx context.Context, a *attempt) (int64, error) {
+	try, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	for unsure := false; ; {
+		if err := s.connected(ctx, try); err != nil {
+			return 0, doubt(err, unsure)
+		}
+		r, err := s.send(try, a, unsure)
+		if err == nil && r.Succeeded {
+			return r.Header.Revision, nil
+		}
+		if err == nil {
+			return a.refused(r, unsure)
+		}
+		lost := passing(err) || try.Err() != nil
+		if !lost {
+			return 0, doubt(s.told(ctx, err), unsure)
+		}
+		unsure = true
+		if !a.once {
+			return 0, doubt(s.told(ctx, err), true)
+		}
+		if err := s.pause(ctx, try); err != nil {
+			return 0, doubt(err, true)
+		}
+	}
+}
+
+func (s *Store) send(ctx context.Context, a *attempt, unsure bool) (*clientv3.TxnResponse, error) {
+	var conds []clientv3.Cmp
+	var then, otherwise []clientv3.Op
+	for _, c := range a.txn.If {
+		conds = append(conds, clientv3.Compare(clientv3.ModRevision(root+c.Key), "=", c.Version))
+		otherwise = append(otherwise, clientv3.OpGet(root+c.Key, clientv3.WithKeysOnly()))
+	}
+	for _, w := range a.txn.Then {
+		if w.Delete {
+			then = append(then, clientv3.OpDelete(root+w.Key))
+			continue
+		}
+		then = append(then, clientv3.OpPut(root+w.Key, string(seal(w.Key, a.by, w.Value)), clientv3.WithLease(a.lease)))
+	}
+	if unsure {
+		otherwise = append(otherwise, clientv3.OpGet(root+a.witness))
+	}
+	return s.client.Txn(ctx).If(conds...).Then(then...).Else(otherwise...).Commit()
+}
+
+// refused tells the success of an earlier sending from a conflict, and in that which condition does not hold.
+func (a *attempt) refused(r *clientv3.TxnResponse, unsure bool) (int64, error) {
+	if unsure {
+		seen := r.Responses[len(a.txn.If)].GetResponseRange().Kvs
+		if len(seen) == 1 {
+			if _, by, err := unseal(a.witness, seen[0].Value); err == nil && by == a.by {
+				return seen[0].ModRevision, nil
+			}
+		}
+	}
+	for i, c := range a.txn.If {
+		found := int64(0)
+		if kvs := r.Responses[i].GetResponseRange().Kvs; len(kvs) == 1 {
+			found = kvs[0].ModRevision
+		}
+		if found != c.Version {
+			return 0, doubt(store.Conflict(c, found), unsure)
+		}
+	}
+	return 0, &semper.Error{Code: semper.Internal, Op: "store", Message: "a commit was refused although its conditions hold"}
+}
+
+// doubt is err, or, when the commit may have been applied nevertheless, an error that says so.
+func doubt(err error, unsure bool) error {
+	if !unsure {
+		return err
+	}
+	if errors.Is(err, semper.ErrConflict) {
+		err = seen{err}
+	}
+	return &semper.Error{Code: semper.Unavailable, Op: "store",
+		Message: "the store went away during the commit, which it may have applied or not",
+		Hint:    "read again what is there now before you repeat it", Err: err}
+}
+
+// seen is an error for a log: a conflict with one's own success must not pass for one to errors.Is.
+type seen struct{ err error }
+
+func (s seen) Error() string { return s.err.Error() }
