@@ -12,6 +12,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/rollout"
+	"semper/store"
 )
 
 // Keeper runs instances. Starting and stopping are idempotent.
@@ -79,6 +80,8 @@ type Machine interface {
 	Listening(pid int) ([]string, error)
 	// Alive reports whether an edge process of that pid lives.
 	Alive(pid int) bool
+	// Gone reports whether the control process of that id has certainly ended.
+	Gone(id string) bool
 	// Tail is the newest lines of an output file; Follow sends each line after them until ctx ends.
 	Tail(path string, lines int) ([]string, error)
 	Follow(ctx context.Context, path string, tail int) (<-chan string, error)
@@ -145,7 +148,12 @@ func (c *Control) Run(ctx context.Context) error {
 }
 
 func (c *Control) lead(ctx context.Context) error {
-	l, err := c.o.Store.Lead(ctx, "control", c.o.ID)
+	evict, done := context.WithCancel(ctx)
+	var evicting sync.WaitGroup
+	evicting.Go(func() { c.evict(evict) })
+	l, err := c.o.Store.Lead(ctx, role, c.o.ID)
+	done()
+	evicting.Wait()
 	if err != nil {
 		return err
 	}
@@ -167,6 +175,25 @@ func (c *Control) lead(ctx context.Context) error {
 	wg.Go(func() { c.watchKeeper(ctx) })
 	wg.Go(func() { c.watchEdges(ctx) })
 	return c.loop(ctx, m)
+}
+
+const role = "control"
+
+// evict frees the leadership of a process that is known to have ended, instead of waiting for its
+// lease: a dead process cannot come back, and its fence breaks with the key (law L7).
+func (c *Control) evict(ctx context.Context) {
+	for {
+		key := store.LeadKey(role)
+		if it, err := c.o.Store.Get(ctx, key); err == nil && string(it.Value) != c.o.ID && c.o.Machine.Gone(string(it.Value)) {
+			_, err := c.o.Store.Commit(ctx, semper.Txn{
+				If: []semper.Condition{{Key: key, Version: it.Version}}, Then: []semper.Write{{Key: key, Delete: true}},
+			})
+			c.o.Log.Info("leadership of a dead control process ended", "holder", string(it.Value), "error", err)
+		}
+		if !sleep(ctx, 500*time.Millisecond) {
+			return
+		}
+	}
 }
 
 var errLost = errors.New("leadership lost")

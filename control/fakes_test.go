@@ -310,6 +310,7 @@ func (noSecrets) List(string) ([]string, error) { return nil, nil }
 type facts machine
 
 func (*facts) Listening(int) ([]string, error)    { return []string{"127.0.0.1:8000"}, nil }
+func (*facts) Gone(string) bool                   { return false }
 func (*facts) Alive(int) bool                     { return false }
 func (*facts) Tail(string, int) ([]string, error) { return nil, nil }
 func (*facts) Checks(context.Context) []api.Check { return nil }

@@ -1,10 +1,13 @@
 package node
 
 import (
+	"archive/tar"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -161,6 +164,35 @@ func (b blobAdapter) Diff(ctx context.Context, x, y semper.Digest) ([]string, er
 	}
 	slices.SortFunc(out, func(a, b string) int { return compareAfter(a, b) })
 	return out, nil
+}
+
+// files are an artifact's files by name, each with what makes it what it is.
+func (b blobAdapter) files(ctx context.Context, d semper.Digest) (map[string]string, error) {
+	r, _, err := b.Open(d)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close() //nolint:errcheck // only read
+	out := make(map[string]string)
+	tr := tar.NewReader(r)
+	for ctx.Err() == nil {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("artifact %s: %w", d.Short(), err)
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		sum := sha256.New()
+		if _, err := io.Copy(sum, tr); err != nil {
+			return nil, fmt.Errorf("artifact %s: %w", d.Short(), err)
+		}
+		out[h.Name] = fmt.Sprintf("%x %o %s", sum.Sum(nil), h.Mode, h.Linkname)
+	}
+	return nil, ctx.Err()
 }
 
 // compareAfter orders by what follows the mark.

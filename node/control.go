@@ -28,7 +28,7 @@ func Control(ctx context.Context, o PartOptions) error {
 		return err
 	}
 	defer offer(ctx, o, sockets)()
-	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{Log: o.Log})
+	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{})
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func Edge(ctx context.Context, o PartOptions) error {
 	}
 	select {
 	case <-ctx.Done():
-	case <-e.Drained(): // asked through the control socket
+	case <-e.Done(): // asked through the control socket
 		return e.Close()
 	case err := <-served:
 		if err != nil {
@@ -79,7 +79,7 @@ const drainTimeout = 10 * time.Minute
 
 // followTable applies each new route table; caught is closed at the first.
 func followTable(ctx context.Context, d dirs, e *edge.Edge, o PartOptions, caught chan struct{}) {
-	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{Log: o.Log})
+	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{})
 	if err != nil {
 		o.Log.Error("the store's client cannot be made; serving by the last route table", "error", err)
 		return

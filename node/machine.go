@@ -40,9 +40,53 @@ func (m *machine) Tail(path string, lines int) ([]string, error) {
 	return process.Tail(path, lines, 1<<20)
 }
 
-// Follow sends the newest lines of an output file and then each new one.
+// Follow sends the newest lines of an output file and then each new one, until ctx ends.
 func (m *machine) Follow(ctx context.Context, path string, tail int) (<-chan string, error) {
-	return process.Follow(ctx, path, tail)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	before, err := process.Tail(path, tail, 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan string)
+	go func() { // owned by ctx
+		defer close(out)
+		send := func(line string) bool {
+			select {
+			case out <- line:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
+		for _, l := range before {
+			if !send(l) {
+				return
+			}
+		}
+		for l, err := range process.Follow(ctx, path, info.Size()) {
+			if err != nil || !send(l.Text) {
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+// Gone reports whether the holder of a leadership, "host/pid/start ticks", has ended. Of another
+// host nothing is known.
+func (m *machine) Gone(id string) bool {
+	host, rest, _ := strings.Cut(id, "/")
+	pid, ticks, _ := strings.Cut(rest, "/")
+	self, err := os.Hostname()
+	n, perr := strconv.Atoi(pid)
+	if err != nil || perr != nil || host != self {
+		return false
+	}
+	now, err := startTicks(n)
+	return errors.Is(err, os.ErrNotExist) || err == nil && strconv.FormatUint(now, 10) != ticks
 }
 
 // Checks look at what semper needs of the machine.
