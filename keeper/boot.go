@@ -205,6 +205,9 @@ func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
 			continue
 		}
 		got, err := sockets.Take(ctx, k.dir.PartSockets(m.rec.Name), c.p.Exited())
+		if err != nil && exited(c) {
+			continue
+		}
 		if err != nil {
 			k.log.Error("a part does not hand its sockets back and is replaced", "part", m.rec.Name, "pid", c.p.PID(), "error", err)
 			c.p.KillFor(semper.Reason{Kind: semper.ReasonHealth, Detail: "it did not hand back its listening sockets"})
@@ -214,6 +217,15 @@ func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
 		all = append(all, got...)
 	}
 	return all
+}
+
+func exited(c *incarnation) bool {
+	select {
+	case <-c.p.Exited():
+		return true
+	default:
+		return false
+	}
 }
 
 // A cleanMark stands on disk while a keeper runs.
@@ -239,6 +251,7 @@ func (k *keeper) noteUncleanEnd() {
 			k.log.Error("mark of the running keeper not written", "error", err)
 		}
 	})
+	k.journal.Flush() // a report of a death must not get lost by the next one
 }
 
 func (k *keeper) removeCleanMark() {

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,6 @@ import (
 	"semper/api"
 	"semper/keeper/journal"
 )
-
-// readyWithin is how long a new part may take to say it is ready before the old one is kept.
-const readyWithin = 60 * time.Second
 
 // converge replaces every part that does not run as it would be started now, by the seven steps, and
 // ends what is one too many of its kind. Control comes last: it is who tells people about the rest.
@@ -111,7 +109,8 @@ func (k *keeper) renewStore(ctx context.Context, m *member, report func(api.Upgr
 
 // awaitReady returns nil once m runs and has said it is ready.
 func (k *keeper) awaitReady(ctx context.Context, m *member) error {
-	limited, cancel := context.WithTimeout(ctx, readyWithin)
+	within := cmp.Or(k.o.ReadyWithin, time.Minute)
+	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var last *semper.End
 	err := k.await(limited, func() bool {
@@ -124,9 +123,9 @@ func (k *keeper) awaitReady(ctx context.Context, m *member) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case last != nil:
-		return fmt.Errorf("%s was not ready within %v; it last ended with %s", m.rec.Name, readyWithin, last.Reason)
+		return fmt.Errorf("%s was not ready within %v; it last ended with %s", m.rec.Name, within, last.Reason)
 	}
-	return fmt.Errorf("%s was not ready within %v", m.rec.Name, readyWithin)
+	return fmt.Errorf("%s was not ready within %v", m.rec.Name, within)
 }
 
 func (k *keeper) pidOf(m *member) int {

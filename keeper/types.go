@@ -24,6 +24,9 @@ type Options struct {
 	// StopAllOnSignal says that the end of Run's context ends everything, in order, as for a
 	// semper in the foreground. Otherwise everything is left running for the next keeper.
 	StopAllOnSignal bool
+	// ReadyWithin is how long a part that is to replace another may take to say it is ready before the
+	// other one is kept. Zero: 60s.
+	ReadyWithin time.Duration
 }
 
 // A Part is one of semper's own processes.

@@ -92,7 +92,16 @@ func sendBarrier(path string, w *os.File) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = conn.WriteMsgUnix([]byte("BARRIER=1"), unix.UnixRights(int(w.Fd())), nil)
+	rights := unix.UnixRights(int(w.Fd()))
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		// UnixConn.WriteMsgUnix does not take connected datagram sockets.
+		werr := raw.Write(func(fd uintptr) bool {
+			err = unix.Sendmsg(int(fd), []byte("BARRIER=1"), rights, nil, unix.MSG_NOSIGNAL)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		err = cmp.Or(err, werr)
+	}
 	return errors.Join(err, conn.Close())
 }
 
