@@ -111,8 +111,8 @@ func pauseFor(bound, kept int64) time.Duration {
 	return min(max(left*time.Second/writeRate, minPause), maxPause)
 }
 
-// trim gives up the oldest part when three quarters of the bound are in use. It returns how much is kept, and whether
-// that is another amount than at the last look.
+// trim gives up the oldest part when five eighths of the bound are in use; the rest is for what is
+// written until it happens. It returns how much is kept, and whether anything was given up.
 func (b *Bounder) trim() (kept int64, changed bool) {
 	st, err := b.file.Stat()
 	if err != nil {
@@ -122,7 +122,7 @@ func (b *Bounder) trim() (kept int64, changed bool) {
 	if size < b.from {
 		b.from = 0 // somebody truncated it
 	}
-	if size-b.from <= b.max/4*3 {
+	if size-b.from <= b.max/8*5 {
 		return size - b.from, false
 	}
 	to := (size - b.max/2) &^ (blockSize - 1)

@@ -161,12 +161,20 @@ func (g *group) joins() bool {
 
 // join moves the calling thread into the group's directories of the first version.
 func (g *group) join() error {
+	return g.move(func(dir string) string { return dir })
+}
+
+// leave moves the thread back. It would leave by ending, but nobody can wait for a thread, and until
+// then the group counts it, and with it semper, as a member.
+func (g *group) leave() error { return g.move(filepath.Dir) }
+
+func (g *group) move(to func(string) string) error {
 	var first error
 	for _, dir := range g.dirs() {
 		if dir == g.dir(unified) {
 			continue
 		}
-		if err := write(filepath.Join(dir, "tasks"), "0"); err != nil && first == nil {
+		if err := write(filepath.Join(to(dir), "tasks"), "0"); err != nil && first == nil {
 			first = err
 		}
 	}
@@ -196,7 +204,7 @@ func (g *group) kill() {
 	}
 }
 
-// procs are the members, of cgroups that members made below as well.
+// procs are the members, of cgroups that members made below as well. The caller is never one.
 func (g *group) procs() []int {
 	var pids []int
 	for _, dir := range g.dirs() {
@@ -206,7 +214,8 @@ func (g *group) procs() []int {
 		}
 	}
 	slices.Sort(pids)
-	return slices.Compact(pids)
+	self := os.Getpid()
+	return slices.DeleteFunc(slices.Compact(pids), func(pid int) bool { return pid == self })
 }
 
 func cgroupsBelow(dir string) []string {

@@ -72,6 +72,9 @@ func (c *command) launchChanged() (launched, error) {
 	}
 	l, err := c.forkExec()
 	l.warned = append(warned, l.warned...)
+	if e := c.group.leave(); e != nil {
+		l.warned = append(l.warned, "semper could not leave its cgroup: "+e.Error())
+	}
 	return l, err
 }
 

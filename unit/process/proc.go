@@ -21,13 +21,16 @@ const ticksPerSecond = 100
 // stat is what /proc/PID/stat tells of a process that matters here.
 type stat struct {
 	pid, ppid, pgrp, session int
-	state                    byte // 'Z': ended, not yet reaped
+	state                    byte // 'Z': its first thread ended and is not yet reaped
+	threads                  int
 	start                    uint64
 	cpu                      uint64 // user + system, in ticks
 	exit                     syscall.WaitStatus
 }
 
-func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
+// dead reports whether nothing of the process runs any more. While a thread does, the process
+// still holds its files and sockets, whatever became of its first thread.
+func (s stat) dead() bool { return (s.state == 'Z' || s.state == 'X') && s.threads <= 1 }
 
 // startedAt is the wall clock time of the start, to a hundredth of a second.
 func (s stat) startedAt() time.Time {
@@ -76,6 +79,7 @@ func parseStat(b []byte) (stat, error) {
 		pgrp:    int(number(5)),
 		session: int(number(6)),
 		cpu:     number(14) + number(15),
+		threads: int(number(20)),
 		start:   number(22),
 		exit:    syscall.WaitStatus(number(52)),
 	}

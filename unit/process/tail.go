@@ -72,7 +72,7 @@ func readBack(f *os.File, start, end int64, lines int) (data []byte, whole bool,
 	at := end
 	newlines := 0
 	for at > start && newlines <= lines {
-		n := min(maxLine, at-start)
+		n := min(max(maxLine, int64(len(data))), at-start) // doubling: each byte is moved a few times only
 		chunk := make([]byte, n, n+int64(len(data)))
 		if _, err := f.ReadAt(chunk, at-n); err != nil && !errors.Is(err, io.EOF) {
 			return nil, false, err
