@@ -16,6 +16,10 @@ func (c *core) call(in *call) {
 		c.answer(in, ErrStopping)
 		return
 	}
+	if c.stage == booting {
+		c.queue = append(c.queue, in)
+		return
+	}
 	k := c.byID[in.id]
 	if k != nil && k.phase == starting && in.op == opTerminate {
 		k.stoppers = append(k.stoppers, in)
@@ -133,6 +137,9 @@ func (c *core) answeredDoomed(k *kid, err error) {
 	c.emit(k, Event{Kind: StartFailed, Err: err, Decision: "none"})
 	if len(k.stoppers) > 0 {
 		c.emit(k, Event{Kind: Terminated, Reason: k.last, Decision: "none"})
+	}
+	if c.ordered() && c.stage == serving {
+		c.round = nil // as after any start that fails; nobody retries this one
 	}
 	c.released(k)
 }

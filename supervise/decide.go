@@ -3,7 +3,6 @@ package supervise
 import (
 	"container/heap"
 	"container/list"
-	"slices"
 	"time"
 )
 
@@ -99,7 +98,8 @@ func (c *core) pump() {
 			c.advance()
 		case len(c.queue) > 0:
 			in := c.queue[0]
-			c.queue = slices.Delete(c.queue, 0, 1)
+			c.queue[0] = nil
+			c.queue = c.queue[1:]
 			c.dispatch(in)
 		default:
 			return

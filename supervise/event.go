@@ -19,7 +19,7 @@ func (k EventKind) String() string {
 	return name("event", int(k), "started", "start-failed", "ended", "restarting", "gave-up", "stopped", "terminated")
 }
 
-// An Event is one fact about one child, or about the supervisor itself when Child is empty.
+// An Event is one fact about one child.
 type Event struct {
 	Supervisor string
 	Child      string

@@ -127,8 +127,7 @@ func (s *Supervisor) incarnation() *incarnation {
 
 // live is the goroutine of one incarnation.
 func (s *Supervisor) live(k *kid, n int, run *incarnation, start StartFunc) {
-	err := run.start(start)
-	s.box.put(answered{kid: k, n: n, err: err})
+	err := run.start(start, func(err error) { s.box.put(answered{kid: k, n: n, err: err}) })
 	if err != nil {
 		return
 	}
@@ -149,23 +148,23 @@ func (s *Supervisor) live(k *kid, n int, run *incarnation, start StartFunc) {
 	}
 }
 
-// start calls the StartFunc; a panic in it is a failed start, as an exception is in OTP.
-func (run *incarnation) start(start StartFunc) (err error) {
-	returned := false
+// start calls the StartFunc and tells the outcome, whatever it is: a panic is a failed start, as an exception is in
+// OTP, and so is the end of the goroutine.
+func (run *incarnation) start(start StartFunc, tell func(error)) (err error) {
+	err = errors.New("the start ended its goroutine")
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		} else if !returned { // runtime.Goexit
-			err = errors.New("the start ended its goroutine")
 		}
+		tell(err)
 	}()
-	run.child, err = start(run.ctx)
-	returned = true
+	child, err := start(run.ctx)
 	switch {
-	case err != nil:
-		run.child = nil // possibly a nil pointer of a real type
-	case run.child == nil:
+	case err != nil: // child is possibly a nil pointer of a real type
+	case child == nil:
 		err = errors.New("the start returned neither a child nor an error")
+	default:
+		run.child = child
 	}
 	return err
 }

@@ -1,0 +1,71 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// quick is a child that costs nothing but itself.
+type quick struct{ done chan struct{} }
+
+func (q quick) Done() <-chan struct{} { return q.done }
+func (q quick) Reason() Reason        { return Reason{Kind: Crash} }
+func (q quick) Shutdown()             { close(q.done) }
+func (q quick) Kill()                 { close(q.done) }
+
+func newQuick(context.Context) (Child, error) { return quick{done: make(chan struct{})}, nil }
+
+// BenchmarkRestart is the time from the end of a child to the call of its next start.
+func BenchmarkRestart(b *testing.B) {
+	started := make(chan quick, 1)
+	s, err := Start(bg, Flags{Intensity: 1 << 30, Period: time.Nanosecond}, []ChildSpec{{ID: "a",
+		Start: func(ctx context.Context) (Child, error) {
+			q := quick{done: make(chan struct{})}
+			started <- q
+			return q, nil
+		}}}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	q := <-started
+	for b.Loop() {
+		close(q.done)
+		q = <-started
+	}
+	b.StopTimer()
+	if err := s.Stop(bg); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkStartStop is one child's whole life by calls, beside n others: its cost must not grow with n.
+func BenchmarkStartStop(b *testing.B) {
+	for _, n := range []int{1, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s, err := Start(bg, Flags{}, nil, Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range n {
+				if err := s.StartChild(bg, ChildSpec{ID: fmt.Sprint(i), Start: newQuick}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			spec := ChildSpec{ID: "x", Start: newQuick, Restart: Temporary}
+			for b.Loop() {
+				if err := s.StartChild(bg, spec); err != nil {
+					b.Fatal(err)
+				}
+				if err := s.TerminateChild(bg, "x"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			if err := s.Stop(bg); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
