@@ -2,20 +2,60 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/term"
 )
 
-// Env is what a command line runs in.
+// Env is what a command line runs in. The zero value of a func field means the real thing.
 type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	// LookupEnv tells an empty variable from an unset one; nil: an empty one counts as unset.
 	LookupEnv func(string) (string, bool)
-	// IsTTY reports whether a stream is a terminal; nil: looks.
+	// IsTTY reports whether a stream is a terminal.
 	IsTTY func(stream any) bool
-	// Width is the terminal's, in columns; nil: looks.
-	Width func() int
+	// Size is the terminal's, in columns and rows.
+	Size func() (width, height int)
+	Now  func() time.Time
+}
+
+func (e Env) whole() Env {
+	if e.Getenv == nil {
+		e.Getenv = os.Getenv
+	}
+	if e.LookupEnv == nil {
+		get := e.Getenv
+		e.LookupEnv = func(k string) (string, bool) { v := get(k); return v, v != "" }
+	}
+	if e.IsTTY == nil {
+		e.IsTTY = func(stream any) bool {
+			f, ok := stream.(*os.File)
+			return ok && term.IsTerminal(int(f.Fd()))
+		}
+	}
+	if e.Size == nil {
+		e.Size = func() (int, int) {
+			for _, s := range []any{e.Stderr, e.Stdout} {
+				if f, ok := s.(*os.File); ok {
+					if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+						return w, h
+					}
+				}
+			}
+			return 80, 24
+		}
+	}
+	if e.Now == nil {
+		e.Now = time.Now
+	}
+	return e
 }
 
 // ServerCommands are what the server's side of the binary does. Each returns when it has ended; they
@@ -38,7 +78,7 @@ type RunOptions struct {
 	API         string   // TCP address of the API besides DIR/api.sock; "" for none
 	// StopAll makes the end of the keeper the end of everything it runs: for use in the foreground.
 	StopAll bool
-	Args    []string // the flags as given, to execute the keeper with
+	Args    []string // the same as flags, to execute the keeper with
 	Verbose bool
 }
 
@@ -49,9 +89,55 @@ type PartOptions struct {
 	Verbose bool
 }
 
-// Main runs one command line (without the program's name) and returns its exit code.
-func Main(ctx context.Context, args []string, env Env, server ServerCommands) int { return 0 }
+// Main runs one command line (without the program's name) and returns its exit code. Ctrl-C ends a
+// client's command, never what the server is doing for it; a second Ctrl-C ends it at once.
+func Main(ctx context.Context, args []string, env Env, server ServerCommands) int {
+	c := &command{env: env.whole(), server: server}
+	root := c.root()
+	root.SetArgs(args)
+	if args == nil {
+		root.SetArgs([]string{})
+	}
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	if c.done != nil {
+		defer c.done()
+	}
+	if err != nil && !c.ran {
+		err = &exit{code: exitUsage, err: err, hint: c.usageHint(root, args)}
+	}
+	return c.end(err)
+}
+
+// interruptible gives ctx an end at Ctrl-C and at the deadline asked for.
+func (c *command) interruptible(ctx context.Context) context.Context {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	again := context.AfterFunc(ctx, stop) // the first one asks, the second one ends the process
+	cancel := context.CancelFunc(func() {})
+	if c.timeout > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+	}
+	c.done = func() { cancel(); again(); stop() }
+	return ctx
+}
+
+var errTimeout = errors.New("the time given with --timeout is over")
 
 // DefaultDir is the data directory when none is named: /var/lib/semper for root, else semper below
 // the user's state directory.
-func DefaultDir() string { return "" }
+func DefaultDir() string { return defaultDir(os.Geteuid(), os.Getenv) }
+
+func defaultDir(uid int, getenv func(string) string) string {
+	if uid == 0 {
+		return "/var/lib/semper"
+	}
+	if state := getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "semper")
+	}
+	if home := getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "state", "semper")
+	}
+	return filepath.Join(os.TempDir(), "semper-state")
+}

@@ -1,0 +1,315 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"semper"
+	"semper/api"
+	"semper/internal/config"
+	"semper/store/blob"
+)
+
+// source is a configuration with the artifact it names, packed into a temporary file.
+type source struct {
+	file   *config.File
+	packed *os.File
+	digest semper.Digest
+	size   int64
+}
+
+func (s *source) close() {
+	_ = s.packed.Close()
+	_ = os.Remove(s.packed.Name()) // a temporary file; the system removes it otherwise
+}
+
+var errNothingChanged = errors.New("interrupted: nothing was changed")
+
+// prepare loads, builds and packs. Nothing outside this machine's temporary directory changes by it.
+func (c *command) prepare(ctx context.Context, path string, p progress) (*source, error) {
+	f, err := config.Load(path, c.env.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.Artifact.Build) > 0 {
+		if err := c.build(ctx, f, p); err != nil {
+			return nil, err
+		}
+	}
+	t, err := os.CreateTemp("", "semper-*.tar")
+	if err != nil {
+		return nil, &semper.Error{Code: semper.Internal, Op: "pack", Err: err, Hint: "TMPDIR names the directory for temporary files"}
+	}
+	s := &source{file: f, packed: t}
+	if err := s.pack(); err != nil {
+		s.close()
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		s.close()
+		return nil, before(ctx)
+	}
+	p.step("pack", fmt.Sprintf("%s, %s", s.digest.Short(), size(s.size)))
+	return s, nil
+}
+
+// before is the error of a command that ended before it asked for any change.
+func before(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), errTimeout) {
+		return &semper.Error{Code: semper.Timeout, Message: "nothing was changed", Err: errTimeout, Hint: "give it longer with --timeout"}
+	}
+	return &exit{code: exitInterrupted, err: errNothingChanged}
+}
+
+func (c *command) build(ctx context.Context, f *config.File, p progress) error {
+	argv := f.Artifact.Build
+	p.step("build", fmt.Sprint(argv))
+	dir, err := filepath.Abs(filepath.Dir(f.Path))
+	if err != nil {
+		return buildError(argv, err)
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, c.env.Stderr, c.env.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return before(ctx)
+	}
+	if err != nil {
+		return buildError(argv, err)
+	}
+	return nil
+}
+
+func (s *source) pack() error {
+	a := s.file.Artifact
+	if a.Tar != "" {
+		in, err := os.Open(a.Tar)
+		if err != nil {
+			return &semper.Error{Code: semper.Invalid, Op: "pack", Err: err}
+		}
+		defer in.Close() //nolint:errcheck // only read from
+		s.digest, s.size, err = blob.PackTar(s.packed, in)
+		return err
+	}
+	ignore, err := blob.LoadIgnore(a.Dir)
+	if err != nil {
+		return err
+	}
+	s.digest, s.size, err = blob.Pack(s.packed, a.Dir, ignore)
+	return err
+}
+
+// A savedPlan is what `plan --save` writes and `deploy --plan` holds the server to.
+type savedPlan struct {
+	Schema  int               `json:"schema"`
+	Request api.DeployRequest `json:"request"`
+	Plan    api.Plan          `json:"plan"`
+}
+
+func (c *command) request(s *source) api.DeployRequest {
+	return api.DeployRequest{Environment: c.environment, Spec: s.file.Spec, Artifact: s.digest, By: c.by()}
+}
+
+type deployFlags struct {
+	file, until, plan string
+	detach, dryRun    bool
+}
+
+func (c *command) deployCommand() *cobra.Command {
+	var f deployFlags
+	cmd := &cobra.Command{
+		Use: "deploy", Short: "make a release and move the environment to it",
+		Long: `Build, pack and upload what semper.yaml (or a Procfile) names, then move the environment to it: the
+new release is started beside the old one, and gets the traffic at once when all of it is ready.
+Whatever goes wrong, the old release keeps serving. Ctrl-C leaves a begun rollout running.`,
+		Example: "  semper deploy\n  semper deploy -f examples/python-hello\n  semper deploy --until done --timeout 10m",
+		Args:    cobra.NoArgs,
+		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
+			if f.dryRun {
+				return c.plan(ctx, s, f.file, "", false)
+			}
+			return c.deploy(ctx, s, f)
+		}),
+	}
+	fileFlag(cmd, &f.file)
+	untilFlag(cmd, &f.until)
+	cmd.Flags().BoolVar(&f.detach, "detach", false, "return as soon as the rollout has begun")
+	cmd.Flags().StringVar(&f.plan, "plan", "", "deploy exactly what this saved plan says, or not at all")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would happen; the same as semper plan")
+	return cmd
+}
+
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "file", "f", ".", "semper.yaml, a Procfile, or the directory it is in")
+}
+
+func untilFlag(cmd *cobra.Command, until *string) {
+	cmd.Flags().StringVar(until, "until", "live", "wait until live, drained (the old release has nothing left) or done (it is stopped)")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		switch *until {
+		case "live", "drained", "done":
+			return nil
+		}
+		return &exit{code: exitUsage, err: fmt.Errorf("--until %q: it is one of live, drained, done", *until), hint: cmd.CommandPath() + " --help"}
+	}
+}
+
+func (c *command) deploy(ctx context.Context, s *api.Client, f deployFlags) error {
+	p := c.newProgress()
+	src, err := c.prepare(ctx, f.file, p)
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	req := c.request(src)
+	if f.plan != "" {
+		if err := hold(&req, f.plan); err != nil {
+			return err
+		}
+	}
+	if err := c.upload(ctx, s, src, p); err != nil {
+		return err
+	}
+	began, err := begin(ctx, func(ctx context.Context) (semper.Rollout, error) { return s.Deploy(ctx, req) })
+	if err != nil {
+		return err
+	}
+	return c.await(ctx, s, p, src.file.Spec.App, f.until, f.detach, began)
+}
+
+// hold a request to a saved plan: the same files, the same settings, the same state of the environment.
+func hold(req *api.DeployRequest, path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return &semper.Error{Code: semper.Invalid, Op: "read plan", Err: err, Hint: "semper plan --save FILE makes one"}
+	}
+	var saved savedPlan
+	if err := json.Unmarshal(b, &saved); err != nil || saved.Schema != 1 {
+		return &semper.Error{Code: semper.Invalid, Op: "read plan", Message: path + " is not a plan of this version of semper", Err: err, Hint: "semper plan --save FILE makes one"}
+	}
+	want, have := saved.Request, *req
+	if want.Artifact != have.Artifact || want.Spec.ConfigDigest() != have.Spec.ConfigDigest() || want.Environment != have.Environment {
+		return &semper.Error{Code: semper.Conflict, Message: "files or settings are not those of the plan; nothing was changed", Hint: "plan again: semper plan --save " + path}
+	}
+	req.ExpectRevision = saved.Plan.Revision
+	return nil
+}
+
+func (c *command) upload(ctx context.Context, s *api.Client, src *source, p progress) error {
+	has, err := s.HasArtifact(ctx, src.digest)
+	if err == nil && !has {
+		p.step("upload", size(src.size))
+		err = s.PutArtifact(ctx, src.digest, src.packed)
+	}
+	if ctx.Err() != nil {
+		return before(ctx)
+	}
+	return err
+}
+
+// begin asks for a change whose answer must be known: the end of ctx gives it a moment more, so that
+// an interrupted command can say whether anything has begun.
+func begin(ctx context.Context, ask func(context.Context) (semper.Rollout, error)) (semper.Rollout, error) {
+	if ctx.Err() != nil {
+		return semper.Rollout{}, before(ctx)
+	}
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(5 * time.Second)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-inner.Done():
+		}
+	})
+	defer stop()
+	r, err := ask(inner)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return r, &exit{code: exitInterrupted, err: errors.New("interrupted before the server answered; it may have begun"), hint: "semper status tells"}
+	}
+	return r, err
+}
+
+// await follows a begun rollout and prints where it got to.
+func (c *command) await(ctx context.Context, s *api.Client, p progress, app, until string, detach bool, began semper.Rollout) error {
+	env := c.environment
+	if env == "" {
+		env = semper.DefaultEnvironment
+	}
+	end := began
+	if !detach {
+		var err error
+		if end, err = c.follow(ctx, s, p, app, env, until, began); err != nil {
+			if code := codeOf(err); code == exitRejected || code == exitFailed {
+				c.printEnd(ctx, s, app, env, end, "")
+			}
+			return err
+		}
+	}
+	c.printEnd(ctx, s, app, env, end, c.words(app, env, end))
+	return nil
+}
+
+// printEnd puts the data of a rollout's end on stdout: the environment in the machine forms, words for a person.
+func (c *command) printEnd(ctx context.Context, s *api.Client, app, env string, end semper.Rollout, words string) {
+	var b bytes.Buffer
+	switch {
+	case c.progress == "json":
+		return // its last line has it
+	case c.output == "table":
+		if words == "" || c.quiet {
+			return
+		}
+		fmt.Fprintln(&b, words)
+		_, _ = c.env.Stdout.Write(b.Bytes()) // nobody left to tell
+	default:
+		st, err := s.Status(ctx, app, env)
+		if err != nil {
+			c.sayf("the status cannot be read: %v", err)
+			return
+		}
+		if err := c.print(st, []string{string(end.To)}, nil); err != nil {
+			c.sayf("%v", err)
+		}
+	}
+}
+
+// words for a rollout that has come as far as was asked for.
+func (c *command) words(app, env string, r semper.Rollout) string {
+	where := app
+	if env != semper.DefaultEnvironment {
+		where += " in " + env
+	}
+	on := scope(app, env)
+	switch {
+	case !r.State.Live() && !r.State.Ended():
+		return fmt.Sprintf("%s %s of %s to %s has begun; watch it: semper status -w%s", r.Kind, r.ID, where, r.To, on)
+	case r.State == semper.RolloutSuperseded:
+		return fmt.Sprintf("%s of %s was live; the next rollout has taken its place", r.To, where)
+	}
+	took := r.EnteredAt.Sub(r.StartedAt)
+	for _, st := range r.Steps {
+		if st.State.Live() {
+			took = st.At.Sub(r.StartedAt)
+			break
+		}
+	}
+	w := fmt.Sprintf("%s of %s is live: %s %s, epoch %d, after %s", r.To, where, r.Kind, r.ID, r.Epoch, span(took))
+	if r.From != "" && r.From != r.To && r.State != semper.RolloutDone && r.State != semper.RolloutRetire {
+		w += fmt.Sprintf("; %s stays warm: semper rollback%s", r.From, on)
+	}
+	return w
+}
