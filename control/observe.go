@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"semper"
@@ -55,8 +56,13 @@ func (c *Control) watchKeeper(ctx context.Context) {
 		for batch := range ch {
 			whole := first
 			first = false
-			c.tell(ctx, func(m *model) { m.observe(c, batch, whole) })
-			c.takeCrashes(ctx, batch)
+			ended := slices.ContainsFunc(batch, func(s semper.InstanceStatus) bool { return s.LastEnd != nil })
+			c.tell(ctx, func(m *model) {
+				m.observe(c, batch, whole)
+				if whole || ended {
+					m.takeCrashes(c)
+				}
+			})
 		}
 		c.tell(ctx, func(m *model) { m.keeperSeen = false })
 	}
@@ -134,9 +140,10 @@ func (c *Control) watchEdges(ctx context.Context) {
 	for ctx.Err() == nil {
 		v := c.view.Load()
 		states, err := c.edgeStates(ctx, want)
-		if err == nil {
-			c.tell(ctx, func(m *model) { m.seeEdges(c, states) })
+		if err != nil {
+			states = nil
 		}
+		c.tell(ctx, func(m *model) { m.seeEdges(c, states) })
 		pause := idle
 		if v != nil && v.draining {
 			pause = 20 * time.Millisecond
@@ -174,6 +181,7 @@ func (c *Control) edgeStates(ctx context.Context, want semper.Epoch) ([]semper.E
 func (m *model) seeEdges(c *Control, states []semper.EdgeState) {
 	m.edges = states
 	m.settle(c)
+	m.takeCrashes(c) // of semper's own parts, of which no instance tells
 }
 
 // perform gives the decisions' commands to goroutines, each at most once at a time.
@@ -283,24 +291,15 @@ func placements(e semper.Environment) []semper.Placement {
 	return out
 }
 
-// takeCrashes moves the keeper's crash reports into the store when batch tells of an end.
-func (c *Control) takeCrashes(ctx context.Context, batch []semper.InstanceStatus) {
-	ended := false
-	for _, s := range batch {
-		ended = ended || s.LastEnd != nil
-	}
-	if !ended {
-		return
-	}
-	c.tell(ctx, func(m *model) {
-		m.once("crashes", func(ctx context.Context) func() {
-			reports, err := c.o.Keeper.Crashes(ctx)
-			if err != nil || len(reports) == 0 {
-				return func() {}
-			}
-			return func() { m.takeReports(c, reports) }
-		}, c)
-	})
+// takeCrashes moves the keeper's crash reports into the store.
+func (m *model) takeCrashes(c *Control) {
+	m.once("crashes", func(ctx context.Context) func() {
+		reports, err := c.o.Keeper.Crashes(ctx)
+		if err != nil || len(reports) == 0 {
+			return func() {}
+		}
+		return func() { m.takeReports(c, reports) }
+	}, c)
 }
 
 // takeReports stores reports and then lets the keeper drop them.

@@ -256,19 +256,19 @@ func (c *Control) Doctor(ctx context.Context) ([]api.Check, error) {
 	_, err := c.o.Store.Get(ctx, keyCounters)
 	switch {
 	case err != nil && semper.CodeOf(err) != semper.Internal:
-		out = append(out, api.Check{Name: "store", Status: "fail", Detail: err.Error(), Hint: "what runs goes on running; semper crash list shows why the store ended"})
+		out = append(out, api.Check{Name: "store answers", Status: "fail", Detail: err.Error(), Hint: "what runs goes on running; semper crash list shows why the store ended"})
 	default:
-		out = append(out, api.Check{Name: "store", Status: "ok", Detail: fmt.Sprintf("a linearizable read took %s", time.Since(start).Round(time.Microsecond))})
+		out = append(out, api.Check{Name: "store answers", Status: "ok", Detail: fmt.Sprintf("a linearizable read took %s", time.Since(start).Round(time.Microsecond))})
 	}
 	if states, err := c.o.Edges.States(ctx); err != nil || len(states) == 0 {
-		out = append(out, api.Check{Name: "edge", Status: "fail", Detail: "no edge answers", Hint: "semper crash list"})
+		out = append(out, api.Check{Name: "edges", Status: "fail", Detail: "no edge answers", Hint: "semper crash list"})
 	} else {
-		out = append(out, api.Check{Name: "edge", Status: "ok", Detail: fmt.Sprintf("%d serving, epoch %d", len(states), states[0].Epoch)})
+		out = append(out, api.Check{Name: "edges", Status: "ok", Detail: fmt.Sprintf("%d serving, epoch %d", len(states), states[0].Epoch)})
 	}
 	if v := c.view.Load(); v == nil || !v.keeper {
-		out = append(out, api.Check{Name: "keeper", Status: "fail", Detail: "not connected", Hint: "start it: semper server run"})
+		out = append(out, api.Check{Name: "keeper connection", Status: "fail", Detail: "not connected", Hint: "start it: semper server run"})
 	} else {
-		out = append(out, api.Check{Name: "keeper", Status: "ok", Detail: fmt.Sprintf("%d instances", len(v.instances))})
+		out = append(out, api.Check{Name: "keeper connection", Status: "ok", Detail: fmt.Sprintf("%d instances", len(v.instances))})
 	}
 	return out, nil
 }
