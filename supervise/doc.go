@@ -35,7 +35,7 @@
 //   - Of one id there are never two incarnations: a start happens only after the Done of the one before.
 //   - When Done of a supervisor is closed, none of its children runs.
 //   - Within any Period there are at most Intensity counted restarts, or the supervisor has given up.
-//   - TerminateChild is final, also while the child is being restarted.
+//   - TerminateChild is final, also while the child is being restarted: only a call or a sibling's round starts it again.
 //   - A Temporary child is never restarted, not even when a sibling's strategy stopped it.
 //   - Between Done of a child and its next start, when no delay is due, lie a few microseconds and no timer.
 //   - Every goroutine belongs to its supervisor, which waits for it before Done is closed or Release returns.

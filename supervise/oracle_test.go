@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -69,114 +68,118 @@ func (l *lab) verse(s *Supervisor, bootErr error) [2]string {
 	return [2]string{"[" + strings.Join(events, ",") + "]", "[" + strings.Join(kids, ",") + "]"}
 }
 
+// A scene plays one scenario; a supervisor that did not start comes with its error.
+type scene func(l *lab) (*Supervisor, error)
+
 // TestOracle plays the scenarios of the golden file, whose outcome is real OTP's.
 func TestOracle(t *testing.T) {
 	golden := verses(t)
-	ctx := context.Background()
-	play := func(name string, f func(l *lab) (*Supervisor, error)) {
+	scenes := map[string]scene{
+		"A": oneForAllAfter(func(l *lab, s *Supervisor) { l.ends(Reason{Kind: Normal}, "b") }),
+		"B": oneForAllAfter(func(l *lab, s *Supervisor) { l.ok(s.TerminateChild(bg, "a")) }),
+		"C": restForOne(false),
+		"D": restForOne(true),
+		"E": func(l *lab) (*Supervisor, error) {
+			return l.failing(l.sup(Flags{Strategy: OneForAll, Intensity: 5}, l.specs("a b e")...), "b", "e"), nil
+		},
+		"F": twoFailures,
+		"F2": func(l *lab) (*Supervisor, error) {
+			s, _ := twoFailures(l)
+			l.take()
+			l.crash("a")
+			return s, nil
+		},
+		"G": func(l *lab) (*Supervisor, error) {
+			s := l.sup(Flags{}, l.specs("a z")...)
+			l.take()
+			l.crash("a")
+			return s, nil
+		},
+		"H":  crashes(time.Second, 4),
+		"H2": crashes(1600*time.Millisecond, 5),
+		"L": func(l *lab) (*Supervisor, error) {
+			l.fails["e"] = 1
+			return Start(bg, Flags{Intensity: 1}, l.specs("a b e z"), Options{})
+		},
+		"M": func(l *lab) (*Supervisor, error) {
+			s := l.sup(Flags{Strategy: RestForOne, Intensity: 1}, l.specs("a b")...)
+			l.ok(s.StartChild(bg, l.spec("x")))
+			l.take()
+			l.ok(s.Stop(bg))
+			return s, nil
+		},
+		"N": terminatedWhileLooping,
+	}
+	if len(scenes) != len(golden) {
+		t.Errorf("%d scenes, %d in the golden file", len(scenes), len(golden))
+	}
+	for name, play := range scenes {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(l *lab) {
-				s, err := f(l)
-				want, ok := golden[name]
-				if !ok {
-					t.Fatal("not in the golden file")
-				}
-				if diff := cmp.Diff(want, l.verse(s, err)); diff != "" {
+				s, err := play(l)
+				if diff := cmp.Diff(golden[name], l.verse(s, err)); diff != "" {
 					t.Errorf("OTP (-) and semper (+) differ:\n%s", diff)
 				}
 			})
 		})
 	}
-	play("A", func(l *lab) (*Supervisor, error) {
+}
+
+// failing crashes one child while two starts of another are going to fail.
+func (l *lab) failing(s *Supervisor, crashing, failing string) *Supervisor {
+	l.take()
+	l.set(func() { l.fails[failing] = 2 })
+	l.crash(crashing)
+	return s
+}
+
+func oneForAllAfter(f func(*lab, *Supervisor)) scene {
+	return func(l *lab) (*Supervisor, error) {
 		s := l.sup(Flags{Strategy: OneForAll, Intensity: 5}, l.spec("a"), l.spec("b", transient), l.spec("d"))
-		l.ends(Reason{Kind: Normal}, "b")
+		f(l, s)
 		l.take()
 		l.crash("d")
 		return s, nil
-	})
-	play("B", func(l *lab) (*Supervisor, error) {
-		s := l.sup(Flags{Strategy: OneForAll, Intensity: 5}, l.spec("a"), l.spec("b", transient), l.spec("d"))
-		l.ok(s.TerminateChild(ctx, "a"))
-		l.take()
-		l.crash("d")
-		return s, nil
-	})
-	restForOne := func(l *lab) *Supervisor {
-		return l.sup(Flags{Strategy: RestForOne, Intensity: 5}, l.spec("a"), l.spec("b"), l.spec("d", temporary), l.spec("e"))
 	}
-	play("C", func(l *lab) (*Supervisor, error) {
-		s := restForOne(l)
+}
+
+// restForOne crashes b; then, for failing, once more, on the same supervisor as in the run of the golden file.
+func restForOne(failing bool) scene {
+	return func(l *lab) (*Supervisor, error) {
+		s := l.sup(Flags{Strategy: RestForOne, Intensity: 5}, l.spec("a"), l.spec("b"), l.spec("d", temporary), l.spec("e"))
 		l.take()
 		l.crash("b")
-		return s, nil
-	})
-	play("D", func(l *lab) (*Supervisor, error) {
-		s := restForOne(l)
-		l.crash("b")
-		l.take()
-		l.set(func() { l.fails["e"] = 2 })
-		l.crash("b")
-		return s, nil
-	})
-	play("E", func(l *lab) (*Supervisor, error) {
-		s := l.sup(Flags{Strategy: OneForAll, Intensity: 5}, l.specs("a b e")...)
-		l.take()
-		l.set(func() { l.fails["e"] = 2 })
-		l.crash("b")
-		return s, nil
-	})
-	twoFailures := func(l *lab) *Supervisor {
-		s := l.sup(Flags{Intensity: 3, Period: 10 * time.Second}, l.specs("a z")...)
-		l.take()
-		l.set(func() { l.fails["a"] = 2 })
-		l.crash("a")
-		return s
-	}
-	play("F", func(l *lab) (*Supervisor, error) { return twoFailures(l), nil })
-	play("F2", func(l *lab) (*Supervisor, error) {
-		s := twoFailures(l)
-		l.take()
-		l.crash("a")
-		return s, nil
-	})
-	play("G", func(l *lab) (*Supervisor, error) {
-		s := l.sup(Flags{}, l.specs("a z")...)
-		l.take()
-		l.crash("a")
-		return s, nil
-	})
-	crashes := func(every time.Duration, times int) func(l *lab) (*Supervisor, error) {
-		return func(l *lab) (*Supervisor, error) {
-			s := l.sup(Flags{Intensity: 2, Period: 2 * time.Second}, l.specs("a")...)
-			l.take()
-			for range times {
-				l.crash("a")
-				time.Sleep(every)
-			}
-			return s, nil
+		if failing {
+			l.failing(s, "b", "e")
 		}
+		return s, nil
 	}
-	play("H", crashes(time.Second, 4))
-	play("H2", crashes(1600*time.Millisecond, 5))
-	play("L", func(l *lab) (*Supervisor, error) {
-		l.fails["e"] = 1
-		return Start(ctx, Flags{Intensity: 1}, l.specs("a b e z"), Options{})
-	})
-	play("M", func(l *lab) (*Supervisor, error) {
-		s := l.sup(Flags{Strategy: RestForOne, Intensity: 1}, l.specs("a b")...)
-		l.ok(s.StartChild(ctx, l.spec("x")))
+}
+
+func twoFailures(l *lab) (*Supervisor, error) {
+	return l.failing(l.sup(Flags{Intensity: 3, Period: 10 * time.Second}, l.specs("a z")...), "a", "a"), nil
+}
+
+func crashes(every time.Duration, times int) scene {
+	return func(l *lab) (*Supervisor, error) {
+		s := l.sup(Flags{Intensity: 2, Period: 2 * time.Second}, l.specs("a")...)
 		l.take()
-		l.ok(s.Stop(ctx))
+		for range times {
+			l.crash("a")
+			time.Sleep(every)
+		}
 		return s, nil
-	})
-	play("N", func(l *lab) (*Supervisor, error) {
-		s := l.sup(Flags{Intensity: 1 << 30}, l.specs("a")...)
-		l.set(func() { l.fails["a"] = 1 << 30 })
-		// Without synctest.Wait: the loop of restarts never comes to rest by itself.
-		l.unit("a").end(Reason{Kind: Crash})
-		l.ok(s.TerminateChild(ctx, "a"))
-		synctest.Wait()
-		l.take()
-		return s, nil
-	})
+	}
+}
+
+func terminatedWhileLooping(l *lab) (*Supervisor, error) {
+	s := l.sup(Flags{Intensity: 1 << 30}, l.specs("a")...)
+	l.set(func() { l.fails["a"] = 1 << 30 })
+	// Without crash, which waits for a rest that never comes.
+	l.unit("a").end(Reason{Kind: Crash})
+	<-l.failed
+	l.ok(s.TerminateChild(bg, "a"))
+	synctest.Wait()
+	l.take()
+	return s, nil
 }
