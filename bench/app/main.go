@@ -81,6 +81,7 @@ func (a *app) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/slow", a.slow)
+	mux.HandleFunc("/halves", a.halves)
 	mux.HandleFunc("/socket", a.socket)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { a.answer(w) })
 	return mux
@@ -91,24 +92,40 @@ func (a *app) answer(w http.ResponseWriter) {
 	_, _ = w.Write(a.body) // a client that left has no use for an error
 }
 
-// slow sends the first half of the body at once and the rest after ms milliseconds: a response cut
-// by a deploy would be short, and one continued elsewhere mixed.
+// slow answers after ms milliseconds, with nothing sent before: until then it could still be served
+// by another instance.
 func (a *app) slow(w http.ResponseWriter, r *http.Request) {
-	ms, err := strconv.Atoi(r.FormValue("ms"))
-	if err != nil || ms < 0 {
-		http.Error(w, "ms is not a number of milliseconds", http.StatusBadRequest)
-		return
+	if wait(w, r) {
+		a.answer(w)
 	}
+}
+
+// halves sends the first half of the body at once and the rest after ms milliseconds: a response cut
+// by a deploy would be short, and one continued elsewhere mixed.
+func (a *app) halves(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	half := len(a.body) / 2
 	_, _ = w.Write(a.body[:half])
 	_ = http.NewResponseController(w).Flush()
+	if wait(w, r) {
+		_, _ = w.Write(a.body[half:])
+	}
+}
+
+// wait passes the milliseconds the request asks for. It is false when the client left before.
+func wait(w http.ResponseWriter, r *http.Request) bool {
+	ms, err := strconv.Atoi(r.FormValue("ms"))
+	if err != nil || ms < 0 {
+		http.Error(w, "ms is not a number of milliseconds", http.StatusBadRequest)
+		return false
+	}
 	t := time.NewTimer(time.Duration(ms) * time.Millisecond)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		_, _ = w.Write(a.body[half:])
+		return true
 	case <-r.Context().Done():
+		return false
 	}
 }
 

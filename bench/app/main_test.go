@@ -17,7 +17,7 @@ func TestAnswersAreGoodToTheLoadGenerator(t *testing.T) {
 	a := &app{release: "r7", body: page("r7"), retired: retired.Done()}
 	s := httptest.NewServer(a.handler())
 	defer s.Close()
-	g := load.Start(t.Context(), load.Config{Address: s.Listener.Addr().String(), KeepAlive: 2, Slow: 1, SlowPath: "/slow?ms=20", Sockets: 2, SocketGap: time.Millisecond})
+	g := load.Start(t.Context(), load.Config{Address: s.Listener.Addr().String(), KeepAlive: 2, Slow: 1, SlowPath: "/halves?ms=20", Sockets: 2, SocketGap: time.Millisecond})
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {

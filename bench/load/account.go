@@ -29,8 +29,9 @@ const maxSamples = 50
 
 // account is what became of every request. All methods are safe for concurrent use.
 type account struct {
-	requests atomic.Uint64 // ended ones
-	section  atomic.Pointer[section]
+	requests   atomic.Uint64 // ended ones
+	closedIdle atomic.Uint64 // kept connections the server closed between two requests
+	section    atomic.Pointer[section]
 
 	mu       sync.Mutex // guards the following
 	sections map[string]*section

@@ -50,6 +50,26 @@ func dial(ctx context.Context, addr string, timeout time.Duration) (*conn, error
 	return &conn{Conn: c, r: bufio.NewReaderSize(c, 8<<10)}, nil
 }
 
+// closedByPeer reports whether the connection was closed while nothing was in hand on it. Any HTTP
+// client that keeps connections looks before it sends.
+func (c *conn) closedByPeer() bool {
+	if c.r.Buffered() > 0 {
+		return false // the next exchange will find that out of turn
+	}
+	raw, err := c.Conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	closed := false
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		closed = n == 0 && err == nil || err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
+		return true
+	})
+	return closed || err != nil
+}
+
 // request is the bytes of a GET.
 func request(host, path string, keep bool) []byte {
 	connection := ""

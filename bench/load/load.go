@@ -133,6 +133,12 @@ func (g *Generator) keepAlive(ctx context.Context, path string, think time.Durat
 		}
 	}()
 	for !g.over(ctx) {
+		if c != nil && c.closedByPeer() {
+			// Nothing was in hand on it: no request is lost, and any client would connect again.
+			g.account.closedIdle.Add(1)
+			c.Close()
+			c = nil
+		}
 		sent := time.Now()
 		if c == nil {
 			var err error

@@ -129,6 +129,23 @@ func TestEachFailureIsToldApart(t *testing.T) {
 	}
 }
 
+func TestAConnectionClosedWhileIdleIsNoFailure(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nr1\n") // keeps, it says
+		c.Close()
+	})
+	g := Start(t.Context(), Config{Address: addr, KeepAlive: 1, Think: 20 * time.Millisecond})
+	r := until(t, g, func(r Report) bool { return r.ClosedIdle > 2 })
+	if r.Failed != 0 {
+		t.Errorf("got %v", r.Samples)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

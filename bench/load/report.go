@@ -10,14 +10,15 @@ import (
 
 // A Report is what became of everything sent so far.
 type Report struct {
-	Seconds  float64            `json:"seconds"`
-	Requests uint64             `json:"requests"` // ended, WebSocket messages included
-	Failed   uint64             `json:"failed"`
-	Failures map[Outcome]uint64 `json:"failures"`
-	Samples  []string           `json:"samples,omitempty"` // the first failures in words
-	Releases map[string]uint64  `json:"releases"`          // answers by release
-	Sections map[string]Latency `json:"sections"`
-	Sockets  SocketReport       `json:"websockets"`
+	Seconds    float64            `json:"seconds"`
+	Requests   uint64             `json:"requests"` // ended, WebSocket messages included
+	Failed     uint64             `json:"failed"`
+	Failures   map[Outcome]uint64 `json:"failures"`
+	ClosedIdle uint64             `json:"closed_idle"`       // kept connections the server closed between two requests; not failures
+	Samples    []string           `json:"samples,omitempty"` // the first failures in words
+	Releases   map[string]uint64  `json:"releases"`          // answers by release
+	Sections   map[string]Latency `json:"sections"`
+	Sockets    SocketReport       `json:"websockets"`
 }
 
 // Latency of the quick requests of one section, in milliseconds.
@@ -49,12 +50,13 @@ func (g *Generator) Report() Report {
 	defer a.mu.Unlock()
 	now := time.Now()
 	r := Report{
-		Seconds:  now.Sub(g.began).Seconds(),
-		Requests: a.requests.Load(),
-		Failures: maps.Clone(a.failures),
-		Samples:  slices.Clone(a.samples),
-		Releases: maps.Clone(a.releases),
-		Sections: map[string]Latency{},
+		Seconds:    now.Sub(g.began).Seconds(),
+		Requests:   a.requests.Load(),
+		ClosedIdle: a.closedIdle.Load(),
+		Failures:   maps.Clone(a.failures),
+		Samples:    slices.Clone(a.samples),
+		Releases:   maps.Clone(a.releases),
+		Sections:   map[string]Latency{},
 		Sockets: SocketReport{
 			Messages: g.sockets.messages.Load(), HandedOver: g.sockets.handedOver.Load(),
 			Resent: g.sockets.resent.Load(), Broken: g.sockets.broken.Load(),
@@ -92,6 +94,9 @@ func (r Report) Print(w io.Writer) {
 		s := r.Sections[name]
 		fmt.Fprintf(w, "  %-10s %8.0f/s  p50 %.2f ms  p99 %.2f ms  p99.9 %.2f ms  max %.2f ms  new connection p50 %.2f ms, p99 %.2f ms\n",
 			name, s.Rate, s.P50, s.P99, s.P999, s.Max, s.FreshP50, s.FreshP99)
+	}
+	if r.ClosedIdle > 0 {
+		fmt.Fprintf(w, "  %d kept connections were closed between two requests\n", r.ClosedIdle)
 	}
 	for _, release := range slices.Sorted(maps.Keys(r.Releases)) {
 		fmt.Fprintf(w, "  answered by %-6s %d\n", release, r.Releases[release])
