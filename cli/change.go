@@ -11,6 +11,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 // target is the app and environment meant, as the server sees them.
@@ -83,7 +84,7 @@ func (c *command) confirmRollback(ctx context.Context, s *api.Client, st api.Sta
 			return false, err
 		}
 		c.sayf("%s · %s  %s → %s", st.App, st.Environment, st.Release, to)
-		drawChanges(c.env.Stderr, c.paint(c.env.Stderr), d.Changes)
+		draw.Changes(c.env.Stderr, c.paint(c.env.Stderr), d.Changes)
 	}
 	ok, err := c.confirmed(fmt.Sprintf("roll back to %s?", to))
 	if err == nil && !ok {
@@ -256,7 +257,7 @@ func (c *command) gate(ctx context.Context, s *api.Client, words string, do func
 	if err != nil {
 		return err
 	}
-	return c.print(epoch{st.App, st.Environment, n}, []string{environmentName(st)}, func(w io.Writer, _ paint) {
-		fmt.Fprintf(w, "%s · %s  epoch %d: %s%s\n", st.App, st.Environment, n, words, scope(st.App, st.Environment))
+	return c.print(epoch{st.App, st.Environment, n}, []string{environmentName(st)}, func(w io.Writer, _ draw.Paint) {
+		fmt.Fprintf(w, "%s · %s  epoch %d: %s%s\n", st.App, st.Environment, n, words, draw.Scope(st.App, st.Environment))
 	})
 }

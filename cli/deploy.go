@@ -15,6 +15,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 	"semper/internal/config"
 	"semper/store/blob"
 )
@@ -58,7 +59,7 @@ func (c *command) prepare(ctx context.Context, path string, p progress) (*source
 		s.close()
 		return nil, before(ctx)
 	}
-	p.step("pack", fmt.Sprintf("%s, %s", s.digest.Short(), size(s.size)))
+	p.step("pack", fmt.Sprintf("%s, %s", s.digest.Short(), draw.Size(s.size)))
 	return s, nil
 }
 
@@ -209,7 +210,7 @@ func hold(req *api.DeployRequest, path string) error {
 func (c *command) upload(ctx context.Context, s *api.Client, src *source, p progress) error {
 	has, err := s.HasArtifact(ctx, src.digest)
 	if err == nil && !has {
-		p.step("upload", size(src.size))
+		p.step("upload", draw.Size(src.size))
 		err = s.PutArtifact(ctx, src.digest, src.packed)
 	}
 	if ctx.Err() != nil {
@@ -293,7 +294,7 @@ func (c *command) words(app, env string, r semper.Rollout) string {
 	if env != semper.DefaultEnvironment {
 		where += " in " + env
 	}
-	on := scope(app, env)
+	on := draw.Scope(app, env)
 	switch {
 	case !r.State.Live() && !r.State.Ended():
 		return fmt.Sprintf("%s %s of %s to %s has begun; watch it: semper status -w%s", r.Kind, r.ID, where, r.To, on)
@@ -307,7 +308,7 @@ func (c *command) words(app, env string, r semper.Rollout) string {
 			break
 		}
 	}
-	w := fmt.Sprintf("%s of %s is live: %s %s, epoch %d, after %s", r.To, where, r.Kind, r.ID, r.Epoch, span(took))
+	w := fmt.Sprintf("%s of %s is live: %s %s, epoch %d, after %s", r.To, where, r.Kind, r.ID, r.Epoch, draw.Span(took))
 	if r.From != "" && r.From != r.To && r.State != semper.RolloutDone && r.State != semper.RolloutRetire {
 		w += fmt.Sprintf("; %s stays warm: semper rollback%s", r.From, on)
 	}

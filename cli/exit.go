@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"semper"
+	"semper/cli/draw"
 	"semper/internal/config"
 )
 
@@ -121,7 +122,7 @@ func (c *command) end(err error) int {
 	case code == exitInterrupted:
 		c.sayf("%s", e.err)
 	default:
-		c.sayf("%s %s", p.bad("error:"), safe(err.Error()))
+		c.sayf("%s %s", p.Bad("error:"), draw.Safe(err.Error()))
 	}
 	if own {
 		for _, line := range e.block {
@@ -131,24 +132,17 @@ func (c *command) end(err error) int {
 			return code
 		}
 	}
-	c.sayf("%s %s", p.dim("hint:"), safe(hintOf(err)))
+	c.sayf("%s %s", p.Dim("hint:"), draw.Safe(hintOf(err)))
 	return code
 }
 
-func (c *command) problems(err error, p paint) {
+func (c *command) problems(err error, p draw.Paint) {
 	c.sayf("%s", err)
 	n := 1
 	if list, ok := errors.AsType[*config.Errors](err); ok {
 		n = len(*list)
 	}
-	c.sayf("%s the configuration has %s; nothing was changed", p.bad("error:"), plural(n, "problem"))
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	c.sayf("%s the configuration has %s; nothing was changed", p.Bad("error:"), draw.Plural(n, "problem"))
 }
 
 // sayf writes a line of talk to stderr.

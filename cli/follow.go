@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 // redraw is how often a terminal shows the time going by.
@@ -133,7 +134,7 @@ func (f *following) code(r semper.Rollout) int {
 
 // detached says what goes on without this command, and how to act on it.
 func (f *following) detached(ctx context.Context) error {
-	on := scope(f.app, f.env)
+	on := draw.Scope(f.app, f.env)
 	e := &exit{code: exitInterrupted, err: fmt.Errorf("detached: %s %s (%s → %s) goes on", f.began.Kind, f.began.ID, cmp.Or(string(f.began.From), "nothing"), f.began.To)}
 	e.block = []string{
 		"  watch it:                         semper status -w" + on,
@@ -155,14 +156,14 @@ func (f *following) failure(ctx context.Context, code int, r semper.Rollout) err
 		what = fmt.Sprintf("%s %s of %s: %s was turned back", r.Kind, r.ID, f.app, r.To)
 	}
 	e := &exit{code: code, err: errors.New(what)}
-	e.block = append(e.block, "why:   "+oneLine(cmp.Or(r.Reason, string(r.State))))
+	e.block = append(e.block, "why:   "+draw.OneLine(cmp.Or(r.Reason, string(r.State))))
 	if len(r.Tail) > 0 {
 		e.block = append(e.block, fmt.Sprintf("last lines of %s:", cmp.Or(string(r.Instance), "the instance")))
 		for _, l := range last(r.Tail, 20) {
-			e.block = append(e.block, p.dim("  │ ")+safe(l))
+			e.block = append(e.block, p.Dim("  │ ")+draw.Safe(l))
 		}
 	}
-	on := scope(f.app, f.env)
+	on := draw.Scope(f.app, f.env)
 	e.hint = "repair it and deploy again; semper events" + on + " has the whole story"
 	if id := f.crash(ctx, r); id != "" {
 		e.hint = "semper crash show " + id + " tells all about that end"

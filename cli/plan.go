@@ -1,18 +1,16 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 func (c *command) planCommand() *cobra.Command {
@@ -55,54 +53,9 @@ func (c *command) plan(ctx context.Context, s *api.Client, file, save string, co
 			return &semper.Error{Code: semper.Invalid, Op: "save plan", Err: err}
 		}
 	}
-	err = c.print(plan, []string{string(plan.To)}, func(w io.Writer, p paint) { drawPlan(w, p, plan) })
+	err = c.print(plan, []string{string(plan.To)}, func(w io.Writer, p draw.Paint) { draw.Plan(w, p, plan) })
 	if err == nil && code && (plan.From != plan.To || len(plan.Changes) > 0) {
 		return &exit{code: exitChanges}
 	}
 	return err
-}
-
-func drawPlan(w io.Writer, p paint, plan api.Plan) {
-	fmt.Fprintf(w, "%s · %s  %s → %s", p.bold(plan.App), plan.Environment, cmp.Or(string(plan.From), "nothing"), p.bold(string(plan.To)))
-	if plan.New {
-		fmt.Fprint(w, " (new)")
-	}
-	fmt.Fprintf(w, "  computed against revision %d\n", plan.Revision)
-	if plan.From == plan.To && len(plan.Changes) == 0 {
-		fmt.Fprintln(w, "nothing would change")
-		return
-	}
-	fmt.Fprintln(w, "\nchanges")
-	drawChanges(w, p, plan.Changes)
-	fmt.Fprintln(w, "\nservices")
-	rows := grid{}
-	for _, e := range plan.Effects {
-		rows.row("  "+e.Service, e.Effect, plural(e.Instances, "instance"), p.dim(oneLine(e.Why)))
-	}
-	rows.write(w)
-	fmt.Fprintln(w, "\nsteps")
-	rows = grid{}
-	for i, st := range plan.Steps {
-		rows.row(fmt.Sprintf("  %d", i+1), string(st.State), oneLine(st.What))
-	}
-	rows.write(w)
-}
-
-// drawChanges prints differences, one a line.
-func drawChanges(w io.Writer, p paint, changes []string) {
-	if len(changes) == 0 {
-		fmt.Fprintln(w, "  none")
-	}
-	for _, ch := range changes {
-		ch = safe(strings.TrimRight(ch, "\n"))
-		switch {
-		case strings.HasPrefix(ch, "+"):
-			ch = p.good(ch)
-		case strings.HasPrefix(ch, "-"):
-			ch = p.bad(ch)
-		case strings.HasPrefix(ch, "~"):
-			ch = p.warn(ch)
-		}
-		fmt.Fprintln(w, "  "+ch)
-	}
 }

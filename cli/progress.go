@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 // progress shows what goes on while a command waits. One goroutine uses it.
@@ -36,7 +36,7 @@ func (c *command) newProgress() progress {
 	}
 	switch mode {
 	case "tty":
-		return &live{c: c, screen: screen{w: c.env.Stderr, size: c.env.Size}, p: c.paint(c.env.Stderr)}
+		return &live{c: c, screen: draw.Screen{W: c.env.Stderr, Size: c.env.Size}, p: c.paint(c.env.Stderr)}
 	case "json":
 		return &records{w: c.env.Stdout}
 	case "quiet":
@@ -62,11 +62,11 @@ type lines struct {
 }
 
 func (l *lines) step(phase, text string) {
-	l.c.sayf("%s  %-10s %s", stamp(l.c.env.Now()), phase, oneLine(text))
+	l.c.sayf("%s  %-10s %s", stamp(l.c.env.Now()), phase, draw.OneLine(text))
 }
 
 func (l *lines) event(e semper.Event) {
-	l.c.sayf("%s  %-10s %s", stamp(e.At), phaseOf(e), oneLine(e.Message))
+	l.c.sayf("%s  %-10s %s", stamp(e.At), phaseOf(e), draw.OneLine(e.Message))
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
@@ -130,75 +130,33 @@ func (r *records) result(ro semper.Rollout, code int) {
 type live struct {
 	silent
 	c      *command
-	screen screen
-	p      paint
+	screen draw.Screen
+	p      draw.Paint
 	last   api.Status
 }
 
 func (l *live) wantsStatus() bool { return true }
 
 func (l *live) step(phase, text string) {
-	l.screen.above(l.p.dim(phase) + "  " + oneLine(text))
+	l.screen.Above(l.p.Dim(phase) + "  " + draw.OneLine(text))
 }
 
 func (l *live) event(e semper.Event) {
 	if e.Crash != "" {
-		l.screen.above(l.p.bad("✗ ") + oneLine(e.Message))
+		l.screen.Above(l.p.Bad("✗ ") + draw.OneLine(e.Message))
 	}
 }
 
 func (l *live) status(st api.Status) {
 	l.last = st
-	l.screen.draw(append(drawStatus(st, l.p, l.c.env.Now()),
-		l.p.dim("Ctrl-C leaves it running")))
+	l.screen.Draw(append(draw.Status(st, l.p, l.c.env.Now()),
+		l.p.Dim("Ctrl-C leaves it running")))
 }
 
 func (l *live) result(semper.Rollout, int) {
 	if l.last.App != "" {
-		l.screen.draw(drawStatus(l.last, l.p, l.c.env.Now()))
+		l.screen.Draw(draw.Status(l.last, l.p, l.c.env.Now()))
 	}
 }
 
-func (l *live) leave() { l.screen.keep() }
-
-// screen is a block of lines at the bottom of a terminal that is drawn again and again.
-type screen struct {
-	w    io.Writer
-	size func() (width, height int)
-	rows int // drawn now
-}
-
-// draw replaces the block. It is one write, so that a terminal never shows half of it.
-func (s *screen) draw(block []string) {
-	width, height := s.size()
-	if height > 3 && len(block) > height-2 {
-		block = append(block[:height-3:height-3], fmt.Sprintf("… %d more lines; semper status shows all", len(block)-height+3))
-	}
-	var b strings.Builder
-	s.erase(&b)
-	for _, l := range block {
-		b.WriteString(cut(l, width) + "\x1b[K\n")
-	}
-	b.WriteString("\x1b[J")
-	s.rows = len(block)
-	_, _ = io.WriteString(s.w, b.String()) // nobody left to tell
-}
-
-func (s *screen) erase(b *strings.Builder) {
-	if s.rows > 0 {
-		fmt.Fprintf(b, "\x1b[%dA\r", s.rows)
-	}
-}
-
-// above writes a line that stays, and leaves the block to be drawn again.
-func (s *screen) above(line string) {
-	width, _ := s.size()
-	var b strings.Builder
-	s.erase(&b)
-	b.WriteString("\x1b[J" + cut(line, width) + "\n")
-	s.rows = 0
-	_, _ = io.WriteString(s.w, b.String()) // nobody left to tell
-}
-
-// keep leaves the block as it is; what is written next comes below.
-func (s *screen) keep() { s.rows = 0 }
+func (l *live) leave() { l.screen.Keep() }

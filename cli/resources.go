@@ -16,6 +16,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 func (c *command) releaseCommand() *cobra.Command {
@@ -26,17 +27,17 @@ func (c *command) releaseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(c, l, func(r api.ReleaseInfo) string { return string(r.Name) }, func(w io.Writer, p paint) {
-				rows := grid{}
-				rows.row(p.bold("release"), "state", "artifact", "size", "stored", "created", "by")
+			return printList(c, l, func(r api.ReleaseInfo) string { return string(r.Name) }, func(w io.Writer, p draw.Paint) {
+				rows := draw.Grid{}
+				rows.Row(p.Bold("release"), "state", "artifact", "size", "stored", "created", "by")
 				for _, r := range l {
 					stored := "yes"
 					if !r.Stored {
 						stored = "no"
 					}
-					rows.row(string(r.Name), orDash(r.State), r.Artifact.Short(), size(r.Size), stored, clock(r.CreatedAt), orDash(r.CreatedBy))
+					rows.Row(string(r.Name), draw.OrDash(r.State), r.Artifact.Short(), draw.Size(r.Size), stored, draw.Clock(r.CreatedAt), draw.OrDash(r.CreatedBy))
 				}
-				rows.write(w)
+				rows.Write(w)
 			})
 		}),
 	}
@@ -52,7 +53,7 @@ func (c *command) releaseCommand() *cobra.Command {
 				if i < 0 {
 					return &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no release %q", args[0]), Hint: "semper release list"}
 				}
-				return c.print(l[i], []string{string(l[i].Name)}, func(w io.Writer, _ paint) { _ = toYAML(w, l[i]) })
+				return c.print(l[i], []string{string(l[i].Name)}, func(w io.Writer, _ draw.Paint) { _ = toYAML(w, l[i]) })
 			})
 		},
 	}
@@ -83,9 +84,9 @@ func (c *command) diff(ctx context.Context, s *api.Client, args []string) error 
 	if d.Changes == nil {
 		d.Changes = []string{}
 	}
-	return c.print(d, d.Changes, func(w io.Writer, p paint) {
+	return c.print(d, d.Changes, func(w io.Writer, p draw.Paint) {
 		fmt.Fprintf(w, "%s → %s\n", d.From, d.To)
-		drawChanges(w, p, d.Changes)
+		draw.Changes(w, p, d.Changes)
 	})
 }
 
@@ -99,14 +100,14 @@ func (c *command) gcCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(rep, rep.Removed, func(w io.Writer, _ paint) {
+			return c.print(rep, rep.Removed, func(w io.Writer, _ draw.Paint) {
 				verb := "removed"
 				if rep.DryRun {
 					verb = "would remove"
 				}
-				fmt.Fprintf(w, "%s %s (%s), kept %d\n", verb, plural(len(rep.Removed), "artifact"), size(rep.Bytes), rep.Kept)
+				fmt.Fprintf(w, "%s %s (%s), kept %d\n", verb, draw.Plural(len(rep.Removed), "artifact"), draw.Size(rep.Bytes), rep.Kept)
 				for _, r := range rep.Removed {
-					fmt.Fprintln(w, "  "+safe(r))
+					fmt.Fprintln(w, "  "+draw.Safe(r))
 				}
 			})
 		}),
@@ -125,17 +126,17 @@ func (c *command) crashCommand() *cobra.Command {
 				return err
 			}
 			slices.SortStableFunc(l, func(a, b semper.CrashReport) int { return b.At.Compare(a.At) })
-			return printList(c, l, func(r semper.CrashReport) string { return r.ID }, func(w io.Writer, p paint) {
+			return printList(c, l, func(r semper.CrashReport) string { return r.ID }, func(w io.Writer, p draw.Paint) {
 				if len(l) == 0 {
 					fmt.Fprintln(w, "no crash reports")
 					return
 				}
-				rows := grid{}
-				rows.row(p.bold("crash"), "at", "what", "reason", "uptime", "decision")
+				rows := draw.Grid{}
+				rows.Row(p.Bold("crash"), "at", "what", "reason", "uptime", "decision")
 				for _, r := range l {
-					rows.row(r.ID, clock(r.At), r.What, oneLine(r.Reason.String()), span(r.Uptime.D()), oneLine(r.Decision))
+					rows.Row(r.ID, draw.Clock(r.At), r.What, draw.OneLine(r.Reason.String()), draw.Span(r.Uptime.D()), draw.OneLine(r.Decision))
 				}
-				rows.write(w)
+				rows.Write(w)
 			})
 		}),
 	}
@@ -147,7 +148,7 @@ func (c *command) crashCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(r, []string{r.ID}, func(w io.Writer, p paint) { drawCrash(w, p, r) })
+				return c.print(r, []string{r.ID}, func(w io.Writer, p draw.Paint) { draw.Crash(w, p, r) })
 			})
 		},
 	}
@@ -166,39 +167,6 @@ func (c *command) crash(ctx context.Context, s *api.Client, id string) (semper.C
 		return semper.CrashReport{}, &semper.Error{Code: semper.NotFound, Message: "there are no crash reports", Hint: "that is good news"}
 	}
 	return slices.MaxFunc(l, func(a, b semper.CrashReport) int { return a.At.Compare(b.At) }), nil
-}
-
-func drawCrash(w io.Writer, p paint, r semper.CrashReport) {
-	fmt.Fprintf(w, "%s  %s %s\n", p.bold(r.ID), r.What, p.bad(oneLine(r.Reason.String())))
-	rows := grid{}
-	row := func(k, v string) {
-		if v != "" {
-			rows.row("  "+p.dim(k), oneLine(v))
-		}
-	}
-	row("at", clock(r.At))
-	row("release", string(r.Release))
-	if r.PID != 0 {
-		row("pid", fmt.Sprint(r.PID))
-	}
-	row("uptime", span(r.Uptime.D()))
-	row("restarts", fmt.Sprintf("%d, of these %d within %s (gives up over %d)", r.Restarts, r.Window, r.Intensity.Within, r.Intensity.Restarts))
-	row("decision", r.Decision)
-	if r.Peak.MemoryBytes > 0 || r.Peak.CPU > 0 {
-		row("peak", fmt.Sprintf("memory %s, cpu time %s", size(r.Peak.MemoryBytes), span(r.Peak.CPU.D())))
-	}
-	row("last good", string(r.LastGood))
-	rows.write(w)
-	if len(r.Diff) > 0 {
-		fmt.Fprintf(w, "\nwhat differs from %s\n", r.LastGood)
-		drawChanges(w, p, r.Diff)
-	}
-	if len(r.Tail) > 0 {
-		fmt.Fprintln(w, "\nlast lines of output")
-		for _, l := range r.Tail {
-			fmt.Fprintln(w, p.dim("  │ ")+safe(l))
-		}
-	}
 }
 
 func (c *command) secretCommand() *cobra.Command {
@@ -223,7 +191,7 @@ from the command line; one newline at its end is left out. Releases made from no
 					Name    string `json:"name"`
 					Version int    `json:"version"`
 				}{args[0], v}
-				return c.print(out, []string{out.Name}, func(w io.Writer, _ paint) {
+				return c.print(out, []string{out.Name}, func(w io.Writer, _ draw.Paint) {
 					fmt.Fprintf(w, "%s has version %d; the next deploy or restart uses it\n", out.Name, out.Version)
 				})
 			})
@@ -237,7 +205,7 @@ from the command line; one newline at its end is left out. Releases made from no
 			if err != nil {
 				return err
 			}
-			return printList(c, l, func(n string) string { return n }, func(w io.Writer, _ paint) {
+			return printList(c, l, func(n string) string { return n }, func(w io.Writer, _ draw.Paint) {
 				for _, n := range l {
 					fmt.Fprintln(w, n)
 				}

@@ -173,18 +173,6 @@ func (c *command) with(ctx context.Context, do func(ctx context.Context, s *api.
 	return do(ctx, s)
 }
 
-// scope is how to name app and environment in a command that is suggested.
-func scope(app, env string) string {
-	s := ""
-	if app != "" {
-		s += " -a " + app
-	}
-	if env != "" && env != semper.DefaultEnvironment {
-		s += " -e " + env
-	}
-	return s
-}
-
 // by names who asks, for the record.
 func (c *command) by() string {
 	who := cmp.Or(c.env.Getenv("USER"), c.env.Getenv("LOGNAME"), fmt.Sprintf("uid %d", os.Getuid()))

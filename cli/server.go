@@ -12,6 +12,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 // onServer marks a command of the server's side: it keeps its signals and takes no global client settings.
@@ -146,11 +147,11 @@ func (c *command) upgrade(ctx context.Context, steps <-chan api.UpgradeStep) err
 			}
 			continue
 		}
-		words := p.good(st.Status)
+		words := p.Good(st.Status)
 		if st.Error != "" {
-			words = p.bad(st.Status + ": " + oneLine(st.Error))
+			words = p.Bad(st.Status + ": " + draw.OneLine(st.Error))
 		}
-		_, _ = fmt.Fprintf(c.env.Stdout, "%-8s %s %s\n", st.Part, words, p.dim(oneLine(st.Detail))) // nobody left to tell
+		_, _ = fmt.Fprintf(c.env.Stdout, "%-8s %s %s\n", st.Part, words, p.Dim(draw.OneLine(st.Detail))) // nobody left to tell
 	}
 	if ctx.Err() != nil {
 		return &exit{code: exitInterrupted, err: fmt.Errorf("interrupted: the upgrade goes on; semper tree and semper events tell")}
@@ -216,20 +217,20 @@ func (c *command) doctorCommand() *cobra.Command {
 					failed++
 				}
 			}
-			err = printList(c, checks, func(ch api.Check) string { return ch.Name }, func(w io.Writer, p paint) {
-				rows := grid{}
+			err = printList(c, checks, func(ch api.Check) string { return ch.Name }, func(w io.Writer, p draw.Paint) {
+				rows := draw.Grid{}
 				for _, ch := range checks {
-					m := map[string]string{"ok": p.good("✓ ok"), "warn": p.warn("! warn"), "fail": p.bad("✗ fail")}[ch.Status]
-					detail := oneLine(ch.Detail)
+					m := map[string]string{"ok": p.Good("✓ ok"), "warn": p.Warn("! warn"), "fail": p.Bad("✗ fail")}[ch.Status]
+					detail := draw.OneLine(ch.Detail)
 					if ch.Hint != "" && ch.Status != "ok" {
-						detail += p.dim("  → " + oneLine(ch.Hint))
+						detail += p.Dim("  → " + draw.OneLine(ch.Hint))
 					}
-					rows.row(m, ch.Name, detail)
+					rows.Row(m, ch.Name, detail)
 				}
-				rows.write(w)
+				rows.Write(w)
 			})
 			if err == nil && failed > 0 {
-				return &exit{code: exitFailed, err: fmt.Errorf("%s failed", plural(failed, "check")), hint: "the lines above say what to do"}
+				return &exit{code: exitFailed, err: fmt.Errorf("%s failed", draw.Plural(failed, "check")), hint: "the lines above say what to do"}
 			}
 			return err
 		}),

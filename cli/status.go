@@ -11,6 +11,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 func (c *command) statusCommand() *cobra.Command {
@@ -57,7 +58,7 @@ func (c *command) environments(ctx context.Context, s *api.Client) ([]api.Status
 }
 
 func (c *command) printStatus(list []api.Status) error {
-	table := func(w io.Writer, p paint) {
+	table := func(w io.Writer, p draw.Paint) {
 		if len(list) == 0 {
 			fmt.Fprintln(w, "nothing is deployed yet; semper deploy -f DIR deploys something")
 		}
@@ -65,7 +66,7 @@ func (c *command) printStatus(list []api.Status) error {
 			if i > 0 {
 				fmt.Fprintln(w)
 			}
-			for _, l := range drawStatus(st, p, c.env.Now()) {
+			for _, l := range draw.Status(st, p, c.env.Now()) {
 				fmt.Fprintln(w, l)
 			}
 		}
@@ -99,7 +100,7 @@ func (c *command) watch(ctx context.Context, s *api.Client) error {
 	if !tty && c.output == "json" {
 		c.output = "jsonl" // a stream of objects, one a line
 	}
-	sc := screen{w: c.env.Stdout, size: c.env.Size}
+	sc := draw.Screen{W: c.env.Stdout, Size: c.env.Size}
 	p := c.paint(c.env.Stdout)
 	show := func() error {
 		list, err := c.environments(ctx, s)
@@ -111,9 +112,9 @@ func (c *command) watch(ctx context.Context, s *api.Client) error {
 		}
 		var block []string
 		for _, st := range list {
-			block = append(block, drawStatus(st, p, c.env.Now())...)
+			block = append(block, draw.Status(st, p, c.env.Now())...)
 		}
-		sc.draw(block)
+		sc.Draw(block)
 		return nil
 	}
 	tick := time.NewTicker(time.Second)
@@ -155,22 +156,22 @@ func (c *command) ledgerCommand() *cobra.Command {
 				st.Ledger = map[semper.ReleaseName]semper.Ledger{}
 			}
 			names := newestFirst(st.Ledger)
-			return c.print(st.Ledger, names, func(w io.Writer, p paint) {
-				rows := grid{}
-				rows.row(p.bold("release"), "accepted", "served", "app errors", "edge errors", "retried", "held", "shed", "cut", "gone")
+			return c.print(st.Ledger, names, func(w io.Writer, p draw.Paint) {
+				rows := draw.Grid{}
+				rows.Row(p.Bold("release"), "accepted", "served", "app errors", "edge errors", "retried", "held", "shed", "cut", "gone")
 				for _, n := range names {
 					l := st.Ledger[semper.ReleaseName(n)]
 					cells := []string{n}
 					for i, v := range []uint64{l.Accepted, l.Served, l.AppErrors, l.EdgeErrors, l.Retried, l.Held, l.Shed, l.Cut, l.Gone} {
 						cell := fmt.Sprint(v)
 						if v > 0 && (i == 2 || i == 3 || i == 6 || i == 7) {
-							cell = p.bad(cell)
+							cell = p.Bad(cell)
 						}
 						cells = append(cells, cell)
 					}
-					rows.row(cells...)
+					rows.Row(cells...)
 				}
-				rows.write(w)
+				rows.Write(w)
 			})
 		}),
 	}
@@ -195,8 +196,8 @@ func (c *command) treeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(n, treeNames(n), func(w io.Writer, p paint) {
-				for _, l := range drawTree(n, p, c.env.Now()) {
+			return c.print(n, treeNames(n), func(w io.Writer, p draw.Paint) {
+				for _, l := range draw.Tree(n, p, c.env.Now()) {
 					fmt.Fprintln(w, l)
 				}
 			})

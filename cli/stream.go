@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 )
 
 func (c *command) eventsCommand() *cobra.Command {
@@ -74,13 +75,13 @@ func (c *command) printEvent(e semper.Event) {
 	p := c.paint(c.env.Stdout)
 	kind := fmt.Sprintf("%-20s", e.Kind)
 	if e.Crash != "" {
-		kind = p.bad(kind)
+		kind = p.Bad(kind)
 	}
 	where := e.App
 	if e.Environment != "" && e.Environment != semper.DefaultEnvironment {
 		where += "/" + e.Environment
 	}
-	_, _ = fmt.Fprintf(c.env.Stdout, "%s  %s  %-10s %s\n", p.dim(stamp(e.At)), kind, orDash(where), oneLine(e.Message)) // nobody left to tell
+	_, _ = fmt.Fprintf(c.env.Stdout, "%s  %s  %-10s %s\n", p.Dim(stamp(e.At)), kind, draw.OrDash(where), draw.OneLine(e.Message)) // nobody left to tell
 }
 
 func (c *command) logsCommand() *cobra.Command {
@@ -109,10 +110,10 @@ func (c *command) logsCommand() *cobra.Command {
 				}
 				text := l.Line
 				if tty {
-					text = safeLog(text)
+					text = draw.SafeLog(text)
 				}
 				_, short, _ := strings.Cut(string(l.Instance), "/")
-				if _, err := fmt.Fprintf(c.env.Stdout, "%s %s\n", p.dim(short+" │"), text); err != nil {
+				if _, err := fmt.Fprintf(c.env.Stdout, "%s %s\n", p.Dim(short+" │"), text); err != nil {
 					return err
 				}
 			}

@@ -16,6 +16,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/draw"
 	"semper/internal/config"
 )
 
@@ -36,7 +37,7 @@ func (c *command) initCommand() *cobra.Command {
 				return err
 			}
 			for _, n := range notes {
-				c.sayf("note: %s", safe(n))
+				c.sayf("note: %s", draw.Safe(n))
 			}
 			if show {
 				_, err := io.WriteString(c.env.Stdout, text)
@@ -80,8 +81,8 @@ func (c *command) configCommand() *cobra.Command {
 				App      string   `json:"app"`
 				Problems []string `json:"problems"`
 			}{f.Path, f.Spec.App, []string{}}
-			return c.print(out, []string{f.Path}, func(w io.Writer, _ paint) {
-				fmt.Fprintf(w, "%s is right: app %s, %s, %s\n", f.Path, f.Spec.App, plural(len(f.Spec.Services), "service"), plural(len(f.Spec.Routes), "route"))
+			return c.print(out, []string{f.Path}, func(w io.Writer, _ draw.Paint) {
+				fmt.Fprintf(w, "%s is right: app %s, %s, %s\n", f.Path, f.Spec.App, draw.Plural(len(f.Spec.Services), "service"), draw.Plural(len(f.Spec.Routes), "route"))
 			})
 		},
 	}
@@ -96,7 +97,7 @@ func (c *command) configCommand() *cobra.Command {
 			if origin {
 				return c.printOrigins(f)
 			}
-			return c.print(f.Spec, []string{f.Spec.App}, func(w io.Writer, _ paint) { _ = toYAML(w, f.Spec) })
+			return c.print(f.Spec, []string{f.Spec.App}, func(w io.Writer, _ draw.Paint) { _ = toYAML(w, f.Spec) })
 		},
 	}
 	show.Flags().BoolVar(&origin, "origin", false, "print where each setting comes from")
@@ -145,12 +146,12 @@ func (c *command) printOrigins(f *config.File) error {
 		origins[k] = o.String()
 	}
 	keys := slices.Sorted(maps.Keys(origins))
-	return c.print(origins, keys, func(w io.Writer, p paint) {
-		rows := grid{}
+	return c.print(origins, keys, func(w io.Writer, p draw.Paint) {
+		rows := draw.Grid{}
 		for _, k := range keys {
-			rows.row(k, p.dim(origins[k]))
+			rows.Row(k, p.Dim(origins[k]))
 		}
-		rows.write(w)
+		rows.Write(w)
 	})
 }
 
@@ -172,7 +173,7 @@ func (c *command) versionCommand() *cobra.Command {
 					v.Server = &info
 				}
 			}
-			return c.print(v, []string{v.Client}, func(w io.Writer, _ paint) {
+			return c.print(v, []string{v.Client}, func(w io.Writer, _ draw.Paint) {
 				fmt.Fprintf(w, "semper %s (%s)\n", v.Client, v.Go)
 				if v.Server != nil {
 					fmt.Fprintf(w, "server %s at %s, keeper pid %d\n", v.Server.Version, c.hostName(), v.Server.KeeperPID)
@@ -200,7 +201,7 @@ func (c *command) manCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.env.Stdout, "%s written to %s\n", plural(len(pages), "page"), args[0])
+			_, err = fmt.Fprintf(c.env.Stdout, "%s written to %s\n", draw.Plural(len(pages), "page"), args[0])
 			return err
 		},
 	}

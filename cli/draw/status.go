@@ -1,4 +1,4 @@
-package cli
+package draw
 
 import (
 	"cmp"
@@ -13,36 +13,36 @@ import (
 )
 
 // A mark says a state by shape, a word and a colour.
-func mark(p paint, state semper.InstanceState) string {
+func mark(p Paint, state semper.InstanceState) string {
 	switch state {
 	case semper.Ready:
-		return p.good("●")
+		return p.Good("●")
 	case semper.Starting:
-		return p.warn("◐")
+		return p.Warn("◐")
 	case semper.NotReady:
-		return p.warn("▲")
+		return p.Warn("▲")
 	case semper.Waiting:
-		return p.bad("✗")
+		return p.Bad("✗")
 	case semper.Stopping:
-		return p.dim("◌")
+		return p.Dim("◌")
 	}
-	return p.dim("○")
+	return p.Dim("○")
 }
 
-func rolloutMark(p paint, state semper.RolloutState) string {
+func rolloutMark(p Paint, state semper.RolloutState) string {
 	switch {
 	case state == semper.RolloutFailed, state == semper.RolloutRolledBack, state == semper.RolloutRollingBack:
-		return p.bad("✗")
+		return p.Bad("✗")
 	case state.Live():
-		return p.good("✓")
+		return p.Good("✓")
 	case state == semper.RolloutSuperseded:
-		return p.dim("–")
+		return p.Dim("–")
 	}
-	return p.warn("◐")
+	return p.Warn("◐")
 }
 
-// drawStatus is an environment as lines: what serves, what moves, every instance, what was lost.
-func drawStatus(st api.Status, p paint, now time.Time) []string {
+// Status is an environment as lines: what serves, what moves, every instance, what was lost.
+func Status(st api.Status, p Paint, now time.Time) []string {
 	out := []string{headline(st, p)}
 	if st.Rollout != nil {
 		out = append(out, rolloutLine(*st.Rollout, p, now))
@@ -52,25 +52,25 @@ func drawStatus(st api.Status, p paint, now time.Time) []string {
 		if st.Hold.Writes {
 			what = "writes wait"
 		}
-		out = append(out, p.warn("‖ hold")+"  "+what+" since "+span(now.Sub(st.Hold.Since))+"; semper resume"+scope(st.App, st.Environment))
+		out = append(out, p.Warn("‖ hold")+"  "+what+" since "+Span(now.Sub(st.Hold.Since))+"; semper resume"+Scope(st.App, st.Environment))
 	}
 	branches := append(instanceBranches(st, p, now), ledgerBranch(st, p)...)
 	out = append(out, branches...)
 	for _, w := range st.Warnings {
-		out = append(out, p.warn("! ")+safe(w))
+		out = append(out, p.Warn("! ")+Safe(w))
 	}
 	if st.Rollout != nil && st.Rollout.Reason != "" && !st.Rollout.State.Live() {
-		out = append(out, p.bad("why: ")+safe(st.Rollout.Reason))
+		out = append(out, p.Bad("why: ")+Safe(st.Rollout.Reason))
 	}
 	return out
 }
 
-func headline(st api.Status, p paint) string {
-	s := p.bold(st.App) + " · " + st.Environment + "  "
+func headline(st api.Status, p Paint) string {
+	s := p.Bold(st.App) + " · " + st.Environment + "  "
 	if st.Release == "" {
-		s += p.warn("nothing serves yet")
+		s += p.Warn("nothing serves yet")
 	} else {
-		s += p.bold(string(st.Release)) + " serves"
+		s += p.Bold(string(st.Release)) + " serves"
 	}
 	s += fmt.Sprintf("  epoch %d", st.Epoch)
 	if st.Previous != "" && st.Previous != st.Release {
@@ -82,16 +82,16 @@ func headline(st api.Status, p paint) string {
 	return s
 }
 
-func rolloutLine(r api.RolloutStatus, p paint, now time.Time) string {
+func rolloutLine(r api.RolloutStatus, p Paint, now time.Time) string {
 	end := now
 	if !r.EndedAt.IsZero() {
 		end = r.EndedAt
 	}
-	s := fmt.Sprintf("%s %s %s  %s → %s  %s", rolloutMark(p, r.State), r.Kind, r.ID, cmp.Or(string(r.From), "nothing"), r.To, p.bold(string(r.State)))
+	s := fmt.Sprintf("%s %s %s  %s → %s  %s", rolloutMark(p, r.State), r.Kind, r.ID, cmp.Or(string(r.From), "nothing"), r.To, p.Bold(string(r.State)))
 	if r.Step != "" && r.Step != string(r.State) {
-		s += ": " + safe(r.Step)
+		s += ": " + Safe(r.Step)
 	}
-	return s + p.dim("  "+span(end.Sub(r.StartedAt)))
+	return s + p.Dim("  "+Span(end.Sub(r.StartedAt)))
 }
 
 // placed is one release with the role its instances have.
@@ -101,7 +101,7 @@ type placed struct {
 }
 
 // instanceBranches groups the instances by release: candidate first, what serves, what goes.
-func instanceBranches(st api.Status, p paint, now time.Time) []string {
+func instanceBranches(st api.Status, p Paint, now time.Time) []string {
 	order := map[string]int{"candidate": 0, "current": 1, "warm": 2, "retiring": 3}
 	groups := map[placed][]api.Instance{}
 	for _, in := range st.Instances {
@@ -113,13 +113,13 @@ func instanceBranches(st api.Status, p paint, now time.Time) []string {
 	})
 	var out []string
 	for _, g := range keys {
-		out = append(out, "├─ "+p.bold(string(g.release))+" "+g.role+"  "+tally(groups[g]))
-		rows := grid{}
+		out = append(out, "├─ "+p.Bold(string(g.release))+" "+g.role+"  "+tally(groups[g]))
+		rows := Grid{}
 		for _, in := range groups[g] {
-			rows.row(instanceRow(in, p, now)...)
+			rows.Row(instanceRow(in, p, now)...)
 		}
 		var b strings.Builder
-		rows.write(&b)
+		rows.Write(&b)
 		lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 		for i, l := range lines {
 			branch := "│  ├─ "
@@ -148,7 +148,7 @@ func tally(list []api.Instance) string {
 	return strings.Join(parts, ", ")
 }
 
-func instanceRow(in api.Instance, p paint, now time.Time) []string {
+func instanceRow(in api.Instance, p Paint, now time.Time) []string {
 	short := string(in.ID)
 	if _, after, ok := strings.Cut(short, "/"); ok {
 		short = after
@@ -159,41 +159,42 @@ func instanceRow(in api.Instance, p paint, now time.Time) []string {
 	}
 	up := ""
 	if !in.StartedAt.IsZero() && in.PID != 0 {
-		up = "up " + span(now.Sub(in.StartedAt))
+		up = "up " + Span(now.Sub(in.StartedAt))
 	}
 	more := up
 	if in.Restarts > 0 {
-		more += p.warn(fmt.Sprintf("  %s", plural(in.Restarts, "restart")))
+		more += p.Warn(fmt.Sprintf("  %s", Plural(in.Restarts, "restart")))
 	}
 	if in.InFlight > 0 {
 		more += fmt.Sprintf("  %d in flight", in.InFlight)
 	}
 	if in.Reason != "" {
-		more += "  " + p.bad(oneLine(in.Reason))
+		more += "  " + p.Bad(OneLine(in.Reason))
 	}
 	if in.Warning != "" {
-		more += "  " + p.warn("! "+oneLine(in.Warning))
+		more += "  " + p.Warn("! "+OneLine(in.Warning))
 	}
-	return []string{mark(p, in.State) + " " + short, string(in.State), "pid " + pid, orDash(in.Address), strings.TrimSpace(more)}
+	return []string{mark(p, in.State) + " " + short, string(in.State), "pid " + pid, OrDash(in.Address), strings.TrimSpace(more)}
 }
 
-func oneLine(s string) string {
-	return safe(strings.Join(strings.Fields(s), " "))
+// OneLine is s without line breaks and without anything a terminal would act on.
+func OneLine(s string) string {
+	return Safe(strings.Join(strings.Fields(s), " "))
 }
 
 // ledgerBranch is the last branch: the counts of each release, newest first.
-func ledgerBranch(st api.Status, p paint) []string {
+func ledgerBranch(st api.Status, p Paint) []string {
 	names := slices.SortedFunc(maps.Keys(st.Ledger), func(a, b semper.ReleaseName) int { return cmp.Compare(b.Number(), a.Number()) })
 	if len(names) == 0 {
-		return []string{"└─ ledger  " + p.dim("no requests yet")}
+		return []string{"└─ ledger  " + p.Dim("no requests yet")}
 	}
 	out := []string{"└─ ledger"}
-	rows := grid{}
+	rows := Grid{}
 	for _, n := range names {
-		rows.row(append([]string{string(n)}, ledgerWords(st.Ledger[n], p)...)...)
+		rows.Row(append([]string{string(n)}, ledgerWords(st.Ledger[n], p)...)...)
 	}
 	var b strings.Builder
-	rows.write(&b)
+	rows.Write(&b)
 	for l := range strings.SplitSeq(strings.TrimRight(b.String(), "\n"), "\n") {
 		out = append(out, "   "+l)
 	}
@@ -201,11 +202,11 @@ func ledgerBranch(st api.Status, p paint) []string {
 }
 
 // ledgerWords says what a release did; what was lost is never left out, what is zero and harmless is.
-func ledgerWords(l semper.Ledger, p paint) []string {
+func ledgerWords(l semper.Ledger, p Paint) []string {
 	lost := func(n uint64, what string) string {
 		s := fmt.Sprintf("%d %s", n, what)
 		if n > 0 {
-			return p.bad(s)
+			return p.Bad(s)
 		}
 		return s
 	}
@@ -222,57 +223,14 @@ func ledgerWords(l semper.Ledger, p paint) []string {
 	return cells
 }
 
-// drawTree is the supervision tree as lines.
-func drawTree(n api.TreeNode, p paint, now time.Time) []string {
-	return drawNode(n, "", "", p, now)
-}
-
-func drawNode(n api.TreeNode, first, rest string, p paint, now time.Time) []string {
-	out := []string{first + nodeLine(n, p, now)}
-	for i, child := range n.Children {
-		a, b := "├─ ", "│  "
-		if i == len(n.Children)-1 {
-			a, b = "└─ ", "   "
-		}
-		out = append(out, drawNode(child, rest+a, rest+b, p, now)...)
+// Scope is how to name app and environment in a command that is suggested.
+func Scope(app, env string) string {
+	s := ""
+	if app != "" {
+		s += " -a " + app
 	}
-	return out
-}
-
-func nodeLine(n api.TreeNode, p paint, now time.Time) string {
-	var s strings.Builder
-	if n.Kind == "supervisor" {
-		s.WriteString(p.bold(n.Name))
-		if n.Strategy != "" {
-			fmt.Fprintf(&s, "  %s", n.Strategy)
-		}
-		if n.Intensity != "" {
-			fmt.Fprintf(&s, "  restarts %d (gives up after %s)", n.Window, n.Intensity)
-		}
-	} else {
-		s.WriteString(n.Name)
+	if env != "" && env != semper.DefaultEnvironment {
+		s += " -e " + env
 	}
-	if n.State != "" {
-		word := n.State
-		switch n.State {
-		case "running", "ready", "up":
-			word = p.good(word)
-		case "waiting", "ended", "failed":
-			word = p.bad(word)
-		}
-		s.WriteString("  " + word)
-	}
-	if n.PID != 0 {
-		fmt.Fprintf(&s, "  pid %d", n.PID)
-	}
-	if !n.StartedAt.IsZero() && n.PID != 0 {
-		s.WriteString("  up " + span(now.Sub(n.StartedAt)))
-	}
-	if n.Restarts > 0 {
-		s.WriteString("  " + p.warn(plural(n.Restarts, "restart")))
-	}
-	if n.Reason != "" {
-		s.WriteString("  " + p.bad("last end: "+oneLine(n.Reason)))
-	}
-	return s.String()
+	return s
 }
