@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"semper"
 	"semper/store/etcd"
@@ -134,7 +135,12 @@ func (s *server) stop() error {
 	return err
 }
 
-func (s *server) pause()  { must(s.t, s.cmd.Process.Signal(syscall.SIGSTOP)) }
+// pause returns when every thread of the server stands still.
+func (s *server) pause() {
+	must(s.t, s.cmd.Process.Signal(syscall.SIGSTOP))
+	must(s.t, unix.Waitid(unix.P_PID, s.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil))
+}
+
 func (s *server) resume() { must(s.t, s.cmd.Process.Signal(syscall.SIGCONT)) }
 
 func (s *server) client(t testing.TB, o etcd.Options) *etcd.Store {

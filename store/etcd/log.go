@@ -42,9 +42,12 @@ func (b *bridge) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Check
 	return ce.AddCore(e, b)
 }
 
-// advice is what etcd tells its administrator at every start; nobody of that kind reads here.
+// advice is what etcd logs at the start of a sound single member, and what concerns nobody who reads here.
 var advice = map[string]bool{
 	"Running http and grpc server on single port. This is not recommended for production.": true,
+	// It asks for these before its first write to the database has settled, and again a little later.
+	"Failed to detect schema version":  true,
+	"failed to update storage version": true,
 }
 
 func (b *bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {

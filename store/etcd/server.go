@@ -39,9 +39,11 @@ const (
 	quota = 4 << 30
 	// keep is how long a watcher may be away and still go on where it was.
 	keep = "5m"
-	// A single member is never in doubt whether its leader lives, so it may be quick to elect itself.
-	tick, election = 100, 1000 // ms
-	drain          = 2 * time.Second
+	// A single member waits for nobody's vote, only for its own clock: with these it leads, and so is ready, after 50
+	// to 250 ms. A shorter tick would make it faster still and cost more when idle than all else it does.
+	tick, election = 50, 250 // ms
+	// drain is how long a server that stops waits for the calls it has.
+	drain = 2 * time.Second
 )
 
 // smallSegments makes the log's files, of which two are always preallocated, 16 MiB instead of 64. etcd has this in
@@ -55,7 +57,7 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		o.Log = slog.Default()
 	}
 	smallSegments()
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o700), os.Chmod(o.Dir, 0o700)); err != nil {
 		return starting(err)
 	}
 	lock, err := lockDir(o.Dir)
