@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/unit/process/internal/cgroup"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +57,7 @@ func TestAdoptedIsKilled(t *testing.T) {
 		t.Errorf("reason %s", got)
 	}
 	gone(t, id.PID)
-	for _, dir := range parseGroup(id.Cgroup).dirs() {
+	for _, dir := range cgroup.Parse(id.Cgroup).Dirs() {
 		if _, err := os.Stat(dir); err == nil {
 			t.Errorf("%s is left", dir)
 		}

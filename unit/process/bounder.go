@@ -72,18 +72,17 @@ func (b *Bounder) run(ctx context.Context) {
 	defer b.file.Close()
 	w := newWatch(b.file)
 	defer w.close()
+	var before int64
 	blind := minPause
 	for {
 		told := w.arm() // before the look, so that no write falls between the two
-		kept, changed := b.trim()
+		kept := b.trim()
 		wait := pauseFor(b.max, kept)
 		if !told {
-			// Grows while nothing happens.
-			if blind = min(2*blind, blindPause); changed {
-				blind = minPause
-			}
+			blind = blindFor(blind, b.max, kept-before)
 			wait = max(wait, blind)
 		}
+		before = kept
 		if !pause(ctx, wait) || (told && !w.wait(ctx)) {
 			b.trim()
 			return
@@ -111,19 +110,28 @@ func pauseFor(bound, kept int64) time.Duration {
 	return min(max(left*time.Second/writeRate, minPause), maxPause)
 }
 
+// blindFor is the next pause of one who is not told of writes, after a pause in which the log grew by that
+// much (less than nothing when some was given up): short while it grows fast, longer each time it does not.
+func blindFor(last time.Duration, bound, grown int64) time.Duration {
+	if grown < 0 || grown > bound/16 {
+		return minPause
+	}
+	return min(2*last, blindPause)
+}
+
 // trim gives up the oldest part when five eighths of the bound are in use; the rest is for what is
-// written until it happens. It returns how much is kept, and whether anything was given up.
-func (b *Bounder) trim() (kept int64, changed bool) {
+// written until it happens. It returns how much is kept.
+func (b *Bounder) trim() (kept int64) {
 	st, err := b.file.Stat()
 	if err != nil {
-		return 0, false
+		return 0
 	}
 	size := st.Size()
 	if size < b.from {
 		b.from = 0 // somebody truncated it
 	}
 	if size-b.from <= b.max/8*5 {
-		return size - b.from, false
+		return size - b.from
 	}
 	to := (size - b.max/2) &^ (blockSize - 1)
 	if !b.copy {
@@ -131,15 +139,15 @@ func (b *Bounder) trim() (kept int64, changed bool) {
 		switch {
 		case err == nil:
 			b.from = to
-			return size - to, true
+			return size - to
 		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 			b.copy = true
 		default:
-			return size - b.from, true
+			return size - b.from
 		}
 	}
 	b.moveToFront(size - b.max/2)
-	return b.max / 2, true
+	return b.max / 2
 }
 
 // blockSize is a multiple of the block size of the filesystems there are: a hole is made of whole blocks.

@@ -23,7 +23,7 @@ type launched struct {
 // forks, it does so on a thread of its own.
 func (c *command) launch() (launched, error) {
 	run := c.forkExec
-	if c.NoNewPrivs || len(c.ReadOnly) > 0 || c.group.joins() {
+	if c.NoNewPrivs || len(c.ReadOnly) > 0 || c.group.Joins() {
 		run = func() (launched, error) { return onOwnThread(c.launchChanged) }
 	}
 	l, err := run()
@@ -59,7 +59,7 @@ func onOwnThread(f func() (launched, error)) (l launched, err error) {
 // launchChanged changes the calling thread, which must not be used for anything else, and forks from it.
 func (c *command) launchChanged() (launched, error) {
 	var warned []string
-	if err := c.group.join(); err != nil {
+	if err := c.group.Join(); err != nil {
 		warned = append(warned, "limits are not in force: "+err.Error())
 	}
 	if err := hideWrites(c.ReadOnly); err != nil {
@@ -72,7 +72,7 @@ func (c *command) launchChanged() (launched, error) {
 	}
 	l, err := c.forkExec()
 	l.warned = append(warned, l.warned...)
-	if e := c.group.leave(); e != nil {
+	if e := c.group.Leave(); e != nil {
 		l.warned = append(l.warned, "semper could not leave its cgroup: "+e.Error())
 	}
 	return l, err
@@ -123,7 +123,7 @@ func (c *command) forkExec() (launched, error) {
 		Files: files,
 		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd, Credential: c.credential()},
 	}
-	cgroup, closeCgroup := c.group.descriptor()
+	cgroup, closeCgroup := c.group.Descriptor()
 	defer closeCgroup()
 	attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = cgroup >= 0, cgroup
 	pid, err := syscall.ForkExec(c.exe, c.Argv, attr)

@@ -144,15 +144,15 @@ func TestBoundReactsToTruncation(t *testing.T) {
 		if _, err := b.file.Write(chunk); err != nil {
 			t.Fatal(err)
 		}
-		if kept, _ := b.trim(); kept < minBound/2 || kept > minBound {
+		if kept := b.trim(); kept < minBound/2 || kept > minBound {
 			t.Fatalf("kept %d", kept)
 		}
 	}
 	if err := b.file.Truncate(100); err != nil {
 		t.Fatal(err)
 	}
-	if kept, changed := b.trim(); kept != 100 || changed {
-		t.Errorf("kept %d, %t", kept, changed)
+	if kept := b.trim(); kept != 100 {
+		t.Errorf("kept %d", kept)
 	}
 }
 
@@ -171,6 +171,22 @@ func TestPauseFor(t *testing.T) {
 	}
 	if d := pauseFor(1<<62, 0); d != maxPause {
 		t.Errorf("pause %v for a bound without end", d)
+	}
+}
+
+func TestBlindFor(t *testing.T) {
+	t.Parallel()
+	d := minPause
+	for range 20 {
+		d = blindFor(d, 1<<20, 100)
+	}
+	if d != blindPause {
+		t.Errorf("pause %v when idle", d)
+	}
+	for _, grown := range []int64{-1, 1 << 18} {
+		if got := blindFor(d, 1<<20, grown); got != minPause {
+			t.Errorf("pause %v after %d more", got, grown)
+		}
 	}
 }
 

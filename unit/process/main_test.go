@@ -191,7 +191,7 @@ func leakNothing(dir string) error {
 		if _, err := Start(Options{Argv: []string{"./log"}, Dir: dir, NoNewPrivs: true}); err == nil {
 			return fmt.Errorf("a log was executed")
 		}
-		for _, d := range p.group.dirs() {
+		for _, d := range p.group.Dirs() {
 			if _, err := os.Stat(d); err == nil {
 				return fmt.Errorf("%s is left", d)
 			}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"semper"
+	"semper/unit/process/internal/cgroup"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,19 +25,19 @@ type command struct {
 	env    []string // with the marker
 	null   *os.File // standard input
 	output *os.File // nil: the caller's standard error
-	group  *group
+	group  *cgroup.Group
 	warned []string
 }
 
 // prepare does everything that can fail before the fork. What it opened is closed by close; the
 // cgroup is the caller's to remove.
 func (o Options) prepare() (*command, error) {
-	c := &command{Options: o, group: &group{}}
+	c := &command{Options: o, group: &cgroup.Group{}}
 	ok := false
 	defer func() {
 		if !ok {
 			c.close()
-			c.group.remove()
+			c.group.Remove()
 		}
 	}()
 	if err := c.find(); err != nil {
@@ -134,7 +135,7 @@ func (c *command) makeGroup() {
 		}
 		return
 	}
-	g, missing := newGroup(c.Cgroup, c.Limits)
+	g, missing := cgroup.New(c.Cgroup, c.Limits)
 	c.group = g
 	if missing != "" {
 		c.warn(missing)
@@ -182,11 +183,4 @@ func codeOf(err error) semper.Code {
 		return semper.Unavailable
 	}
 	return semper.Internal
-}
-
-func join(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + "; " + b
 }

@@ -3,11 +3,13 @@ package process
 import (
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"semper"
+	"semper/unit/process/internal/cgroup"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,7 +60,7 @@ type Process struct {
 	stopSignal syscall.Signal
 	child      bool // of the calling process, so that its status is ours to take
 	pidfd      *os.File
-	group      *group
+	group      *cgroup.Group
 	reaper     *Reaper
 	oomBefore  int // kills for memory on this machine when it started
 	exited     chan struct{}
@@ -101,7 +103,7 @@ func Start(o Options) (*Process, error) {
 		return l.pid, nil
 	})
 	if err != nil {
-		c.group.remove()
+		c.group.Remove()
 		return nil, c.explain(err)
 	}
 	p.startedAt = time.Now()
@@ -120,7 +122,7 @@ func Adopt(id Identity, o Options) (*Process, error) {
 	p := &Process{
 		id:         id,
 		stopSignal: o.StopSignal,
-		group:      parseGroup(id.Cgroup),
+		group:      cgroup.Parse(id.Cgroup),
 		reaper:     o.Reaper,
 		oomBefore:  machineOOMKills(),
 		exited:     make(chan struct{}),
@@ -137,7 +139,7 @@ func Adopt(id Identity, o Options) (*Process, error) {
 			_ = unix.Close(fd)
 		}
 		p.sweep()
-		p.group.remove()
+		p.group.Remove()
 		return nil, ErrGone
 	}
 	p.pidfd = os.NewFile(uintptr(fd), "pidfd")
@@ -154,12 +156,12 @@ func (p *Process) watch() {
 	p.collect()
 	close(p.exited)
 	left := p.sweep()
-	peak := p.group.peak()
-	p.group.remove()
+	peak := p.group.Peak()
+	p.group.Remove()
 	p.mu.Lock()
 	p.peak = grouped(p.peak, peak)
 	if left != "" {
-		p.warning = join(p.warning, left)
+		p.warning = strings.TrimPrefix(p.warning+"; "+left, "; ")
 	}
 	p.mu.Unlock()
 	_ = p.pidfd.Close()
@@ -198,7 +200,7 @@ func (p *Process) Peak() semper.ResourcePeaks {
 	if !over {
 		peak = larger(peak, usage(p.id))
 	}
-	return grouped(peak, p.group.peak())
+	return grouped(peak, p.group.Peak())
 }
 
 // Warning names the protections this machine could not give, "" for none, and what of it could not be killed.
@@ -249,7 +251,7 @@ func (p *Process) kill(because *semper.Reason) {
 	}
 	_ = p.Signal(syscall.SIGKILL)
 	p.killGroupLocked()
-	p.group.kill()
+	p.group.Kill()
 }
 
 // killGroupLocked kills the process group. Only an unreaped child surely keeps the group's number

@@ -226,7 +226,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				o.Cgroup = o.Marker // the only thing left to find it by
 			}
 			p := start(t, o)
-			if how == "unmarked" && len(p.group.dirs()) == 0 {
+			if how == "unmarked" && len(p.group.Dirs()) == 0 {
 				t.Skip("no cgroup can be made here")
 			}
 			await(t, p.Done(), "the end")
@@ -238,7 +238,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			if got := p.Reason(); got.Kind != semper.ReasonExit || got.Code != 7 {
 				t.Errorf("reason %+v", got)
 			}
-			for _, dir := range p.group.dirs() {
+			for _, dir := range p.group.Dirs() {
 				if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 					t.Errorf("cgroup %s is left: %v", dir, err)
 				}
@@ -271,5 +271,28 @@ func TestInChildProcess(t *testing.T) {
 				t.Errorf("%v: %s", err, bytes.TrimSpace(out))
 			}
 		})
+	}
+}
+
+// TestInhabitedGroupIsNotShared: what an earlier incarnation left running keeps its cgroup to itself.
+func TestInhabitedGroupIsNotShared(t *testing.T) {
+	t.Parallel()
+	o := options(t, "sleep", "1000")
+	o.Cgroup = o.Marker
+	first := start(t, o)
+	if len(first.group.Dirs()) == 0 {
+		t.Skip("no cgroup can be made here")
+	}
+	o.Marker += "-second"
+	second := start(t, o)
+	if slices.ContainsFunc(first.group.Dirs(), func(d string) bool { return slices.Contains(second.group.Dirs(), d) }) {
+		t.Error("two incarnations in one cgroup")
+	}
+	second.Kill()
+	await(t, second.Done(), "the end of the second")
+	select {
+	case <-first.Exited():
+		t.Error("the first was killed with the second")
+	default:
 	}
 }

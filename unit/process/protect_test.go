@@ -4,10 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"semper"
+	"semper/unit/process/internal/cgroup"
 )
 
 func root(t *testing.T) {
@@ -136,26 +138,29 @@ func TestOtherLimits(t *testing.T) {
 	o := options(t, "sh", "-c", "cat /proc/self/cgroup; sleep 1000")
 	p := limited(t, o, semper.Limits{PIDs: 7, CPU: 1.5})
 	firstLine(t, o)
-	dir := p.group.dir("pids")
-	if dir == "" {
-		dir = p.group.dir(unified)
-	}
-	if n := number(filepath.Join(dir, "pids.max")); n != 7 {
-		t.Errorf("pids.max is %d", n)
-	}
-	if dir := p.group.dir("cpu"); dir != "" {
-		if n := number(filepath.Join(dir, "cpu.cfs_quota_us")); n != 150000 {
-			t.Errorf("cpu quota is %d", n)
+	value := func(v1, v2 string) string {
+		controller, _, _ := strings.Cut(v1, ".")
+		file := filepath.Join(p.group.Dir(controller), v1)
+		if p.group.Dir(controller) == "" {
+			file = filepath.Join(p.group.Dir(cgroup.Unified), v2)
 		}
-	} else if w, err := words(filepath.Join(p.group.dir(unified), "cpu.max")); err != nil || !slices.Equal(w, []string{"150000", "100000"}) {
-		t.Errorf("cpu.max is %q, %v", w, err)
-	}
-	for _, d := range p.group.dirs() {
-		if !slices.Contains(pidsIn(d), p.PID()) {
-			t.Errorf("the process is not in %s", d)
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
 		}
-		if slices.Contains(pidsIn(d), os.Getpid()) {
-			t.Errorf("the caller is in %s", d)
+		return strings.TrimSpace(string(b))
+	}
+	if got := value("pids.max", "pids.max"); got != "7" {
+		t.Errorf("limit of processes %q", got)
+	}
+	if got := value("cpu.cfs_quota_us", "cpu.max"); got != "150000" && got != "150000 100000" {
+		t.Errorf("limit of processors %q", got)
+	}
+	for _, d := range p.group.Dirs() {
+		b, err := os.ReadFile(filepath.Join(d, "cgroup.procs"))
+		got := strings.Fields(string(b))
+		if err != nil || !slices.Contains(got, strconv.Itoa(p.PID())) || slices.Contains(got, strconv.Itoa(os.Getpid())) {
+			t.Errorf("processes %q in %s, %v", got, d, err)
 		}
 	}
 }
@@ -168,4 +173,20 @@ func TestLimitsWithoutACgroupAreTold(t *testing.T) {
 	if p.Warning() == "" {
 		t.Error("no warning")
 	}
+}
+
+// TestKillWithoutCgroupKill: the first version has no file to kill a cgroup with.
+func TestKillWithoutCgroupKill(t *testing.T) {
+	t.Parallel()
+	p := limited(t, options(t, "sleep", "1000"), semper.Limits{PIDs: 100})
+	dir := p.group.Dir("pids")
+	if dir == "" {
+		t.Skip("no cgroup of the first version here")
+	}
+	g := cgroup.Parse("pids=" + dir)
+	if got := g.Members(); !slices.Equal(got, []int{p.PID()}) {
+		t.Errorf("members %v, want %d", got, p.PID())
+	}
+	g.Kill()
+	await(t, p.Done(), "the end")
 }

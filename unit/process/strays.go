@@ -20,24 +20,27 @@ func (p *Process) sweep() string {
 	deadline := time.Now().Add(sweepFor)
 	var unkillable []int
 	for {
-		p.group.kill()
+		p.group.Kill()
 		strays := p.strays(unkillable)
 		if len(strays) == 0 {
 			break
 		}
 		unkillable = append(unkillable, end(strays, deadline)...)
+		if !time.Now().Before(deadline) {
+			break
+		}
 	}
 	if len(unkillable) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("processes it started cannot be killed: %v", unkillable)
+	return fmt.Sprintf("it left processes that do not die: %v", unkillable)
 }
 
 // strays are the processes that belong to p, without those known to be unkillable.
 func (p *Process) strays(unkillable []int) []stat {
 	var found []stat
 	self := os.Getpid()
-	grouped := p.group.procs()
+	grouped := p.group.Members()
 	recycled := false // the main process's number names a stranger by now, and so may the group's
 	processes(func(s stat) {
 		if s.pid == p.id.PID {

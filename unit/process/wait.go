@@ -67,7 +67,7 @@ func (p *Process) collect() {
 		e.status, e.known = p.lastWords()
 	}
 	p.reaped = true
-	e.groupOOM, e.grouped = p.group.oomKills()
+	e.groupOOM, e.grouped = p.group.OOMKills()
 	e.machineOOM = machineOOMKills() - p.oomBefore
 	p.reason = e.reason()
 }

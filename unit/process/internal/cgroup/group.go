@@ -1,4 +1,4 @@
-package process
+package cgroup
 
 import (
 	"errors"
@@ -15,24 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// group is the cgroup of one incarnation: up to one directory per hierarchy. The zero group is none,
-// and every method of it does nothing.
-type group struct {
+// Group is the cgroup of one incarnation: up to one directory per hierarchy. The zero Group is none:
+// every method of it does nothing. A Group does not change once it is made.
+type Group struct {
 	places []place
 }
 
 // place is the directory of the group for a controller, or for all of them in the second version.
 type place struct {
-	controller string // "memory", "cpu", "pids", or [unified]
+	controller string // "memory", "cpu", "pids", or [Unified]
 	dir        string
 }
 
-// newGroup makes the cgroup called name in every hierarchy that can hold or limit it, and sets the
+// New makes the cgroup called name in every hierarchy that can hold or limit it, and sets the
 // limits. What cannot be had is told in words; only a missing limit is worth any.
-func newGroup(name string, l semper.Limits) (g *group, missing string) {
-	g = &group{}
+func New(name string, l semper.Limits) (g *Group, missing string) {
+	g = &Group{}
 	wanted := limitsOf(l)
 	var why error
+	var lacking []string
 	for _, h := range hierarchies() {
 		if err := g.enter(h, name, wanted); err != nil && why == nil {
 			why = err
@@ -46,19 +47,19 @@ func newGroup(name string, l semper.Limits) (g *group, missing string) {
 		case why != nil:
 			err = why
 		}
-		missing = join(missing, w.controller+" limit is not in force: "+err.Error())
+		lacking = append(lacking, w.controller+" limit is not in force: "+err.Error())
 	}
-	return g, missing
+	return g, strings.Join(lacking, "; ")
 }
 
 // enter makes the directory in h, if it is of use there.
-func (g *group) enter(h hierarchy, name string, wanted []limit) error {
+func (g *Group) enter(h hierarchy, name string, wanted []limit) error {
 	base := h.own
-	if h.is(unified) {
+	if h.is(Unified) {
 		if filepath.Base(base) == leaf {
 			base = filepath.Dir(base)
 		}
-		var controllers []string
+		controllers := []string{"memory"} // for its counts, limit or not
 		for _, w := range wanted {
 			controllers = append(controllers, w.controller)
 		}
@@ -67,7 +68,7 @@ func (g *group) enter(h hierarchy, name string, wanted []limit) error {
 		if e != nil {
 			return e
 		}
-		g.places = append(g.places, place{unified, dir})
+		g.places = append(g.places, place{Unified, dir})
 		return err
 	}
 	// The memory hierarchy of the first version also tells of kills and peaks without a limit.
@@ -110,8 +111,8 @@ func plain(name string) string {
 	}, name)
 }
 
-// String encodes where the group is, for an [Identity].
-func (g *group) String() string {
+// String encodes where the group is, for [Parse].
+func (g *Group) String() string {
 	var s []string
 	for _, p := range g.places {
 		s = append(s, p.controller+"="+p.dir)
@@ -122,9 +123,9 @@ func (g *group) String() string {
 // prefix begins the name of every cgroup made here; no other is ever joined, killed or removed.
 const prefix = "semper."
 
-// parseGroup is the group String encoded.
-func parseGroup(s string) *group {
-	g := &group{}
+// Parse is the group String encoded. What no String can have encoded is left out.
+func Parse(s string) *Group {
+	g := &Group{}
 	for kv := range strings.SplitSeq(s, ";") {
 		if controller, dir, ok := strings.Cut(kv, "="); ok && filepath.IsAbs(dir) && strings.HasPrefix(filepath.Base(dir), prefix) {
 			g.places = append(g.places, place{controller, dir})
@@ -133,7 +134,7 @@ func parseGroup(s string) *group {
 	return g
 }
 
-func (g *group) dir(controller string) string {
+func (g *Group) Dir(controller string) string {
 	for _, p := range g.places {
 		if p.controller == controller {
 			return p.dir
@@ -142,8 +143,8 @@ func (g *group) dir(controller string) string {
 	return ""
 }
 
-// dirs are the distinct directories.
-func (g *group) dirs() []string {
+// Dirs are the distinct directories.
+func (g *Group) Dirs() []string {
 	var dirs []string
 	for _, p := range g.places {
 		if !slices.Contains(dirs, p.dir) {
@@ -153,25 +154,25 @@ func (g *group) dirs() []string {
 	return dirs
 }
 
-// joins reports whether a thread has to join before it forks, because the kernel cannot place a
+// Joins reports whether a thread has to join before it forks, because the kernel cannot place a
 // child there.
-func (g *group) joins() bool {
-	return slices.ContainsFunc(g.places, func(p place) bool { return p.controller != unified })
+func (g *Group) Joins() bool {
+	return slices.ContainsFunc(g.places, func(p place) bool { return p.controller != Unified })
 }
 
-// join moves the calling thread into the group's directories of the first version.
-func (g *group) join() error {
+// Join moves the calling thread into the group's directories of the first version.
+func (g *Group) Join() error {
 	return g.move(func(dir string) string { return dir })
 }
 
-// leave moves the thread back. It would leave by ending, but nobody can wait for a thread, and until
+// Leave moves the thread back. It would leave by ending, but nobody can wait for a thread, and until
 // then the group counts it, and with it semper, as a member.
-func (g *group) leave() error { return g.move(filepath.Dir) }
+func (g *Group) Leave() error { return g.move(filepath.Dir) }
 
-func (g *group) move(to func(string) string) error {
+func (g *Group) move(to func(string) string) error {
 	var first error
-	for _, dir := range g.dirs() {
-		if dir == g.dir(unified) {
+	for _, dir := range g.Dirs() {
+		if dir == g.Dir(Unified) {
 			continue
 		}
 		if err := write(filepath.Join(to(dir), "tasks"), "0"); err != nil && first == nil {
@@ -181,9 +182,9 @@ func (g *group) move(to func(string) string) error {
 	return first
 }
 
-// descriptor is the directory of the second version opened for the fork, -1 for none.
-func (g *group) descriptor() (fd int, closeIt func()) {
-	dir := g.dir(unified)
+// Descriptor is the directory of the second version opened for the fork, -1 for none.
+func (g *Group) Descriptor() (fd int, closeIt func()) {
+	dir := g.Dir(Unified)
 	if dir == "" {
 		return -1, func() {}
 	}
@@ -194,23 +195,23 @@ func (g *group) descriptor() (fd int, closeIt func()) {
 	return fd, func() { _ = unix.Close(fd) }
 }
 
-// kill sends SIGKILL to all members.
-func (g *group) kill() {
-	if dir := g.dir(unified); dir != "" && write(filepath.Join(dir, "cgroup.kill"), "1") == nil {
+// Kill sends SIGKILL to all members.
+func (g *Group) Kill() {
+	if dir := g.Dir(Unified); dir != "" && write(filepath.Join(dir, "cgroup.kill"), "1") == nil {
 		return
 	}
-	for _, pid := range g.procs() {
+	for _, pid := range g.Members() {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 }
 
-// procs are the members, of cgroups that members made below as well. The caller is never one.
-func (g *group) procs() []int {
+// Members are the members, of cgroups that members made below as well. The caller is never one.
+func (g *Group) Members() []int {
 	var pids []int
-	for _, dir := range g.dirs() {
+	for _, dir := range g.Dirs() {
 		pids = append(pids, pidsIn(dir)...)
 		for _, sub := range cgroupsBelow(dir) {
-			pids = append(pids, (&group{places: []place{{dir: sub}}}).procs()...)
+			pids = append(pids, (&Group{places: []place{{dir: sub}}}).Members()...)
 		}
 	}
 	slices.Sort(pids)
@@ -240,11 +241,11 @@ func pidsIn(dir string) []int {
 	return pids
 }
 
-// oomKills is how many members were killed for memory, known == false where nothing counts them.
-func (g *group) oomKills() (n int, known bool) {
+// OOMKills is how many members were killed for memory, known == false where nothing counts them.
+func (g *Group) OOMKills() (n int, known bool) {
 	for _, file := range []string{
-		filepath.Join(g.dir("memory"), "memory.oom_control"),
-		filepath.Join(g.dir(unified), "memory.events"),
+		filepath.Join(g.Dir("memory"), "memory.oom_control"),
+		filepath.Join(g.Dir(Unified), "memory.events"),
 	} {
 		b, err := os.ReadFile(file)
 		if err != nil || !filepath.IsAbs(file) {
@@ -257,13 +258,13 @@ func (g *group) oomKills() (n int, known bool) {
 	return 0, false
 }
 
-// peak is the most the members used together.
-func (g *group) peak() semper.ResourcePeaks {
+// Peak is the most the members used together.
+func (g *Group) Peak() semper.ResourcePeaks {
 	var p semper.ResourcePeaks
-	if dir := g.dir("memory"); dir != "" {
+	if dir := g.Dir("memory"); dir != "" {
 		p.MemoryBytes = number(filepath.Join(dir, "memory.max_usage_in_bytes"))
 	}
-	if dir := g.dir(unified); dir != "" {
+	if dir := g.Dir(Unified); dir != "" {
 		p.MemoryBytes = max(p.MemoryBytes, number(filepath.Join(dir, "memory.peak")))
 		if b, err := os.ReadFile(filepath.Join(dir, "cpu.stat")); err == nil {
 			us, _ := field(string(b), "usage_usec")
@@ -282,9 +283,9 @@ func number(path string) int64 {
 	return n
 }
 
-// remove takes the empty group away.
-func (g *group) remove() {
-	for _, dir := range g.dirs() {
+// Remove takes the empty group away.
+func (g *Group) Remove() {
+	for _, dir := range g.Dirs() {
 		_ = rmdir(dir)
 	}
 }
@@ -302,4 +303,16 @@ func rmdir(dir string) error {
 		}
 		<-time.After(pause)
 	}
+}
+
+// field is the number that follows key at the beginning of a line.
+func field(text, key string) (int64, bool) {
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) >= 2 && f[0] == key {
+			n, err := strconv.ParseInt(f[1], 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
 }

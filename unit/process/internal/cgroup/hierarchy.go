@@ -1,4 +1,4 @@
-package process
+package cgroup
 
 import (
 	"errors"
@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unified is the name of the one hierarchy of cgroups of the second version.
-const unified = "unified"
+// Unified is the name of the one hierarchy of cgroups of the second version.
+const Unified = "unified"
 
 // leaf is the cgroup semper moves itself to where its own must hold no process: with the second
 // version, one that passes controllers on to children may not.
-const leaf = "semper.self"
+const leaf = "semper-self"
 
 // hierarchy is one tree of cgroups and where the calling process is in it.
 type hierarchy struct {
-	controllers []string // of the first version: "memory"; [unified] for the second
+	controllers []string // of the first version: "memory"; [Unified] for the second
 	own         string   // directory of the caller's cgroup
 }
 
@@ -49,7 +49,7 @@ func parseHierarchies(mounts, own string) []hierarchy {
 			continue
 		}
 		if f[0] == "0" && f[1] == "" {
-			paths[unified] = f[2]
+			paths[Unified] = f[2]
 		}
 		for c := range strings.SplitSeq(f[1], ",") {
 			if c != "" {
@@ -67,7 +67,7 @@ func parseHierarchies(mounts, own string) []hierarchy {
 		var controllers []string
 		switch g[0] {
 		case "cgroup2":
-			controllers = []string{unified}
+			controllers = []string{Unified}
 		case "cgroup":
 			for o := range strings.SplitSeq(g[2], ",") {
 				if o == "memory" || o == "cpu" || o == "pids" {
@@ -162,11 +162,12 @@ func descends(pid, ancestor int) bool {
 		if pid == ancestor {
 			return true
 		}
-		s, err := readStat(pid)
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
 			return true // ended meanwhile
 		}
-		pid = s.ppid
+		parent, _ := field(string(b), "PPid:")
+		pid = int(parent)
 	}
 	return false
 }

@@ -1,4 +1,4 @@
-package process
+package cgroup
 
 import (
 	"errors"
@@ -55,10 +55,10 @@ func limitsOf(l semper.Limits) []limit {
 }
 
 // set puts l in force.
-func (g *group) set(l limit) error {
-	dir, settings := g.dir(l.controller), l.first
+func (g *Group) set(l limit) error {
+	dir, settings := g.Dir(l.controller), l.first
 	if dir == "" {
-		dir, settings = g.dir(unified), l.second
+		dir, settings = g.Dir(Unified), l.second
 	}
 	if dir == "" {
 		return errors.New("this machine gives semper no cgroup for it")
