@@ -185,6 +185,7 @@ type scanner struct {
 	words    []word
 	shell    bool // has shell syntax
 	compound bool // has more than one command in it
+	unclosed bool // has a substitution without an end; none is looked for again
 }
 
 func (s *scanner) scan() error {
@@ -280,11 +281,13 @@ func (s *scanner) quoted(i int, b *strings.Builder) (end int, err error) {
 // inside is for the shell alone.
 func (s *scanner) substitution(i int) int {
 	rest := s.text[i:]
-	if rest[0] == '`' {
-		if end := strings.IndexByte(rest[1:], '`'); end >= 0 {
-			return i + end + 1
-		}
+	if s.unclosed || rest[0] == '$' && !strings.HasPrefix(rest, "$(") {
 		return i
+	}
+	if rest[0] == '`' {
+		end := strings.IndexByte(rest[1:], '`')
+		s.unclosed = end < 0
+		return i + end + 1
 	}
 	open := 0
 	for j := 1; j < len(rest); j++ {
@@ -301,11 +304,9 @@ func (s *scanner) substitution(i int) int {
 			}
 		}
 		if open == 0 {
-			if j == 1 {
-				return i
-			}
 			return i + j
 		}
 	}
+	s.unclosed = true
 	return i
 }

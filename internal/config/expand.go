@@ -163,9 +163,8 @@ func (r *reader) search(n *yaml.Node, s string) (line, column int) {
 	for i := max(0, n.Line-1); i < min(len(r.lines), n.Line+strings.Count(n.Value, "\n")+1); i++ {
 		text, skip := r.lines[i], 0
 		if i == n.Line-1 {
-			runes := []rune(text)
-			skip = min(max(0, n.Column-1), len(runes))
-			text = string(runes[skip:])
+			skip = max(0, n.Column-1)
+			text = text[offset(text, skip):]
 		}
 		if at := strings.Index(text, first); at >= 0 {
 			return i + 1, skip + utf8.RuneCountInString(text[:at]) + 1

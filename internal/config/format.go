@@ -54,7 +54,7 @@ type check struct {
 	Interval semper.Duration `yaml:"interval" jsonschema:"default=1s" doc:"Time between two checks."`
 	Timeout  semper.Duration `yaml:"timeout" jsonschema:"default=1s" doc:"How long one check may take."`
 	Grace    semper.Duration `yaml:"grace" jsonschema:"default=30s" doc:"How long a new instance may take to become ready."`
-	Failures int             `yaml:"failures" jsonschema:"minimum=1,maximum=1000,default=3" doc:"How many checks in a row have to fail before an instance loses its state."`
+	Failures int             `yaml:"failures" jsonschema:"minimum=1,maximum=1000,default=3" doc:"How many checks in a row have to fail before an instance counts as not ready, or as not alive."`
 }
 
 type health struct {

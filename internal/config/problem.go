@@ -45,26 +45,39 @@ func (p Problem) String() string {
 
 // quote prints the source line and a caret below. A long line is cut around the place.
 func (p Problem) quote(b *strings.Builder) {
-	line, at := []rune(p.Source), p.Column-1
-	start, lead := 0, ""
-	if len(line) > maxSource && at > maxSource/2 {
-		start, lead = at-maxSource/2, "…"
+	before := p.Source[:offset(p.Source, p.Column-1)]
+	after := p.Source[len(before):]
+	lead, tail := "", ""
+	if utf8.RuneCountInString(p.Source) > maxSource {
+		if cut := utf8.RuneCountInString(before) - maxSource/2; cut > 0 {
+			before, lead = before[offset(before, cut):], "…"
+		}
+		if end := offset(after, maxSource-utf8.RuneCountInString(before)); end < len(after) {
+			after, tail = after[:end], "…"
+		}
 	}
-	line = line[min(start, len(line)):]
-	tail := ""
-	if len(line) > maxSource {
-		line, tail = line[:maxSource], "…"
-	}
-	at = max(0, min(at-start, len(line)))
-	fmt.Fprintf(b, "\n%4d | %s%s%s\n     | ", p.Line, lead, printable(string(line)), tail)
-	b.WriteString(strings.Repeat(" ", utf8.RuneCountInString(lead)))
-	for _, r := range line[:at] {
+	fmt.Fprintf(b, "\n%4d | %s%s%s\n     | ", p.Line, lead, printable(before+after), tail)
+	for _, r := range lead + before {
 		if r != '\t' {
 			r = ' '
 		}
 		b.WriteRune(r)
 	}
-	b.WriteString("^" + strings.Repeat("~", max(0, min(p.width, len(line)-at)-1)))
+	b.WriteString("^" + strings.Repeat("~", max(0, min(p.width, utf8.RuneCountInString(after))-1)))
+}
+
+// offset is the index of the byte at which character n of s begins, or where s ends.
+func offset(s string, n int) int {
+	if n <= 0 {
+		return 0
+	}
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
 }
 
 // printable replaces what a terminal would act on.

@@ -25,10 +25,11 @@ func Schema() []byte {
 		Mapper:                     notation,
 		Namer:                      func(t reflect.Type) string { return strings.ToLower(strings.TrimSuffix(t.Name(), "Format")) },
 		LookupComment: func(t reflect.Type, name string) string {
-			if f, ok := t.FieldByName(name); ok {
-				return f.Tag.Get("doc")
+			if t.Kind() != reflect.Struct || name == "" {
+				return ""
 			}
-			return ""
+			f, _ := t.FieldByName(name)
+			return f.Tag.Get("doc")
 		},
 	}
 	s := r.ReflectFromType(reflect.TypeFor[fileFormat]())
