@@ -3,7 +3,6 @@ package keeper
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"semper/internal/handoff"
 	"semper/keeper/allot"
 	"semper/keeper/journal"
+	"semper/keeper/mark"
 	"semper/keeper/sockets"
 	"semper/unit/process"
 )
@@ -25,23 +25,23 @@ func (k *keeper) adopt() error {
 	if err != nil {
 		return err
 	}
-	found := markedProcesses(k.held.Marker.ID)
-	adopted := map[mark]bool{}
+	found := mark.Processes(k.held.Marker.ID)
+	adopted := map[mark.Mark]bool{}
 	for _, r := range records {
 		m := &member{rec: r, state: semper.Starting}
 		m.limit = limitOf(r)
 		k.reserve(m)
 		if c := k.adoptMember(m, found); c != nil {
-			adopted[mark{k.held.Marker.ID, r.Token, c.n}] = true
+			adopted[mark.Mark{Dir: k.held.Marker.ID, Token: r.Token, Incarnation: c.n}] = true
 			k.log.Info("adopted", "what", r.Name, "pid", c.p.PID())
 			continue
 		}
 		k.bury(m)
 	}
 	for _, p := range found {
-		if !adopted[p.mark] {
-			k.log.Warn("killed a stray process", "pid", p.pid, "mark", p.mark.String())
-			p.kill()
+		if !adopted[p.Mark] {
+			k.log.Warn("killed a stray process", "pid", p.PID, "mark", p.Mark.String())
+			p.Kill()
 		}
 	}
 	return nil
@@ -59,14 +59,14 @@ func (k *keeper) reserve(m *member) {
 
 // adoptMember is m's living incarnation, nil when there is none: the one in the journal, or one that
 // was started too late to get there.
-func (k *keeper) adoptMember(m *member, found []marked) *incarnation {
+func (k *keeper) adoptMember(m *member, found []mark.Process) *incarnation {
 	id := m.rec.Identity
 	for _, p := range found {
-		later := p.incarnation > m.rec.Incarnation || p.incarnation == m.rec.Incarnation && p.start < id.StartTicks
-		if p.token == m.rec.Token && p.pid == p.pgid && (id.PID == 0 || later) && p.incarnation >= m.rec.Incarnation {
-			m.rec.Incarnation = p.incarnation
+		later := p.Incarnation > m.rec.Incarnation || p.Incarnation == m.rec.Incarnation && p.Start < id.StartTicks
+		if p.Token == m.rec.Token && p.PID == p.PGID && (id.PID == 0 || later) && p.Incarnation >= m.rec.Incarnation {
+			m.rec.Incarnation = p.Incarnation
 			m.rec.Boot = k.boot
-			id = process.Identity{PID: p.pid, StartTicks: p.start, Marker: p.mark.String(), Cgroup: id.Cgroup}
+			id = process.Identity{PID: p.PID, StartTicks: p.Start, Marker: p.Mark.String(), Cgroup: id.Cgroup}
 			m.rec.StartedAt = time.Time{}
 		}
 	}
@@ -162,24 +162,18 @@ func (k *keeper) movePortLocked(m *member) {
 // listen gets every socket: those that came through exec, those living parts hold, and new ones for
 // what is then missing.
 func (k *keeper) listen(ctx context.Context) error {
-	wants := []sockets.Want{{Name: "api", Network: "unix", Addr: k.dir.API()}}
-	for _, list := range []struct {
-		name  string
-		addrs []string
-	}{{"http", k.o.HTTP}, {"https", k.o.HTTPS}, {"apitcp", nonEmpty(k.o.API)}} {
-		for _, addr := range list.addrs {
-			w, err := sockets.Parse(list.name, addr)
-			if err != nil {
-				return err
-			}
-			wants = append(wants, w)
-		}
+	wants, err := sockets.Wants(k.dir.API(), k.o.HTTP, k.o.HTTPS, k.o.API)
+	if err != nil {
+		return err
 	}
 	have := k.sockets
 	if len(have) == 0 {
 		have = k.takeBack(ctx)
 	}
-	var err error
+	if err := context.Cause(ctx); err != nil {
+		handoff.Close(have)
+		return err
+	}
 	if k.sockets, err = sockets.Open(ctx, wants, have); err != nil {
 		return err
 	}
@@ -196,6 +190,7 @@ func (k *keeper) listen(ctx context.Context) error {
 // takeBack fetches the sockets living parts hold. A part that lives and does not give them is killed:
 // it holds a queue that nobody else could ever serve.
 func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
+	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, takeBack)
 	defer cancel()
 	var all []handoff.Socket
@@ -205,7 +200,7 @@ func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
 			continue
 		}
 		got, err := sockets.Take(ctx, k.dir.PartSockets(m.rec.Name), c.p.Exited())
-		if err != nil && exited(c) {
+		if err != nil && (exited(c) || parent.Err() != nil) {
 			continue
 		}
 		if err != nil {
@@ -228,43 +223,24 @@ func exited(c *incarnation) bool {
 	}
 }
 
-// A cleanMark stands on disk while a keeper runs.
-type cleanMark struct {
-	PID     int       `json:"pid"`
-	Boot    string    `json:"boot"`
-	Started time.Time `json:"started"`
-}
-
 // noteUncleanEnd reports the keeper before this one if it did not end by itself, and marks this one.
+// It waits for the disk: a report of a death must not get lost by the next one.
 func (k *keeper) noteUncleanEnd() {
-	path := k.dir.KeeperFile("running.json")
-	var last cleanMark
-	if err := journal.ReadJSON(path, &last); err == nil && last.PID != os.Getpid() && last.Boot == k.boot {
-		k.log.Warn("the keeper before this one was killed", "pid", last.PID)
-		k.fileReport(semper.CrashReport{
-			At: time.Now(), What: "semper keeper", PID: last.PID, Decision: "this keeper took over",
-			Reason: semper.Reason{Kind: semper.ReasonUnknown, Detail: "it left without a word"},
-		})
+	mine := journal.Running{PID: os.Getpid(), Boot: k.boot, Started: time.Now()}
+	last, err := journal.MarkRunning(k.dir.KeeperFile(runningFile), mine)
+	if err != nil {
+		k.log.Error("mark of the running keeper not written", "error", err)
 	}
-	k.journal.Do(func() {
-		if err := journal.WriteJSON(path, cleanMark{PID: os.Getpid(), Boot: k.boot, Started: time.Now()}, false); err != nil {
-			k.log.Error("mark of the running keeper not written", "error", err)
-		}
+	if last.PID == 0 {
+		return
+	}
+	k.log.Warn("the keeper before this one was killed", "pid", last.PID)
+	k.fileReport(semper.CrashReport{
+		At: time.Now(), What: "semper keeper", PID: last.PID, Decision: "this keeper took over",
+		Reason: semper.Reason{Kind: semper.ReasonUnknown, Detail: "it left without a word"},
 	})
-	k.journal.Flush() // a report of a death must not get lost by the next one
+	k.journal.Flush()
 }
 
-func (k *keeper) removeCleanMark() {
-	k.journal.Do(func() {
-		if err := os.Remove(k.dir.KeeperFile("running.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			k.log.Error("mark of the running keeper not removed", "error", err)
-		}
-	})
-}
-
-func nonEmpty(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return []string{s}
-}
+// runningFile stands on disk while a keeper runs.
+const runningFile = "running.json"

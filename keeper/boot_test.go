@@ -258,6 +258,52 @@ func TestForegroundSignalEndsAll(t *testing.T) {
 	}
 }
 
+// A keeper started with another address serves there, and the old one is let go without losing a request.
+func TestAnotherAddressReplacesTheEdge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).run()
+	w.parts()
+	w.end(syscall.SIGTERM)
+	old := w.http
+	w.http = freeAddr(t)
+	w.run()
+	if _, err := w.get(); err != nil {
+		t.Error(err)
+	}
+	w.eventually("nobody listens at the old address", func() bool {
+		c, err := net.Dial("tcp", old)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	w.eventually("one edge is left", func() bool {
+		p := w.parts()
+		return p["edge-2"].Ready && p["edge-1"].PID == 0 && len(p) == 4
+	})
+}
+
+// An edge that holds the sockets but cannot give them is not waited for without end.
+func TestHungEdgeIsReplaced(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for a deadline of ten seconds")
+	}
+	w := newWorld(t).run()
+	edge := w.parts()["edge-1"]
+	w.end(syscall.SIGKILL)
+	if err := syscall.Kill(edge.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	if p := w.parts()["edge-1"]; p.PID == edge.PID {
+		t.Errorf("%+v", p)
+	}
+	if _, err := w.get(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	ends := func(t *testing.T, w *world, want ...string) {

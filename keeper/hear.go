@@ -6,10 +6,8 @@ import (
 	"os"
 
 	"semper/internal/notify"
+	"semper/keeper/mark"
 )
-
-// ancestors bounds how far up a sender's parents are looked for a main process.
-const ancestors = 8
 
 // startHearing begins to take in what processes say of themselves, until the socket is closed or
 // paused; hearing is closed when that has ended.
@@ -38,14 +36,14 @@ func (k *keeper) hear() {
 }
 
 func (k *keeper) heardReady(msg notify.Message) {
-	mk, main := k.senderOf(msg.PID)
+	mk, main := mark.Sender(msg.PID, k.held.Marker.ID)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	m := k.tokens[mk.token]
+	m := k.tokens[mk.Token]
 	if m == nil {
 		m = k.mainLocked(main)
 	}
-	if m == nil || mk.token != "" && mk.incarnation != m.rec.Incarnation {
+	if m == nil || mk.Token != "" && mk.Incarnation != m.rec.Incarnation {
 		k.log.Debug("message from a process that is none of ours", "pid", msg.PID)
 		return
 	}
@@ -69,25 +67,6 @@ func (k *keeper) tellReady() {
 	if k.o.Ready != nil {
 		k.readyOnce.Do(func() { k.goBackground(k.o.Ready) })
 	}
-}
-
-// senderOf finds out whose process pid is: by the mark in its environment or, where that may not be
-// read, by the main process it descends from or shares a group with. It is called without mu, because
-// it reads /proc.
-func (k *keeper) senderOf(pid int) (mark, []int) {
-	if p, ok := markedProcess(pid, k.held.Marker.ID); ok {
-		return p.mark, nil
-	}
-	var line []int
-	for range ancestors {
-		s, err := readStat(pid)
-		if err != nil || pid <= 1 {
-			break
-		}
-		line = append(line, pid, s.pgid)
-		pid = s.ppid
-	}
-	return mark{}, line
 }
 
 // mainLocked is the member whose main process is one of pids.

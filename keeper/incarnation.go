@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/keeper/mark"
 	"semper/supervise"
 	"semper/unit/process"
 )
@@ -50,14 +51,14 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 	o, err := k.options(ctx, m)
 	var p *process.Process
 	if err == nil {
-		o.Marker = mark{k.held.Marker.ID, m.rec.Token, n}.String()
+		o.Marker = mark.Mark{Dir: k.held.Marker.ID, Token: m.rec.Token, Incarnation: n}.String()
 		o.Reaper = k.reaper
 		p, err = process.Start(o)
 		closeFiles(o.ExtraFiles)
 	}
 	c := &incarnation{n: n, p: p, logPath: o.Output, done: make(chan struct{})}
 	if err != nil {
-		c.stillborn(err)
+		c.stillborn(ctx, err)
 	} else {
 		k.attend(m, c)
 	}
@@ -109,8 +110,14 @@ func (c *incarnation) conclude() {
 	close(c.done)
 }
 
-// stillborn is an attempt that err prevented.
-func (c *incarnation) stillborn(err error) {
+// stillborn is an attempt that err prevented, or the end of ctx: then nobody wanted it any more.
+func (c *incarnation) stillborn(ctx context.Context, err error) {
+	defer close(c.done)
+	if ctx.Err() != nil {
+		c.end = semper.End{Reason: semper.Reason{Kind: semper.ReasonShutdown}, At: time.Now(), Incarnation: c.n}
+		c.reason = supervise.Reason{Kind: supervise.Shutdown}
+		return
+	}
 	detail := err.Error()
 	if hint := semper.HintOf(err); hint != "" {
 		detail += " (" + hint + ")"
@@ -123,7 +130,6 @@ func (c *incarnation) stillborn(err error) {
 		GaveUp: semper.CodeOf(err) == semper.Tampered || semper.CodeOf(err) == semper.Invalid,
 	}
 	c.reason = supervise.Reason{Kind: supervise.Crash, Err: err}
-	close(c.done)
 }
 
 // superviseReason is r as a supervisor weighs it. A SIGKILL nobody of semper sent, with memory to

@@ -2,12 +2,9 @@ package keeper
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"syscall"
 
@@ -17,17 +14,15 @@ import (
 	"semper/keeper/allot"
 	"semper/keeper/datadir"
 	"semper/keeper/journal"
+	"semper/keeper/mark"
 	"semper/supervise"
 	"semper/unit/process"
 )
 
-// instanceIDs are the ids the keeper takes: they become file names.
-var instanceIDs = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
-
 // startInstance is [Client.Start].
 func (k *keeper) startInstance(spec semper.InstanceSpec) (semper.InstanceStatus, error) {
 	spec.Spec = semper.Spec{Services: map[string]semper.Service{"": spec.Spec}}.WithDefaults().Services[""]
-	if err := check(spec); err != nil {
+	if err := allot.Check(spec); err != nil {
 		return semper.InstanceStatus{}, err
 	}
 	m, known, err := k.enrol(spec)
@@ -41,30 +36,11 @@ func (k *keeper) startInstance(spec semper.InstanceSpec) (semper.InstanceStatus,
 			k.forget(m)
 			return semper.InstanceStatus{}, err
 		}
+		k.journal.Flush() // what the caller hears of, the next keeper knows
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return m.statusLocked(k), nil
-}
-
-func check(spec semper.InstanceSpec) error {
-	problem := ""
-	switch {
-	case !instanceIDs.MatchString(string(spec.ID)):
-		problem = fmt.Sprintf("%q is not an instance id", spec.ID)
-	case spec.App == "" || spec.Environment == "" || spec.Service == "" || spec.Release == "":
-		problem = "app, environment, service and release are needed"
-	case !spec.Artifact.Valid():
-		problem = fmt.Sprintf("%q is not a digest", spec.Artifact)
-	case len(spec.Spec.Command) == 0:
-		problem = "the service has no command"
-	case unix.SignalNum(spec.Spec.Stop.Signal) == 0:
-		problem = fmt.Sprintf("%q is not a signal", spec.Spec.Stop.Signal)
-	}
-	if problem == "" {
-		return nil
-	}
-	return &semper.Error{Code: semper.Invalid, Op: "start " + string(spec.ID), Message: problem}
 }
 
 // enrol is the member for spec with its op locked, and whether it was there already.
@@ -77,7 +53,7 @@ func (k *keeper) enrol(spec semper.InstanceSpec) (m *member, known bool, err err
 			return nil, false, &semper.Error{Code: semper.Unavailable, Op: "start " + string(spec.ID), Message: "semper is stopping"}
 		}
 		m = &member{state: semper.Starting, rec: journal.Record{
-			Name: string(spec.ID), Desired: journal.Run, Token: newToken(),
+			Name: string(spec.ID), Desired: journal.Run, Token: mark.NewToken(),
 			Instance: &journal.Instance{Spec: spec, UID: -1, GID: -1},
 		}}
 		m.limit = limitOf(m.rec)
@@ -86,7 +62,7 @@ func (k *keeper) enrol(spec semper.InstanceSpec) (m *member, known bool, err err
 		k.mu.Unlock()
 		return m, false, nil
 	}
-	same := m.rec.Instance != nil && equal(m.rec.Instance.Spec, spec)
+	same := m.rec.Instance != nil && allot.Equal(m.rec.Instance.Spec, spec)
 	k.mu.Unlock()
 	if !same {
 		return nil, false, &semper.Error{
@@ -102,13 +78,6 @@ func (k *keeper) enrol(spec semper.InstanceSpec) (m *member, known bool, err err
 		return k.enrol(spec)
 	}
 	return m, true, nil
-}
-
-// equal compares specs as they are written down.
-func equal(a, b semper.InstanceSpec) bool {
-	x, err := json.Marshal(a)
-	y, err2 := json.Marshal(b)
-	return err == nil && err2 == nil && string(x) == string(y)
 }
 
 // begin gives a new instance what it needs, journals it, and has it started. Its op is locked.
@@ -136,10 +105,10 @@ func (k *keeper) begin(m *member) error {
 	if err := k.unpack(k.life, spec.Artifact); err != nil {
 		k.log.Warn("artifact not unpacked", "what", m.rec.Name, "error", err) // its start will say so
 	}
-	if err := k.makeScratch(spec.ID, nil); err != nil {
+	if err := k.rooms(spec.ID).Make(nil); err != nil {
 		return err
 	}
-	runner, err := k.runner(spec)
+	runner, err := k.users.Choose(spec, k.blobs.Tree(spec.Artifact), k.rooms(spec.ID))
 	if err != nil {
 		return err
 	}
@@ -152,62 +121,14 @@ func (k *keeper) begin(m *member) error {
 	m.bounder = k.bound(rec)
 	k.mu.Unlock()
 	if err := k.journal.PutSync(rec); err != nil {
-		return &semper.Error{Code: diskCode(err), Op: "start " + m.rec.Name, Message: "it cannot be journaled", Err: err}
+		return &semper.Error{Code: allot.DiskCode(err), Op: "start " + m.rec.Name, Message: "it cannot be journaled", Err: err}
 	}
 	return k.supervise(k.life, m)
 }
 
-func diskCode(err error) semper.Code {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return semper.NoSpace
-	}
-	return semper.Internal
-}
-
-// runner chooses the user of an instance.
-func (k *keeper) runner(spec semper.InstanceSpec) (allot.Runner, error) {
-	if spec.Spec.User != "" {
-		return allot.Named(spec.Spec.User)
-	}
-	if os.Getuid() != 0 {
-		return allot.Runner{}, nil
-	}
-	uid, err := k.users.For(spec.App)
-	if err != nil {
-		return allot.Runner{}, err
-	}
-	path := pathOf(spec)
-	tree := k.blobs.Tree(spec.Artifact)
-	needs := append(allot.Needs(spec.Spec.Command, tree, path), k.dir.Scratch(spec.ID))
-	if err := k.makeScratch(spec.ID, &process.Credential{UID: uid, GID: uid}); err != nil {
-		return allot.Runner{}, err
-	}
-	r := allot.Least(uid, needs)
-	if r.Credential == nil {
-		return r, k.makeScratch(spec.ID, &process.Credential{UID: 0, GID: 0})
-	}
-	return r, nil
-}
-
-func pathOf(spec semper.InstanceSpec) string {
-	if v, ok := spec.Spec.Env["PATH"]; ok && v.Value != "" {
-		return v.Value
-	}
-	return allot.Lookup([]string{"PATH=" + allot.DefaultPath, "PATH=" + os.Getenv("PATH")}, "PATH")
-}
-
-// makeScratch makes the directories an instance writes in, and gives them to its user.
-func (k *keeper) makeScratch(id semper.InstanceID, owner *process.Credential) error {
-	for path, mode := range map[string]os.FileMode{k.dir.Scratch(id): 0o700, k.dir.InstanceSocketDir(id): 0o711} {
-		err := os.MkdirAll(path, mode)
-		if err == nil && owner != nil {
-			err = os.Chown(path, owner.UID, owner.GID)
-		}
-		if err != nil {
-			return &semper.Error{Code: diskCode(err), Op: "prepare " + string(id), Err: err}
-		}
-	}
-	return nil
+// rooms are the directories an instance may write in.
+func (k *keeper) rooms(id semper.InstanceID) allot.Rooms {
+	return allot.Rooms{Scratch: k.dir.Scratch(id), Socket: k.dir.InstanceSocketDir(id)}
 }
 
 // unpack makes sure the artifact's tree is there.
@@ -235,7 +156,7 @@ func (k *keeper) instanceOptions(ctx context.Context, m *member) (process.Option
 	if err != nil {
 		return o, err
 	}
-	if err := k.makeScratch(spec.ID, o.Credential); err != nil {
+	if err := k.rooms(spec.ID).Make(o.Credential); err != nil {
 		return o, err
 	}
 	if in.Socket != "" {

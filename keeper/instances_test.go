@@ -306,17 +306,29 @@ func TestReadyByNotify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The word comes from a helper process, as with systemd-notify.
-	spec := w.spec(1, fmt.Sprintf("%s=1 %s notify; %s", roleEnv, self, idle))
+	// The word comes from a helper process, as with systemd-notify, when the test allows it.
+	spec := w.spec(1, fmt.Sprintf("while [ ! -e $HOME/go ]; do sleep 0.02; done; %s=1 %s notify; %s", roleEnv, self, idle))
 	spec.Spec.User = strconv.Itoa(os.Getuid()) // whoever can execute this binary
-	w.start(spec)
+	if st := w.start(spec); st.Notified {
+		t.Error("ready before it said so")
+	}
+	allow := filepath.Join(w.dir.Scratch(spec.ID), "go")
+	if err := os.WriteFile(allow, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	w.await(spec.ID, "it is ready", func(s semper.InstanceStatus) bool { return s.Notified })
+	if err := os.Remove(allow); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.client.Kill(w.ctx(), spec.ID, semper.Reason{}); err != nil {
 		t.Fatal(err)
 	}
 	w.await(spec.ID, "a new one is not ready before it says so", func(s semper.InstanceStatus) bool {
 		return s.Incarnation == 2 && s.PID != 0 && !s.Notified
 	})
+	if err := os.WriteFile(allow, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	w.await(spec.ID, "it is ready again", func(s semper.InstanceStatus) bool { return s.Incarnation == 2 && s.Notified })
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 	"semper/keeper/crash"
 	"semper/keeper/datadir"
 	"semper/keeper/journal"
+	"semper/keeper/mark"
+	"semper/keeper/renew"
+	"semper/keeper/wire"
 	"semper/store/blob"
 	"semper/supervise"
 	"semper/unit/process"
@@ -43,6 +47,7 @@ type keeper struct {
 	door    handoff.Socket   // where the keeper itself answers
 
 	server *http.Server
+	feed   wire.Feed
 
 	root, system, instances *supervise.Supervisor
 
@@ -60,11 +65,10 @@ type keeper struct {
 	mu       sync.Mutex // guards the following
 	members  map[string]*member
 	tokens   map[string]*member
-	watchers map[*watcher]bool
 	news     chan struct{} // closed at the next change of anything below mu
 	stopping bool          // Run is ending: nothing new is started
 	numbers  map[string]int
-	upgrade  upgradeLog
+	upgrade  wire.UpgradeLog
 	build    string // of the binary, and the newest upgrade: parts started otherwise are outdated
 }
 
@@ -101,10 +105,11 @@ func open(ctx context.Context, o Options) (*keeper, error) {
 	k := &keeper{
 		o: o, log: o.Log, shutdowns: make(chan bool, 1), news: make(chan struct{}),
 		groups: map[string]*group{}, members: map[string]*member{}, tokens: map[string]*member{},
-		watchers: map[*watcher]bool{}, numbers: map[string]int{},
+		numbers: map[string]int{},
 	}
+	k.feed.All = k.statuses
 	k.life, k.stop = context.WithCancel(context.WithoutCancel(ctx))
-	kept, err := fromEnv()
+	kept, err := keptFromExec()
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +131,7 @@ func open(ctx context.Context, o Options) (*keeper, error) {
 
 // furnish opens what stands in the directory.
 func (k *keeper) furnish(kept kept) (err error) {
-	if k.boot, err = bootID(); err != nil {
+	if k.boot, err = mark.BootID(); err != nil {
 		return err
 	}
 	if k.reaper, err = process.NewReaper(); err != nil {
@@ -143,8 +148,12 @@ func (k *keeper) furnish(kept kept) (err error) {
 	}
 	k.ports = allot.NewPorts(k.held.Marker.ID)
 	if kept.notify != nil {
-		k.notify, err = notify.FromFile(kept.notify)
-		err = errors.Join(err, kept.notify.Close())
+		var f *os.File
+		if f, err = kept.notify.File(); err == nil {
+			k.notify, err = notify.FromFile(f)
+			err = errors.Join(err, f.Close())
+		}
+		handoff.Close([]handoff.Socket{*kept.notify})
 	} else {
 		k.notify, err = notify.Listen(k.dir.NotifySocket(), 0o622)
 	}
@@ -153,7 +162,7 @@ func (k *keeper) furnish(kept kept) (err error) {
 	}
 	k.readFile("numbers.json", &k.numbers)
 	k.readFile(upgradeFile, &k.upgrade)
-	k.build = buildOf(k.o.Binary) + "/" + k.upgrade.ID
+	k.build = renew.BuildOf(k.o.Binary) + "/" + k.upgrade.ID
 	k.journal = journal.Open(k.dir.Journal(), datadir.FileName, k.log)
 	return nil
 }
@@ -178,7 +187,7 @@ func (k *keeper) start(ctx context.Context) error {
 	k.noteUncleanEnd()
 	k.goBackground(func() { k.reaper.Run(k.life) })
 	k.startHearing()
-	if err := k.plant(ctx); err != nil {
+	if err := k.plant(k.life); err != nil {
 		return err
 	}
 	k.goBackground(func() { k.settle(k.life) })
@@ -199,7 +208,9 @@ func (k *keeper) leave() {
 	for _, s := range k.supervisors() {
 		s.Release()
 	}
-	k.removeCleanMark()
+	if err := os.Remove(k.dir.KeeperFile(runningFile)); err != nil {
+		k.log.Error("mark of the running keeper not removed", "error", err)
+	}
 }
 
 func (k *keeper) supervisors() []*supervise.Supervisor {
@@ -235,10 +246,7 @@ func (k *keeper) changedLocked(m *member) {
 	close(k.news)
 	k.news = make(chan struct{})
 	if m != nil && m.rec.Instance != nil {
-		st := m.statusLocked(k)
-		for w := range k.watchers {
-			w.add(st)
-		}
+		k.feed.Publish(m.statusLocked(k))
 	}
 }
 

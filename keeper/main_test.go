@@ -116,11 +116,14 @@ func edge(ctx context.Context, f map[string]string) error {
 	public := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %d", f["--id"], os.Getpid())
 	})}
+	var accepting sync.WaitGroup
 	for _, l := range byName["http"] {
-		wg.Go(func() { _ = public.Serve(l) })
+		accepting.Go(func() { _ = public.Serve(l) })
 	}
 	<-ctx.Done()
 	end, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(public.Shutdown(end), control.Close())
+	err = public.Shutdown(end)
+	accepting.Wait() // a connection accepted during the first is known only to the second
+	return errors.Join(err, public.Shutdown(end), control.Close())
 }

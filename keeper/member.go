@@ -1,11 +1,7 @@
 package keeper
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 
 	"semper"
@@ -28,34 +24,6 @@ type member struct {
 	gone    bool         // forgotten; whoever still has the pointer must not revive it
 	limit   supervise.Flags
 	bounder *process.Bounder
-}
-
-// newToken is the part of a mark that is the member's own.
-func newToken() string {
-	b := make([]byte, 6)
-	_, _ = rand.Read(b) // never fails
-	return hex.EncodeToString(b)
-}
-
-// A mark is what a process carries in its environment: whose directory, which member, which incarnation.
-type mark struct {
-	dir, token  string
-	incarnation int64
-}
-
-func (m mark) String() string { return fmt.Sprintf("%s.%s.%d", m.dir, m.token, m.incarnation) }
-
-// parseMark reads a mark; what is none has no token.
-func parseMark(s string) mark {
-	f := strings.Split(s, ".")
-	if len(f) != 3 {
-		return mark{}
-	}
-	n, err := strconv.ParseInt(f[2], 10, 64)
-	if err != nil {
-		return mark{}
-	}
-	return mark{dir: f[0], token: f[1], incarnation: n}
 }
 
 // statusLocked is an instance's status.

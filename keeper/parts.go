@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -13,8 +11,11 @@ import (
 
 	"semper"
 	"semper/internal/handoff"
+	"semper/keeper/allot"
 	"semper/keeper/journal"
+	"semper/keeper/mark"
 	"semper/keeper/sockets"
+	"semper/keeper/wire"
 	"semper/supervise"
 	"semper/unit/process"
 )
@@ -28,19 +29,6 @@ const (
 
 // partLog is how much of a part's own output is kept.
 const partLog = 16 << 20
-
-// memory is how each kind's garbage collector is told to keep the process small: all of semper should
-// fit beside the services of a small machine. A person's own settings win.
-func memory(kind string) []string {
-	limit := map[string]string{kindStore: "160MiB", kindControl: "64MiB", kindEdge: "512MiB"}[kind]
-	var env []string
-	for _, v := range []string{"GOGC=50", "GOMEMLIMIT=" + limit} {
-		if name, _, _ := strings.Cut(v, "="); os.Getenv(name) == "" {
-			env = append(env, v)
-		}
-	}
-	return env
-}
 
 // partShutdown is how long a part may take to end. An edge ends when what it carries has ended; its own
 // drain deadlines come long before this one.
@@ -105,7 +93,7 @@ func (k *keeper) newPart(kind string) *member {
 		})
 	}
 	m := &member{state: semper.Starting, rec: journal.Record{
-		Name: name, Desired: journal.Run, Token: newToken(), Part: &journal.Part{Kind: kind},
+		Name: name, Desired: journal.Run, Token: mark.NewToken(), Part: &journal.Part{Kind: kind},
 	}}
 	m.limit = limitOf(m.rec)
 	k.addLocked(m)
@@ -166,12 +154,7 @@ func (k *keeper) partOptions(m *member) (process.Options, error) {
 	if _, err := os.Stat(p.Binary); err != nil {
 		o.Exe = "/proc/self/exe" // the keeper's own file, which runs and so still exists
 	}
-	o.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", handoff.Env, keptEnv}, name)
-	})
-	o.Env = append(o.Env, "NOTIFY_SOCKET="+k.dir.NotifySocket())
-	o.Env = append(o.Env, memory(p.Kind)...)
+	o.Env = allot.PartEnviron(p.Kind, k.dir.NotifySocket(), os.Environ())
 	of := k.socketsOf(p.Kind)
 	if len(of) > 0 {
 		o.Env = append(o.Env, handoff.Environ(of, 3))
@@ -206,40 +189,19 @@ func (k *keeper) drainEdge(id string, c *incarnation) {
 			case <-ctx.Done():
 			}
 		})
-		if err := post(ctx, k.dir.PartSocket(id), "/v1/drain"); err != nil && ctx.Err() == nil {
+		if err := wire.Post(ctx, k.dir.PartSocket(id), "/v1/drain"); err != nil && ctx.Err() == nil {
 			k.log.Warn("edge not drained through its socket; signalled", "edge", id, "error", err)
 			c.p.Shutdown()
 		}
 	})
 }
 
-func post(ctx context.Context, socket, path string) error {
-	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}
-	defer t.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://part"+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Client{Transport: t}).Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is read
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s: %s", path, resp.Status)
-	}
-	return nil
-}
-
 // self is the keeper as a part.
 func (k *keeper) self() Part {
-	s, _ := readStat(os.Getpid())
+	s, _ := mark.ReadStat(os.Getpid())
 	return Part{
 		Kind: "keeper", ID: "keeper", PID: os.Getpid(), Socket: k.dir.KeeperSocket(), Ready: true, Binary: k.o.Binary,
-		Version: semper.Version, StartedAt: startTime(s.start),
+		Version: semper.Version, StartedAt: mark.StartTime(s.Start),
 	}
 }
 

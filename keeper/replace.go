@@ -10,6 +10,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/keeper/journal"
+	"semper/supervise"
 )
 
 // converge replaces every part that does not run as it would be started now, by the seven steps, and
@@ -147,11 +148,11 @@ func (k *keeper) retire(ctx context.Context, m *member) {
 
 // dismiss ends a part and drops it. A part still there when ctx ends is left to the next keeper.
 func (k *keeper) dismiss(ctx context.Context, m *member) {
-	if err := k.system.TerminateChild(ctx, m.rec.Name); err != nil {
-		k.log.Warn("part not ended", "part", m.rec.Name, "error", err)
-		return
+	err := k.system.TerminateChild(ctx, m.rec.Name)
+	if err == nil {
+		err = k.system.DeleteChild(ctx, m.rec.Name)
 	}
-	if err := k.system.DeleteChild(ctx, m.rec.Name); err != nil {
+	if err != nil && !errors.Is(err, supervise.ErrNotFound) {
 		k.log.Warn("part not ended", "part", m.rec.Name, "error", err)
 		return
 	}
@@ -161,7 +162,7 @@ func (k *keeper) dismiss(ctx context.Context, m *member) {
 // settle finishes what an earlier keeper left undone. It runs once, beside everything else.
 func (k *keeper) settle(ctx context.Context) {
 	k.mu.Lock()
-	unfinished, pending := !k.upgrade.done(), k.upgrade.Pending
+	unfinished, pending := !k.upgrade.Done(), k.upgrade.Pending
 	k.mu.Unlock()
 	switch {
 	case unfinished && pending:

@@ -13,8 +13,8 @@ import (
 
 // A group is the supervisor of one service of a release in an environment.
 type group struct {
-	name string
-	sup  *supervise.Supervisor
+	limit supervise.Flags // its name is the group's
+	sup   *supervise.Supervisor
 }
 
 // groupOf names the group an instance belongs to: "bar/production r42 web".
@@ -90,7 +90,7 @@ func (k *keeper) supervise(ctx context.Context, m *member) error {
 	name := m.limit.Name
 	g := k.groups[name]
 	if g == nil {
-		g = &group{name: name}
+		g = &group{limit: m.limit}
 		err := k.instances.StartChild(ctx, supervise.ChildSpec{
 			ID: name, Supervisor: true, Start: func(ctx context.Context) (supervise.Child, error) {
 				s, err := supervise.Start(ctx, m.limit, nil, supervise.Options{Observe: k.observe})
@@ -118,6 +118,9 @@ func (k *keeper) spec(m *member) supervise.ChildSpec {
 		ID:    m.rec.Name,
 		Start: func(ctx context.Context) (supervise.Child, error) { return k.incarnate(ctx, m), nil },
 	}
+	if m.rec.Desired == journal.Stop {
+		spec.Restart = supervise.Temporary
+	}
 	if part := m.rec.Part; part != nil {
 		spec.Shutdown = partShutdown(part.Kind)
 		spec.Backoff = supervise.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second, Factor: 2, Reset: 10 * time.Second}
@@ -126,11 +129,11 @@ func (k *keeper) spec(m *member) supervise.ChildSpec {
 	s := m.rec.Instance.Spec.Spec
 	spec.Backoff = backoff(s.Backoff)
 	spec.Shutdown = s.Stop.Timeout.D()
-	switch s.Restart {
-	case semper.Transient:
-		spec.Restart = supervise.Transient
-	case semper.Temporary:
+	switch {
+	case s.Restart == semper.Temporary:
 		spec.Restart = supervise.Temporary
+	case s.Restart == semper.Transient && spec.Restart == supervise.Permanent:
+		spec.Restart = supervise.Transient
 	}
 	return spec
 }
@@ -143,9 +146,9 @@ func (k *keeper) prune(ctx context.Context, m *member) {
 	if g == nil || len(g.sup.Children()) > 0 {
 		return
 	}
-	delete(k.groups, g.name)
-	if err := k.instances.TerminateChild(ctx, g.name); err == nil {
-		_ = k.instances.DeleteChild(ctx, g.name) // it has ended: only its name is left
+	delete(k.groups, g.limit.Name)
+	if err := k.instances.TerminateChild(ctx, g.limit.Name); err == nil {
+		_ = k.instances.DeleteChild(ctx, g.limit.Name) // it has ended: only its name is left
 	}
 }
 
@@ -164,21 +167,10 @@ func (k *keeper) tree() Node {
 		if g == nil {
 			continue
 		}
-		instances.Children = append(instances.Children, k.supervisorNode(g.name, g.sup, k.limitOfGroup(g)))
+		instances.Children = append(instances.Children, k.supervisorNode(g.limit.Name, g.sup, g.limit))
 	}
 	root.Children = []Node{system, instances}
 	return root
-}
-
-func (k *keeper) limitOfGroup(g *group) supervise.Flags {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, m := range k.members {
-		if m.rec.Instance != nil && m.limit.Name == g.name {
-			return m.limit
-		}
-	}
-	return supervise.Flags{}
 }
 
 func (k *keeper) supervisorNode(name string, s *supervise.Supervisor, limit supervise.Flags) Node {

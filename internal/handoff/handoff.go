@@ -39,7 +39,12 @@ func FromListener(name string, l net.Listener) (Socket, error) {
 	if !ok {
 		return Socket{}, fmt.Errorf("listener %s: %T has no descriptor", name, l)
 	}
-	raw, err := sc.SyscallConn()
+	return FromConn(name, sc)
+}
+
+// FromConn is [FromListener] for any other socket that has to change hands.
+func FromConn(name string, c syscall.Conn) (Socket, error) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return Socket{}, fmt.Errorf("listener %s: %w", name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -165,8 +166,8 @@ func wrap(conn *net.UnixConn) (*Listener, error) {
 	return &Listener{conn: conn, buf: make([]byte, maxMessage), oob: make([]byte, 1024)}, nil
 }
 
-// File is a duplicate of the socket, to be inherited by the process that goes on with it.
-func (l *Listener) File() (*os.File, error) { return l.conn.File() }
+// SyscallConn is the socket, to be inherited by the process that goes on with it.
+func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.conn.SyscallConn() }
 
 // Receive waits for the next message. It returns an error satisfying errors.Is(err, net.ErrClosed)
 // after Close. Calling it says that the previous message has been handled.

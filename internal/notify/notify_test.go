@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"semper/internal/handoff"
 	"semper/internal/notify"
 )
 
@@ -112,7 +113,12 @@ func TestPauseLosesNothing(t *testing.T) {
 	if _, err := l.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal(err)
 	}
-	f, err := l.File()
+	s, err := handoff.FromConn("notify", l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handoff.Close([]handoff.Socket{s})
+	f, err := s.File()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,15 +72,31 @@ func (g Grant) Environ() []string {
 	return env
 }
 
-// Lookup is the value of name in env, "" when it is not there.
-func Lookup(env []string, name string) string {
-	value := ""
-	for _, e := range env {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			value = v
+// PartEnviron is the environment of one of semper's own processes, made from the keeper's. Its garbage
+// collector is told to keep the process small, because all of semper should fit beside the services of
+// a small machine; a person's own settings win.
+func PartEnviron(kind, notify string, own []string) []string {
+	set := map[string]string{
+		"GOGC":       "50",
+		"GOMEMLIMIT": map[string]string{"store": "160MiB", "control": "64MiB", "edge": "512MiB"}[kind],
+	}
+	// These speak of the keeper itself.
+	drop := []string{
+		"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+		"SEMPER_LISTENERS", "SEMPER_KEEPER_KEPT",
+	}
+	var env []string
+	for _, v := range own {
+		name, _, _ := strings.Cut(v, "=")
+		delete(set, name)
+		if !slices.Contains(drop, name) {
+			env = append(env, v)
 		}
 	}
-	return value
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		env = append(env, name+"="+set[name])
+	}
+	return append(env, "NOTIFY_SOCKET="+notify)
 }
 
 // ReadSecrets reads the values of the spec's secret references ("name@version") from below dir, by

@@ -38,6 +38,27 @@ func Parse(name, addr string) (Want, error) {
 	return Want{Name: name, Network: "tcp", Addr: net.JoinHostPort(host, port)}, nil
 }
 
+// Wants are the sockets of a machine: the API's, on the unix socket at path and, unless apitcp is
+// empty, an address, and the public ones.
+func Wants(path string, http, https []string, apitcp string) ([]Want, error) {
+	wants := []Want{{Name: "api", Network: "unix", Addr: path}}
+	add := func(name string, addrs ...string) error {
+		for _, addr := range addrs {
+			w, err := Parse(name, addr)
+			if err != nil {
+				return err
+			}
+			wants = append(wants, w)
+		}
+		return nil
+	}
+	err := errors.Join(add("http", http...), add("https", https...))
+	if apitcp != "" {
+		err = errors.Join(err, add("apitcp", apitcp))
+	}
+	return wants, err
+}
+
 // Open is a socket for each want, in their order: one of have where it fits, else newly bound. What
 // of have fits no want is closed. On an error everything is closed. The caller holds the lock of the
 // data directory, so a unix socket's file that nobody in have listens on is a dead one and replaced.

@@ -1,4 +1,4 @@
-package keeper
+package wire
 
 import (
 	"bytes"
@@ -52,19 +52,19 @@ func (c *Client) Start(ctx context.Context, spec semper.InstanceSpec) (semper.In
 // Stop asks an instance to end and returns at once; Watch shows Stopping, then Ended. It is
 // idempotent, also for an id the keeper does not know.
 func (c *Client) Stop(ctx context.Context, id semper.InstanceID, why string) error {
-	return c.call(ctx, "stop "+string(id), http.MethodPost, "/v1/instances/stop", stopRequest{ID: id, Why: why}, nil)
+	return c.call(ctx, "stop "+string(id), http.MethodPost, "/v1/instances/stop", StopRequest{ID: id, Why: why}, nil)
 }
 
 // Forget drops an Ended instance, its scratch and its log. An instance that has not ended is a
 // Conflict; an unknown id is forgotten already.
 func (c *Client) Forget(ctx context.Context, id semper.InstanceID) error {
-	return c.call(ctx, "forget "+string(id), http.MethodPost, "/v1/instances/forget", stopRequest{ID: id}, nil)
+	return c.call(ctx, "forget "+string(id), http.MethodPost, "/v1/instances/forget", StopRequest{ID: id}, nil)
 }
 
 // Kill ends this incarnation of an instance for the given reason (its liveness check failed); its
 // supervisor decides about the next one. NotFound when there is none to kill.
 func (c *Client) Kill(ctx context.Context, id semper.InstanceID, r semper.Reason) error {
-	return c.call(ctx, "kill "+string(id), http.MethodPost, "/v1/instances/kill", killRequest{ID: id, Reason: r}, nil)
+	return c.call(ctx, "kill "+string(id), http.MethodPost, "/v1/instances/kill", KillRequest{ID: id, Reason: r}, nil)
 }
 
 // Instances are all the keeper knows, ended ones included, in the order of their ids.
@@ -105,8 +105,8 @@ func (c *Client) Watch(ctx context.Context) (<-chan []semper.InstanceStatus, err
 // exit code (128 + signal when a signal ended it) and the newest 64 KiB of output. Over timeout it is
 // killed and the error has Code Timeout.
 func (c *Client) Exec(ctx context.Context, id semper.InstanceID, argv []string, timeout time.Duration) (int, string, error) {
-	var out execResponse
-	req := execRequest{ID: id, Argv: argv, Timeout: semper.Duration(timeout)}
+	var out ExecResponse
+	req := ExecRequest{ID: id, Argv: argv, Timeout: semper.Duration(timeout)}
 	err := c.call(ctx, "exec in "+string(id), http.MethodPost, "/v1/instances/exec", req, &out)
 	return out.Code, out.Output, err
 }
@@ -135,7 +135,7 @@ func (c *Client) Crashes(ctx context.Context) ([]semper.CrashReport, error) {
 
 // AckCrashes drops crash reports the caller has stored. Unknown ids are ignored.
 func (c *Client) AckCrashes(ctx context.Context, ids []string) error {
-	return c.call(ctx, "acknowledge crashes", http.MethodPost, "/v1/crashes/ack", ackRequest{IDs: ids}, nil)
+	return c.call(ctx, "acknowledge crashes", http.MethodPost, "/v1/crashes/ack", AckRequest{IDs: ids}, nil)
 }
 
 // Info says who this server is.
@@ -149,7 +149,7 @@ func (c *Client) Info(ctx context.Context) (api.ServerInfo, error) {
 // control and store; without, all of them are left running for the next keeper. It returns when the
 // end has begun; it is complete when the keeper's lock is free.
 func (c *Client) Shutdown(ctx context.Context, instances bool) error {
-	return c.call(ctx, "shut down", http.MethodPost, "/v1/shutdown", shutdownRequest{Instances: instances}, nil)
+	return c.call(ctx, "shut down", http.MethodPost, "/v1/shutdown", ShutdownRequest{Instances: instances}, nil)
 }
 
 // Upgrade replaces keeper, store, edge and control by the binary at path (empty: by the one the
@@ -157,8 +157,8 @@ func (c *Client) Shutdown(ctx context.Context, instances bool) error {
 // progress goes on over the keeper's replacement of itself; the channel closes at the end of the
 // upgrade (its last step has Part "semper" and Status "done" or "failed"), or of ctx.
 func (c *Client) Upgrade(ctx context.Context, binary string) (<-chan api.UpgradeStep, error) {
-	var begun upgradeBegun
-	err := c.call(ctx, "upgrade", http.MethodPost, "/v1/upgrade", upgradeRequest{Binary: binary}, &begun)
+	var begun UpgradeBegun
+	err := c.call(ctx, "upgrade", http.MethodPost, "/v1/upgrade", UpgradeRequest{Binary: binary}, &begun)
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +169,9 @@ func (c *Client) Upgrade(ctx context.Context, binary string) (<-chan api.Upgrade
 
 // UpgradeSteps are the steps of the newest upgrade so far, for who lost the channel of [Client.Upgrade].
 func (c *Client) UpgradeSteps(ctx context.Context) (steps []api.UpgradeStep, done bool, err error) {
-	var log upgradeLog
+	var log UpgradeLog
 	err = c.call(ctx, "upgrade", http.MethodGet, "/v1/upgrade", nil, &log)
-	return log.Steps, log.done(), err
+	return log.Steps, log.Done(), err
 }
 
 // follow polls the log of upgrade id: each answer waits for news at the keeper, and a keeper that is
@@ -180,7 +180,7 @@ func (c *Client) follow(ctx context.Context, id string, ch chan<- api.UpgradeSte
 	defer close(ch)
 	seen, away := 0, time.Time{}
 	for ctx.Err() == nil {
-		var log upgradeLog
+		var log UpgradeLog
 		q := url.Values{"after": {strconv.Itoa(seen)}, "id": {id}}
 		err := c.call(ctx, "upgrade", http.MethodGet, "/v1/upgrade?"+q.Encode(), nil, &log)
 		switch {
@@ -202,7 +202,7 @@ func (c *Client) follow(ctx context.Context, id string, ch chan<- api.UpgradeSte
 			deliver(ctx, ch, step)
 			seen++
 		}
-		if log.done() {
+		if log.Done() {
 			return
 		}
 	}
@@ -264,7 +264,7 @@ func (c *Client) send(ctx context.Context, op, method, path string, body any) (*
 		return resp, nil
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	var e errorResponse
+	var e ErrorResponse
 	if err := json.NewDecoder(resp.Body).Decode(&e); err != nil || e.Error.Code == "" {
 		return nil, &semper.Error{Code: semper.Internal, Op: op, Message: "the keeper answered " + resp.Status}
 	}
@@ -289,4 +289,23 @@ func (c *Client) away(ctx context.Context, op string, err error) error {
 		Code: semper.Unavailable, Op: op, Message: "the keeper does not answer", Err: err,
 		Hint: "start it: semper server run",
 	}
+}
+
+// Post asks the part that answers at socket for something that needs no words.
+func Post(ctx context.Context, socket, path string) error {
+	c := NewClient(socket)
+	defer c.Close()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://part"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is read
+	if resp.StatusCode >= 300 {
+		return errors.New(path + ": " + resp.Status)
+	}
+	return nil
 }

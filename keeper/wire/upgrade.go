@@ -1,4 +1,4 @@
-package keeper
+package wire
 
 import (
 	"time"
@@ -6,9 +6,9 @@ import (
 	"semper/api"
 )
 
-// upgradeLog is DIR/keeper/upgrade.json: everything about the newest upgrade, so that any client and
+// An UpgradeLog is DIR/keeper/upgrade.json: everything about the newest upgrade, so that any client and
 // any keeper after this one can tell how far it is.
-type upgradeLog struct {
+type UpgradeLog struct {
 	ID      string            `json:"id"`
 	Binary  string            `json:"binary"` // the copy below DIR/bin
 	Begun   time.Time         `json:"begun"`
@@ -17,4 +17,5 @@ type upgradeLog struct {
 	Pending bool              `json:"pending,omitempty"` // the keeper has been replaced, its parts not yet
 }
 
-func (l upgradeLog) done() bool { return l.ID == "" || !l.Ended.IsZero() }
+// Done reports whether the upgrade has ended, or there never was one.
+func (l UpgradeLog) Done() bool { return l.ID == "" || !l.Ended.IsZero() }
