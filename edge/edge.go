@@ -4,10 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"semper"
 	"semper/edge/ledger"
@@ -16,33 +21,286 @@ import (
 // Options say what an edge is made of.
 type Options struct {
 	ID      string         // "edge-1"; part of the ledger's file name
-	Dir     string         // DIR/edge
+	Dir     string         // DIR/edge: the last table and the ledgers; made when there is none
 	Log     *slog.Logger   // nil discards; requests are logged at debug level
-	Trusted []netip.Prefix // peers whose X-Forwarded-* and X-Request-Id are believed
-	TLS     *tls.Config    // for listeners served with TLS
+	Trusted []netip.Prefix // peers whose X-Forwarded-*, Forwarded, X-Real-Ip and X-Request-Id are believed
+	TLS     *tls.Config    // for listeners served with TLS; HTTP/2 is offered on those
 }
 
-// Key names a ledger entry.
+// Key names an entry of a ledger: a release of an app.
 type Key = ledger.Key
 
 // LedgerFile is one edge's ledger as read from disk.
 type LedgerFile = ledger.File
 
-// ReadLedgers reads every ledger in dir (DIR/edge), of living and dead edges.
+// ReadLedgers reads every ledger in dir (DIR/edge), of living and dead edges. A dead edge's file stays
+// until somebody who has taken over its numbers (see [LedgerFile.Settle]) removes it.
 func ReadLedgers(dir string) ([]LedgerFile, error) { return ledger.Read(dir) }
 
-// Edge is the data plane of one process.
-type Edge struct{}
+// Edge is the data plane of one process. Its methods are safe for concurrent use.
+type Edge struct {
+	o     Options
+	log   *slog.Logger
+	books *ledger.Ledger
 
-var errSkeleton = errors.New("not built yet")
+	current atomic.Pointer[snapshot]
+	changed atomic.Pointer[chan struct{}] // closed at the next swap
 
-func New(o Options) (*Edge, error)                                  { return nil, errSkeleton }
-func (e *Edge) Apply(t semper.Table) error                          { return errSkeleton }
-func (e *Edge) Serve(l net.Listener, useTLS bool) error             { return errSkeleton }
-func (e *Edge) Epoch() semper.Epoch                                 { return 0 }
-func (e *Edge) State() semper.EdgeState                             { return semper.EdgeState{} }
-func (e *Edge) WaitEpoch(ctx context.Context, n semper.Epoch) error { return errSkeleton }
-func (e *Edge) Drain(ctx context.Context) error                     { return errSkeleton }
-func (e *Edge) Done() <-chan struct{}                               { return nil }
-func (e *Edge) Close() error                                        { return nil }
-func (e *Edge) Control() http.Handler                               { return nil }
+	ctx        context.Context // of everything in the background
+	stop       context.CancelFunc
+	background sync.WaitGroup
+	kick       chan struct{} // buffered, 1: wakes the loop of tend.go
+
+	plain, secure *http.Server
+	handlers      atomic.Int64  // requests inside ServeHTTP, tunnels included
+	draining      atomic.Bool   // no new connections; answers say Connection: close
+	swept         atomic.Bool   // idle connections are closed as soon as they are idle
+	idle          chan struct{} // buffered, 1: a handler or a connection ended while draining
+	end           *ending
+
+	applying sync.Mutex // one table at a time; guards what follows
+	backends map[incarnation]*backend
+	lanes    map[semper.PoolKey]*lane
+
+	mu     sync.Mutex // guards what follows; innermost
+	closed bool
+	doors  map[*door]struct{}
+	conns  map[*downstreamConn]struct{}
+}
+
+// New is an edge that serves by the last table on disk, as soon as it is given a listener.
+func New(o Options) (*Edge, error) {
+	if o.ID == "" || o.Dir == "" {
+		return nil, &semper.Error{Code: semper.Invalid, Op: "start edge", Message: "an edge needs an id and a directory"}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("start edge: %w", err)
+	}
+	t, err := loadTable(o.Dir, o.Log)
+	if err != nil {
+		return nil, fmt.Errorf("start edge: %w", err)
+	}
+	books, err := ledger.Open(o.Dir, o.ID)
+	if err != nil {
+		return nil, fmt.Errorf("start edge: %w", err)
+	}
+	e := &Edge{
+		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
+		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane),
+		doors: make(map[*door]struct{}), conns: make(map[*downstreamConn]struct{}), end: newEnding(),
+	}
+	e.ctx, e.stop = context.WithCancel(context.Background())
+	e.plain, e.secure = e.newServer(nil), e.newServer(o.TLS)
+	ch := make(chan struct{})
+	e.changed.Store(&ch)
+	e.current.Store(e.compile(t))
+	e.spawn(e.loop)
+	if t.Epoch > 0 {
+		e.log.Info("serving by the last route table", "epoch", t.Epoch)
+	}
+	return e, nil
+}
+
+// spawn runs f in the background, unless the edge is closed; Close waits for it.
+func (e *Edge) spawn(f func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.background.Go(f)
+	return true
+}
+
+func (e *Edge) snapshot() *snapshot { return e.current.Load() }
+
+// Epoch is that of the table it serves by; 0 before the first.
+func (e *Edge) Epoch() semper.Epoch { return e.snapshot().table.Epoch }
+
+// WaitEpoch returns once the edge serves by epoch n or a later one.
+func (e *Edge) WaitEpoch(ctx context.Context, n semper.Epoch) error {
+	for {
+		changed := *e.changed.Load()
+		if e.Epoch() >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.ctx.Done():
+			return &semper.Error{Code: semper.Unavailable, Op: "wait for an epoch", Message: "the edge is closed"}
+		}
+	}
+}
+
+// Apply makes t the table requests are served by: it is checked, kept on disk, and then swapped in as
+// one value. When Apply returns nil, no request whose head is read later can reach anything t leaves
+// out, and State counts everything that was under way before. A table of an epoch that is not higher
+// than the current one is ignored.
+func (e *Edge) Apply(t semper.Table) error {
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	if t.Epoch <= e.Epoch() {
+		return nil
+	}
+	if err := validate(t); err != nil {
+		return err
+	}
+	if err := e.ctx.Err(); err != nil {
+		return &semper.Error{Code: semper.Unavailable, Op: "apply a route table", Message: "the edge is closed"}
+	}
+	if err := saveTable(e.o.Dir, t); err != nil {
+		return err
+	}
+	e.current.Store(e.compile(t))
+	ch := make(chan struct{})
+	close(*e.changed.Swap(&ch))
+	e.wakeLocked()
+	e.tend()
+	return nil
+}
+
+// compile makes the snapshot of t, with the backends and lanes that are there already. e.applying is
+// held, or nobody else knows e.
+func (e *Edge) compile(t semper.Table) *snapshot {
+	s := &snapshot{table: t, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
+	named := make(map[*backend]bool)
+	for _, p := range t.Pools {
+		c := &pool{Pool: p, lane: e.lanes[p.Key]}
+		if c.lane == nil {
+			c.lane = newLane(e, p.Key)
+			e.lanes[p.Key] = c.lane
+		}
+		var err error
+		if c.slot, err = e.books.Slot(Key{App: p.App, Release: p.Release}); err != nil {
+			e.log.Warn("a release is counted in memory only", "app", p.App, "release", p.Release, "error", err)
+		}
+		c.setBounds()
+		for _, d := range p.Backend {
+			b := e.backend(p, d)
+			c.backends, named[b] = append(c.backends, b), true
+		}
+		s.pools[p.Key] = c
+	}
+	for _, b := range e.backends {
+		b.left.Store(!named[b])
+		if named[b] {
+			b.uncut()
+		}
+	}
+	for _, d := range t.Draining {
+		for _, id := range d.Instances {
+			s.drain[id] = d
+		}
+	}
+	s.addRoutes()
+	return s
+}
+
+// backend is the one for d, made when there is none.
+func (e *Edge) backend(p semper.Pool, d semper.Backend) *backend {
+	in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks}
+	b := e.backends[in]
+	if b == nil {
+		b = e.newBackend(in, p, d.Health)
+		e.backends[in] = b
+	}
+	return b
+}
+
+// wake makes every line look again.
+func (e *Edge) wake() {
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	e.wakeLocked()
+}
+
+func (e *Edge) wakeLocked() {
+	for _, l := range e.lanes {
+		l.wake()
+	}
+}
+
+// State is what the edge says of itself. Its epoch is read before what is in flight: what that epoch
+// leaves out can only become less.
+func (e *Edge) State() semper.EdgeState {
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	s := semper.EdgeState{
+		ID: e.o.ID, PID: os.Getpid(), Epoch: e.Epoch(), Draining: e.draining.Load(),
+		InFlight: make(map[semper.InstanceID]semper.InFlight), Held: make(map[semper.PoolKey]int),
+	}
+	for _, b := range e.backends {
+		for c := range classes {
+			if n := b.inFlight[c].Load(); n != 0 {
+				if s.InFlight[b.id] == nil {
+					s.InFlight[b.id] = make(semper.InFlight)
+				}
+				s.InFlight[b.id][c.name()] += int(n)
+			}
+		}
+		if !b.up() && !b.left.Load() {
+			s.Ejected = append(s.Ejected, b.id)
+		}
+	}
+	slices.Sort(s.Ejected)
+	for k, l := range e.lanes {
+		if n := l.waiting(); n > 0 {
+			s.Held[k] = n
+		}
+	}
+	return s
+}
+
+// Close ends everything at once: what is in flight is cut. After a Drain there is nothing to cut.
+func (e *Edge) Close() error {
+	e.mu.Lock()
+	was := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if was {
+		return nil
+	}
+	e.shut()
+	e.cutAll()
+	errs := []error{e.plain.Close(), e.secure.Close()}
+	e.stop()
+	e.background.Wait()
+	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })
+	e.applying.Lock()
+	for _, b := range e.backends {
+		b.transport.CloseIdleConnections()
+	}
+	e.applying.Unlock()
+	e.end.finish()
+	if done { // what still counts must not find its counters gone
+		errs = append(errs, e.books.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Serve takes connections from l until the edge is drained or closed. Then l is closed here, and only
+// here: the socket stays open for whoever else has it.
+func (e *Edge) Serve(l net.Listener, useTLS bool) error {
+	if useTLS && e.o.TLS == nil {
+		return &semper.Error{Code: semper.Invalid, Op: "serve " + l.Addr().String(), Message: "a TLS listener needs a TLS configuration"}
+	}
+	d, ok := e.open(l)
+	if !ok {
+		return nil
+	}
+	var err error
+	if useTLS {
+		err = e.secure.ServeTLS(d, "", "")
+	} else {
+		err = e.plain.Serve(d)
+	}
+	if d.isClosed() || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", l.Addr(), err)
+}

@@ -1,0 +1,147 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"semper/edge/ledger"
+)
+
+const (
+	// writeIdle is how long a client may take nothing of an answer that is there for it.
+	writeIdle  = 90 * time.Second
+	copyBuffer = 32 << 10
+)
+
+var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+// isBreak reports whether err says that a connection ended, rather than what came over it.
+func isBreak(err error) bool {
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, errPeerClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	// The transport has no error of its own to ask for here.
+	return strings.Contains(err.Error(), "server closed idle connection")
+}
+
+// deliver passes the backend's answer on as it comes.
+func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response) {
+	defer resp.Body.Close() //nolint:errcheck // read to its end, or not wanted any more
+	stream := isStream(resp.Header)
+	if stream {
+		a.backend.become(a, classStream, nil)
+	}
+	x.head(resp)
+	flush := http.NewResponseController(x.w)
+	if resp.ContentLength < 0 && x.r.Method != http.MethodHead {
+		flush.Flush() //nolint:errcheck // the write after it tells
+	}
+	err := x.copy(flush, resp)
+	for k, v := range resp.Trailer {
+		if trailerAllowed(k) {
+			x.w.Header()[http.TrailerPrefix+k] = v
+		}
+	}
+	switch {
+	case err == nil && resp.StatusCode >= http.StatusInternalServerError:
+		x.entry.End(ledger.AppErrors)
+	case err == nil:
+		x.entry.End(ledger.Served)
+	case errors.Is(context.Cause(ctx), errCut):
+		x.entry.End(ledger.Cut)
+		x.broken = !stream || resp.ContentLength >= 0 // an event stream may end at any time: its client comes back
+	case x.r.Context().Err() != nil || errors.Is(err, errDownstream):
+		x.entry.End(ledger.Gone)
+		x.broken = true
+	default:
+		x.entry.End(ledger.EdgeErrors)
+		x.broken = true
+	}
+}
+
+// isStream reports whether the answer is an event stream.
+func isStream(h http.Header) bool {
+	v := h["Content-Type"]
+	if len(v) == 0 || len(v[0]) < len("text/event-stream") {
+		return false
+	}
+	t, _, err := mime.ParseMediaType(v[0])
+	return err == nil && t == "text/event-stream"
+}
+
+// head begins the answer.
+func (x *exchange) head(resp *http.Response) {
+	x.status = resp.StatusCode
+	h := x.w.Header()
+	closing := h["Connection"]
+	removeHopByHop(resp.Header)
+	delete(resp.Header, headerError)
+	for k, v := range resp.Header {
+		h[k] = v
+	}
+	if closing != nil {
+		h["Connection"] = closing
+	}
+	h[headerRelease] = []string{x.release}
+	h[headerRequestID] = []string{x.id}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // else net/http would guess one
+	}
+	for k := range resp.Trailer {
+		if trailerAllowed(k) {
+			h.Add("Trailer", k)
+		}
+	}
+	x.w.WriteHeader(resp.StatusCode)
+}
+
+// errDownstream: the client did not take the answer.
+var errDownstream = errors.New("the client went away")
+
+// copy passes the body on, each piece as soon as it is there.
+func (x *exchange) copy(flush *http.ResponseController, resp *http.Response) error {
+	if resp.Body == http.NoBody {
+		return nil
+	}
+	buf := buffers.Get().(*[copyBuffer]byte) //nolint:errcheck // nothing else is put there
+	defer buffers.Put(buf)
+	var total int64
+	var armed time.Time
+	for {
+		n, err := resp.Body.Read(buf[:])
+		if n > 0 {
+			if total > 0 && x.r.ProtoMajor == 1 {
+				if now := time.Now(); now.Sub(armed) > writeIdle/8 {
+					armed = now
+					flush.SetWriteDeadline(now.Add(writeIdle)) //nolint:errcheck // a connection without deadlines has none
+				}
+			}
+			total += int64(n)
+			_, werr := x.w.Write(buf[:n])
+			if werr == nil && total != resp.ContentLength && err == nil {
+				werr = flush.Flush()
+			}
+			if werr != nil {
+				return errors.Join(errDownstream, werr)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			if !armed.IsZero() {
+				flush.SetWriteDeadline(time.Time{}) //nolint:errcheck // the next answer sets its own
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

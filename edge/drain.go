@@ -1,0 +1,174 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"semper"
+)
+
+const (
+	// idleGrace is what clients with idle connections get to send one more request on them, whose answer
+	// tells them to close.
+	idleGrace = 2 * time.Second
+	// drainStreams is what streams and tunnels get when the edge itself drains. Their clients know how to
+	// come back, and the next edge is there already.
+	drainStreams = time.Minute
+	closeWithin  = 5 * time.Second
+)
+
+var errCut = errors.New("cut at a drain deadline")
+
+// ending is the one drain of an edge.
+type ending struct {
+	once, cutOnce, finishOnce sync.Once
+
+	cut  chan struct{} // closed when everything left is cut
+	done chan struct{} // closed when nothing is left
+
+	mu     sync.Mutex // guards what follows
+	at     [classes]time.Time
+	failed error
+}
+
+func newEnding() *ending { return &ending{cut: make(chan struct{}), done: make(chan struct{})} }
+
+func (n *ending) finish() { n.finishOnce.Do(func() { close(n.done) }) }
+
+// deadline of a class, zero for none.
+func (n *ending) deadline(c class) time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.at[c]
+}
+
+// Drained is closed when a drain has finished, whoever asked for it, or the edge is closed.
+func (e *Edge) Drained() <-chan struct{} { return e.end.done }
+
+// Drain accepts nothing new from now on and returns when everything that was accepted has its answer.
+// Listeners are closed in this process only. Answers say Connection: close; idle connections get a
+// moment and are closed then; streams and tunnels end after a minute, tunnels with a Close frame. What
+// is left at the end of ctx is cut, and the error says so. A second Drain waits for the first.
+func (e *Edge) Drain(ctx context.Context) error {
+	e.end.once.Do(func() { e.spawn(func() { e.drain(ctx) }) })
+	select {
+	case <-e.end.done:
+	case <-e.ctx.Done():
+	}
+	e.end.mu.Lock()
+	defer e.end.mu.Unlock()
+	return e.end.failed
+}
+
+func (e *Edge) drain(ctx context.Context) {
+	defer e.end.finish()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.ctx, cancel)()
+	now := time.Now()
+	limit := now.Add(drainStreams)
+	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
+		limit = d
+	}
+	e.end.mu.Lock()
+	e.end.at[classStream], e.end.at[classWebSocket] = limit, limit
+	e.end.mu.Unlock()
+	e.shut()
+	e.tend()
+	empty := func() bool { return e.handlers.Load() == 0 && e.connections() == 0 }
+	if !e.await(ctx, idleGrace, empty) {
+		e.sweep()
+		down := make(chan struct{})
+		go func() { // ended by ctx, and waited for below
+			defer close(down)
+			e.secure.Shutdown(ctx) //nolint:errcheck // tells HTTP/2 peers to go; who stays is counted below
+		}()
+		if !e.await(ctx, 0, empty) {
+			e.cutAll()
+			e.end.mu.Lock()
+			e.end.failed = &semper.Error{Code: semper.Timeout, Op: "drain edge " + e.o.ID, Message: "cut what was still in flight at the deadline", Err: ctx.Err()}
+			e.end.mu.Unlock()
+			e.await(context.WithoutCancel(ctx), closeWithin, func() bool { return e.handlers.Load() == 0 })
+		}
+		<-down
+	}
+}
+
+// shut closes the doors.
+func (e *Edge) shut() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.draining.Store(true)
+	for d := range e.doors {
+		d.Close() //nolint:errcheck // nothing is lost with it
+	}
+	clear(e.doors)
+}
+
+// sweep closes the idle connections on which nothing is under way.
+func (e *Edge) sweep() {
+	e.swept.Store(true)
+	e.mu.Lock()
+	var idle []*downstreamConn
+	for c := range e.conns {
+		if c.idle.Load() && !c.pending() {
+			idle = append(idle, c)
+		}
+	}
+	e.mu.Unlock()
+	for _, c := range idle {
+		c.Close() //nolint:errcheck // the peer learns it either way
+	}
+}
+
+func (e *Edge) connections() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.conns)
+}
+
+// cutAll cuts everything in flight, and whatever waits.
+func (e *Edge) cutAll() {
+	e.end.cutOnce.Do(func() { close(e.end.cut) })
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	now := time.Now()
+	for _, b := range e.backends {
+		b.cutClass(classRequest)
+		b.cutClass(classStream)
+		b.cutTunnels(now)
+	}
+}
+
+// await waits until ok, the end of ctx, the edge's, or the limit where there is one. It reports whether ok.
+func (e *Edge) await(ctx context.Context, limit time.Duration, ok func() bool) bool {
+	var late <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		late = t.C
+	}
+	for !ok() {
+		select {
+		case <-e.idle:
+		case <-late:
+			return ok()
+		case <-ctx.Done():
+			return ok()
+		}
+	}
+	return true
+}
+
+// sayIdle tells a drain that something ended.
+func (e *Edge) sayIdle() {
+	if !e.draining.Load() {
+		return
+	}
+	select {
+	case e.idle <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,339 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"sync"
+	"time"
+
+	"semper/edge/hold"
+	"semper/edge/ledger"
+)
+
+const (
+	// maxTries bounds how often one request is given to a backend that turns out not to take it.
+	maxTries = 5
+	// backendWait is the longest a request waits for a backend where there is none; a pool whose holds
+	// may be shorter sets less.
+	backendWait = 10 * time.Second
+	// maxEarly bounds the informational answers to one request that are passed on.
+	maxEarly = 32
+)
+
+// ServeHTTP answers one request, by whatever snapshot is current when its head has been read.
+func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.handlers.Add(1)
+	defer e.leave()
+	if e.draining.Load() && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	host, path, bad := examine(r)
+	if bad != nil {
+		e.refuse(w, r, *bad)
+		return
+	}
+	if e.snapshot().match(host, path) == nil {
+		e.refuse(w, r, refuseRoute)
+		return
+	}
+	x := exchange{edge: e, w: w, r: r, host: host, path: path, unsafe: !safe(r.Method), upgrade: upgradeOf(r), begun: time.Now()}
+	x.id = e.outbound(r, x.upgrade)
+	x.body = newBody(w, r)
+	x.run()
+	if x.body != nil && !x.body.finish() {
+		retireConn(r)
+	}
+	if e.log.Enabled(r.Context(), slog.LevelDebug) {
+		e.log.Debug("request", "id", x.id, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", x.status,
+			"release", x.release, "tries", x.tries, "took", time.Since(x.begun))
+	}
+	if x.broken {
+		panic(http.ErrAbortHandler) // net/http's way to break off an answer, so that no client takes it for whole
+	}
+}
+
+func (e *Edge) leave() {
+	e.handlers.Add(-1)
+	e.sayIdle()
+}
+
+// refuse answers a request that reaches no backend, and leaves its body alone.
+func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal) {
+	if r.Body != nil && r.Body != http.NoBody {
+		f.close = true
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerRead)) //nolint:errcheck // best effort
+	}
+	f.answer(w, r, newID())
+}
+
+// An exchange is one request on its way through the edge. It belongs to its handler's goroutine.
+type exchange struct {
+	edge       *Edge
+	w          http.ResponseWriter
+	r          *http.Request
+	host, path string
+	unsafe     bool
+	upgrade    string // the protocol it asks to change to
+	id         string
+	body       *body
+	begun      time.Time
+
+	entry  ledger.Entry
+	waiter *hold.Waiter
+	ticket bool // let go by a line: goes before those who wait
+	avoid  *backend
+	tries  int
+
+	status  int
+	release string
+	broken  bool // the answer broke off after it had begun
+
+	early struct {
+		sync.Mutex
+		over bool // no more of them: the final answer is on its way
+		n    int
+	}
+}
+
+// run gives the request to backends until it has an answer.
+func (x *exchange) run() {
+	for {
+		p, b := x.claim()
+		if b == nil {
+			return
+		}
+		if x.try(p, b) {
+			return
+		}
+	}
+}
+
+// claim finds a backend and counts the request in flight to it, by a snapshot that is current while it
+// does. nil: the request has its answer already.
+//
+// The order is what makes a cutover, a drain and a hold exact: the count goes up first, and then the
+// pointer is read again. Either the swap comes after that, and whoever swapped sees the count; or the
+// pointer has changed, and the request begins anew by the new snapshot.
+func (x *exchange) claim() (*pool, *backend) {
+	for {
+		s := x.edge.snapshot()
+		p := s.match(x.host, x.path)
+		if p == nil {
+			x.fail(refuseRoute, ledger.EdgeErrors)
+			return nil, nil
+		}
+		x.entry.Accept(p.slot)
+		if p.holds(x.unsafe) || !x.ticket && p.lane.behind(x.unsafe) {
+			if !x.wait(p) {
+				return nil, nil
+			}
+			continue
+		}
+		b := p.pick(x.avoid)
+		if b == nil {
+			if !x.wait(p) {
+				return nil, nil
+			}
+			continue
+		}
+		b.claim()
+		if x.edge.snapshot() == s {
+			x.ticket = false
+			return p, b
+		}
+		b.drop(classRequest)
+	}
+}
+
+// wait stands in the pool's line until it is let go. It reports false when the request has its answer.
+func (x *exchange) wait(p *pool) bool {
+	now := time.Now()
+	again := x.ticket
+	if x.waiter == nil {
+		x.waiter = &hold.Waiter{
+			Unsafe: x.unsafe, Bytes: x.bytes(), Let: make(chan hold.Verdict, 1),
+			Held: now.Add(p.age), Backend: now.Add(min(p.age, backendWait)),
+		}
+	}
+	if !p.lane.join(x.waiter, p.bounds, again) {
+		x.fail(refuseHeld, ledger.Shed)
+		return false
+	}
+	x.entry.Hold()
+	x.body.fetch()
+	v := hold.Wait
+	select {
+	case v = <-x.waiter.Let:
+	case <-x.r.Context().Done():
+	case <-x.edge.end.cut:
+	}
+	if v == hold.Wait && !p.lane.leave(x.waiter) {
+		v = <-x.waiter.Let
+	}
+	switch {
+	case x.r.Context().Err() != nil || x.body.failure() != nil:
+		x.clientFault()
+	case v == hold.Go:
+		x.ticket = true
+		return true
+	case v == hold.Shed:
+		x.fail(refuseHeld, ledger.Shed)
+	case v == hold.NoBackend:
+		x.fail(refuseBackend, ledger.EdgeErrors)
+	default:
+		x.fail(refuseCut, ledger.Cut)
+	}
+	return false
+}
+
+// bytes is what the request's body counts for in a line.
+func (x *exchange) bytes() int64 {
+	switch {
+	case x.body == nil:
+		return 0
+	case x.r.ContentLength > 0:
+		return x.r.ContentLength
+	}
+	return replayLimit
+}
+
+// try gives the request to b. It reports whether the request has its answer.
+func (x *exchange) try(p *pool, b *backend) bool {
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	a := &attempt{backend: b, cancel: cancel}
+	b.begin(a)
+	defer b.end(a)
+	x.tries++
+	resp, err := b.transport.RoundTrip(x.outgoing(ctx, a))
+	x.early.Lock()
+	x.early.over = true
+	x.early.Unlock()
+	if err != nil {
+		return x.failed(ctx, p, a, err)
+	}
+	x.release = string(p.Release)
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		x.switchProtocols(a, resp)
+		return true
+	}
+	x.deliver(ctx, a, resp)
+	return true
+}
+
+// outgoing is the request as b gets it.
+func (x *exchange) outgoing(ctx context.Context, a *attempt) *http.Request {
+	x.early.Lock()
+	x.early.over = false
+	x.early.Unlock()
+	must := !idempotent(x.r.Method)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) {
+			if c, ok := i.Conn.(*upstreamConn); ok {
+				a.conn, a.base = c, c.written.Load()
+				c.check.Store(must && i.Reused)
+			}
+		},
+		Got1xxResponse: x.pass1xx,
+	})
+	u := *x.r.URL
+	u.Scheme, u.Host, u.User, u.Opaque, u.Fragment = "http", "backend", (*url.Userinfo)(nil), "", ""
+	out := &http.Request{
+		Method: x.r.Method, URL: &u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: x.r.Header, Host: x.r.Host, ContentLength: x.r.ContentLength,
+	}
+	if out.Host == "" {
+		out.Host = "localhost"
+	}
+	if x.body != nil {
+		out.Body = &reading{body: x.body}
+		out.Trailer = x.body.trail
+		out.GetBody = x.reread
+	}
+	return out.WithContext(ctx)
+}
+
+// reread is the body from its beginning, for the transport that found its idle connection dead.
+func (x *exchange) reread() (io.ReadCloser, error) {
+	if !x.body.replayable() {
+		return nil, errNotReplayable
+	}
+	return &reading{body: x.body}, nil
+}
+
+// pass1xx passes an informational answer on. It runs in the transport's goroutine.
+func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
+	x.early.Lock()
+	defer x.early.Unlock()
+	if x.early.over || code == http.StatusContinue {
+		return nil
+	}
+	if x.early.n++; x.early.n > maxEarly {
+		return errors.New("too many informational responses")
+	}
+	from := http.Header(h)
+	removeHopByHop(from)
+	to := x.w.Header()
+	before := to.Clone()
+	for k, v := range from {
+		to[k] = v
+	}
+	x.w.WriteHeader(code)
+	clear(to)
+	for k, v := range before {
+		to[k] = v
+	}
+	return nil
+}
+
+// failed decides about an attempt that brought no answer. It reports whether the request has one now.
+func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) bool {
+	var ne net.Error
+	unsent := a.conn == nil || a.conn.written.Load() == a.base
+	switch {
+	case errors.Is(context.Cause(ctx), errCut):
+		x.fail(refuseCut, ledger.Cut)
+	case x.r.Context().Err() != nil || x.body.failure() != nil:
+		x.clientFault()
+	case x.body.replayable() && unsent && x.tries < maxTries,
+		x.body.replayable() && !unsent && x.tries < maxTries && idempotent(x.r.Method) && p.lane.budget.take(time.Now(), p.lane.requests.Load()):
+		x.entry.Retry()
+		x.avoid = a.backend
+		return false
+	case unsent:
+		x.fail(refuseConnect, ledger.EdgeErrors)
+	case errors.As(err, &ne) || isBreak(err):
+		x.fail(refuseBroken, ledger.EdgeErrors)
+	default:
+		x.fail(refuseTransport, ledger.EdgeErrors)
+	}
+	if x.edge.log.Enabled(ctx, slog.LevelDebug) {
+		x.edge.log.Debug("request failed", "id", x.id, "instance", a.backend.id, "unsent", unsent, "error", err)
+	}
+	return true
+}
+
+// clientFault ends a request whose client went away, or sent a body that is none.
+func (x *exchange) clientFault() {
+	f := refuseBody
+	if err := x.body.failure(); err != nil && slow(err) {
+		f = refuseSlowBody
+	}
+	x.fail(f, ledger.Gone)
+}
+
+// fail answers in the backend's stead.
+func (x *exchange) fail(f refusal, how ledger.End) {
+	x.entry.End(how)
+	x.status = f.status
+	if x.body != nil {
+		f.close = f.close || !x.body.complete()
+	}
+	f.answer(x.w, x.r, x.id)
+}

@@ -1,0 +1,78 @@
+package edge
+
+import "time"
+
+// tend asks the loop to look after the backends that are on their way out.
+func (e *Edge) tend() {
+	select {
+	case e.kick <- struct{}{}:
+	default:
+	}
+}
+
+// loop gives up backends nobody needs any more and cuts what is past its instant.
+func (e *Edge) loop() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		pause := time.Hour
+		if next := e.look(time.Now()); !next.IsZero() {
+			pause = max(time.Until(next), 0)
+		}
+		timer.Reset(pause)
+		select {
+		case <-e.ctx.Done():
+			return
+		case <-e.kick:
+		case <-timer.C:
+		}
+	}
+}
+
+// look does what is due at now, and says when the next thing is; zero for never.
+func (e *Edge) look(now time.Time) (next time.Time) {
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	s := e.snapshot()
+	for in, b := range e.backends {
+		if b.left.Load() && b.load() == 0 {
+			delete(e.backends, in)
+			b.retire()
+			b.transport.CloseIdleConnections()
+			continue
+		}
+		for c, at := range e.instants(s, b) {
+			switch {
+			case at.IsZero() || b.inFlight[c].Load() == 0 && b.isCut(class(c)):
+			case class(c) == classWebSocket:
+				b.closeTunnels(now, at)
+			case !now.Before(at):
+				b.cutClass(class(c))
+			default:
+				next = sooner(next, at)
+			}
+		}
+	}
+	return next
+}
+
+// instants are when what is in flight to b is cut, per class; zero for never.
+func (e *Edge) instants(s *snapshot, b *backend) (at [classes]time.Time) {
+	if d, ok := s.drain[b.id]; ok && b.left.Load() {
+		at = [classes]time.Time{classRequest: d.Request, classStream: d.Stream, classWebSocket: d.WebSocket}
+	}
+	if e.draining.Load() {
+		for c := range classes {
+			at[c] = sooner(at[c], e.end.deadline(c))
+		}
+	}
+	return at
+}
+
+// sooner is the earlier of the two that are not zero.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,134 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"semper"
+)
+
+// watchProcess follows the backend's process by a pidfd, which the runtime's poller watches: its death
+// ejects the backend before the first request fails. Where the kernel gives no pidfd, connecting tells.
+func (b *backend) watchProcess() {
+	fd, err := unix.PidfdOpen(b.pid, unix.PIDFD_NONBLOCK)
+	if errors.Is(err, unix.ESRCH) {
+		b.eject("its process is gone", nil)
+		return
+	}
+	if err != nil {
+		b.edge.log.Debug("process not watched", "instance", b.id, "pid", b.pid, "error", err)
+		return
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	// The number may have gone to another process before the pidfd was opened.
+	if ticks, err := startTicks(b.pid); b.ticks != 0 && (err != nil || ticks != b.ticks) {
+		f.Close() //nolint:errcheck // never written
+		b.eject("its process is gone", nil)
+		return
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		f.Close() //nolint:errcheck // never written
+		return
+	}
+	context.AfterFunc(b.ctx, func() { f.Close() }) //nolint:errcheck // never written
+	b.edge.spawn(func() {
+		err := raw.Read(func(fd uintptr) bool {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, err := unix.Poll(p, 0)
+			return err == nil && n > 0
+		})
+		if err == nil {
+			b.eject("its process ended", nil)
+		}
+	})
+}
+
+// startTicks is field 22 of /proc/PID/stat; fields are counted from the bracket that closes field 2.
+func startTicks(pid int) (uint64, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 20 {
+		return 0, errors.New("not understood")
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
+
+const (
+	probeFirst = 50 * time.Millisecond
+	probeLast  = time.Second
+	// probeTimeout is for a check that names none.
+	probeTimeout = time.Second
+)
+
+// probe asks an ejected backend until it answers, or is out of every table. Control may be away just
+// now, and its next table with it: an instance that its keeper restarted has to get traffic all the same.
+func (b *backend) probe() {
+	pause := probeFirst
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-b.ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if b.answers() {
+			break
+		}
+		pause = min(pause*2, probeLast)
+		timer.Reset(pause)
+	}
+	b.mu.Lock()
+	b.probing = false
+	b.ejected.Store(false)
+	b.mu.Unlock()
+	b.edge.log.Info("backend answers again", "instance", b.id, "address", b.address)
+	b.edge.wake()
+}
+
+// answers runs the backend's check once. What only its keeper can judge is judged by whether it accepts.
+func (b *backend) answers() bool {
+	timeout := b.health.Timeout.D()
+	if timeout <= 0 {
+		timeout = probeTimeout
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, timeout)
+	defer cancel()
+	if b.health.Kind != semper.HealthHTTP {
+		c, err := b.dial(ctx, "", "")
+		if err != nil {
+			return false
+		}
+		c.Close() //nolint:errcheck // nothing was written
+		return true
+	}
+	path := b.health.Path
+	if path == "" {
+		path = "/"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("User-Agent", "semper-edge")
+	req.Close = true
+	resp, err := b.transport.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	resp.Body.Close() //nolint:errcheck // only read
+	return err == nil && resp.StatusCode >= 200 && resp.StatusCode < 400
+}
