@@ -18,7 +18,7 @@ const drainLimit = 10 * time.Minute
 //
 //	GET  /v1/state                the edge's [semper.EdgeState]
 //	GET  /v1/wait?epoch=N         the same, once it serves by epoch N or a later one
-//	POST /v1/drain[?timeout=10m]  202: a drain has begun; Drained tells of its end
+//	POST /v1/drain[?timeout=10m]  202: a drain has begun; Done tells of its end
 //	GET  /v1/ledger               what this edge has counted, per release
 //
 // Errors are a [semper.Error].

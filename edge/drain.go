@@ -44,8 +44,8 @@ func (n *ending) deadline(c class) time.Time {
 	return n.at[c]
 }
 
-// Drained is closed when a drain has finished, whoever asked for it, or the edge is closed.
-func (e *Edge) Drained() <-chan struct{} { return e.end.done }
+// Done is closed when a drain has finished, whoever asked for it, or the edge is closed.
+func (e *Edge) Done() <-chan struct{} { return e.end.done }
 
 // Drain accepts nothing new from now on and returns when everything that was accepted has its answer.
 // Listeners are closed in this process only. Answers say Connection: close; idle connections get a
