@@ -78,7 +78,10 @@ differences and asks.`,
 
 // confirmRollback shows what would differ and asks, where there is somebody to ask.
 func (c *command) confirmRollback(ctx context.Context, s *api.Client, st api.Status, to semper.ReleaseName) (bool, error) {
-	if st.Release != "" && !c.quiet {
+	if !c.interactive() {
+		return true, nil
+	}
+	if st.Release != "" {
 		d, err := s.ReleaseDiff(ctx, st.App, st.Release, to)
 		if err != nil {
 			return false, err

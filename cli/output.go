@@ -95,7 +95,7 @@ func toYAML(w io.Writer, value any) error {
 		return err
 	}
 	block(&n)
-	b, err = yaml.Marshal(&n)
+	b, err = yaml.Dump(&n, yaml.WithIndent(2))
 	if err != nil {
 		return err
 	}

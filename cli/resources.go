@@ -21,7 +21,7 @@ import (
 
 func (c *command) releaseCommand() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "list releases, newest first", Example: "  semper release list", Args: cobra.NoArgs,
+		Use: "list", Short: "list releases, newest first", Example: "  semper release list", Args: cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
 			l, err := s.Releases(ctx, c.app)
 			if err != nil {
@@ -119,7 +119,7 @@ func (c *command) gcCommand() *cobra.Command {
 
 func (c *command) crashCommand() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "list crash reports, newest first", Example: "  semper crash list", Args: cobra.NoArgs,
+		Use: "list", Short: "list crash reports, newest first", Example: "  semper crash list", Args: cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
 			l, err := s.Crashes(ctx, c.app)
 			if err != nil {
@@ -199,7 +199,7 @@ from the command line; one newline at its end is left out. Releases made from no
 	}
 	set.Flags().StringVar(&from, "from", "", "file to read the value from")
 	list := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "list the names of secrets", Example: "  semper secret list -a bar", Args: cobra.NoArgs,
+		Use: "list", Short: "list the names of secrets", Example: "  semper secret list -a bar", Args: cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
 			l, err := s.Secrets(ctx, c.app)
 			if err != nil {

@@ -36,6 +36,8 @@ var (
 	colors     = []string{"auto", "always", "never"}
 )
 
+var plurals = map[string]string{"release": "releases", "crash": "crashes", "secret": "secrets", "config": "configs", "server": "servers"}
+
 const about = `semper runs services as immutable releases under supervision trees and moves production
 atomically from one vetted release to the next.
 
@@ -53,6 +55,7 @@ func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "semper", Short: "deploy releases that never lose a request", Long: about + "\n\n" + exitCodes,
 		Example:       "  semper server run &\n  semper init && semper deploy\n  semper status -w",
+		Version:       semper.Version,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: subcommandOnly, RunE: help,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.check(cmd) },
@@ -84,10 +87,14 @@ func (c *command) root() *cobra.Command {
 		c.promoteCommand(), c.abortCommand(), c.rollbackCommand(), c.scaleCommand(), c.restartCommand(), c.holdCommand(), c.resumeCommand())
 	group("resources", c.releaseCommand(), c.treeCommand(), c.crashCommand(), c.eventsCommand(), c.ledgerCommand(), c.secretCommand(), c.configCommand())
 	group("operate", c.serverCommand(), c.doctorCommand())
-	group("tools", c.versionCommand(), c.manCommand())
-	root.SetCompletionCommandGroupID("tools")
+	group("tools", c.versionCommand(), c.manCommand(), c.completionCommand())
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommandGroupID("tools")
 	root.AddCommand(c.partCommands()...)
+	for _, cmd := range []*cobra.Command{c.releaseCommand(), c.crashCommand(), c.secretCommand(), c.configCommand(), c.serverCommand()} {
+		cmd.Use, cmd.Hidden = plurals[cmd.Use], true // who says "semper releases list" is understood
+		root.AddCommand(cmd)
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	return root
 }
@@ -182,9 +189,14 @@ func (c *command) by() string {
 	return who
 }
 
+// interactive: there is somebody to ask, who wants to be asked.
+func (c *command) interactive() bool {
+	return !c.yes && !c.noInput && c.env.IsTTY(c.env.Stdin) && c.env.IsTTY(c.env.Stderr)
+}
+
 // confirmed asks, where there is somebody to ask.
 func (c *command) confirmed(question string) (bool, error) {
-	if c.yes || c.noInput || !c.env.IsTTY(c.env.Stdin) || !c.env.IsTTY(c.env.Stderr) {
+	if !c.interactive() {
 		return true, nil
 	}
 	_, _ = fmt.Fprintf(c.env.Stderr, "%s [y/N] ", question) // nobody left to ask

@@ -16,7 +16,7 @@ func (c *command) eventsCommand() *cobra.Command {
 	var follow bool
 	var n int
 	cmd := &cobra.Command{
-		Use: "events", Aliases: []string{"event"}, Short: "what happened, in order",
+		Use: "events", Short: "what happened, in order",
 		Example: "  semper events -n 100\n  semper events -f -o jsonl",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
@@ -87,7 +87,7 @@ func (c *command) printEvent(e semper.Event) {
 func (c *command) logsCommand() *cobra.Command {
 	var q api.LogQuery
 	cmd := &cobra.Command{
-		Use: "logs", Aliases: []string{"log"}, Short: "what instances print",
+		Use: "logs", Short: "what instances print",
 		Example: "  semper logs -f\n  semper logs --service web --release r2 -n 20",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {

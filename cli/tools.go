@@ -206,3 +206,24 @@ func (c *command) manCommand() *cobra.Command {
 		},
 	}
 }
+
+func (c *command) completionCommand() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use: "completion SHELL", Short: "print the completion script of a shell: bash, zsh, fish, powershell",
+		Example:   "  semper completion bash > /etc/bash_completion.d/semper\n  semper completion zsh > \"${fpath[1]}/_semper\"",
+		ValidArgs: shells, Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root, w := cmd.Root(), c.env.Stdout
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(w, true)
+			case "zsh":
+				return root.GenZshCompletion(w)
+			case "fish":
+				return root.GenFishCompletion(w, true)
+			}
+			return root.GenPowerShellCompletionWithDesc(w)
+		},
+	}
+}

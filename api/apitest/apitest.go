@@ -104,6 +104,11 @@ func (s *Semper) Down(err error) {
 	s.down = err
 }
 
+// Until returns when the environments are as ok wants them, or with the end of ctx.
+func (s *Semper) Until(ctx context.Context, ok func(api.Overview) bool) error {
+	return s.await(ctx, func() bool { return ok(s.overviewLocked()) })
+}
+
 // Count adds to a release's ledger, as traffic would.
 func (s *Semper) Count(app, env string, release semper.ReleaseName, l semper.Ledger) {
 	s.mu.Lock()

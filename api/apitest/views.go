@@ -22,11 +22,15 @@ func (s *Semper) Info(context.Context) (api.ServerInfo, error) {
 func (s *Semper) Overview(context.Context) (api.Overview, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.overviewLocked(), s.down
+}
+
+func (s *Semper) overviewLocked() api.Overview {
 	var o api.Overview
 	for _, k := range slices.Sorted(maps.Keys(s.envs)) {
 		o.Environments = append(o.Environments, s.statusLocked(s.envs[k]))
 	}
-	return o, s.down
+	return o
 }
 
 // Status implements [api.Service].
