@@ -186,78 +186,80 @@ type scanner struct {
 	shell    bool // has shell syntax
 	compound bool // has more than one command in it
 	unclosed bool // has a substitution without an end; none is looked for again
+
+	inWord bool // the fields below are of the word under way
+	b      strings.Builder
+	start  int
+	plain  int // -1 until a quote
 }
 
-func (s *scanner) scan() error {
-	var b strings.Builder
-	start, plain := -1, 0 // of the word under way; -1 between words
-	begin := func(i int) {
-		if start < 0 {
-			start, plain = i, -1
-			b.Reset()
-		}
+// begin begins a word at i, unless one is under way.
+func (s *scanner) begin(i int) {
+	if !s.inWord {
+		s.inWord, s.start, s.plain = true, i, -1
+		s.b.Reset()
 	}
-	quote := func(i int) {
-		if begin(i); plain < 0 {
-			plain = b.Len()
-		}
+}
+
+// quote notes that what follows in the word is quoted.
+func (s *scanner) quote(i int) {
+	if s.begin(i); s.plain < 0 {
+		s.plain = s.b.Len()
 	}
-	flush := func() {
-		if start < 0 {
-			return
-		}
-		if plain < 0 {
-			plain = b.Len()
-		}
-		s.words = append(s.words, word{b.String(), start, plain})
-		start = -1
+}
+
+// end ends the word under way.
+func (s *scanner) end() {
+	if !s.inWord {
+		return
 	}
-	for i := 0; i < len(s.text); i++ {
+	s.quote(s.start)
+	s.words = append(s.words, word{s.b.String(), s.start, s.plain})
+	s.inWord = false
+}
+
+func (s *scanner) scan() (err error) {
+	for i := 0; i < len(s.text) && err == nil; i++ {
 		switch c := s.text[i]; c {
 		case ' ', '\t', '\r':
-			flush()
+			s.end()
 		case '\'', '"':
-			quote(i)
-			end, err := s.quoted(i, &b)
-			if err != nil {
-				return err
-			}
-			i = end
+			s.quote(i)
+			i, err = s.quoted(i)
 		case '\\':
 			if i++; i == len(s.text) {
 				return errSlash
 			}
-			if s.text[i] == '\n' { // the line goes on
-				continue
+			if s.text[i] != '\n' { // or the line goes on
+				s.quote(i - 1)
+				s.b.WriteByte(s.text[i])
 			}
-			quote(i - 1)
-			b.WriteByte(s.text[i])
 		case '\n', '|', '&', ';', '(', ')':
 			s.shell = true
 			if (c == '|' || c == '&') && i > 0 && (s.text[i-1] == '>' || s.text[i-1] == '<') { // 2>&1
 				continue
 			}
 			s.compound = true
-			flush()
+			s.end()
 		case '`', '$':
 			s.shell = true
-			begin(i)
+			s.begin(i)
+			s.b.WriteByte(c)
 			i = s.substitution(i)
-			b.WriteByte(c)
 		default:
-			if strings.IndexByte("<>*?[", c) >= 0 || start < 0 && (c == '~' || c == '#') {
+			if strings.IndexByte("<>*?[", c) >= 0 || !s.inWord && (c == '~' || c == '#') {
 				s.shell = true
 			}
-			begin(i)
-			b.WriteByte(c)
+			s.begin(i)
+			s.b.WriteByte(c)
 		}
 	}
-	flush()
-	return nil
+	s.end()
+	return err
 }
 
 // quoted appends what stands in the quotes that begin at i, and is the index of the closing one.
-func (s *scanner) quoted(i int, b *strings.Builder) (end int, err error) {
+func (s *scanner) quoted(i int) (end int, err error) {
 	q := s.text[i]
 	for i++; i < len(s.text); i++ {
 		c := s.text[i]
@@ -272,9 +274,9 @@ func (s *scanner) quoted(i int, b *strings.Builder) (end int, err error) {
 		case q == '"' && (c == '$' || c == '`'):
 			s.shell = true
 		}
-		b.WriteByte(c)
+		s.b.WriteByte(c)
 	}
-	return 0, errQuote
+	return i, errQuote
 }
 
 // substitution is the last index of the `…` or $(…) that begins at i, or i for any other $. What stands

@@ -98,7 +98,7 @@ func TestAnyCombinationOfWords(t *testing.T) {
 // Files made to be slow to read are not.
 func TestHostileFiles(t *testing.T) {
 	t.Parallel()
-	fill := func(s string) string { return strings.Repeat(s, (maxFile-200)/len(s)) }
+	fill := func(s string) string { return strings.Repeat(s, maxFile/4/len(s)) }
 	for name, text := range map[string]string{
 		"unknown keys":   fill("a: 1\n"),
 		"one long line":  "{" + fill("a: 1, ") + "}",

@@ -12,7 +12,7 @@ import (
 	"semper"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of semper.yaml, for editors. It is made from the same types
+// Schema is the JSON Schema (draft 2020-12) of semper.yaml, for editors, without a newline at its end. It is made from the same types
 // the reader uses. Where a number or a fixed word is asked for, it allows text with ${ in it as well, since
 // the schema sees a file before its variables are put in.
 func Schema() []byte {
@@ -46,7 +46,7 @@ func Schema() []byte {
 	if err := e.Encode(s); err != nil {
 		panic(err) // of the program's own types: a test would have seen it
 	}
-	return b.Bytes()
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // definitions are the mappings of the format by their name in the schema.

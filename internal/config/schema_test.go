@@ -21,7 +21,7 @@ import (
 
 func TestSchemaFileIsCurrent(t *testing.T) {
 	t.Parallel()
-	golden(t, "../../docs/semper.schema.json", string(Schema()))
+	golden(t, "../../docs/semper.schema.json", string(Schema())+"\n")
 }
 
 // schemaNode is a part of a schema as JSON.
