@@ -47,9 +47,14 @@ func TestAdoptAfterTheParentDied(t *testing.T) {
 func TestAdoptedIsKilled(t *testing.T) {
 	t.Parallel()
 	id, _ := orphan(t)
-	p, err := Adopt(id, Options{})
+	unjournaled := id
+	unjournaled.Cgroup = ""
+	p, err := Adopt(unjournaled, Options{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := p.Identity(); got != id {
+		t.Errorf("identity %+v, want %+v", got, id)
 	}
 	p.Shutdown()
 	await(t, p.Done(), "the end")

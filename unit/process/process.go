@@ -142,6 +142,10 @@ func Adopt(id Identity, o Options) (*Process, error) {
 		p.group.Remove()
 		return nil, ErrGone
 	}
+	// A journal may be older than the process it names; where that is now, the kernel knows best.
+	if g := cgroup.Of(id.PID); len(g.Dirs()) > 0 {
+		p.group, p.id.Cgroup = g, g.String()
+	}
 	p.pidfd = os.NewFile(uintptr(fd), "pidfd")
 	p.child = st.ppid == os.Getpid()
 	p.startedAt = st.startedAt()

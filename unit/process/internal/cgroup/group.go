@@ -134,6 +134,26 @@ func Parse(s string) *Group {
 	return g
 }
 
+// Of is the group the living process pid is in, the zero Group when none of its cgroups was made
+// here. One that holds the caller as well is another's: of the instance that semper itself may run in.
+func Of(pid int) *Group {
+	g := &Group{}
+	self := hierarchies()
+	for _, h := range hierarchiesOf(strconv.Itoa(pid)) {
+		shared := slices.ContainsFunc(self, func(s hierarchy) bool {
+			return strings.HasPrefix(s.own+"/", h.own+"/")
+		})
+		if shared || !strings.HasPrefix(filepath.Base(h.own), prefix) {
+			continue
+		}
+		for _, c := range h.controllers {
+			g.places = append(g.places, place{c, h.own})
+		}
+	}
+	return g
+}
+
+// Dir is the directory for a controller, "" where the group has none.
 func (g *Group) Dir(controller string) string {
 	for _, p := range g.places {
 		if p.controller == controller {

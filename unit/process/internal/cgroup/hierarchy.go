@@ -27,12 +27,15 @@ type hierarchy struct {
 func (h hierarchy) is(controller string) bool { return slices.Contains(h.controllers, controller) }
 
 // hierarchies are the ones mounted on this machine that matter here.
-func hierarchies() []hierarchy {
+func hierarchies() []hierarchy { return hierarchiesOf("self") }
+
+// hierarchiesOf tells where another process is in them.
+func hierarchiesOf(pid string) []hierarchy {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil
 	}
-	own, err := os.ReadFile("/proc/self/cgroup")
+	own, err := os.ReadFile("/proc/" + pid + "/cgroup")
 	if err != nil {
 		return nil
 	}
