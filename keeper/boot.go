@@ -187,7 +187,7 @@ func (k *keeper) listen(ctx context.Context) error {
 	return err
 }
 
-// takeBack fetches the sockets living parts hold. A part that lives and does not give them is killed:
+// takeBack, before any other goroutine knows the members, fetches the sockets living parts hold. A part that lives and does not give them is killed:
 // it holds a queue that nobody else could ever serve.
 func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
 	parent := ctx
@@ -200,10 +200,11 @@ func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
 			continue
 		}
 		got, err := sockets.Take(ctx, k.dir.PartSockets(m.rec.Name), c.p.Exited())
-		if err != nil && (exited(c) || parent.Err() != nil) {
-			continue
-		}
 		if err != nil {
+			m.rec.Notified = false
+			if exited(c) || parent.Err() != nil {
+				continue
+			}
 			k.log.Error("a part does not hand its sockets back and is replaced", "part", m.rec.Name, "pid", c.p.PID(), "error", err)
 			c.p.KillFor(semper.Reason{Kind: semper.ReasonHealth, Detail: "it did not hand back its listening sockets"})
 			<-c.p.Exited()

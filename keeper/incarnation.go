@@ -76,6 +76,9 @@ func (k *keeper) began(m *member, c *incarnation) {
 	if c.p != nil {
 		m.rec.Identity, m.rec.Boot = c.p.Identity(), k.boot
 		m.rec.StartedAt = c.p.StartedAt()
+	} else {
+		end := c.end // until the supervisor has decided
+		m.rec.LastEnd = &end
 	}
 	k.saveLocked(m)
 	k.changedLocked(m)

@@ -232,7 +232,10 @@ func TestEnvironmentPortSecretAndUser(t *testing.T) {
 	if err := os.MkdirAll(w.dir.Secrets()+"/bar/key", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(w.dir.Secrets()+"/bar/key/2", []byte("hidden"), 0o600); err != nil {
+	if err := os.WriteFile(w.dir.Secrets()+"/bar/key/new", []byte("hidden"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(w.dir.Secrets()+"/bar/key/new", w.dir.Secrets()+"/bar/key/2"); err != nil {
 		t.Fatal(err)
 	}
 	st := w.await(spec.ID, "it runs", func(s semper.InstanceStatus) bool { return s.PID != 0 })

@@ -79,12 +79,13 @@ func (k *keeper) succeed(ctx context.Context, fresh *member, old []*member, repo
 	report(api.UpgradeStep{Part: kind, Status: "ready", Detail: fmt.Sprintf("%s, pid %d", fresh.rec.Name, k.pidOf(fresh))})
 	for _, m := range old {
 		report(api.UpgradeStep{Part: kind, Status: "draining", Detail: m.rec.Name})
+		k.retire(m)
 		if kind == kindControl {
 			// It may be the one that carries this report to a person: it ends when it has answered.
-			k.goBackground(func() { k.retire(k.life, m) })
+			k.goBackground(func() { k.dismiss(k.life, m) })
 			continue
 		}
-		k.retire(ctx, m)
+		k.dismiss(ctx, m)
 		report(api.UpgradeStep{Part: kind, Status: "ended", Detail: m.rec.Name})
 	}
 	return nil
@@ -135,15 +136,14 @@ func (k *keeper) pidOf(m *member) int {
 	return m.rec.Identity.PID
 }
 
-// retire has a part finish what it has and end.
-func (k *keeper) retire(ctx context.Context, m *member) {
+// retire writes down that a part is to finish what it has and end, whichever keeper sees to it.
+func (k *keeper) retire(m *member) {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	m.rec.Part.Draining = true
 	m.rec.Desired = journal.Stop
 	k.saveLocked(m)
 	k.changedLocked(m)
-	k.mu.Unlock()
-	k.dismiss(ctx, m)
 }
 
 // dismiss ends a part and drops it. A part still there when ctx ends is left to the next keeper.

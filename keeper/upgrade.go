@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"semper"
@@ -53,15 +54,9 @@ func (k *keeper) replaceSelf(binary string) error {
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
-	k.upgrade.Binary, k.upgrade.Pending = path, true
-	k.mu.Unlock()
 	k.step(api.UpgradeStep{Part: "keeper", Status: "replacing", Detail: version})
-	err = k.become(path)
-	k.mu.Lock()
-	k.upgrade.Pending = false
-	k.mu.Unlock()
-	return err
+	k.changeUpgrade(func(l *wire.UpgradeLog) { l.Binary, l.Pending = path, true })
+	return k.become(path)
 }
 
 // become goes on as the binary at path. It returns only when that failed, and then nothing has changed.
@@ -108,28 +103,30 @@ func keptFromExec() (kept, error) {
 	return got, err
 }
 
-// step adds a line to the upgrade's log, on disk before anyone sees it.
+// step adds a line to the upgrade's log. One goroutine at a time, the upgrade's, calls it.
 func (k *keeper) step(s api.UpgradeStep) {
-	k.mu.Lock()
-	k.upgrade.Steps = append(k.upgrade.Steps[:len(k.upgrade.Steps):len(k.upgrade.Steps)], s)
-	log := k.upgrade
-	k.mu.Unlock()
 	k.log.Info("upgrade", "part", s.Part, "status", s.Status, "detail", s.Detail, "error", s.Error)
-	k.saveUpgrade(log)
+	k.changeUpgrade(func(l *wire.UpgradeLog) { l.Steps = append(slices.Clone(l.Steps), s) })
 }
 
-func (k *keeper) saveUpgrade(log wire.UpgradeLog) {
-	done := make(chan struct{})
+// changeUpgrade changes the upgrade's log, on disk before anyone sees it.
+func (k *keeper) changeUpgrade(change func(*wire.UpgradeLog)) {
+	k.mu.Lock()
+	log := k.upgrade
+	k.mu.Unlock()
+	change(&log)
+	written := make(chan struct{})
 	k.journal.Do(func() {
-		defer close(done)
+		defer close(written)
 		if err := journal.WriteJSON(k.dir.KeeperFile(upgradeFile), log, true); err != nil {
 			k.log.Error("log of the upgrade not written", "error", err)
 		}
 	})
-	<-done
+	<-written
 	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.upgrade = log
 	k.changedLocked(nil)
-	k.mu.Unlock()
 }
 
 // finishUpgrade ends the upgrade, and the log of it. A keeper that is ending leaves it to the next.
@@ -143,10 +140,10 @@ func (k *keeper) finishUpgrade(err error) {
 	} else {
 		k.sweepBinaries()
 	}
-	k.mu.Lock()
-	k.upgrade.Ended, k.upgrade.Pending = time.Now(), false
-	k.mu.Unlock()
-	k.step(last)
+	k.log.Info("upgrade ended", "status", last.Status, "error", last.Error)
+	k.changeUpgrade(func(l *wire.UpgradeLog) {
+		l.Steps, l.Ended, l.Pending = append(slices.Clone(l.Steps), last), time.Now(), false
+	})
 }
 
 // sweepBinaries removes copies nothing runs from.
