@@ -179,7 +179,7 @@ func rolloutStatus(e semper.Environment, waiting string) *api.RolloutStatus {
 		StartedAt: r.StartedAt, EndedAt: r.EndedAt, Deadline: r.Deadline, Instance: r.Instance, Tail: r.Tail, Steps: r.Steps,
 	}
 	if waiting != "" && !r.State.Ended() {
-		out.Step += ": " + waiting
+		out.Step = waiting
 	}
 	return out
 }

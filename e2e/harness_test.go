@@ -66,6 +66,13 @@ func start(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startIn(t, dir)
+}
+
+// startIn runs it in a directory below dir, which is removed at the end of the test.
+func startIn(t *testing.T, dir string) *server {
+	t.Helper()
+	var err error
 	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t)}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)

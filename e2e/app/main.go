@@ -19,7 +19,10 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "linger" {
-		select {} // a grandchild that ends only when it is killed
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGUSR1)
+		<-c // a grandchild that ends only when it is killed
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
