@@ -14,8 +14,12 @@ import (
 	"time"
 )
 
-// rampEvery is how often the pace doubles for what joined a line that is being let go.
-const rampEvery = 100 * time.Millisecond
+const (
+	// rampEvery is how often the pace doubles for what joined a line that is being let go.
+	rampEvery = 100 * time.Millisecond
+	// catchUp bounds what a step that comes late makes good at once.
+	catchUp = 5 * time.Millisecond
+)
 
 // Gate is what stands between the line and the pool.
 type Gate struct {
@@ -143,6 +147,7 @@ func (l *Line) remove(w *Waiter) {
 func (l *Line) Step(now time.Time, g Gate, tell func(*Waiter, Verdict)) time.Time {
 	l.pace(now, g)
 	var wake time.Time
+	safe := false
 	for e := l.waiting.Front(); e != nil; {
 		w := e.Value.(*Waiter)
 		e = e.Next()
@@ -152,30 +157,24 @@ func (l *Line) Step(now time.Time, g Gate, tell func(*Waiter, Verdict)) time.Tim
 			tell(w, v)
 			continue
 		}
+		safe = safe || !w.Unsafe
 		if wake.IsZero() || at.Before(wake) {
 			wake = at
 		}
 	}
-	if l.waiting.Len() == 0 {
-		l.over = 0
+	if !safe && g.Holds(true) && !g.Holds(false) { // only writes wait, and only writes are held
+		l.all = false
 	}
 	return wake
 }
 
 // pace begins or ends a paced resume.
 func (l *Line) pace(now time.Time, g Gate) {
-	n, safe := 0, 0
+	n := 0
 	for e := l.waiting.Front(); e != nil; e = e.Next() {
-		w := e.Value.(*Waiter)
-		if g.passes(w.Unsafe) {
+		if g.passes(e.Value.(*Waiter).Unsafe) {
 			n++
 		}
-		if !w.Unsafe {
-			safe++
-		}
-	}
-	if safe == 0 && g.Holds(true) && !g.Holds(false) {
-		l.all = false
 	}
 	switch {
 	case n == 0 && now.After(l.next):
@@ -203,6 +202,9 @@ func (l *Line) judge(w *Waiter, now time.Time, g Gate) (Verdict, time.Time) {
 	}
 	if l.batch--; l.batch < 0 {
 		l.ramp(now)
+	}
+	if behind := now.Add(-catchUp); l.next.Before(behind) {
+		l.next = behind
 	}
 	l.next = l.next.Add(time.Second / time.Duration(l.rate))
 	return Go, time.Time{}
