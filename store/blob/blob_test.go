@@ -2,10 +2,9 @@ package blob_test
 
 import (
 	"bytes"
-	"context"
-	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"semper"
@@ -83,33 +82,16 @@ func put(t testing.TB, s *blob.Store, dir string) semper.Digest {
 	return d
 }
 
-func TestStoredArtifactComesBack(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	src := tree(t, map[string]string{"app.py": "print(1)\n", "bin/run": "#!/bin/sh\n", "empty/": "", "lib/here": "->../app.py"})
-	d, want := pack(t, src)
-	if has, err := s.Has(d); has || err != nil {
-		t.Fatalf("Has before Put: %v, %v", has, err)
+// sample has one of everything.
+func sample() map[string]string {
+	return map[string]string{
+		"app.py": "print(1)\n", "bin/run": "#!/bin/sh\n", "empty/": "", "lib/here": "->../app.py", "lib/a": "1", "lib-a": "2", "lib.d/x/y/z": "3", "nothing": "",
 	}
-	must(t, s.Put(t.Context(), d, bytes.NewReader(want)))
-	if has, err := s.Has(d); !has || err != nil {
-		t.Fatalf("Has after Put: %v, %v", has, err)
+}
+
+func wantCode(t testing.TB, err error, code semper.Code, words string) {
+	t.Helper()
+	if semper.CodeOf(err) != code || !strings.Contains(err.Error(), words) {
+		t.Errorf("error is %v (code %q), want %q with %q", err, semper.CodeOf(err), code, words)
 	}
-	r, n, err := s.Open(d)
-	must(t, err)
-	got, err := io.ReadAll(r)
-	must(t, err)
-	must(t, r.Close())
-	if !bytes.Equal(got, want) || n != int64(len(want)) {
-		t.Fatal("other bytes came back")
-	}
-	dir, err := s.Unpack(context.Background(), d)
-	must(t, err)
-	if dir != s.Tree(d) {
-		t.Fatalf("unpacked to %s, Tree is %s", dir, s.Tree(d))
-	}
-	if again, _ := pack(t, dir); again != d {
-		t.Fatalf("the tree packs to %s, not %s", again, d)
-	}
-	must(t, s.Verify(t.Context(), d))
 }

@@ -2,7 +2,9 @@ package blob
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -82,8 +84,8 @@ func (s *Store) touch(d semper.Digest) {
 	_ = os.Chtimes(s.pack(d), now, now)
 }
 
-// extract writes the files of d below dir and syncs them. While it reads the tar it writes the canonical form
-// of what it wrote into a hash; so the files are d, or it is an error.
+// extract writes the files of d below dir and syncs them. While it reads the tar it hashes it, and writes the canonical
+// form of what it wrote into a second hash; so the stored bytes are d and the files are d, or it is an error.
 func (s *Store) extract(ctx context.Context, d semper.Digest, dir string) error {
 	f, err := os.Open(s.pack(d))
 	if err != nil {
@@ -95,16 +97,22 @@ func (s *Store) extract(ctx context.Context, d semper.Digest, dir string) error 
 		return disk("unpack", err)
 	}
 	defer func() { _ = root.Close() }()
+	stored := sha256.New()
+	r := io.TeeReader(bufio.NewReaderSize(&ctxReader{ctx: ctx, r: f}, 1<<17), stored)
 	x := &extraction{root: root, c: newCanonical(io.Discard), dirs: map[string]bool{"": true}}
-	err = x.all(tar.NewReader(&ctxReader{ctx: ctx, r: f}))
-	if err == nil {
-		var got semper.Digest
-		if got, _, err = x.c.end(); err == nil && got != d {
-			err = notCanonical("its bytes are not in canonical form")
-		}
+	err = x.all(tar.NewReader(r))
+	if e := disk("unpack", err); ctx.Err() != nil || semper.CodeOf(e) == semper.NoSpace {
+		return e
 	}
-	if err != nil {
-		return s.blame(ctx, d, err)
+	if _, rerr := io.Copy(io.Discard, r); rerr != nil {
+		return disk("unpack", rerr)
+	}
+	if digest(stored) != d {
+		return &semper.Error{Code: semper.Tampered, Op: "artifact unpack",
+			Message: fmt.Sprintf("the stored bytes of %s do not have its digest", d.Short()), Hint: "upload it again: semper deploy"}
+	}
+	if err := x.whole(d, err); err != nil {
+		return disk("unpack", err)
 	}
 	if err := x.seal(); err != nil {
 		return disk("unpack", err)
@@ -112,28 +120,19 @@ func (s *Store) extract(ctx context.Context, d semper.Digest, dir string) error 
 	return disk("unpack", x.sync(dir))
 }
 
-// blame tells bytes that were damaged on disk from bytes that never were an artifact.
-func (s *Store) blame(ctx context.Context, d semper.Digest, err error) error {
-	if code := semper.CodeOf(disk("unpack", err)); code == semper.NoSpace || ctx.Err() != nil {
-		return disk("unpack", err)
-	}
-	f, oerr := os.Open(s.pack(d))
-	if oerr != nil {
-		return missing("unpack", d, oerr)
-	}
-	defer func() { _ = f.Close() }()
-	sum, herr := hashOf(&ctxReader{ctx: ctx, r: f})
-	if herr != nil {
-		return disk("unpack", herr)
-	}
-	if sum != d {
-		return &semper.Error{Code: semper.Tampered, Op: "artifact unpack",
-			Message: fmt.Sprintf("the stored bytes of %s do not have its digest", d.Short()), Hint: "upload it again: semper deploy"}
-	}
+// whole is nil when what was written is d. That its bytes are d is known; err is what went wrong with reading them.
+func (x *extraction) whole(d semper.Digest, err error) error {
 	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = notCanonical(err.Error())
+		return notCanonical(err.Error())
 	}
-	return disk("unpack", err)
+	if err != nil {
+		return err
+	}
+	got, _, err := x.c.end()
+	if err == nil && got != d {
+		return notCanonical("its bytes are not in canonical form")
+	}
+	return err
 }
 
 func notCanonical(why string) error {
@@ -143,16 +142,14 @@ func notCanonical(why string) error {
 
 // extraction writes entries below root.
 type extraction struct {
-	root  *os.Root
-	c     *canonical
-	dirs  map[string]bool
-	done  []entry
-	last  string
-	bytes []byte // for copies
+	root *os.Root
+	c    *canonical
+	dirs map[string]bool
+	done []entry
+	last string
 }
 
 func (x *extraction) all(tr *tar.Reader) error {
-	x.bytes = make([]byte, 1<<17)
 	for {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -188,10 +187,4 @@ func tampered(d semper.Digest, tree, what string) error {
 		Message: fmt.Sprintf("%s (artifact %s, %s)", what, d.Short(), tree),
 		Hint:    "somebody changed a deployed file: find out who, then remove that directory; it is unpacked again from the stored artifact",
 	}
-}
-
-func hashOf(r io.Reader) (semper.Digest, error) {
-	sum := sha256.New()
-	_, err := io.Copy(sum, r)
-	return digest(sum), err
 }
