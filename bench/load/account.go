@@ -46,6 +46,7 @@ type account struct {
 // A section is a named part of a run with its own latencies.
 type section struct {
 	latency Histogram // of quick requests on kept connections
+	order   int       // of its first time
 	fresh   Histogram // of quick requests with a new connection each, the connecting included
 	mu      sync.Mutex
 	open    time.Time     // since when; zero while another section is
@@ -71,7 +72,7 @@ func (a *account) enter(name string) {
 	}
 	s := a.sections[name]
 	if s == nil {
-		s = &section{}
+		s = &section{order: len(a.sections)}
 		a.sections[name] = s
 	}
 	s.mu.Lock()

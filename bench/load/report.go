@@ -31,6 +31,7 @@ type Latency struct {
 	Max      float64 `json:"max_ms"`
 	FreshP50 float64 `json:"new_connection_p50_ms"`
 	FreshP99 float64 `json:"new_connection_p99_ms"`
+	order    int     // of the section's first time
 }
 
 // SocketReport is what became of WebSockets.
@@ -80,7 +81,7 @@ func (s *section) report(now time.Time) Latency {
 	return Latency{
 		Requests: l.Count(), Rate: float64(l.Count()) / s.duration(now).Seconds(),
 		P50: ms(l.Quantile(0.5)), P99: ms(l.Quantile(0.99)), P999: ms(l.Quantile(0.999)), Max: ms(l.Max()),
-		FreshP50: ms(f.Quantile(0.5)), FreshP99: ms(f.Quantile(0.99)),
+		FreshP50: ms(f.Quantile(0.5)), FreshP99: ms(f.Quantile(0.99)), order: s.order,
 	}
 }
 
@@ -90,7 +91,7 @@ func (r Report) Print(w io.Writer) {
 	for _, o := range slices.Sorted(maps.Keys(r.Failures)) {
 		fmt.Fprintf(w, "  %-12s %d\n", o, r.Failures[o])
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Sections)) {
+	for _, name := range slices.SortedFunc(maps.Keys(r.Sections), func(a, b string) int { return r.Sections[a].order - r.Sections[b].order }) {
 		s := r.Sections[name]
 		fmt.Fprintf(w, "  %-10s %8.0f/s  p50 %.2f ms  p99 %.2f ms  p99.9 %.2f ms  max %.2f ms  new connection p50 %.2f ms, p99 %.2f ms\n",
 			name, s.Rate, s.P50, s.P99, s.P999, s.Max, s.FreshP50, s.FreshP99)

@@ -101,6 +101,12 @@ func (s *Server) PID(k Kind) (int, error) {
 	return pid, nil
 }
 
+// Runs reports whether pid is instance id: a status may be a moment old.
+func (s *Server) Runs(pid int, id string) bool {
+	p, ok := s.process(pid)
+	return ok && p.Instance == id
+}
+
 // Kill ends pid with SIGKILL and returns the instant before it did.
 func Kill(pid int) (time.Time, error) {
 	at := time.Now()
@@ -117,32 +123,55 @@ func waitGone(pid int, within time.Duration) {
 	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(within.Milliseconds()))
 }
 
-// Replacement waits until a process other than old runs as instance id, and returns when that was
-// seen. It watches the keeper's children, so that it sees one within a fraction of a millisecond.
-func (s *Server) Replacement(keeper, old int, id string, within time.Duration) (int, time.Time, error) {
-	known := map[int]bool{old: true}
+// A Watch sees new children of a keeper within a fraction of a millisecond.
+type Watch struct {
+	server *Server
+	keeper int
+	known  map[int]bool // children that are not looked at again
+}
+
+// Watch knows the children that the keeper has now.
+func (s *Server) Watch() (*Watch, error) {
+	keeper, err := s.PID(Keeper)
+	if err != nil {
+		return nil, err
+	}
+	pids, err := children(keeper)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{server: s, keeper: keeper, known: map[int]bool{}}
+	for _, pid := range pids {
+		w.known[pid] = true
+	}
+	return w, nil
+}
+
+// Replacement waits until a new process runs as instance id, and returns when that was seen.
+func (w *Watch) Replacement(id string, within time.Duration) (time.Time, error) {
 	for began := time.Now(); time.Since(began) < within; {
-		pids, err := children(keeper)
+		pids, err := children(w.keeper)
 		if err != nil {
-			return 0, time.Time{}, err
+			return time.Time{}, err
 		}
 		now := time.Now()
 		for _, pid := range pids {
-			if known[pid] {
+			if w.known[pid] {
 				continue
 			}
-			p, ok := s.process(pid)
+			// Until it has executed its program it looks like the keeper: then it is looked at again.
+			p, ok := w.server.process(pid)
 			if ok && p.Instance == id {
-				return pid, now, nil
+				return now, nil
 			}
-			if ok {
-				known[pid] = true // another instance; one that has not executed its program yet is looked at again
+			if ok && p.Kind != Keeper {
+				w.known[pid] = true
 			}
 		}
 		pause := unix.Timespec{Nsec: int64(100 * time.Microsecond)}
 		_ = unix.Nanosleep(&pause, nil)
 	}
-	return 0, time.Time{}, errors.New("no replacement within " + within.String())
+	return time.Time{}, errors.New("no replacement within " + within.String())
 }
 
 // children of pid, from all its threads.

@@ -10,7 +10,8 @@ import (
 	"semper/bench/load"
 )
 
-// deploys moves production back and forth between two releases under load.
+// deploys moves production back and forth between two releases under load. Each deploy starts three
+// new instances, because the release before is not kept warm.
 func deploys(ctx context.Context, b *bench) ([]figure, error) {
 	const command = "make bench ARGS='-only deploys'"
 	g := b.load(ctx, "/halves?ms=2000")
@@ -24,13 +25,17 @@ func deploys(ctx context.Context, b *bench) ([]figure, error) {
 		return nil, err
 	}
 	before := g.Report()
-	g.Enter("deploying")
 	late, took := 0, []time.Duration(nil)
 	for i := range b.deploys {
-		name := []string{"B", "A"}[i%2]
+		name := []string{"C", "D"}[i%2]
+		g.Enter("deploying")
 		d, n, err := b.underLoad(ctx, g, name)
 		if err != nil {
 			return nil, fmt.Errorf("deploy %d: %w", i+1, err)
+		}
+		g.Enter("between")
+		if err := rest(ctx, b.gap); err != nil {
+			return nil, err
 		}
 		late += n
 		took = append(took, d)
@@ -39,12 +44,15 @@ func deploys(ctx context.Context, b *bench) ([]figure, error) {
 		}
 	}
 	g.Enter("after")
-	if err := rest(ctx, 5*time.Second); err != nil {
+	if err := rest(ctx, 8*time.Second); err != nil { // WebSockets of the last release reach their drain deadline
 		return nil, err
 	}
 	r := g.Stop()
 	st, err := b.server.Status(ctx, appName)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.deploy(ctx, "A"); err != nil {
 		return nil, err
 	}
 	quiet, during := before.Sections["quiet"], r.Sections["deploying"]
@@ -67,7 +75,7 @@ func deploys(ctx context.Context, b *bench) ([]figure, error) {
 	}, nil
 }
 
-// underLoad deploys release A or B and tells the load when the cutover was acknowledged. It returns
+// underLoad deploys a release and tells the load when the cutover was acknowledged. It returns
 // how long the command took and how many answers of the old release came too late.
 func (b *bench) underLoad(ctx context.Context, g *load.Generator, name string) (time.Duration, int, error) {
 	g.Deploying(b.names[name])

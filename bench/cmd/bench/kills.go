@@ -141,24 +141,31 @@ func readyInstances(st api.Status) int {
 	return n
 }
 
+// alive reports whether every instance in the status is the process it says.
+func (b *bench) alive(st api.Status) bool {
+	return !slices.ContainsFunc(st.Instances, func(i api.Instance) bool {
+		return i.Role == "current" && !b.server.Runs(i.PID, string(i.ID))
+	})
+}
+
 // restart measures how long after an instance's death its replacement's process has started.
 func restart(ctx context.Context, b *bench) ([]figure, error) {
 	var took []time.Duration
-	keeper, err := b.server.PID(rig.Keeper)
-	if err != nil {
-		return nil, err
-	}
 	for range b.samples {
-		st, err := b.server.Until(ctx, appName, 30*time.Second, func(st api.Status) bool { return readyInstances(st) == 3 })
+		st, err := b.server.Until(ctx, appName, 30*time.Second, func(st api.Status) bool { return readyInstances(st) == 3 && b.alive(st) })
 		if err != nil {
 			return nil, err
 		}
 		victim := st.Instances[slices.IndexFunc(st.Instances, func(i api.Instance) bool { return i.Role == "current" })]
+		w, err := b.server.Watch()
+		if err != nil {
+			return nil, err
+		}
 		at, err := rig.Kill(victim.PID)
 		if err != nil {
 			return nil, err
 		}
-		_, seen, err := b.server.Replacement(keeper, victim.PID, string(victim.ID), 10*time.Second)
+		seen, err := w.Replacement(string(victim.ID), 10*time.Second)
 		if err != nil {
 			return nil, err
 		}

@@ -36,6 +36,7 @@ type options struct {
 	samples int
 	think   time.Duration
 	quiet   time.Duration
+	gap     time.Duration
 	peers   bool
 	soak    time.Duration
 }
@@ -51,6 +52,7 @@ func main() {
 	flag.IntVar(&o.samples, "samples", 20, "measurements a median is taken of")
 	flag.DurationVar(&o.think, "think", 10*time.Millisecond, "pause of a kept connection between an answer and its next request")
 	flag.DurationVar(&o.quiet, "quiet", 20*time.Second, "load without a deploy, to compare with")
+	flag.DurationVar(&o.gap, "gap", 500*time.Millisecond, "pause between two deploys under load")
 	flag.BoolVar(&o.peers, "peers", false, "also compare with nginx and haproxy (as root on Debian they are installed when missing)")
 	flag.DurationVar(&o.soak, "soak", 0, "instead of measuring: deploys, rollbacks and kills for this long")
 	flag.Parse()
@@ -96,7 +98,7 @@ type bench struct {
 	options
 	dir    string // temporary, holds everything
 	server *rig.Server
-	apps   map[string]string // release A and B: directory to deploy
+	apps   map[string]string // release A to D: directory to deploy
 	names  map[string]string // the same: release name
 }
 
@@ -144,7 +146,11 @@ func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }
 
-// start builds the app, starts the server and deploys release A, then B, then A again: both are known.
+// releases that are deployed, and how long each keeps the one before it warm. A and B turn back by a
+// table; C and D are deployed cold: every deploy of them starts new instances.
+var releases = map[string]time.Duration{"A": 30 * time.Second, "B": 30 * time.Second, "C": time.Millisecond, "D": time.Millisecond}
+
+// start builds the app, starts the server and deploys every release once, A last.
 func (b *bench) start(ctx context.Context) error {
 	bin, err := filepath.Abs(b.semper)
 	if err != nil {
@@ -159,9 +165,9 @@ func (b *bench) start(ctx context.Context) error {
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the app: %w\n%s", err, text)
 	}
-	for _, name := range []string{"A", "B"} {
+	for name, warm := range releases {
 		b.apps[name] = filepath.Join(b.dir, name)
-		if err := makeApp(b.apps[name], app, name); err != nil {
+		if err := makeApp(b.apps[name], app, name, warm); err != nil {
 			return err
 		}
 	}
@@ -173,7 +179,7 @@ func (b *bench) start(ctx context.Context) error {
 	if err := b.server.Start(ctx); err != nil {
 		return errors.Join(err, b.server.KillAll())
 	}
-	for _, name := range []string{"B", "A"} {
+	for _, name := range []string{"C", "D", "B", "A"} {
 		if err := b.deploy(ctx, name); err != nil {
 			return errors.Join(err, b.server.Stop())
 		}
@@ -181,7 +187,7 @@ func (b *bench) start(ctx context.Context) error {
 	return nil
 }
 
-// deploy moves production to release A or B, and learns its name.
+// deploy moves production to release A to D, and learns its name.
 func (b *bench) deploy(ctx context.Context, name string) error {
 	if _, err := b.server.Deploy(ctx, b.apps[name]); err != nil {
 		return err

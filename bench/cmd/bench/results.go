@@ -70,7 +70,7 @@ func (b *bench) machine(ctx context.Context) machine {
 		Date: time.Now().UTC().Format("2006-01-02 15:04 MST"), CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(),
 		Memory: field("/proc/meminfo", "MemTotal"), Kernel: text("/proc/sys/kernel/osrelease"), OS: strings.Trim(field("/etc/os-release", "PRETTY_NAME"), `"`),
 		Go: runtime.Version(), Semper: first + ", commit " + strings.TrimSpace(string(commit)),
-		Flags: fmt.Sprintf("-deploys %d -kills %d -samples %d -think %v -quiet %v", b.deploys, b.kills, b.samples, b.think, b.quiet),
+		Flags: fmt.Sprintf("-deploys %d -kills %d -samples %d -think %v -quiet %v -gap %v", b.deploys, b.kills, b.samples, b.think, b.quiet, b.gap),
 	}
 }
 

@@ -117,11 +117,11 @@ func idle(ctx context.Context, b *bench) ([]figure, error) {
 	}
 	var total rig.Usage
 	var words, busy []string
-	worst := 0.0
+	all := 0.0
 	for _, k := range []rig.Kind{rig.Keeper, rig.Store, rig.Control, rig.Edge} {
 		u, was := after[k], before[k]
 		share := 100 * float64(u.CPU-was.CPU) / float64(window)
-		worst = max(worst, share)
+		all += share
 		total.RSS += u.RSS
 		total.PSS += u.PSS
 		words = append(words, fmt.Sprintf("%s %d", k, u.RSS>>20))
@@ -132,8 +132,8 @@ func idle(ctx context.Context, b *bench) ([]figure, error) {
 		{Claim: "resident memory of all of semper, idle", Target: "≤ 180 MB",
 			Measured: fmt.Sprintf("%d MB (%s; %d MB with shared pages counted once)", total.RSS>>20, strings.Join(words, ", "), total.PSS>>20),
 			Verdict:  holds(total.RSS <= 180<<20), Command: command},
-		{Claim: fmt.Sprintf("CPU of the busiest part over %v, idle", window), Target: "≤ 1 %",
-			Measured: fmt.Sprintf("%.2f %% of one of %d cores (%s)", worst, runtime.NumCPU(), strings.Join(busy, ", ")), Verdict: holds(worst <= 1), Command: command},
+		{Claim: fmt.Sprintf("CPU of all of semper over %v, idle", window), Target: "≤ 1 %",
+			Measured: fmt.Sprintf("%.2f %% of one of %d cores (%s)", all, runtime.NumCPU(), strings.Join(busy, ", ")), Verdict: holds(all <= 1), Command: command},
 	}, nil
 }
 
