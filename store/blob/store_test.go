@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -277,75 +276,6 @@ func TestUnpackFinishesWhatACrashLeft(t *testing.T) {
 	}
 }
 
-func TestListRemoveAndGC(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	var ds []semper.Digest
-	for i := range 5 {
-		ds = append(ds, put(t, s, tree(t, map[string]string{"a/b/c": fmt.Sprint(i)})))
-		if i > 0 {
-			_, err := s.Unpack(t.Context(), ds[i])
-			must(t, err)
-		}
-	}
-	slices.Sort(ds)
-	past := time.Now().Add(-time.Hour)
-	for _, d := range ds[:4] {
-		must(t, os.Chtimes(packFile(s, d), past, past))
-	}
-	infos, err := s.List()
-	must(t, err)
-	unpacked := 0
-	for i, info := range infos {
-		if info.Digest != ds[i] || info.Size < 1024 || i < 4 != info.Used.Before(time.Now().Add(-time.Minute)) {
-			t.Errorf("%d: %+v", i, info)
-		}
-		if info.Unpacked {
-			unpacked++
-		}
-	}
-	if len(infos) != 5 || unpacked != 4 {
-		t.Errorf("%d artifacts, %d unpacked", len(infos), unpacked)
-	}
-	must(t, os.Remove(packFile(s, ds[3]))) // only its tree is left, if it has one
-	_ = os.Chtimes(s.Tree(ds[3]), past, past)
-	left := filepath.Join(root(s), "tmp", "tree-1")
-	must(t, os.MkdirAll(filepath.Join(left, "d"), 0o700))
-	must(t, os.Chmod(left, 0o500))
-	long := time.Now().Add(-48 * time.Hour)
-	must(t, os.Chtimes(left, long, long))
-	keep := map[semper.Digest]bool{ds[0]: true}
-	_, err = s.Unpack(t.Context(), ds[1]) // in use again
-	must(t, err)
-	would, bytes1, err := s.GC(keep, time.Now().Add(-time.Minute), true)
-	must(t, err)
-	after, err := s.List()
-	must(t, err)
-	if len(after) != 4 {
-		t.Errorf("a dry run left %d of 4", len(after))
-	}
-	did, bytes2, err := s.GC(keep, time.Now().Add(-time.Minute), false)
-	must(t, err)
-	if !slices.Equal(would, did) || bytes1 != bytes2 || bytes1 < 1024 {
-		t.Errorf("would remove %v (%d bytes), removed %v (%d bytes)", would, bytes1, did, bytes2)
-	}
-	for i, want := range []bool{true, true, false, false, true} {
-		has, err := s.Has(ds[i])
-		must(t, err)
-		_, terr := os.Lstat(s.Tree(ds[i]))
-		if has != want || !want && terr == nil {
-			t.Errorf("artifact %d: stored %v, tree %v, want %v", i, has, terr, want)
-		}
-	}
-	if names := tmp(t, s); len(names) != 0 {
-		t.Errorf("left in tmp: %v", names)
-	}
-	must(t, s.Remove(ds[4]))
-	if has, _ := s.Has(ds[4]); has {
-		t.Error("Remove did not")
-	}
-}
-
 func TestFullDiskLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	disk := t.TempDir()
@@ -384,7 +314,7 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	must(t, err)
 	copied := filepath.Join(dir, "blob.test")
 	must(t, os.WriteFile(copied, b, 0o755))
-	cmd := exec.Command(copied, "-test.run", "Comes|Unpack|Remove|Verif|Tamper|Property|Unreadable", "-test.short")
+	cmd := exec.Command(copied, "-test.run", "Comes|Unpack|Remove|GC|Verif|Tamper|Property|Unreadable", "-test.short")
 	cmd.Dir = dir
 	cmd.Env = []string{"TMPDIR=" + dir, "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}

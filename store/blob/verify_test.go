@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,52 +35,73 @@ func writable(t *testing.T, path string, change func() error) {
 	must(t, os.Chmod(dir, 0o555))
 }
 
+// tampering is a change to a tree and what Verify has to say about it.
+type tampering struct {
+	tamper func(t *testing.T, dir string)
+	words  string
+}
+
+// rewrite gives a file other bytes and takes care that nothing else of it changes, as somebody would who hides it.
+func rewrite(name, content string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		p := filepath.Join(dir, name)
+		fi, err := os.Stat(p)
+		must(t, err)
+		must(t, os.Chmod(p, 0o644))
+		must(t, os.WriteFile(p, []byte(content), 0o644))
+		must(t, os.Chmod(p, fi.Mode()))
+		must(t, os.Chtimes(p, fi.ModTime(), fi.ModTime()))
+	}
+}
+
+// in changes the directory that name is in.
+func in(name string, change func(path string) error) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		p := filepath.Join(dir, name)
+		writable(t, p, func() error { return change(p) })
+	}
+}
+
+func contentTamperings() map[string]tampering {
+	return map[string]tampering{
+		"content, same size": {rewrite("app.py", "print(2)\n"), "app.py differs"},
+		"content, longer":    {rewrite("lib/a", "12"), "lib/a differs"},
+		"content, emptied":   {rewrite("lib.d/x/y/z", ""), "lib.d/x/y/z differs"},
+		"added file":         {in("lib/b", func(p string) error { return os.WriteFile(p, nil, 0o444) }), "extra file lib/b"},
+		"added first":        {in("AAA", func(p string) error { return os.WriteFile(p, nil, 0o444) }), "extra file AAA"},
+		"added last":         {in("zzz", func(p string) error { return os.WriteFile(p, nil, 0o444) }), "extra file zzz"},
+		"added directory":    {in("lib/__pycache__", func(p string) error { return os.Mkdir(p, 0o555) }), "extra file lib/__pycache__"},
+		"added pipe":         {in("pipe", func(p string) error { return unix.Mkfifo(p, 0o444) }), "extra file pipe"},
+		"removed file":       {in("lib/a", os.Remove), "lib/a is missing"},
+		"removed last":       {in("nothing", os.Remove), "nothing is missing"},
+		"removed directory":  {in("empty", os.Remove), "empty is missing"},
+		"renamed":            {in("app.py", func(p string) error { return os.Rename(p, p+"c") }), "app.py is missing"},
+	}
+}
+
+func kindTamperings() map[string]tampering {
+	chmod := func(name string, mode fs.FileMode) func(*testing.T, string) {
+		return func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Join(dir, name), mode)) }
+	}
+	return map[string]tampering{
+		"executable":          {chmod("app.py", 0o555), "app.py differs"},
+		"not executable":      {chmod("bin/run", 0o444), "bin/run differs"},
+		"writable":            {chmod("app.py", 0o644), "app.py has mode"},
+		"writable directory":  {chmod("lib", 0o755), "lib has mode"},
+		"setuid":              {chmod("bin/run", 0o555|fs.ModeSetuid), "bin/run has mode"},
+		"link elsewhere":      {in("lib/here", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("a", p)) }), "lib/here differs"},
+		"link out":            {in("lib/here", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }), "lib/here differs"},
+		"file for link":       {in("lib/here", func(p string) error { return errors.Join(os.Remove(p), os.WriteFile(p, nil, 0o444)) }), "lib/here differs"},
+		"link for file":       {in("app.py", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("lib-a", p)) }), "app.py differs"},
+		"another, same bytes": {in("app.py", func(p string) error { return swap(p, "print(1)\n", 0o644) }), "app.py has mode"},
+	}
+}
+
 func TestTamperedTreeIsFound(t *testing.T) {
 	t.Parallel()
-	rewrite := func(name, content string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			p := filepath.Join(dir, name)
-			fi, err := os.Stat(p)
-			must(t, err)
-			must(t, os.Chmod(p, 0o644))
-			must(t, os.WriteFile(p, []byte(content), 0o644))
-			must(t, os.Chmod(p, fi.Mode()))
-			must(t, os.Chtimes(p, fi.ModTime(), fi.ModTime())) // as somebody would who hides it
-		}
-	}
-	add := func(name string, make func(path string) error) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			p := filepath.Join(dir, name)
-			writable(t, p, func() error { return make(p) })
-		}
-	}
-	for name, c := range map[string]struct {
-		tamper func(*testing.T, string)
-		words  string
-	}{
-		"content, same size":  {rewrite("app.py", "print(2)\n"), "app.py differs"},
-		"content, longer":     {rewrite("lib/a", "12"), "lib/a differs"},
-		"content, emptied":    {rewrite("lib.d/x/y/z", ""), "lib.d/x/y/z differs"},
-		"added file":          {add("lib/b", func(p string) error { return os.WriteFile(p, nil, 0o444) }), "extra file lib/b"},
-		"added first":         {add("AAA", func(p string) error { return os.WriteFile(p, nil, 0o444) }), "extra file AAA"},
-		"added last":          {add("zzz", func(p string) error { return os.WriteFile(p, nil, 0o444) }), "extra file zzz"},
-		"added directory":     {add("lib/__pycache__", func(p string) error { return os.Mkdir(p, 0o555) }), "extra file lib/__pycache__"},
-		"added pipe":          {add("pipe", func(p string) error { return unix.Mkfifo(p, 0o444) }), "extra file pipe"},
-		"removed file":        {add("lib/a", os.Remove), "lib/a is missing"},
-		"removed last":        {add("nothing", os.Remove), "nothing is missing"},
-		"removed directory":   {add("empty", os.Remove), "empty is missing"},
-		"renamed":             {add("app.py", func(p string) error { return os.Rename(p, p+"c") }), "app.py is missing"},
-		"executable":          {func(t *testing.T, d string) { must(t, os.Chmod(filepath.Join(d, "app.py"), 0o555)) }, "app.py differs"},
-		"not executable":      {func(t *testing.T, d string) { must(t, os.Chmod(filepath.Join(d, "bin/run"), 0o444)) }, "bin/run differs"},
-		"writable":            {func(t *testing.T, d string) { must(t, os.Chmod(filepath.Join(d, "app.py"), 0o644)) }, "app.py has mode"},
-		"writable directory":  {func(t *testing.T, d string) { must(t, os.Chmod(filepath.Join(d, "lib"), 0o755)) }, "lib has mode"},
-		"setuid":              {func(t *testing.T, d string) { must(t, os.Chmod(filepath.Join(d, "bin/run"), 0o555|fs.ModeSetuid)) }, "bin/run has mode"},
-		"link elsewhere":      {add("lib/here", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("a", p)) }), "lib/here differs"},
-		"link out":            {add("lib/here", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }), "lib/here differs"},
-		"file for link":       {add("lib/here", func(p string) error { return errors.Join(os.Remove(p), os.WriteFile(p, nil, 0o444)) }), "lib/here differs"},
-		"link for file":       {add("app.py", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("lib-a", p)) }), "app.py differs"},
-		"another, same bytes": {add("app.py", func(p string) error { return swap(p, "print(1)\n", 0o644) }), "app.py has mode"},
-	} {
+	all := contentTamperings()
+	maps.Copy(all, kindTamperings())
+	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := settled(t)

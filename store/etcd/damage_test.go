@@ -233,6 +233,41 @@ func TestDamagedLogRefusesToStart(t *testing.T) {
 	}
 }
 
+func TestCompactedHistory(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t)
+	srv.start()
+	c, r := srv.client(t, etcd.Options{}), raw(t, srv)
+	l, err := c.Lead(t.Context(), "role", "a")
+	must(t, err)
+	old := put(t, c, "k", "1")
+	put(t, c, "k", "2")
+	now := put(t, c, "k", "3")
+	_, err = r.Compact(t.Context(), now, clientv3.WithCompactPhysical())
+	must(t, err)
+	w, err := c.Watch(t.Context(), "k", old)
+	must(t, err)
+	if batch, open := <-w; open {
+		t.Errorf("a watch from before what is left gives %v", batch)
+	}
+	// Whoever waits for a role whose holder is older than the history, and the holder, still hear of its end.
+	next := make(chan semper.Leadership, 1)
+	go func() {
+		l, err := c.Lead(t.Context(), "role", "b")
+		if err != nil {
+			t.Errorf("Lead: %v", err)
+		}
+		next <- l
+	}()
+	_, err = c.Commit(t.Context(), semper.Txn{If: []semper.Condition{l.Fence()}, Then: []semper.Write{{Key: l.Fence().Key, Delete: true}}})
+	must(t, err)
+	<-l.Done()
+	if l := <-next; l != nil {
+		_, err = c.Commit(t.Context(), semper.Txn{If: []semper.Condition{l.Fence()}})
+		must(t, err)
+	}
+}
+
 func TestSecondServerIsRefused(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t)

@@ -2,10 +2,8 @@ package storetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"sync"
 
 	"github.com/google/go-cmp/cmp"
@@ -130,35 +128,4 @@ func watchAfterList(f *fixture) {
 	if !maps.Equal(state, want) {
 		f.Errorf("followed to another state: %s", cmp.Diff(want, state))
 	}
-}
-
-func concurrentCounter(f *fixture) {
-	const workers, each = 6, 20
-	f.put("n", "0")
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for done := 0; done < each; {
-				it, err := f.s.Get(f.ctx, f.key("n"))
-				if err != nil {
-					f.Errorf("get: %v", err)
-					return
-				}
-				n, _ := strconv.Atoi(string(it.Value))
-				_, err = f.s.Commit(f.ctx, semper.Txn{
-					If:   []semper.Condition{{Key: it.Key, Version: it.Version}},
-					Then: []semper.Write{{Key: it.Key, Value: []byte(strconv.Itoa(n + 1))}},
-				})
-				switch {
-				case err == nil:
-					done++
-				case !errors.Is(err, semper.ErrConflict):
-					f.Errorf("commit: %v", err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	f.wantValue("n", strconv.Itoa(workers*each))
 }
