@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -408,5 +409,73 @@ func TestRestartIsImmediate(t *testing.T) {
 	t.Logf("death to successor: median %v, all %v", gaps[len(gaps)/2], gaps)
 	if gaps[len(gaps)/2] > spec.Spec.Backoff.Min.D()+100*time.Millisecond {
 		t.Errorf("median %v", gaps[len(gaps)/2])
+	}
+}
+
+func TestOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("every other test runs as an ordinary user already")
+	}
+	const nobody = 65534
+	w := newWorld(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, err := os.MkdirTemp("", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(bin)
+	b, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.binary = filepath.Join(bin, "semper")
+	for _, err := range []error{
+		os.Chmod(bin, 0o755), os.WriteFile(w.binary, b, 0o755), os.Chown(string(w.dir), nobody, nobody),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.as = &syscall.Credential{Uid: nobody, Gid: nobody}
+	w.run()
+	before := w.parts()
+	spec := w.spec(1, idle)
+	if out, err := exec.Command("chown", "-R", "65534:65534", w.dir.Blobs()).CombinedOutput(); err != nil {
+		t.Fatalf("%s %v", out, err)
+	}
+	st := w.start(spec)
+	if st.PID == 0 {
+		t.Fatalf("%+v", st.LastEnd)
+	}
+	if fi, err := os.Stat("/proc/" + strconv.Itoa(st.PID)); err != nil || fi.Sys().(*syscall.Stat_t).Uid != nobody {
+		t.Errorf("%v, %v", fi, err)
+	}
+	other := spec
+	other.ID, other.Spec.User = "bar/web.r1.2", "root"
+	if _, err := w.client.Start(w.ctx(), other); semper.CodeOf(err) != semper.Forbidden {
+		t.Error(err)
+	}
+	w.end(syscall.SIGKILL)
+	w.run()
+	if now := w.start(spec); now.PID != st.PID {
+		t.Errorf("%+v", now)
+	}
+	steps := w.upgrade("")
+	if last := steps[len(steps)-1]; last.Status != "done" {
+		t.Errorf("%+v", steps)
+	}
+	if after := w.parts(); after["edge-2"].PID == 0 || after["edge-2"].PID == before["edge-1"].PID {
+		t.Errorf("%+v", after)
+	}
+	if err := w.client.Stop(w.ctx(), spec.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.await(spec.ID, "its end", func(s semper.InstanceStatus) bool { return s.State == semper.Ended })
+	if err := w.client.Forget(w.ctx(), spec.ID); err != nil {
+		t.Error(err)
 	}
 }

@@ -32,8 +32,9 @@ type world struct {
 	t      *testing.T
 	dir    datadir.Dir
 	http   string
-	args   []string
 	env    []string
+	binary string              // empty: the test's own
+	as     *syscall.Credential // nil: the same user
 	client *keeper.Client
 	cmd    *exec.Cmd
 	out    *output
@@ -112,13 +113,16 @@ func (w *world) spawn(extra ...string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if w.binary != "" {
+		self = w.binary
+	}
 	w.out = &output{seen: make(chan struct{})}
 	w.cmd = exec.CommandContext(context.Background(), self)
 	w.cmd.Args = append([]string{"semper", "keeper", "--data", string(w.dir), "--http", w.http}, extra...)
 	w.cmd.Env = append(append(os.Environ(), roleEnv+"=1", "GORACE=atexit_sleep_ms=0"), w.env...)
 	w.cmd.Stdout, w.cmd.Stderr = w.out, w.out
 	// The keeper leads a group, so that what orphans fall to is it and not the test.
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: w.as}
 	// Children of a keeper that was killed hold its output open.
 	w.cmd.WaitDelay = 10 * time.Millisecond
 	if err := w.cmd.Start(); err != nil {

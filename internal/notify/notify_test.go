@@ -6,10 +6,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
-	"semper/internal/handoff"
 	"semper/internal/notify"
 )
 
@@ -113,13 +113,15 @@ func TestPauseLosesNothing(t *testing.T) {
 	if _, err := l.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal(err)
 	}
-	s, err := handoff.FromConn("notify", l)
+	raw, err := l.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer handoff.Close([]handoff.Socket{s})
-	f, err := s.File()
-	if err != nil {
+	var f *os.File
+	if err := raw.Control(func(fd uintptr) {
+		d, derr := syscall.Dup(int(fd))
+		f, err = os.NewFile(uintptr(d), "notify"), derr
+	}); err != nil {
 		t.Fatal(err)
 	}
 	next, err := notify.FromFile(f)

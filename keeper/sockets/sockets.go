@@ -26,6 +26,9 @@ func Parse(name, addr string) (Want, error) {
 		addr = ":" + addr
 	}
 	host, port, err := net.SplitHostPort(addr)
+	if err == nil && port == "" {
+		err = errors.New("the port is missing")
+	}
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
