@@ -31,12 +31,12 @@ services:
     stop: { signal: SIGTERM, timeout: 10s }
 routes:
   - { path: /, to: web }
-warm: %s
+warm: 30s
 drain: { request: 10s, stream: 10s, websocket: 3s }
 `
 
 // makeApp lays out an artifact of artifactSize that differs from others in one file.
-func makeApp(dir, binary, note string, warm time.Duration) error {
+func makeApp(dir, binary, note string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func makeApp(dir, binary, note string, warm time.Duration) error {
 	if err := os.WriteFile(filepath.Join(dir, "app"), program, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "semper.yaml"), fmt.Appendf(nil, appConfig, warm), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "semper.yaml"), []byte(appConfig), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "filler"), noise(artifactSize-len(program)), 0o644); err != nil {

@@ -98,7 +98,7 @@ type bench struct {
 	options
 	dir    string // temporary, holds everything
 	server *rig.Server
-	apps   map[string]string // release A to D: directory to deploy
+	apps   map[string]string // release A and B: directory to deploy
 	names  map[string]string // the same: release name
 }
 
@@ -146,11 +146,7 @@ func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }
 
-// releases that are deployed, and how long each keeps the one before it warm. A and B turn back by a
-// table; C and D are deployed cold: every deploy of them starts new instances.
-var releases = map[string]time.Duration{"A": 30 * time.Second, "B": 30 * time.Second, "C": time.Millisecond, "D": time.Millisecond}
-
-// start builds the app, starts the server and deploys every release once, A last.
+// start builds the app, starts the server and deploys both releases once, A last.
 func (b *bench) start(ctx context.Context) error {
 	bin, err := filepath.Abs(b.semper)
 	if err != nil {
@@ -165,9 +161,9 @@ func (b *bench) start(ctx context.Context) error {
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the app: %w\n%s", err, text)
 	}
-	for name, warm := range releases {
+	for _, name := range []string{"A", "B"} {
 		b.apps[name] = filepath.Join(b.dir, name)
-		if err := makeApp(b.apps[name], app, name, warm); err != nil {
+		if err := makeApp(b.apps[name], app, name); err != nil {
 			return err
 		}
 	}
@@ -179,7 +175,7 @@ func (b *bench) start(ctx context.Context) error {
 	if err := b.server.Start(ctx); err != nil {
 		return errors.Join(err, b.server.KillAll())
 	}
-	for _, name := range []string{"C", "D", "B", "A"} {
+	for _, name := range []string{"B", "A"} {
 		if err := b.deploy(ctx, name); err != nil {
 			return errors.Join(err, b.server.Stop())
 		}
@@ -187,7 +183,7 @@ func (b *bench) start(ctx context.Context) error {
 	return nil
 }
 
-// deploy moves production to release A to D, and learns its name.
+// deploy moves production to release A or B, and learns its name.
 func (b *bench) deploy(ctx context.Context, name string) error {
 	if _, err := b.server.Deploy(ctx, b.apps[name]); err != nil {
 		return err
