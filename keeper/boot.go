@@ -199,6 +199,12 @@ func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
 		if c == nil || m.rec.Part.Kind != kindEdge && m.rec.Part.Kind != kindControl {
 			continue
 		}
+		if m.rec.Part.Draining { // it may have let go of them, and is given the time to finish
+			if got, err := handoff.Fetch(ctx, k.dir.PartSockets(m.rec.Name)); err == nil {
+				all = append(all, got...)
+			}
+			continue
+		}
 		got, err := sockets.Take(ctx, k.dir.PartSockets(m.rec.Name), c.p.Exited())
 		if err != nil {
 			m.rec.Notified = false

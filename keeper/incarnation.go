@@ -75,7 +75,7 @@ func (k *keeper) began(m *member, c *incarnation) {
 	m.rec.StartedAt = time.Now()
 	if c.p != nil {
 		m.rec.Identity, m.rec.Boot = c.p.Identity(), k.boot
-		m.rec.StartedAt = c.p.StartedAt()
+		m.rec.StartedAt, m.rec.Warning = c.p.StartedAt(), c.p.Warning()
 	} else {
 		end := c.end // until the supervisor has decided
 		m.rec.LastEnd = &end

@@ -40,7 +40,7 @@ func (m *member) statusLocked(k *keeper) semper.InstanceStatus {
 	if m.cur != nil && m.cur.p != nil {
 		st.PID, st.StartTicks = r.Identity.PID, r.Identity.StartTicks
 		st.StartedAt, st.Notified = r.StartedAt, r.Notified
-		st.Warning = joinWords(st.Warning, m.cur.p.Warning())
+		st.Warning = joinWords(st.Warning, r.Warning)
 	}
 	return st
 }

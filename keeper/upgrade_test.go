@@ -1,10 +1,15 @@
 package keeper_test
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -167,4 +172,55 @@ func TestPartThatDoesNotGetReadyIsNotUsed(t *testing.T) {
 	if after["control-1"].PID != before["control-1"].PID || after["control-2"].PID != 0 || after["edge-2"].PID == 0 {
 		t.Errorf("parts %+v", after)
 	}
+}
+
+// A keeper that dies while an edge drains must let it finish, whoever sees to it next.
+func TestDrainingEdgeOutlivesTheKeeper(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).run()
+	before := w.parts()["edge-1"]
+	conn, err := net.Dial("tcp", w.http) // accepted and not closed: the edge has something to finish
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HT"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.get(); err != nil { // the one before it has been accepted
+		t.Fatal(err)
+	}
+	ch, err := w.client.Upgrade(w.ctx(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for s := range ch {
+		if s.Part == "edge" && s.Status == "draining" {
+			break
+		}
+	}
+	w.end(syscall.SIGKILL)
+	w.run()
+	if !alive(before.PID) {
+		t.Fatal("the draining edge was not left to finish")
+	}
+	if _, err := io.WriteString(conn, "TP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || string(b) != "edge-1 "+strconv.Itoa(before.PID) {
+		t.Errorf("%q, %v", b, err)
+	}
+	w.eventually("the upgrade is finished by the next keeper", func() bool {
+		steps, done, err := w.client.UpgradeSteps(w.ctx())
+		return err == nil && done && steps[len(steps)-1].Status == "done"
+	})
+	w.eventually("one of each is left", func() bool {
+		p := w.parts()
+		return len(p) == 4 && p["edge-2"].PID != 0 && p["control-2"].PID != 0
+	})
 }
