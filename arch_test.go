@@ -68,6 +68,7 @@ var rules = []rule{
 	{pkg: "keeper/journal", may: []string{"", "unit/process"}, why: "what a killed keeper's successor reads"},
 	{pkg: "keeper/sockets", may: []string{"", "internal/handoff"}, why: "the public listeners and who holds them"},
 	{pkg: "internal/handoff", external: []string{"golang.org/x/sys"}, why: "listeners over process boundaries"},
+	{pkg: "internal/priority", external: []string{"golang.org/x/sys"}, why: "background work steps back behind what serves"},
 	{pkg: "internal/notify", external: []string{"golang.org/x/sys"}, why: "sd_notify, both ends"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
@@ -85,7 +86,7 @@ var rules = []rule{
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "golang.org/x/sys", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
 	{pkg: "internal/config", may: []string{""}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
-	{pkg: "cmd/semper", may: []string{"cli", "node", "internal/notify"}, why: "flags to options to node"},
+	{pkg: "cmd/semper", may: []string{"cli", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.
 	{pkg: "e2e", tests: []string{"api"}, why: "drives the binary from outside"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -167,6 +168,9 @@ func untilFlag(cmd *cobra.Command, until *string) {
 }
 
 func (c *command) deploy(ctx context.Context, s *api.Client, f deployFlags) error {
+	if c.env.Yield != nil && strings.HasPrefix(c.hostName(), "unix:") {
+		c.env.Yield()
+	}
 	p := c.newProgress()
 	src, err := c.prepare(ctx, f.file, p)
 	if err != nil {

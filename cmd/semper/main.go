@@ -13,12 +13,14 @@ import (
 
 	"semper/cli"
 	"semper/internal/notify"
+	"semper/internal/priority"
 	"semper/node"
 )
 
 func main() {
 	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, LookupEnv: os.LookupEnv,
+		Yield: func() { background(slog.Default()) },
 	}, cli.ServerCommands{
 		Run:    func(_ context.Context, o cli.RunOptions) error { return node.BecomeKeeper(o.Args) },
 		Keeper: runKeeper,
@@ -83,11 +85,20 @@ func runPart(ctx context.Context, kind string, o cli.PartOptions) error {
 	case "store":
 		return node.Store(ctx, p)
 	case "control":
+		background(p.Log)
 		return node.Control(ctx, p)
 	case "edge":
 		return node.Edge(ctx, p)
 	}
 	return fmt.Errorf("no part %q", kind)
+}
+
+// background steps back behind what serves: packing and staging the next release must not take
+// processor time from the requests of the present one.
+func background(log *slog.Logger) {
+	if err := priority.Lower(priority.Background); err != nil {
+		log.Warn("priority not lowered", "error", err)
+	}
 }
 
 // title names this process in tools that show the command's short name; the arguments say it anyway.
