@@ -42,6 +42,7 @@ type Client struct {
 	host     string // as given, for messages
 	base     string // of every URL
 	http     *http.Client
+	fresh    *http.Client // a new connection for each request: for what must not be sent into one that just closed
 	o        ClientOptions
 	reached  atomic.Bool // a server answered once: a refused connection now means it is being replaced
 	waitOnce atomic.Bool
@@ -65,47 +66,63 @@ func NewClient(host string, o ClientOptions) (*Client, error) {
 		TLSHandshakeTimeout:   10 * time.Second,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 	}
-	c := &Client{host: host, o: o, http: &http.Client{
-		Transport: t,
-		// A token must not follow a redirect to somewhere else, and the API never redirects.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	c := &Client{host: host, o: o}
 	u, err := url.Parse(host)
 	if err != nil {
 		return nil, badHost(host, "is not a URL")
 	}
 	switch u.Scheme {
 	case "unix":
-		return c.overUnix(u, t)
-	case "http":
-		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return nil, badHost(host, "sends a token in the clear over a network; use https://")
+		if err := c.overUnix(u, t); err != nil {
+			return nil, err
 		}
-	case "https":
-		if t.TLSClientConfig, err = trust(o.CAFile); err != nil {
+	case "http", "https":
+		if err := c.overTCP(u, t); err != nil {
 			return nil, err
 		}
 	default:
 		return nil, badHost(host, "has no scheme semper knows")
 	}
-	if u.Host == "" {
-		return nil, badHost(host, "names no host")
-	}
-	c.base = strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/")
+	once := t.Clone()
+	once.DisableKeepAlives = true
+	c.http, c.fresh = over(t), over(once)
 	return c, nil
 }
 
-func (c *Client) overUnix(u *url.URL, t *http.Transport) (*Client, error) {
+func over(t *http.Transport) *http.Client {
+	return &http.Client{
+		Transport: t,
+		// A token must not follow a redirect to somewhere else, and the API never redirects.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (c *Client) overTCP(u *url.URL, t *http.Transport) error {
+	if u.Host == "" {
+		return badHost(c.host, "names no host")
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return badHost(c.host, "sends a token in the clear over a network; use https://")
+	}
+	var err error
+	if u.Scheme == "https" {
+		t.TLSClientConfig, err = trust(c.o.CAFile)
+	}
+	c.base = strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/")
+	return err
+}
+
+func (c *Client) overUnix(u *url.URL, t *http.Transport) error {
 	path := u.Path
 	if u.Host != "" || path == "" {
-		return nil, badHost(c.host, "is no absolute path; write unix:///path/api.sock")
+		return badHost(c.host, "is no absolute path; write unix:///path/api.sock")
 	}
 	t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
 	}
 	c.base = "http://semper"
 	c.o.Token = "" // the socket's mode says who may
-	return c, nil
+	return nil
 }
 
 func badHost(host, why string) error {
@@ -236,15 +253,21 @@ func isBroken(err error) bool {
 }
 
 // once performs r one time. An answer that is an error becomes one.
-func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
+func (c *Client) once(ctx context.Context, r request) (_ *http.Response, failed error) {
 	body := r.stream
 	if r.body != nil {
 		if _, err := r.body.Seek(0, io.SeekStart); err != nil {
 			return nil, &semper.Error{Code: semper.Invalid, Message: "the data to send cannot be read again", Err: err}
 		}
-		lent := &lent{r: r.body}
-		defer lent.Close() //nolint:errcheck // never fails
-		body = lent
+		loan := &lent{r: r.body}
+		body = loan
+		// After a success nobody repeats, and the transport may still look for the body's end: taking it
+		// away then would break the answer that is being read.
+		defer func() {
+			if failed != nil {
+				_ = loan.Close() // never fails
+			}
+		}()
 	}
 	target := c.base + r.path
 	if len(r.query) > 0 {
@@ -263,7 +286,11 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 	if c.o.Token != "" {
 		q.Header.Set("Authorization", "Bearer "+c.o.Token)
 	}
-	res, err := c.http.Do(q)
+	client := c.http
+	if !r.repeatable {
+		client = c.fresh
+	}
+	res, err := client.Do(q)
 	if err != nil {
 		return nil, err
 	}

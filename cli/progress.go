@@ -66,7 +66,9 @@ func (l *lines) step(phase, text string) {
 }
 
 func (l *lines) event(e semper.Event) {
-	l.c.sayf("%s  %-10s %s", stamp(e.At), phaseOf(e), draw.OneLine(e.Message))
+	phase := phaseOf(e)
+	said := strings.Replace(e.Message, ": "+phase+": ", ": ", 1) // the state stands in its own column already
+	l.c.sayf("%s  %-10s %s", stamp(e.At), phase, draw.OneLine(strings.TrimSuffix(said, ": "+phase)))
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -182,7 +183,11 @@ func (c *command) with(ctx context.Context, do func(ctx context.Context, s *api.
 
 // by names who asks, for the record.
 func (c *command) by() string {
-	who := cmp.Or(c.env.Getenv("USER"), c.env.Getenv("LOGNAME"), fmt.Sprintf("uid %d", os.Getuid()))
+	who := fmt.Sprintf("uid %d", os.Getuid())
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		who = u.Username
+	}
+	who = cmp.Or(c.env.Getenv("USER"), c.env.Getenv("LOGNAME"), who)
 	if host, err := os.Hostname(); err == nil {
 		who += "@" + host
 	}

@@ -57,10 +57,10 @@ func Status(st api.Status, p Paint, now time.Time) []string {
 	branches := append(instanceBranches(st, p, now), ledgerBranch(st, p)...)
 	out = append(out, branches...)
 	for _, w := range st.Warnings {
-		out = append(out, p.Warn("! ")+Safe(w))
+		out = append(out, p.Warn("! ")+OneLine(w))
 	}
 	if st.Rollout != nil && st.Rollout.Reason != "" && !st.Rollout.State.Live() {
-		out = append(out, p.Bad("why: ")+Safe(st.Rollout.Reason))
+		out = append(out, p.Bad("why: ")+OneLine(st.Rollout.Reason))
 	}
 	return out
 }
@@ -89,7 +89,7 @@ func rolloutLine(r api.RolloutStatus, p Paint, now time.Time) string {
 	}
 	s := fmt.Sprintf("%s %s %s  %s → %s  %s", rolloutMark(p, r.State), r.Kind, r.ID, cmp.Or(string(r.From), "nothing"), r.To, p.Bold(string(r.State)))
 	if r.Step != "" && r.Step != string(r.State) {
-		s += ": " + Safe(r.Step)
+		s += ": " + OneLine(r.Step)
 	}
 	return s + p.Dim("  "+Span(end.Sub(r.StartedAt)))
 }
@@ -113,7 +113,11 @@ func instanceBranches(st api.Status, p Paint, now time.Time) []string {
 	})
 	var out []string
 	for _, g := range keys {
-		out = append(out, "├─ "+p.Bold(string(g.release))+" "+g.role+"  "+tally(groups[g]))
+		head := "├─ " + p.Bold(string(g.release)) + " " + g.role + "  " + tally(groups[g])
+		if w := common(groups[g]); w != "" {
+			head += "  " + p.Warn("! "+OneLine(w))
+		}
+		out = append(out, head)
 		rows := Grid{}
 		for _, in := range groups[g] {
 			rows.Row(instanceRow(in, p, now)...)
@@ -130,6 +134,20 @@ func instanceBranches(st api.Status, p Paint, now time.Time) []string {
 		}
 	}
 	return out
+}
+
+// common is the warning that all instances of a group have, taken from them; "" for none.
+func common(list []api.Instance) string {
+	w := list[0].Warning
+	for _, in := range list {
+		if in.Warning != w {
+			return ""
+		}
+	}
+	for i := range list {
+		list[i].Warning = ""
+	}
+	return w
 }
 
 // tally is "web 2/3 ready, worker 1/1 ready".
@@ -157,24 +175,23 @@ func instanceRow(in api.Instance, p Paint, now time.Time) []string {
 	if in.PID != 0 {
 		pid = fmt.Sprint(in.PID)
 	}
-	up := ""
+	var more []string
 	if !in.StartedAt.IsZero() && in.PID != 0 {
-		up = "up " + Span(now.Sub(in.StartedAt))
+		more = append(more, "up "+Span(now.Sub(in.StartedAt)))
 	}
-	more := up
 	if in.Restarts > 0 {
-		more += p.Warn(fmt.Sprintf("  %s", Plural(in.Restarts, "restart")))
+		more = append(more, p.Warn(Plural(in.Restarts, "restart")))
 	}
 	if in.InFlight > 0 {
-		more += fmt.Sprintf("  %d in flight", in.InFlight)
+		more = append(more, fmt.Sprintf("%d in flight", in.InFlight))
 	}
 	if in.Reason != "" {
-		more += "  " + p.Bad(OneLine(in.Reason))
+		more = append(more, p.Bad(OneLine(in.Reason)))
 	}
 	if in.Warning != "" {
-		more += "  " + p.Warn("! "+OneLine(in.Warning))
+		more = append(more, p.Warn("! "+OneLine(in.Warning)))
 	}
-	return []string{mark(p, in.State) + " " + short, string(in.State), "pid " + pid, OrDash(in.Address), strings.TrimSpace(more)}
+	return []string{mark(p, in.State) + " " + short, string(in.State), "pid " + pid, OrDash(in.Address), strings.Join(more, "  ")}
 }
 
 // OneLine is s without line breaks and without anything a terminal would act on.
