@@ -73,7 +73,7 @@ func (k *keeper) adoptMember(m *member, found []mark.Process) *incarnation {
 	if id.PID == 0 || m.rec.Boot != k.boot {
 		return nil
 	}
-	p, err := process.Adopt(id, process.Options{Name: m.rec.Name, StopSignal: stopSignal(m.rec), Reaper: k.reaper})
+	p, err := process.Adopt(id, process.Options{Name: m.rec.Name, StopSignal: m.rec.StopSignal(), Reaper: k.reaper})
 	if err != nil {
 		if !errors.Is(err, process.ErrGone) {
 			k.log.Error("process not adopted", "what", m.rec.Name, "pid", id.PID, "error", err)
@@ -187,38 +187,39 @@ func (k *keeper) listen(ctx context.Context) error {
 	return err
 }
 
-// takeBack, before any other goroutine knows the members, fetches the sockets living parts hold. A part that lives and does not give them is killed:
-// it holds a queue that nobody else could ever serve.
+// takeBack, before any other goroutine knows the members, fetches the sockets living parts hold.
 func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
-	parent := ctx
-	ctx, cancel := context.WithTimeout(ctx, takeBack)
-	defer cancel()
 	var all []handoff.Socket
-	for _, m := range k.parts() {
-		c := m.cur
-		if c == nil || m.rec.Part.Kind != kindEdge && m.rec.Part.Kind != kindControl {
-			continue
-		}
-		if m.rec.Part.Draining { // it may have let go of them, and is given the time to finish
-			if got, err := handoff.Fetch(ctx, k.dir.PartSockets(m.rec.Name)); err == nil {
-				all = append(all, got...)
+	for _, kind := range []string{kindEdge, kindControl} {
+		var living []*member
+		var holders []sockets.Holder
+		for _, m := range k.partsOf(kind) {
+			if m.cur != nil {
+				living = append(living, m)
+				holders = append(holders, sockets.Holder{Path: k.dir.PartSockets(m.rec.Name), Gone: m.cur.p.Exited()})
 			}
-			continue
 		}
-		got, err := sockets.Take(ctx, k.dir.PartSockets(m.rec.Name), c.p.Exited())
-		if err != nil {
-			m.rec.Notified = false
-			if exited(c) || parent.Err() != nil {
-				continue
-			}
-			k.log.Error("a part does not hand its sockets back and is replaced", "part", m.rec.Name, "pid", c.p.PID(), "error", err)
-			c.p.KillFor(semper.Reason{Kind: semper.ReasonHealth, Detail: "it did not hand back its listening sockets"})
-			<-c.p.Exited()
-			continue
+		got, ok := sockets.Take(ctx, holders, takeBack)
+		if !ok && ctx.Err() == nil {
+			k.giveUpOn(living)
 		}
 		all = append(all, got...)
 	}
 	return all
+}
+
+// giveUpOn kills parts that live and do not give their sockets: nobody else could ever serve the
+// queues they hold.
+func (k *keeper) giveUpOn(living []*member) {
+	for _, m := range living {
+		m.rec.Notified = false
+		if exited(m.cur) {
+			continue
+		}
+		k.log.Error("a part does not hand its sockets back and is replaced", "part", m.rec.Name, "pid", m.cur.p.PID())
+		m.cur.p.KillFor(semper.Reason{Kind: semper.ReasonHealth, Detail: "it did not hand back its listening sockets"})
+		<-m.cur.p.Exited()
+	}
 }
 
 func exited(c *incarnation) bool {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -326,12 +325,4 @@ func (k *keeper) killInstance(id semper.InstanceID, r semper.Reason) error {
 	k.log.Warn("killing", "what", m.rec.Name, "pid", m.rec.Identity.PID, "reason", r.String())
 	m.cur.p.KillFor(r)
 	return nil
-}
-
-// stopSignal is what asks a member's process to end.
-func stopSignal(r journal.Record) syscall.Signal {
-	if r.Instance != nil {
-		return unix.SignalNum(r.Instance.Spec.Spec.Stop.Signal)
-	}
-	return syscall.SIGTERM
 }

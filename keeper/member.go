@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 
 	"semper"
@@ -40,7 +41,7 @@ func (m *member) statusLocked(k *keeper) semper.InstanceStatus {
 	if m.cur != nil && m.cur.p != nil {
 		st.PID, st.StartTicks = r.Identity.PID, r.Identity.StartTicks
 		st.StartedAt, st.Notified = r.StartedAt, r.Notified
-		st.Warning = joinWords(st.Warning, r.Warning)
+		st.Warning = strings.Trim(st.Warning+"; "+r.Warning, "; ")
 	}
 	return st
 }
@@ -53,13 +54,6 @@ func addressOf(in *journal.Instance) string {
 		return "127.0.0.1:" + strconv.Itoa(in.Port)
 	}
 	return ""
-}
-
-func joinWords(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
 }
 
 // addLocked makes m known.

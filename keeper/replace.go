@@ -78,8 +78,8 @@ func (k *keeper) succeed(ctx context.Context, fresh *member, old []*member, repo
 	}
 	report(api.UpgradeStep{Part: kind, Status: "ready", Detail: fmt.Sprintf("%s, pid %d", fresh.rec.Name, k.pidOf(fresh))})
 	for _, m := range old {
-		report(api.UpgradeStep{Part: kind, Status: "draining", Detail: m.rec.Name})
 		k.retire(m)
+		report(api.UpgradeStep{Part: kind, Status: "draining", Detail: m.rec.Name})
 		if kind == kindControl {
 			// It may be the one that carries this report to a person: it ends when it has answered.
 			k.goBackground(func() { k.dismiss(k.life, m) })

@@ -1,7 +1,10 @@
 package journal
 
 import (
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"semper"
 	"semper/unit/process"
@@ -57,4 +60,12 @@ type Part struct {
 	Binary    string `json:"binary"`
 	Version   string `json:"version"`
 	Draining  bool   `json:"draining,omitempty"`
+}
+
+// StopSignal is what asks the process to end.
+func (r Record) StopSignal() syscall.Signal {
+	if r.Instance != nil {
+		return unix.SignalNum(r.Instance.Spec.Spec.Stop.Signal)
+	}
+	return syscall.SIGTERM
 }

@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -175,21 +177,44 @@ func (w Want) refused(err error) error {
 	return e
 }
 
-// Take fetches the sockets the living part offers at path. A part that has only just started may not
-// offer them yet, so it is asked until ctx ends or gone is closed.
-func Take(ctx context.Context, path string, gone <-chan struct{}) ([]handoff.Socket, error) {
+// A Holder is a living part that offers its sockets at Path, until Gone is closed.
+type Holder struct {
+	Path string
+	Gone <-chan struct{}
+}
+
+// Take fetches the sockets from whichever holder gives them first: all of them hold the same, and one
+// that is draining may have let go of them. A holder that has only just started may not offer them
+// yet, so each is asked again for as long as patience lasts. It reports false when none gave any.
+func Take(ctx context.Context, holders []Holder, patience time.Duration) ([]handoff.Socket, bool) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var wg sync.WaitGroup
+	given := make([][]handoff.Socket, len(holders))
+	for i, h := range holders {
+		wg.Go(func() {
+			if given[i] = h.take(ctx); given[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(given...), slices.ContainsFunc(given, func(s []handoff.Socket) bool { return s != nil })
+}
+
+// take is what h gives, nil for nothing.
+func (h Holder) take(ctx context.Context) []handoff.Socket {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		got, err := handoff.Fetch(ctx, path)
-		if err == nil {
-			return got, nil
+		if got, err := handoff.Fetch(ctx, h.Path); err == nil {
+			return got
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
-		case <-gone:
-			return nil, err
+			return nil
+		case <-h.Gone:
+			return nil
 		case <-tick.C:
 		}
 	}

@@ -1,12 +1,15 @@
 package sockets_test
 
 import (
+	"context"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"semper"
 	"semper/internal/handoff"
@@ -125,4 +128,43 @@ func TestParse(t *testing.T) {
 	if _, err := sockets.Wants("/s", []string{":1"}, []string{"nonsense"}, ""); semper.CodeOf(err) != semper.Invalid {
 		t.Error(err)
 	}
+}
+
+func TestTakeFromWhoeverStillHolds(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	held, err := sockets.Open(t.Context(), []sockets.Want{{Name: "http", Network: "tcp", Addr: "127.0.0.1:0"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handoff.Close(held)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	alive, gone := make(chan struct{}), make(chan struct{})
+	close(gone)
+	letGo := sockets.Holder{Path: filepath.Join(dir, "draining"), Gone: alive}
+	dead := sockets.Holder{Path: filepath.Join(dir, "dead"), Gone: gone}
+	holder := sockets.Holder{Path: filepath.Join(dir, "holder"), Gone: alive}
+	if got, ok := sockets.Take(t.Context(), []sockets.Holder{dead}, time.Hour); ok {
+		t.Errorf("the dead gave %v", got)
+	}
+	if got, ok := sockets.Take(t.Context(), []sockets.Holder{letGo, dead}, 20*time.Millisecond); ok {
+		t.Errorf("nobody gave %v", got)
+	}
+	wg.Go(func() {
+		if err := handoff.Serve(ctx, holder.Path, held); err != nil {
+			t.Error(err)
+		}
+	})
+	got, ok := sockets.Take(t.Context(), []sockets.Holder{letGo, dead, holder}, time.Hour)
+	if !ok || sockets.Key(got) != sockets.Key(held) {
+		t.Errorf("%v, %v", got, ok)
+	}
+	handoff.Close(got)
 }
