@@ -24,6 +24,9 @@ type Env struct {
 	// Size is the terminal's, in columns and rows.
 	Size func() (width, height int)
 	Now  func() time.Time
+	// Yield is called before long work beside a server on the same machine, so that the work does not
+	// take processor time from what the server runs. Nil: it is done as it is.
+	Yield func()
 }
 
 func (e Env) whole() Env {

@@ -39,9 +39,9 @@ const (
 	quota = 4 << 30
 	// keep is how long a watcher may be away and still go on where it was.
 	keep = "5m"
-	// A single member waits for nobody's vote, only for its own clock: with these it leads, and so is ready, after 50
-	// to 250 ms. A shorter tick would make it faster still and cost more when idle than all else it does.
-	tick, election = 50, 250 // ms
+	// A single member waits for nobody's vote, only for its own clock: with these it leads, and so is ready, after 100
+	// to 500 ms. A shorter tick would make it faster still and cost more when idle than all else it does.
+	tick, election = 100, 500 // ms
 	// drain is how long a server that stops waits for the calls it has.
 	drain = 2 * time.Second
 )
