@@ -6,5 +6,35 @@ import (
 	"semper/api"
 )
 
+// policy lets a page load what this package serves and nothing else: no inline script, no inline
+// style, no form, no frame.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+type ui struct {
+	s      api.Service
+	glance *glance
+	assets *assets
+	pages  *pages
+}
+
 // Handler serves the pages of s. It starts no goroutine that outlives its request.
-func Handler(s api.Service) http.Handler { return http.NotFoundHandler() }
+func Handler(s api.Service) http.Handler {
+	a := loadAssets()
+	u := &ui{s: s, glance: &glance{s: s}, assets: a, pages: parsePages(a.version)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", u.followed(overviewFragments()))
+	mux.HandleFunc("GET /app/{app}/{env}", u.followed(appFragments()))
+	mux.HandleFunc("GET /app/{app}", u.toDefault)
+	mux.HandleFunc("GET /release/{app}/{release}", u.release)
+	mux.HandleFunc("GET /crash/{id}", u.crash)
+	mux.HandleFunc("GET /event", u.events)
+	mux.HandleFunc("GET /ui/events", u.live)
+	mux.HandleFunc("GET /ui/asset/{name}", a.serve)
+	mux.HandleFunc("GET /favicon.ico", a.icon)
+	mux.HandleFunc("GET /", u.unknown)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		mux.ServeHTTP(w, r)
+	})
+}
