@@ -192,9 +192,13 @@ func (e *Edge) compile(t semper.Table) *snapshot {
 			b.uncut()
 		}
 	}
+	var known map[semper.InstanceID]semper.Draining
+	if old := e.current.Load(); old != nil {
+		known = old.drain
+	}
 	for _, d := range t.Draining {
 		for _, id := range d.Instances {
-			s.drain[id] = d
+			s.drain[id] = steady(known[id], d, time.Now())
 		}
 	}
 	s.addRoutes()
