@@ -31,7 +31,8 @@ const (
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.handlers.Add(1)
 	defer e.leave()
-	if e.draining.Load() && r.ProtoMajor == 1 {
+	// net/http drops a Transfer-Encoding of HTTP/1.0 unseen: what follows such a head may be a body.
+	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || e.draining.Load()) {
 		w.Header().Set("Connection", "close")
 	}
 	host, path, bad := examine(r)
