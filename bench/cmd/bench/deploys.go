@@ -32,7 +32,6 @@ func deploys(ctx context.Context, b *bench) ([]figure, error) {
 	late, took, started := 0, []time.Duration(nil), map[int]bool{}
 	for i := range b.deploys {
 		name := []string{"B", "A"}[i%2]
-		g.Enter("deploying")
 		d, n, err := b.underLoad(ctx, g, name)
 		if err == nil {
 			err = b.fresh(ctx, started)
@@ -40,7 +39,6 @@ func deploys(ctx context.Context, b *bench) ([]figure, error) {
 		if err != nil {
 			return nil, fmt.Errorf("deploy %d: %w", i+1, err)
 		}
-		g.Enter("between")
 		if err := rest(ctx, b.gap); err != nil {
 			return nil, err
 		}
@@ -103,11 +101,13 @@ func (b *bench) fresh(ctx context.Context, started map[int]bool) error {
 	return err
 }
 
-// underLoad deploys release A or B and tells the load when the cutover was acknowledged. It returns
+// underLoad deploys release A or B, as the section "deploying" of the load, and tells the load when the cutover was acknowledged. It returns
 // how long the command took and how many answers of the old release came too late.
 func (b *bench) underLoad(ctx context.Context, g *load.Generator, name string) (time.Duration, int, error) {
 	g.Deploying(b.names[name])
+	g.Enter("deploying")
 	took, err := b.server.Deploy(ctx, b.apps[name])
+	g.Enter("between")
 	if err != nil {
 		return took, 0, err
 	}

@@ -50,7 +50,7 @@ func main() {
 	flag.IntVar(&o.deploys, "deploys", 100, "deploys back and forth under load")
 	flag.IntVar(&o.kills, "kills", 20, "kill -9 of each part under load")
 	flag.IntVar(&o.samples, "samples", 20, "measurements a median is taken of")
-	flag.DurationVar(&o.think, "think", 10*time.Millisecond, "pause of a kept connection between an answer and its next request")
+	flag.DurationVar(&o.think, "think", 0, "pause of a kept connection between an answer and its next request")
 	flag.DurationVar(&o.quiet, "quiet", 20*time.Second, "load without a deploy, to compare with")
 	flag.DurationVar(&o.gap, "gap", 500*time.Millisecond, "pause between two deploys under load")
 	flag.BoolVar(&o.peers, "peers", false, "also compare with nginx and haproxy (as root on Debian they are installed when missing)")

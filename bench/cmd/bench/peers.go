@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"syscall"
 	"text/template"
 	"time"
@@ -72,7 +72,7 @@ backend app
 }
 
 // peers puts the same load through nginx, haproxy and semper's edge, in front of the same app. One
-// line is at full speed (the machine is saturated), one at the pace of the other measurements.
+// line is at full speed (the machine is saturated), one at a pace that leaves it idle at times.
 func peers(ctx context.Context, b *bench) ([]figure, error) {
 	backends, stop, err := standalone(b.apps["A"], 3)
 	if err != nil {
@@ -100,7 +100,7 @@ func (b *bench) peer(ctx context.Context, p peer, backends []string) ([]figure, 
 	if err != nil {
 		return nil, err
 	}
-	words, _, _ := strings.Cut(strings.TrimPrefix(string(version), "nginx version: "), "\n")
+	words := p.name + " " + numbers.FindString(string(version))
 	address, err := rig.FreeAddress()
 	if err != nil {
 		return nil, err
@@ -129,11 +129,11 @@ func (b *bench) peer(ctx context.Context, p peer, backends []string) ([]figure, 
 	return b.pace(ctx, words, address)
 }
 
-// pace measures a proxy at full speed and at the pace of the other measurements.
+// pace measures a proxy at full speed and at a pace that leaves the machine idle at times.
 func (b *bench) pace(ctx context.Context, name, address string) ([]figure, error) {
-	const each = 10 * time.Second
+	const each, paced = 10 * time.Second, 10 * time.Millisecond
 	var all []figure
-	for _, think := range []time.Duration{0, b.think} {
+	for _, think := range []time.Duration{0, paced} {
 		g := load.Start(ctx, load.Config{Address: address, KeepAlive: 64, Think: think, Fresh: 20})
 		if err := rest(ctx, 2*time.Second); err != nil {
 			g.Stop()
@@ -219,6 +219,9 @@ func serve(cmd *exec.Cmd, address string) (stop func(), err error) {
 		}
 	}
 }
+
+// numbers of a version.
+var numbers = regexp.MustCompile(`[0-9]+(\.[0-9]+)+`)
 
 // noStart is what keeps Debian's package scripts from starting what they install.
 const noStart = "/usr/sbin/policy-rc.d"

@@ -92,6 +92,13 @@ func field(path, name string) string {
 	return "unknown"
 }
 
+func pause(think time.Duration) string {
+	if think == 0 {
+		return "the next request as soon as the answer is there, so the machine is saturated"
+	}
+	return think.String() + " between an answer and the next request"
+}
+
 // write leaves the results as JSON and as a page.
 func (b *bench) write(ctx context.Context, all []figure) error {
 	if len(all) == 0 {
@@ -112,9 +119,9 @@ func (b *bench) write(ctx context.Context, all []figure) error {
 	fmt.Fprintf(&page, "# What semper claims, measured\n\nWritten by `make bench`; the raw numbers are in `results.json`. Every figure can be had again with the command in its row.\n\n")
 	fmt.Fprintf(&page, "| | |\n|---|---|\n| run | %s |\n| semper | %s |\n| machine | %s, %d cores, %s |\n| system | %s, Linux %s, %s |\n| flags | `%s` |\n\n",
 		m.Date, m.Semper, m.CPU, m.Cores, m.Memory, m.OS, m.Kernel, m.Go, m.Flags)
-	fmt.Fprintf(&page, "The load generator, the app and semper share this machine. The load is 64 kept connections in closed loops (%v between an answer and the next request), "+
+	fmt.Fprintf(&page, "The load generator, the app and semper share this machine. The load is 64 kept connections in closed loops (%s), "+
 		"20 new connections a second, 8 requests of 2 seconds in hand all the time, and 20 WebSockets. A request has failed when it was refused, reset, cut, answered with a status "+
-		"other than 200, mixed from two releases, or answered by the old release after the acknowledged cutover.\n\n", b.think)
+		"other than 200, mixed from two releases, or answered by the old release after the acknowledged cutover.\n\n", pause(b.think))
 	fmt.Fprintln(&page, "| claim | target | measured | verdict | command |\n|---|---|---|---|---|")
 	for _, f := range all {
 		fmt.Fprintf(&page, "| %s | %s | %s | %s | `%s` |\n", f.Claim, f.Target, f.Measured, f.Verdict, f.Command)
