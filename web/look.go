@@ -14,7 +14,7 @@ import (
 
 // How many of the newest a page shows; the CLI shows all.
 const (
-	shownEvents  = 30
+	shownEvents  = 20
 	shownCrashes = 8
 	listedEvents = 500
 )

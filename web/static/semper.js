@@ -9,8 +9,9 @@
   const near = new Intl.RelativeTimeFormat(undefined, { numeric: 'always', style: 'short' });
   const day = (d) => d.toDateString();
   const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
-  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
-  const dated = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+  const hm = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+  const clock = new Intl.DateTimeFormat(undefined, { ...hm, second: '2-digit' });
+  const dated = new Intl.DateTimeFormat(undefined, { ...hm, day: 'numeric', month: 'short' });
 
   function ago(ms) {
     const s = Math.round(ms / 1000);
@@ -69,17 +70,18 @@
     }
   }
 
+  const words = (part) => [...part.querySelectorAll('[data-say]')].map((s) => s.dataset.say).join('. ');
+
   function take(m) {
     const part = document.getElementById(m.n);
     if (!part || part.dataset.v === m.v) return;
     const t = document.createElement('template');
     t.innerHTML = m.h;
+    const said = words(part);
     morphChildren(part, t.content);
     part.dataset.v = m.v;
     tellTimes(part);
-    for (const s of part.querySelectorAll('[data-say]')) {
-      if (say.textContent !== s.dataset.say) say.textContent = s.dataset.say;
-    }
+    if (words(part) !== said) say.textContent = words(part);
   }
 
   function show(word, shape) {
