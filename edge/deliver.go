@@ -82,7 +82,10 @@ func isStream(h http.Header) bool {
 func (x *exchange) head(resp *http.Response) {
 	x.status = resp.StatusCode
 	h := x.w.Header()
-	closing := h["Connection"]
+	if x.r.ProtoMajor == 1 && x.edge.draining.Load() {
+		h["Connection"] = []string{"close"}
+	}
+	closing := h["Connection"] // ours, not the backend's
 	removeHopByHop(resp.Header)
 	delete(resp.Header, headerError)
 	for k, v := range resp.Header {

@@ -333,8 +333,6 @@ func (x *exchange) clientFault() {
 func (x *exchange) fail(f refusal, how ledger.End) {
 	x.entry.End(how)
 	x.status = f.status
-	if x.body != nil {
-		f.close = f.close || !x.body.complete()
-	}
+	f.close = f.close || x.edge.draining.Load() || x.body != nil && !x.body.complete()
 	f.answer(x.w, x.r, x.id)
 }

@@ -1,0 +1,268 @@
+package edge
+
+import (
+	"bytes"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"semper"
+)
+
+// TestBootsFromTheLastTable: a new edge of the same directory serves before anybody tells it anything.
+func TestBootsFromTheLastTable(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a := start(t, "tcp", "web.r4.1", says(4))
+	f.table(4, nil, a.Backend)
+	next := newFixture(t, func(o *Options) { o.ID, o.Dir = "edge-2", f.dir })
+	if next.Epoch() != f.Epoch() {
+		t.Errorf("epoch %d, want %d", next.Epoch(), f.Epoch())
+	}
+	if resp, _ := get(t, client(t), next.url("/")); resp.Header.Get("X-Semper-Release") != "r4" {
+		t.Errorf("%s %v", resp.Status, resp.Header)
+	}
+}
+
+func TestABrokenTableIsMovedAside(t *testing.T) {
+	t.Parallel()
+	whole, err := encodeTable(semper.Table{Epoch: 7, Pools: []semper.Pool{{Key: "a/b/c", App: "a"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{
+		"empty": {}, "cut short": whole[:len(whole)/2], "a bit turned": bytes.Replace(whole, []byte("a/b/c"), []byte("a/b/d"), 1),
+		"another format": bytes.Replace(whole, []byte(`"format":1`), []byte(`"format":2`), 1), "zeros": make([]byte, 4096),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, tableName)
+			for n := range 2 {
+				if err := os.WriteFile(path, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				var log bytes.Buffer
+				e, err := New(Options{ID: "edge-1", Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Epoch() != 0 || !strings.Contains(log.String(), "broken") {
+					t.Errorf("epoch %d, log %s", e.Epoch(), log.String())
+				}
+				if err := e.Close(); err != nil {
+					t.Error(err)
+				}
+				aside, err := filepath.Glob(path + ".broken*")
+				if err != nil || len(aside) != n+1 {
+					t.Errorf("moved aside: %v %v", aside, err)
+				}
+			}
+		})
+	}
+}
+
+func TestApplyRefuses(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good := func() semper.Table {
+		return semper.Table{Epoch: 1, Routes: []semper.Route{{Path: "/", Pool: "a/p/w"}},
+			Pools: []semper.Pool{{Key: "a/p/w", App: "a", Release: "r1", Backend: []semper.Backend{{ID: "a/w.r1.1", Address: "127.0.0.1:80"}}}}}
+	}
+	for name, spoil := range map[string]func(*semper.Table){
+		"route to nowhere": func(t *semper.Table) { t.Routes[0].Pool = "a/p/x" },
+		"route twice":      func(t *semper.Table) { t.Routes = append(t.Routes, t.Routes[0]) },
+		"relative path":    func(t *semper.Table) { t.Routes[0].Path = "x" },
+		"pool twice":       func(t *semper.Table) { t.Pools = append(t.Pools, t.Pools[0]) },
+		"pool without key": func(t *semper.Table) { t.Pools[0].Key = "" },
+		"pool without app": func(t *semper.Table) { t.Pools[0].App = "" },
+		"instance twice":   func(t *semper.Table) { t.Pools[0].Backend = append(t.Pools[0].Backend, t.Pools[0].Backend[0]) },
+		"no port":          func(t *semper.Table) { t.Pools[0].Backend[0].Address = "127.0.0.1" },
+		"port 0":           func(t *semper.Table) { t.Pools[0].Backend[0].Address = "127.0.0.1:0" },
+		"relative socket":  func(t *semper.Table) { t.Pools[0].Backend[0].Address = "unix:x" },
+		"unnamed instance": func(t *semper.Table) { t.Pools[0].Backend[0].ID = "" },
+	} {
+		tab := good()
+		spoil(&tab)
+		if err := f.Apply(tab); semper.CodeOf(err) != semper.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if f.Epoch() != 0 {
+		t.Errorf("epoch %d", f.Epoch())
+	}
+	if err := f.Apply(good()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestATableThatCannotBeKeptIsNotServed: an acknowledged epoch is one that a restart finds.
+func TestATableThatCannotBeKeptIsNotServed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a := start(t, "tcp", "web.r1.1", says(1))
+	f.table(1, nil, a.Backend)
+	if err := os.RemoveAll(f.dir); err != nil {
+		t.Fatal(err)
+	}
+	next := f.tab
+	next.Epoch, next.Pools = 2, []semper.Pool{{Key: webPool, App: "bar", Release: "r2"}}
+	if err := f.Apply(next); err == nil || semper.HintOf(err) == "" {
+		t.Errorf("got %v", err)
+	}
+	if resp, _ := get(t, client(t), f.url("/")); f.Epoch() != 1 || resp.Header.Get("X-Semper-Release") != "r1" {
+		t.Errorf("epoch %d, %v", f.Epoch(), resp.Header)
+	}
+}
+
+func TestTablesSurviveTheFile(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	want := semper.Table{
+		Epoch: 9, Routes: []semper.Route{{Host: "a<&>.example", Path: "/x", Pool: "a/p/w"}},
+		Pools: []semper.Pool{{Key: "a/p/w", App: "a", Release: "r1", Hold: &semper.Hold{Writes: true, Since: at, By: "me"},
+			Limits:  semper.HoldLimits{Requests: 1, Bytes: 2, Age: 3, Rate: 4},
+			Backend: []semper.Backend{{ID: "a/w.r1.1", Address: "unix:/x", PID: 1, StartTicks: 1 << 63, Health: semper.Health{Kind: semper.HealthHTTP, Path: "/"}}}}},
+		Draining: []semper.Draining{{App: "a", Release: "r0", Instances: []semper.InstanceID{"x"}, Request: at, Stream: at, WebSocket: at}},
+	}
+	b, err := encodeTable(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeTable(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// FuzzTable: no file makes the loader panic, and what it takes is what is in it.
+func FuzzTable(f *testing.F) {
+	b, err := encodeTable(semper.Table{Epoch: 1, Pools: []semper.Pool{{Key: "a/b/c", App: "a"}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"format":1,"digest":"sha256:x","table":{}}`))
+	f.Add([]byte(`{"format":1,"table":null}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tab, err := decodeTable(b)
+		if err != nil {
+			return
+		}
+		again, err := encodeTable(tab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := decodeTable(again); err != nil || !cmp.Equal(tab, back) {
+			t.Fatalf("%v\n%s", err, cmp.Diff(tab, back))
+		}
+	})
+}
+
+// FuzzPath: what is forwarded is what was matched, and never climbs.
+func FuzzPath(f *testing.F) {
+	for _, s := range []string{"/", "/a/../b", "/%2e%2e/x", "/a%2f..", "/a%2F%2e./b", "//x/./", "/%25", "/a/.../b", "/.%2e", "/a/..", "/;/../"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := url.ParseRequestURI(s)
+		if err != nil || u.Scheme != "" || !strings.HasPrefix(s, "/") {
+			return
+		}
+		match, ok := canonicalPath(u)
+		if !ok {
+			return
+		}
+		sent, err := url.ParseRequestURI(u.RequestURI())
+		if err != nil {
+			t.Fatalf("%q is sent as %q: %v", s, u.RequestURI(), err)
+		}
+		for seg := range strings.SplitSeq(sent.Path, "/") {
+			if seg == ".." || seg == "." {
+				t.Fatalf("%q is sent as %q", s, u.RequestURI())
+			}
+		}
+		again, ok := canonicalPath(sent)
+		if !ok || again != match {
+			t.Fatalf("%q matches as %q, and what is sent as %q", s, match, again)
+		}
+	})
+}
+
+// TestMatch compares with the rule written out: an exact host before any, then the longest prefix.
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	hosts, paths := []string{"", "a.example", "b.example"}, []string{"/", "/a", "/a/b", "/ab", "/a/b/c"}
+	rapid.Check(t, func(t *rapid.T) {
+		s := &snapshot{pools: map[semper.PoolKey]*pool{}}
+		for _, h := range hosts {
+			for _, p := range paths {
+				if rapid.Bool().Draw(t, h+p) {
+					k := semper.PoolKey(h + p)
+					s.pools[k] = &pool{Pool: semper.Pool{Key: k}}
+					s.table.Routes = append(s.table.Routes, semper.Route{Host: h, Path: p, Pool: k})
+				}
+			}
+		}
+		s.addRoutes()
+		host := rapid.SampledFrom(append(hosts, "c.example")).Draw(t, "host")
+		path := rapid.SampledFrom(append(paths, "/abc", "/a/bc", "/a/", "/x", "/a/b/c/d")).Draw(t, "path")
+		want := semper.PoolKey("none")
+		for _, h := range []string{host, ""} {
+			best := -1
+			for _, r := range s.table.Routes {
+				below := r.Path == "/" || path == r.Path || strings.HasPrefix(path, r.Path+"/")
+				if r.Host == h && below && len(r.Path) > best {
+					best, want = len(r.Path), r.Pool
+				}
+			}
+			if best >= 0 {
+				break
+			}
+		}
+		got := semper.PoolKey("none")
+		if p := s.match(host, path); p != nil {
+			got = p.Key
+		}
+		if got != want {
+			t.Fatalf("%s%s goes to %s, want %s", host, path, got, want)
+		}
+	})
+}
+
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"A.Example": "a.example", "a.example:80": "a.example", "a.example.": "a.example", "[::1]:80": "[::1]", "[::1]": "[::1]", "": "",
+	} {
+		if got := canonicalHost(in); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]bool{"a.example:80": true, "[::1]:80": true, "": true, "a_b": true, "a,b": false, "a b": false, "a@b": false, "a/b": false, "a\x00": false, "ü": false} {
+		if validHost(in) != want {
+			t.Errorf("%q: want %t", in, want)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	if _, err := New(Options{ID: "x"}); semper.CodeOf(err) != semper.Invalid {
+		t.Error(err)
+	}
+	f := newFixture(t)
+	if err := f.Serve(f.l, true); semper.CodeOf(err) != semper.Invalid {
+		t.Error(err)
+	}
+}
