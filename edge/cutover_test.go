@@ -105,8 +105,8 @@ func TestCutoverIsAtomic(t *testing.T) {
 		t.Errorf("%d answers, ledger r1 %+v, r2 %+v", answers.Load(), one, two)
 	}
 	eventually(t, "the release left out is forgotten", func() bool {
-		f.applying.Lock()
-		defer f.applying.Unlock()
+		f.registry.Lock()
+		defer f.registry.Unlock()
 		return len(f.backends) == 3
 	})
 }

@@ -132,8 +132,8 @@ func (e *Edge) connections() int {
 // cutAll cuts everything in flight, and whatever waits.
 func (e *Edge) cutAll() {
 	e.end.cutOnce.Do(func() { close(e.end.cut) })
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	e.registry.Lock()
+	defer e.registry.Unlock()
 	now := time.Now()
 	for _, b := range e.backends {
 		b.cutClass(classRequest)

@@ -59,7 +59,8 @@ type Edge struct {
 	idle          chan struct{} // buffered, 1: a handler or a connection ended while draining
 	end           *ending
 
-	applying sync.Mutex // one table at a time; guards what follows
+	order    sync.Mutex // one Apply at a time; outermost
+	registry sync.Mutex // guards what follows
 	backends map[incarnation]*backend
 	lanes    map[semper.PoolKey]*lane
 
@@ -143,8 +144,8 @@ func (e *Edge) WaitEpoch(ctx context.Context, n semper.Epoch) error {
 // out, and State counts everything that was under way before. A table of an epoch that is not higher
 // than the current one is ignored.
 func (e *Edge) Apply(t semper.Table) error {
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	e.order.Lock()
+	defer e.order.Unlock()
 	if t.Epoch <= e.Epoch() {
 		return nil
 	}
@@ -157,15 +158,17 @@ func (e *Edge) Apply(t semper.Table) error {
 	if err := saveTable(e.o.Dir, t); err != nil {
 		return err
 	}
+	e.registry.Lock()
 	e.current.Store(e.compile(t))
+	e.wakeLocked()
+	e.registry.Unlock()
 	ch := make(chan struct{})
 	close(*e.changed.Swap(&ch))
-	e.wakeLocked()
 	e.tend()
 	return nil
 }
 
-// compile makes the snapshot of t, with the backends and lanes that are there already. e.applying is
+// compile makes the snapshot of t, with the backends and lanes that are there already. e.registry is
 // held, or nobody else knows e.
 func (e *Edge) compile(t semper.Table) *snapshot {
 	s := &snapshot{table: t, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
@@ -219,8 +222,8 @@ func (e *Edge) backend(p semper.Pool, d semper.Backend) *backend {
 
 // wake makes every line look again.
 func (e *Edge) wake() {
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	e.registry.Lock()
+	defer e.registry.Unlock()
 	e.wakeLocked()
 }
 
@@ -233,8 +236,8 @@ func (e *Edge) wakeLocked() {
 // State is what the edge says of itself. Its epoch is read before what is in flight: what that epoch
 // leaves out can only become less.
 func (e *Edge) State() semper.EdgeState {
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	e.registry.Lock()
+	defer e.registry.Unlock()
 	s := semper.EdgeState{
 		ID: e.o.ID, PID: os.Getpid(), Epoch: e.Epoch(), Draining: e.draining.Load(),
 		InFlight: make(map[semper.InstanceID]semper.InFlight), Held: make(map[semper.PoolKey]int),
@@ -276,11 +279,11 @@ func (e *Edge) Close() error {
 	e.stop()
 	e.background.Wait()
 	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })
-	e.applying.Lock()
+	e.registry.Lock()
 	for _, b := range e.backends {
 		b.transport.CloseIdleConnections()
 	}
-	e.applying.Unlock()
+	e.registry.Unlock()
 	e.end.finish()
 	if done { // what still counts must not find its counters gone
 		errs = append(errs, e.books.Close())

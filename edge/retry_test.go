@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"semper"
+	"semper/edge/procid"
 )
 
 // backendProcess is an instance in its own process: this test binary, started with EDGE_TEST_BACKEND.
@@ -62,7 +66,7 @@ func startProcess(t *testing.T, id, addr string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticks, err := startTicks(cmd.Process.Pid)
+	ticks, err := procid.StartTicks(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +162,7 @@ func TestAProcessThatIsAnotherByNowIsDead(t *testing.T) {
 	gone := p.Backend
 	gone.ID, gone.PID = "bar/web.r1.2", 1<<22+1
 	f.table(1, nil, stale, gone)
-	f.applying.Lock()
+	f.registry.Lock()
 	for _, b := range f.backends {
 		b.mu.Lock()
 		if !b.probing && b.ejected.Load() {
@@ -166,7 +170,7 @@ func TestAProcessThatIsAnotherByNowIsDead(t *testing.T) {
 		}
 		b.mu.Unlock()
 	}
-	f.applying.Unlock()
+	f.registry.Unlock()
 	// Both answer at that address, so the probe admits them.
 	if resp, _ := get(t, client(t), f.url("/")); resp.StatusCode != http.StatusOK {
 		t.Error(resp.Status)
@@ -339,5 +343,56 @@ func TestBudget(t *testing.T) {
 	now = now.Add(time.Hour)
 	if got := take(100_000, 361_000); got != 100+200 {
 		t.Errorf("after an hour of 100/s: %d, want what ten seconds bring", got)
+	}
+}
+
+// TestAFullBacklogIsWaitedFor: a unix socket whose app is slow to accept refuses nobody.
+func TestAFullBacklogIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	dir, err := os.MkdirTemp("", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // a test's
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := dir + "/a"
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	l, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close() //nolint:errcheck // the listener has its own
+	f.table(1, nil, semper.Backend{ID: "bar/web.r1.1", Address: "unix:" + path})
+	status := make(chan string, 8)
+	for range cap(status) {
+		go func() {
+			resp, err := client(t).Post(f.url("/"), "", nil)
+			if err != nil {
+				status <- err.Error()
+				return
+			}
+			resp.Body.Close() //nolint:errcheck // not wanted
+			status <- resp.Status
+		}()
+	}
+	eventually(t, "all are on their way", func() bool { return f.State().InFlight["bar/web.r1.1"].Total() == cap(status) })
+	s := &http.Server{Handler: says(1)}
+	done := make(chan struct{})
+	go func() { s.Serve(l); close(done) }() //nolint:errcheck // ends with the test
+	t.Cleanup(func() { s.Close(); <-done }) //nolint:errcheck // a test's
+	for range cap(status) {
+		if s := <-status; s != "200 OK" {
+			t.Error(s)
+		}
+	}
+	if got, want := f.settled(1), (semper.Ledger{Accepted: 8, Served: 8}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"semper"
 )
@@ -86,7 +87,8 @@ func loadTable(dir string, log *slog.Logger) (semper.Table, error) {
 	return semper.Table{}, nil
 }
 
-// saveTable puts t on disk so that it survives a power cut, or leaves the one before.
+// saveTable puts t on disk so that it survives a power cut, or leaves the one before. While an edge is
+// replaced two of them keep their tables here; the older table never takes the place of the newer.
 func saveTable(dir string, t semper.Table) (err error) {
 	defer func() {
 		if err != nil {
@@ -94,21 +96,29 @@ func saveTable(dir string, t semper.Table) (err error) {
 				Hint: "the edge goes on with the table before; check space and permissions of " + dir}
 		}
 	}()
+	lock, err := os.OpenFile(filepath.Join(dir, "table.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() //nolint:errcheck // nothing is written to it; closing unlocks
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, tableName)
+	if b, err := os.ReadFile(path); err == nil {
+		if there, err := decodeTable(b); err == nil && there.Epoch >= t.Epoch {
+			return nil
+		}
+	}
 	b, err := encodeTable(t)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, tableName+".tmp-")
-	if err != nil {
+	if err := writeSynced(path+".tmp", b); err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, tableName))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+	if err := os.Rename(path+".tmp", path); err != nil {
+		return err
 	}
 	d, err := os.Open(dir)
 	if err != nil {
@@ -117,8 +127,17 @@ func saveTable(dir string, t semper.Table) (err error) {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
 func codeOfDisk(err error) semper.Code {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return semper.NoSpace
 	}
 	return semper.Internal

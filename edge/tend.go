@@ -31,8 +31,8 @@ func (e *Edge) loop() {
 
 // look does what is due at now, and says when the next thing is; zero for never.
 func (e *Edge) look(now time.Time) (next time.Time) {
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	e.registry.Lock()
+	defer e.registry.Unlock()
 	s := e.snapshot()
 	for in, b := range e.backends {
 		if b.left.Load() && b.load() == 0 {

@@ -40,8 +40,9 @@ func (b *backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
 	}
-	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	c, err := d.DialContext(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := dialPatiently(ctx, network, address)
 	if err != nil {
 		if nobodyThere(err) {
 			b.eject("it does not accept connections", err)
@@ -53,6 +54,25 @@ func (b *backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		u.raw, _ = sc.SyscallConn() //nolint:errcheck // without it only the check for a closed peer is missing
 	}
 	return u, nil
+}
+
+// dialPatiently waits where a unix socket's backlog is full: there the kernel does not, as it does for
+// TCP.
+func dialPatiently(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		c, err := d.DialContext(ctx, network, address)
+		if !errors.Is(err, unix.EAGAIN) {
+			return c, err
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, err
+		}
+	}
 }
 
 // nobodyThere reports whether a failed dial means that no process listens. A full backlog, a timeout

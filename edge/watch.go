@@ -1,18 +1,17 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"semper"
+	"semper/edge/procid"
 )
 
 // watchProcess follows the backend's process by a pidfd, which the runtime's poller watches: its death
@@ -29,7 +28,7 @@ func (b *backend) watchProcess() {
 	}
 	f := os.NewFile(uintptr(fd), "pidfd")
 	// The number may have gone to another process before the pidfd was opened.
-	if ticks, err := startTicks(b.pid); b.ticks != 0 && (err != nil || ticks != b.ticks) {
+	if ticks, err := procid.StartTicks(b.pid); b.ticks != 0 && (err != nil || ticks != b.ticks) {
 		f.Close() //nolint:errcheck // never written
 		b.eject("its process is gone", nil)
 		return
@@ -50,19 +49,6 @@ func (b *backend) watchProcess() {
 			b.eject("its process ended", nil)
 		}
 	})
-}
-
-// startTicks is field 22 of /proc/PID/stat; fields are counted from the bracket that closes field 2.
-func startTicks(pid int) (uint64, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(fields) < 20 {
-		return 0, errors.New("not understood")
-	}
-	return strconv.ParseUint(string(fields[19]), 10, 64)
 }
 
 const (

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"semper"
+	"semper/edge/procid"
 )
 
 // File is one ledger as read from disk.
@@ -42,7 +42,7 @@ func (f File) Settle() map[Key]semper.Ledger {
 
 // Alive reports whether the process that writes the file still runs.
 func (f File) Alive() bool {
-	ticks, err := startTicks(f.PID)
+	ticks, err := procid.StartTicks(f.PID)
 	return err == nil && ticks == f.StartTicks
 }
 
@@ -73,22 +73,4 @@ func Read(dir string) ([]File, error) {
 // escape makes dir stand for itself in a pattern.
 func escape(dir string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
-}
-
-// startTicks is field 22 of /proc/PID/stat. The command in field 2 may hold anything, so fields are
-// counted from its closing bracket. A zombie runs no more.
-func startTicks(pid int) (uint64, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 20 {
-		return 0, fmt.Errorf("/proc/%d/stat: not understood", pid)
-	}
-	if fields[0] == "Z" || fields[0] == "X" {
-		return 0, os.ErrProcessDone
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
 }

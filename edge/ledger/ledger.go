@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper"
+	"semper/edge/procid"
 )
 
 // Key names a slot: a release of an app.
@@ -42,7 +43,7 @@ func Open(dir, id string) (*Ledger, error) {
 			Message: fmt.Sprintf("edge id is longer than %d bytes", maxEdgeID)}
 	}
 	pid := os.Getpid()
-	ticks, _ := startTicks(pid)
+	ticks, _ := procid.StartTicks(pid)
 	f, err := create(dir, id, pid)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
