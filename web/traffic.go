@@ -201,7 +201,13 @@ func barOf(row trafficRow, most uint64) []segment {
 // coord is precise enough to draw and coarse enough to stay the same while nothing visible changes.
 func coord(f float64) float64 { return math.Round(f*10) / 10 }
 
-func perSecond(f float64) string { return strconv.FormatFloat(round3(f), 'f', -1, 64) + "/s" }
+func perSecond(f float64) string {
+	f = round3(f)
+	if f >= 1000 {
+		return num(uint64(f)) + "/s"
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64) + "/s"
+}
 
 func percent(f float64) string {
 	switch p := math.Round(f * 100); {

@@ -158,7 +158,7 @@ func timeline(ro *api.RolloutStatus) []step {
 	var out []step
 	for i, s := range ro.Steps {
 		st := step{Mark: rolloutMark(s.State), Note: s.Note, At: s.At}
-		if st.Note == "" {
+		if st.Note == "" || st.Note == string(s.State) {
 			st.Note = meaning(s.State)
 		}
 		switch {

@@ -173,7 +173,7 @@ func TestWords(t *testing.T) {
 		took(time.Minute): "1m", took(time.Hour): "1h", took(10 * time.Hour): "10h", took(90 * time.Minute): "1h30m",
 		short("5 in 1m0s"): "5 in 1m", short("3 in 10s"): "3 in 10s",
 		link("app", "a/b", "x y"): "/app/a%2Fb/x%20y",
-		perSecond(1234.5):         "1230/s", perSecond(.1234): "0.123/s", perSecond(0): "0/s",
+		perSecond(1234.5):         "1,230/s", perSecond(.1234): "0.123/s", perSecond(0): "0/s",
 		percent(.001): "under 1 %", percent(.999): "over 99 %", percent(1): "100 %",
 		localID("shop/web.r1.1"): "web.r1.1", localID("semper edge"): "semper edge",
 	} {
