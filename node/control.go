@@ -84,7 +84,7 @@ func serveAPI(ctx context.Context, log *slog.Logger, h http.Handler, listeners m
 			})
 		}
 	}
-	ready(log)
+	ready(ctx, log)
 	var err error
 	select {
 	case <-ctx.Done():

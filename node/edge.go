@@ -50,7 +50,7 @@ func Edge(ctx context.Context, o PartOptions) error {
 	case <-ctx.Done():
 	}
 	// Ready before the first accept: whoever waits for every edge's acknowledgement counts this one from here on.
-	ready(o.Log)
+	ready(ctx, o.Log)
 	served := make(chan error, len(sockets))
 	for name, ls := range listeners {
 		for _, l := range ls {

@@ -66,9 +66,12 @@ func answer(o PartOptions, h http.Handler) (func(), error) {
 	}, nil
 }
 
-// ready tells the keeper. A keeper that is away asks nobody; the next one sees the part alive.
-func ready(log *slog.Logger) {
-	if err := notify.Send(notify.Ready); err != nil {
+// ready tells the keeper, and returns once it has taken it in: from then on this part is counted. A
+// keeper that is away asks nobody; the next one sees the part alive.
+func ready(ctx context.Context, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := notify.Await(ctx, notify.Ready); err != nil {
 		log.Warn("the keeper was not told that this part is ready", "error", err)
 	}
 }
