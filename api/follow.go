@@ -84,19 +84,44 @@ func (c *Client) Events(ctx context.Context, app string, after int64, follow boo
 	return out, nil
 }
 
-// Logs implements [Service]. A stream that breaks off closes the channel.
+// Logs implements [Service]. Followed, it survives a replaced server and gives no line twice; lines
+// printed meanwhile are given as far as the newest [memory] of an instance reach. It closes when ctx
+// ends or the server stays away.
 func (c *Client) Logs(ctx context.Context, q LogQuery) (<-chan LogLine, error) {
-	body, err := c.open(ctx, "/v1/logs", params(
-		"app", q.App, "env", q.Environment, "service", q.Service, "release", q.Release, "instance", q.Instance,
-		"tail", intParam(int64(q.Tail)), "follow", boolParam(q.Follow)))
+	query := func(tail int) url.Values {
+		return params(
+			"app", q.App, "env", q.Environment, "service", q.Service, "release", q.Release, "instance", q.Instance,
+			"tail", intParam(int64(tail)), "follow", boolParam(q.Follow))
+	}
+	body, err := c.open(ctx, "/v1/logs", query(q.Tail))
 	if err != nil {
 		return nil, err
 	}
 	out := make(chan LogLine)
 	go func() {
 		defer close(out)
-		defer body.Close() //nolint:errcheck // only read from
-		_ = drainLines(body, func(l LogLine) bool { return give(ctx, out, l) })
+		place := newResumer()
+		for {
+			got := false
+			// The end of a broken stream is no news: the next request tells what is the matter.
+			_ = drainLines(body, func(l LogLine) bool {
+				got = true
+				for _, text := range place.pass(l) {
+					if !give(ctx, out, LogLine{Instance: l.Instance, Release: l.Release, Line: text}) {
+						return false
+					}
+				}
+				return true
+			})
+			_ = body.Close() // only read from
+			if !q.Follow || ctx.Err() != nil || (!got && !rest(ctx, emptyPause)) {
+				return
+			}
+			place.again()
+			if body, err = c.open(ctx, "/v1/logs", query(memory)); err != nil {
+				return
+			}
+		}
 	}()
 	return out, nil
 }

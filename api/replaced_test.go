@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -292,4 +293,37 @@ type waiting struct {
 func (w waiting) WaitRollout(ctx context.Context, app, env, id, until string) (semper.Rollout, error) {
 	w.began <- struct{}{}
 	return w.Service.WaitRollout(ctx, app, env, id, until)
+}
+
+// TestFollowedLogsSurvive: every line once, over broken connections.
+func TestFollowedLogsSurvive(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	live(t, s, deploy(t, s, "one", 1))
+	r := newRelay(t, overUnix(t, s, api.ServerOptions{}))
+	c := r.client(t, api.ClientOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.Print("bar/web.r1.1", "r1", "line 1")
+	logs, err := c.Logs(ctx, api.LogQuery{App: "bar", Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for l := range logs {
+		n++
+		if want := fmt.Sprint("line ", n); l.Line != want {
+			t.Fatalf("%q came, not %q", l.Line, want)
+		}
+		if n == 6 {
+			cancel()
+			break
+		}
+		if n%2 == 0 {
+			r.breakNow()
+		}
+		s.Print("bar/web.r1.1", "r1", fmt.Sprint("line ", n+1))
+	}
+	for range logs { // until the client has ended
+	}
 }

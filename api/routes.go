@@ -16,69 +16,8 @@ type call func(r *http.Request) (any, error)
 // routes is the whole API: one line per method of [Service].
 func (v *server) routes() http.Handler {
 	mux := http.NewServeMux()
-	one := func(pattern string, c call) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			value, err := c(r)
-			if err != nil {
-				v.fail(w, r, err)
-				return
-			}
-			v.answer(w, r, value)
-		})
-	}
-	one("GET /v1/info", func(r *http.Request) (any, error) { return v.s.Info(r.Context()) })
-	one("GET /v1/overview", func(r *http.Request) (any, error) { return v.s.Overview(r.Context()) })
-	one("GET /v1/status", func(r *http.Request) (any, error) {
-		return v.s.Status(r.Context(), r.FormValue("app"), r.FormValue("env"))
-	})
-	one("POST /v1/plan", v.plan)
-	one("POST /v1/deploy", v.deploy)
-	one("POST /v1/rollback", change(func(r *http.Request, b changeBody) (any, error) {
-		return v.s.Rollback(r.Context(), b.App, b.Environment, b.Release, b.By)
-	}))
-	one("POST /v1/scale", change(func(r *http.Request, b changeBody) (any, error) {
-		return v.s.Scale(r.Context(), b.App, b.Environment, b.Scale, b.By)
-	}))
-	one("POST /v1/restart", change(func(r *http.Request, b changeBody) (any, error) {
-		return v.s.Restart(r.Context(), b.App, b.Environment, b.Services, b.By)
-	}))
-	one("POST /v1/abort", change(func(r *http.Request, b changeBody) (any, error) {
-		return v.s.Abort(r.Context(), b.App, b.Environment, b.By)
-	}))
-	one("POST /v1/promote", change(func(r *http.Request, b changeBody) (any, error) {
-		return v.s.Promote(r.Context(), b.App, b.Environment, b.By)
-	}))
-	one("POST /v1/hold", change(func(r *http.Request, b changeBody) (any, error) {
-		epoch, err := v.s.Hold(r.Context(), b.App, b.Environment, b.Writes, b.By)
-		return epochBody{epoch}, err
-	}))
-	one("POST /v1/resume", change(func(r *http.Request, b changeBody) (any, error) {
-		epoch, err := v.s.Resume(r.Context(), b.App, b.Environment, b.By)
-		return epochBody{epoch}, err
-	}))
-	one("GET /v1/releases", func(r *http.Request) (any, error) {
-		l, err := v.s.Releases(r.Context(), r.FormValue("app"))
-		return list(l), err
-	})
-	one("GET /v1/releases/diff", func(r *http.Request) (any, error) {
-		return v.s.ReleaseDiff(r.Context(), r.FormValue("app"), semper.ReleaseName(r.FormValue("from")), semper.ReleaseName(r.FormValue("to")))
-	})
-	one("POST /v1/releases/gc", v.gc)
-	one("GET /v1/tree", func(r *http.Request) (any, error) { return v.s.Tree(r.Context()) })
-	one("GET /v1/crashes", func(r *http.Request) (any, error) {
-		l, err := v.s.Crashes(r.Context(), r.FormValue("app"))
-		return list(l), err
-	})
-	one("GET /v1/crashes/{id}", func(r *http.Request) (any, error) { return v.s.Crash(r.Context(), r.PathValue("id")) })
-	one("GET /v1/doctor", func(r *http.Request) (any, error) {
-		l, err := v.s.Doctor(r.Context())
-		return list(l), err
-	})
-	one("GET /v1/secrets", func(r *http.Request) (any, error) {
-		l, err := v.s.Secrets(r.Context(), r.FormValue("app"))
-		return list(l), err
-	})
-	one("POST /v1/secrets", v.setSecret)
+	v.views(mux)
+	v.changes(mux)
 	mux.HandleFunc("HEAD /v1/artifacts/{digest}", v.hasArtifact)
 	mux.HandleFunc("PUT /v1/artifacts/{digest}", v.putArtifact)
 	mux.HandleFunc("GET /v1/events", v.events)
@@ -92,6 +31,77 @@ func (v *server) routes() http.Handler {
 		})
 	})
 	return mux
+}
+
+// one offers a call that answers with one value.
+func (v *server) one(mux *http.ServeMux, pattern string, c call) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		value, err := c(r)
+		if err != nil {
+			v.fail(w, r, err)
+			return
+		}
+		v.answer(w, r, value)
+	})
+}
+
+func (v *server) views(mux *http.ServeMux) {
+	v.one(mux, "GET /v1/info", func(r *http.Request) (any, error) { return v.s.Info(r.Context()) })
+	v.one(mux, "GET /v1/overview", func(r *http.Request) (any, error) { return v.s.Overview(r.Context()) })
+	v.one(mux, "GET /v1/status", func(r *http.Request) (any, error) {
+		return v.s.Status(r.Context(), r.FormValue("app"), r.FormValue("env"))
+	})
+	v.one(mux, "GET /v1/releases", func(r *http.Request) (any, error) {
+		l, err := v.s.Releases(r.Context(), r.FormValue("app"))
+		return list(l), err
+	})
+	v.one(mux, "GET /v1/releases/diff", func(r *http.Request) (any, error) {
+		return v.s.ReleaseDiff(r.Context(), r.FormValue("app"), semper.ReleaseName(r.FormValue("from")), semper.ReleaseName(r.FormValue("to")))
+	})
+	v.one(mux, "GET /v1/tree", func(r *http.Request) (any, error) { return v.s.Tree(r.Context()) })
+	v.one(mux, "GET /v1/crashes", func(r *http.Request) (any, error) {
+		l, err := v.s.Crashes(r.Context(), r.FormValue("app"))
+		return list(l), err
+	})
+	v.one(mux, "GET /v1/crashes/{id}", func(r *http.Request) (any, error) { return v.s.Crash(r.Context(), r.PathValue("id")) })
+	v.one(mux, "GET /v1/doctor", func(r *http.Request) (any, error) {
+		l, err := v.s.Doctor(r.Context())
+		return list(l), err
+	})
+	v.one(mux, "GET /v1/secrets", func(r *http.Request) (any, error) {
+		l, err := v.s.Secrets(r.Context(), r.FormValue("app"))
+		return list(l), err
+	})
+}
+
+func (v *server) changes(mux *http.ServeMux) {
+	v.one(mux, "POST /v1/plan", v.plan)
+	v.one(mux, "POST /v1/deploy", v.deploy)
+	v.one(mux, "POST /v1/rollback", change(func(r *http.Request, b changeBody) (any, error) {
+		return v.s.Rollback(r.Context(), b.App, b.Environment, b.Release, b.By)
+	}))
+	v.one(mux, "POST /v1/scale", change(func(r *http.Request, b changeBody) (any, error) {
+		return v.s.Scale(r.Context(), b.App, b.Environment, b.Scale, b.By)
+	}))
+	v.one(mux, "POST /v1/restart", change(func(r *http.Request, b changeBody) (any, error) {
+		return v.s.Restart(r.Context(), b.App, b.Environment, b.Services, b.By)
+	}))
+	v.one(mux, "POST /v1/abort", change(func(r *http.Request, b changeBody) (any, error) {
+		return v.s.Abort(r.Context(), b.App, b.Environment, b.By)
+	}))
+	v.one(mux, "POST /v1/promote", change(func(r *http.Request, b changeBody) (any, error) {
+		return v.s.Promote(r.Context(), b.App, b.Environment, b.By)
+	}))
+	v.one(mux, "POST /v1/hold", change(func(r *http.Request, b changeBody) (any, error) {
+		epoch, err := v.s.Hold(r.Context(), b.App, b.Environment, b.Writes, b.By)
+		return epochBody{epoch}, err
+	}))
+	v.one(mux, "POST /v1/resume", change(func(r *http.Request, b changeBody) (any, error) {
+		epoch, err := v.s.Resume(r.Context(), b.App, b.Environment, b.By)
+		return epochBody{epoch}, err
+	}))
+	v.one(mux, "POST /v1/releases/gc", v.gc)
+	v.one(mux, "POST /v1/secrets", v.setSecret)
 }
 
 // list is l, never null: an empty list is [] in JSON.

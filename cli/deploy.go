@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,51 +15,19 @@ import (
 	"semper"
 	"semper/api"
 	"semper/cli/draw"
-	"semper/internal/config"
-	"semper/store/blob"
+	"semper/cli/progress"
+	"semper/cli/source"
 )
-
-// source is a configuration with the artifact it names, packed into a temporary file.
-type source struct {
-	file   *config.File
-	packed *os.File
-	digest semper.Digest
-	size   int64
-}
-
-func (s *source) close() {
-	_ = s.packed.Close()
-	_ = os.Remove(s.packed.Name()) // a temporary file; the system removes it otherwise
-}
 
 var errNothingChanged = errors.New("interrupted: nothing was changed")
 
 // prepare loads, builds and packs. Nothing outside this machine's temporary directory changes by it.
-func (c *command) prepare(ctx context.Context, path string, p progress) (*source, error) {
-	f, err := config.Load(path, c.env.LookupEnv)
-	if err != nil {
-		return nil, err
-	}
-	if len(f.Artifact.Build) > 0 {
-		if err := c.build(ctx, f, p); err != nil {
-			return nil, err
-		}
-	}
-	t, err := os.CreateTemp("", "semper-*.tar")
-	if err != nil {
-		return nil, &semper.Error{Code: semper.Internal, Op: "pack", Err: err, Hint: "TMPDIR names the directory for temporary files"}
-	}
-	s := &source{file: f, packed: t}
-	if err := s.pack(); err != nil {
-		s.close()
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		s.close()
+func (c *command) prepare(ctx context.Context, path string, p progress.Progress) (*source.Source, error) {
+	src, err := source.Prepare(ctx, path, source.Options{Lookup: c.env.LookupEnv, Output: c.env.Stderr, Step: p.Step})
+	if err != nil && ctx.Err() != nil {
 		return nil, before(ctx)
 	}
-	p.step("pack", fmt.Sprintf("%s, %s", s.digest.Short(), draw.Size(s.size)))
-	return s, nil
+	return src, err
 }
 
 // before is the error of a command that ended before it asked for any change.
@@ -72,46 +38,6 @@ func before(ctx context.Context) error {
 	return &exit{code: exitInterrupted, err: errNothingChanged}
 }
 
-func (c *command) build(ctx context.Context, f *config.File, p progress) error {
-	argv := f.Artifact.Build
-	p.step("build", fmt.Sprint(argv))
-	dir, err := filepath.Abs(filepath.Dir(f.Path))
-	if err != nil {
-		return buildError(argv, err)
-	}
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, c.env.Stderr, c.env.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		return before(ctx)
-	}
-	if err != nil {
-		return buildError(argv, err)
-	}
-	return nil
-}
-
-func (s *source) pack() error {
-	a := s.file.Artifact
-	if a.Tar != "" {
-		in, err := os.Open(a.Tar)
-		if err != nil {
-			return &semper.Error{Code: semper.Invalid, Op: "pack", Err: err}
-		}
-		defer in.Close() //nolint:errcheck // only read from
-		s.digest, s.size, err = blob.PackTar(s.packed, in)
-		return err
-	}
-	ignore, err := blob.LoadIgnore(a.Dir)
-	if err != nil {
-		return err
-	}
-	s.digest, s.size, err = blob.Pack(s.packed, a.Dir, ignore)
-	return err
-}
-
 // A savedPlan is what `plan --save` writes and `deploy --plan` holds the server to.
 type savedPlan struct {
 	Schema  int               `json:"schema"`
@@ -119,8 +45,8 @@ type savedPlan struct {
 	Plan    api.Plan          `json:"plan"`
 }
 
-func (c *command) request(s *source) api.DeployRequest {
-	return api.DeployRequest{Environment: c.environment, Spec: s.file.Spec, Artifact: s.digest, By: c.by()}
+func (c *command) request(s *source.Source) api.DeployRequest {
+	return api.DeployRequest{Environment: c.environment, Spec: s.File.Spec, Artifact: s.Digest, By: c.by()}
 }
 
 type deployFlags struct {
@@ -176,7 +102,7 @@ func (c *command) deploy(ctx context.Context, s *api.Client, f deployFlags) erro
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer src.Close()
 	req := c.request(src)
 	if f.plan != "" {
 		if err := hold(&req, f.plan); err != nil {
@@ -190,7 +116,7 @@ func (c *command) deploy(ctx context.Context, s *api.Client, f deployFlags) erro
 	if err != nil {
 		return err
 	}
-	return c.await(ctx, s, p, src.file.Spec.App, f.until, f.detach, began)
+	return c.await(ctx, s, p, src.File.Spec.App, f.until, f.detach, began)
 }
 
 // hold a request to a saved plan: the same files, the same settings, the same state of the environment.
@@ -211,11 +137,11 @@ func hold(req *api.DeployRequest, path string) error {
 	return nil
 }
 
-func (c *command) upload(ctx context.Context, s *api.Client, src *source, p progress) error {
-	has, err := s.HasArtifact(ctx, src.digest)
+func (c *command) upload(ctx context.Context, s *api.Client, src *source.Source, p progress.Progress) error {
+	has, err := s.HasArtifact(ctx, src.Digest)
 	if err == nil && !has {
-		p.step("upload", draw.Size(src.size))
-		err = s.PutArtifact(ctx, src.digest, src.packed)
+		p.Step("upload", draw.Size(src.Size))
+		err = s.PutArtifact(ctx, src.Digest, src.Packed)
 	}
 	if ctx.Err() != nil {
 		return before(ctx)
@@ -249,7 +175,7 @@ func begin(ctx context.Context, ask func(context.Context) (semper.Rollout, error
 }
 
 // await follows a begun rollout and prints where it got to.
-func (c *command) await(ctx context.Context, s *api.Client, p progress, app, until string, detach bool, began semper.Rollout) error {
+func (c *command) await(ctx context.Context, s *api.Client, p progress.Progress, app, until string, detach bool, began semper.Rollout) error {
 	env := c.environment
 	if env == "" {
 		env = semper.DefaultEnvironment

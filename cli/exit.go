@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -157,15 +156,4 @@ func (c *command) usageHint(root *cobra.Command, args []string) string {
 		return found.CommandPath() + " --help"
 	}
 	return "semper --help"
-}
-
-// buildError is the end of a build command in words.
-func buildError(argv []string, err error) error {
-	e := &semper.Error{Code: semper.Invalid, Op: "build", Hint: "its output stands above; nothing was changed"}
-	if x, ok := errors.AsType[*exec.ExitError](err); ok {
-		e.Message = fmt.Sprintf("%q ended with %s", strings.Join(argv, " "), x.ProcessState)
-	} else {
-		e.Message, e.Err = fmt.Sprintf("%q could not be run", strings.Join(argv, " ")), err
-	}
-	return e
 }

@@ -10,6 +10,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/cli/draw"
+	"semper/cli/progress"
 )
 
 // redraw is how often a terminal shows the time going by.
@@ -19,7 +20,7 @@ const redraw = 250 * time.Millisecond
 type following struct {
 	c        *command
 	s        *api.Client
-	p        progress
+	p        progress.Progress
 	app, env string
 	began    semper.Rollout
 	seq      int64 // of the last event shown
@@ -32,9 +33,9 @@ type waited struct {
 
 // follow shows a rollout until it has come to until or ended, and says how it ended. The end of ctx
 // ends the watching only.
-func (c *command) follow(ctx context.Context, s *api.Client, p progress, app, env, until string, began semper.Rollout) (semper.Rollout, error) {
+func (c *command) follow(ctx context.Context, s *api.Client, p progress.Progress, app, env, until string, began semper.Rollout) (semper.Rollout, error) {
 	f := &following{c: c, s: s, p: p, app: app, env: env, began: began}
-	defer p.leave()
+	defer p.Leave()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan waited, 1)
@@ -51,7 +52,7 @@ func (c *command) follow(ctx context.Context, s *api.Client, p progress, app, en
 	}
 	f.rest(inner)
 	code := f.code(res.rollout)
-	p.result(res.rollout, code)
+	p.Result(res.rollout, code)
 	if code != exitOK {
 		return res.rollout, f.failure(inner, code, res.rollout)
 	}
@@ -92,16 +93,16 @@ func (f *following) show(e semper.Event) {
 	f.seq = e.Seq
 	ours := e.Rollout == f.began.ID || (e.Rollout == "" && e.Instance != "" && !e.At.Before(f.began.StartedAt))
 	if ours && e.App == f.app && (e.Environment == "" || e.Environment == f.env) {
-		f.p.event(e)
+		f.p.Event(e)
 	}
 }
 
 func (f *following) look(ctx context.Context) {
-	if !f.p.wantsStatus() {
+	if !f.p.WantsStatus() {
 		return
 	}
 	if st, err := f.s.Status(ctx, f.app, f.env); err == nil {
-		f.p.status(st)
+		f.p.Status(st)
 	}
 }
 

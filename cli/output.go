@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"semper/cli/draw"
+	"semper/cli/progress"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -111,4 +112,18 @@ func block(n *yaml.Node) {
 	for _, child := range n.Content {
 		block(child)
 	}
+}
+
+// newProgress chooses by the flag, and by what stderr is.
+func (c *command) newProgress() progress.Progress {
+	mode := c.progress
+	if mode == "auto" {
+		mode = "plain"
+		if c.env.IsTTY(c.env.Stderr) && c.env.Getenv("TERM") != "dumb" && c.env.Getenv("CI") == "" {
+			mode = "tty"
+		}
+	}
+	return progress.New(progress.Options{
+		Mode: mode, Stdout: c.env.Stdout, Stderr: c.env.Stderr, Size: c.env.Size, Now: c.env.Now, Paint: c.paint(c.env.Stderr),
+	})
 }

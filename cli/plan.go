@@ -35,7 +35,7 @@ func (c *command) plan(ctx context.Context, s *api.Client, file, save string, co
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer src.Close()
 	req := c.request(src)
 	plan, err := s.Plan(ctx, req)
 	if err != nil {

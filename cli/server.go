@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -193,12 +195,42 @@ func (c *command) stopCommand() *cobra.Command {
 				c.sayf("nothing was changed")
 				return &exit{code: exitFailed}
 			}
-			return c.server.Stop(c.interruptible(cmd.Context()), abs, !leave)
+			ctx := c.interruptible(cmd.Context())
+			if err := c.server.Stop(ctx, abs, !leave); err != nil {
+				return err
+			}
+			return ended(ctx, abs)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data", "", "data directory (default: the one of SEMPER_HOST)")
 	cmd.Flags().BoolVar(&leave, "leave-running", false, "end the keeper only; parts and instances run on for the next one")
 	return cmd
+}
+
+// ended returns when the keeper of dir has ended: it holds the directory's lock as long as it lives.
+func ended(ctx context.Context, dir string) error {
+	f, err := os.Open(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil //nolint:nilerr // no lock: nobody holds it
+	}
+	done := make(chan error, 1)
+	go func() { // ends with the keeper, or with this process
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH)
+		for errors.Is(err, syscall.EINTR) {
+			err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH)
+		}
+		_ = f.Close() // only locked
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return &semper.Error{Code: semper.Internal, Op: "wait for the keeper's end", Err: err}
+		}
+		return nil
+	case <-ctx.Done():
+		return &exit{code: exitInterrupted, err: errors.New("interrupted: the server goes on stopping")}
+	}
 }
 
 func (c *command) doctorCommand() *cobra.Command {

@@ -155,35 +155,15 @@ func (c *command) ledgerCommand() *cobra.Command {
 			if st.Ledger == nil {
 				st.Ledger = map[semper.ReleaseName]semper.Ledger{}
 			}
-			names := newestFirst(st.Ledger)
+			var names []string
+			for _, n := range draw.NewestFirst(st.Ledger) {
+				names = append(names, string(n))
+			}
 			return c.print(st.Ledger, names, func(w io.Writer, p draw.Paint) {
-				rows := draw.Grid{}
-				rows.Row(p.Bold("release"), "accepted", "served", "app errors", "edge errors", "retried", "held", "shed", "cut", "gone")
-				for _, n := range names {
-					l := st.Ledger[semper.ReleaseName(n)]
-					cells := []string{n}
-					for i, v := range []uint64{l.Accepted, l.Served, l.AppErrors, l.EdgeErrors, l.Retried, l.Held, l.Shed, l.Cut, l.Gone} {
-						cell := fmt.Sprint(v)
-						if v > 0 && (i == 2 || i == 3 || i == 6 || i == 7) {
-							cell = p.Bad(cell)
-						}
-						cells = append(cells, cell)
-					}
-					rows.Row(cells...)
-				}
-				rows.Write(w)
+				draw.Ledger(w, p, st.Ledger)
 			})
 		}),
 	}
-}
-
-func newestFirst(l map[semper.ReleaseName]semper.Ledger) []string {
-	var names []string
-	for n := range l {
-		names = append(names, string(n))
-	}
-	slices.SortFunc(names, func(a, b string) int { return semper.ReleaseName(b).Number() - semper.ReleaseName(a).Number() })
-	return names
 }
 
 func (c *command) treeCommand() *cobra.Command {

@@ -81,7 +81,7 @@ func (c *command) printEvent(e semper.Event) {
 	if e.Environment != "" && e.Environment != semper.DefaultEnvironment {
 		where += "/" + e.Environment
 	}
-	_, _ = fmt.Fprintf(c.env.Stdout, "%s  %s  %-10s %s\n", p.Dim(stamp(e.At)), kind, draw.OrDash(where), draw.OneLine(e.Message)) // nobody left to tell
+	_, _ = fmt.Fprintf(c.env.Stdout, "%s  %s  %-10s %s\n", p.Dim(draw.Stamp(e.At)), kind, draw.OrDash(where), draw.OneLine(e.Message)) // nobody left to tell
 }
 
 func (c *command) logsCommand() *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -321,5 +322,32 @@ func TestDefaultDir(t *testing.T) {
 	t.Parallel()
 	if dir := cli.DefaultDir(); !filepath.IsAbs(dir) {
 		t.Errorf("DefaultDir() = %q", dir)
+	}
+}
+
+// TestStopWaits: `server stop` returns when the keeper has let go of the data directory, not before.
+func TestStopWaits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lock, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	var stopped atomic.Bool
+	var out locked
+	code := cli.Main(t.Context(), []string{"server", "stop", "--data", dir}, cli.Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out}, cli.ServerCommands{
+		Stop: func(context.Context, string, bool) error {
+			go func() { // ends at once; the lock's release is what Main waits for
+				stopped.Store(true)
+				_ = lock.Close()
+			}()
+			return nil
+		},
+	})
+	if code != 0 || !stopped.Load() {
+		t.Errorf("exit %d, stopped %v\n%s", code, stopped.Load(), out.String())
 	}
 }

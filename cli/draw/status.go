@@ -3,6 +3,7 @@ package draw
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -201,7 +202,7 @@ func OneLine(s string) string {
 
 // ledgerBranch is the last branch: the counts of each release, newest first.
 func ledgerBranch(st api.Status, p Paint) []string {
-	names := slices.SortedFunc(maps.Keys(st.Ledger), func(a, b semper.ReleaseName) int { return cmp.Compare(b.Number(), a.Number()) })
+	names := NewestFirst(st.Ledger)
 	if len(names) == 0 {
 		return []string{"└─ ledger  " + p.Dim("no requests yet")}
 	}
@@ -216,6 +217,30 @@ func ledgerBranch(st api.Status, p Paint) []string {
 		out = append(out, "   "+l)
 	}
 	return out
+}
+
+// NewestFirst are the releases of a ledger.
+func NewestFirst(l map[semper.ReleaseName]semper.Ledger) []semper.ReleaseName {
+	return slices.SortedFunc(maps.Keys(l), func(a, b semper.ReleaseName) int { return cmp.Compare(b.Number(), a.Number()) })
+}
+
+// Ledger prints a row of counts per release, newest first.
+func Ledger(w io.Writer, p Paint, ledger map[semper.ReleaseName]semper.Ledger) {
+	rows := Grid{}
+	rows.Row(p.Bold("release"), "accepted", "served", "app errors", "edge errors", "retried", "held", "shed", "cut", "gone")
+	for _, n := range NewestFirst(ledger) {
+		l := ledger[n]
+		cells := []string{string(n)}
+		for i, v := range []uint64{l.Accepted, l.Served, l.AppErrors, l.EdgeErrors, l.Retried, l.Held, l.Shed, l.Cut, l.Gone} {
+			cell := fmt.Sprint(v)
+			if v > 0 && (i == 2 || i == 3 || i == 6 || i == 7) {
+				cell = p.Bad(cell)
+			}
+			cells = append(cells, cell)
+		}
+		rows.Row(cells...)
+	}
+	rows.Write(w)
 }
 
 // ledgerWords says what a release did; what was lost is never left out, what is zero and harmless is.

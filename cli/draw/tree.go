@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"semper"
 	"semper/api"
 )
 
@@ -58,7 +59,11 @@ func nodeLine(n api.TreeNode, p Paint, now time.Time) string {
 		s.WriteString("  " + p.Warn(Plural(n.Restarts, "restart")))
 	}
 	if n.Reason != "" {
-		s.WriteString("  " + p.Bad("last end: "+OneLine(n.Reason)))
+		why := "last end: " + OneLine(n.Reason)
+		if n.Reason != string(semper.ReasonShutdown) {
+			why = p.Bad(why)
+		}
+		s.WriteString("  " + why)
 	}
 	return s.String()
 }
