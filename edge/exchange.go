@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxTries bounds how often one request is given to a backend that turns out not to take it.
-	maxTries = 5
+	maxTries = 8
 	// backendWait is the longest a request waits for a backend where there is none; a pool whose holds
 	// may be shorter sets less.
 	backendWait = 10 * time.Second

@@ -146,6 +146,9 @@ func canonicalPath(u *url.URL) (match string, ok bool) {
 	if strings.ContainsAny(u.Path, "\x00\\") {
 		return "", false
 	}
+	if u.RawPath != "" && u.EscapedPath() != u.RawPath {
+		u.RawPath = encodeStrays(u.RawPath)
+	}
 	if strings.Contains(u.Path, "/.") {
 		if ok := resolveDots(u); !ok {
 			return "", false
@@ -160,6 +163,22 @@ func canonicalPath(u *url.URL) (match string, ok bool) {
 	raw := strings.NewReplacer("%2f", "%00", "%2F", "%00").Replace(u.RawPath)
 	match, err := url.PathUnescape(raw)
 	return match, err == nil
+}
+
+// encodeStrays encodes the bytes of an encoded path that should be encoded and are not (RFC 3986, 3.3).
+// Left to net/url, the whole path would be encoded anew, and an encoded slash come out as a slash.
+func encodeStrays(raw string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(raw) {
+		c := raw[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~!$&'()*+,;=:@/%[]", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+	}
+	return b.String()
 }
 
 // resolveDots removes literal dot segments (RFC 3986, 5.2.4).
