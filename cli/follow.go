@@ -140,7 +140,7 @@ func (f *following) detached(ctx context.Context) error {
 	e.block = []string{
 		"  watch it:                         semper status -w" + on,
 		"  let go of the old release early:  semper promote" + on,
-		"  turn it back:                     semper abort" + on,
+		"  turn it back:                     semper abort" + on + ", once it is live: semper rollback" + on,
 	}
 	if errors.Is(context.Cause(ctx), errTimeout) {
 		e.code, e.hint = exitTimeout, "semper status -w"+on

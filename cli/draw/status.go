@@ -186,7 +186,11 @@ func instanceRow(in api.Instance, p Paint, now time.Time) []string {
 	if in.InFlight > 0 {
 		more = append(more, fmt.Sprintf("%d in flight", in.InFlight))
 	}
-	if in.Reason != "" {
+	switch {
+	case in.Reason == "":
+	case in.State == semper.Starting: // not there yet is no fault yet
+		more = append(more, p.Dim(OneLine(in.Reason)))
+	default:
 		more = append(more, p.Bad(OneLine(in.Reason)))
 	}
 	if in.Warning != "" {
