@@ -1,2 +1,65 @@
-// Package edge is the data plane.
+// Package edge is the data plane: it takes public traffic and gives each request to one ready instance
+// of the one release that may serve it.
+//
+// # Problem
+//
+// Production moves from release to release while requests are under way, instances die without notice,
+// and the parts that decide may be away. Still no request may be lost that could have been served, none
+// may be served by two releases, and whoever stops an instance must know, not hope, that nobody uses it.
+//
+// # One snapshot
+//
+// A [semper.Table] is compiled into a snapshot, and one atomic pointer says which is current. A request
+// takes the snapshot, picks a backend, counts itself in flight to it, and looks at the pointer again: if
+// it has changed meanwhile, the request takes its count back and begins anew. This one protocol makes
+// three things exact:
+//
+//   - Cutover. Once [Edge.Apply] has returned, no request whose head is read later reaches anything the
+//     table leaves out.
+//   - Drain. What [Edge.State] then reports in flight to a backend left out only falls; at zero it may
+//     be stopped.
+//   - Hold. Once a holding table is applied, nothing it holds starts until a table ends the hold.
+//
+// Counters live with the backend, not with the snapshot. A backend is an incarnation of an instance:
+// restarted, it is another one, with connections of its own.
+//
+// # A request's way
+//
+// examine (what is no request for any app is refused) → match (host, then the longest path prefix) →
+// wait, if the pool is held, others wait already, or no backend is up → pick (fewest in flight) → try →
+// deliver. A try that brings no answer is repeated, by the snapshot current then, where that is safe:
+// anything, if not a byte of it was written to a connection; idempotent methods, if nothing of an answer
+// has come and their body is still at hand (64 KiB are kept), within a budget (see budget.go). A POST
+// that was sent is never sent twice, whatever Idempotency-Key it carries.
+//
+// # Death and return of a backend
+//
+// A backend is ejected when its process dies (a pidfd tells) or when nobody accepts at its address. It
+// returns when its own probe passes, or when a table names another incarnation. So instances that their
+// keeper restarts get traffic again even while nobody makes tables.
+//
+// # Ends
+//
+// What is in flight to a release on its way out has a deadline per class. Requests and event streams are
+// cut at theirs. WebSockets are ended before it, spread over up to three seconds: each with Close frames
+// to both sides, 1012 to the client, in a moment in which no message is half sent or waits for an answer,
+// as long as there is time to wait for such a moment. A release that returns to its pool drains no more.
+//
+// # Books
+//
+// Each request that is given to a release ends in exactly one column of its ledger, which lives in a
+// mapped file and outlives the process: see package ledger.
+//
+// # Who owns what
+//
+// The goroutine of a request owns its exchange. Apply is one at a time (order); registry guards the maps
+// of backends and lanes; a backend's, lane's, tunnel's and body's mu guard what is declared below them.
+// They nest in the order order, registry, lane, backend, tunnel, Edge.mu, and no lock is held over I/O
+// but a body's over the read of it. Everything in the background belongs to the Edge; Close waits for it.
+//
+// # What it does not do
+//
+// It has no opinion on whether a release is good, never makes a table, and asks nobody while it serves.
+// It speaks HTTP/1.1 to backends; to clients HTTP/1.1, and HTTP/2 over TLS. A client that half-closes
+// its connection after the request counts as gone, as net/http has it. Request bodies have no size limit.
 package edge

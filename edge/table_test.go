@@ -266,3 +266,21 @@ func TestOptions(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTheNewestTableIsKept where two edges share a directory while one replaces the other.
+func TestTheNewestTableIsKept(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	g := newFixture(t, func(o *Options) { o.ID, o.Dir = "edge-2", f.dir })
+	for n := range 3 {
+		if err := f.Apply(semper.Table{Epoch: semper.Epoch(n + 10)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.Apply(semper.Table{Epoch: 5}); err != nil || g.Epoch() != 5 {
+		t.Fatal(g.Epoch(), err)
+	}
+	if tab, err := loadTable(f.dir, slog.New(slog.DiscardHandler)); err != nil || tab.Epoch != 12 {
+		t.Errorf("kept %d, %v", tab.Epoch, err)
+	}
+}
