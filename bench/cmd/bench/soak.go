@@ -26,13 +26,15 @@ func (b *bench) endure(ctx context.Context) error {
 	for time.Since(began) < b.soak {
 		what, next, err := b.something(ctx, g, at)
 		if err != nil {
+			g.Stop().Print(os.Stderr)
 			return fmt.Errorf("%s, after %v: %w", what, time.Since(began).Round(time.Second), err)
 		}
 		counts[what]++
 		at = next
 		if time.Since(told) > time.Minute {
 			told = time.Now()
-			say("%v: %v; %d of %d requests failed", time.Since(began).Round(time.Second), counts, g.Report().Failed, g.Report().Requests)
+			r := g.Report()
+			say("%v: %v; %d of %d requests failed: %v", time.Since(began).Round(time.Second), counts, r.Failed, r.Requests, r.Failures)
 		}
 	}
 	r := g.Stop()
