@@ -1,0 +1,59 @@
+package rollout
+
+import (
+	"time"
+
+	"semper"
+)
+
+func (d *step) want() {
+	e := d.Env
+	wanted := make(map[semper.InstanceID]bool)
+	add := func(p *semper.Placement, start bool) {
+		if p == nil {
+			return
+		}
+		for _, u := range p.Instances {
+			wanted[u.ID] = true
+			if _, known := d.w.Instances[u.ID]; !known && start {
+				if spec, ok := d.spec(p, u); ok {
+					d.Commands = append(d.Commands, Start{spec})
+				}
+			}
+		}
+	}
+	add(e.Current, true)
+	add(e.Previous, true)
+	for i := range e.Retiring {
+		add(&e.Retiring[i], false)
+	}
+	if r := e.Rollout; r != nil && !r.State.Ended() && !r.State.Live() && r.State != semper.RolloutConnect && r.State != semper.RolloutRollingBack {
+		add(&r.Target, r.State != semper.RolloutStage)
+	}
+	for id, in := range d.w.Instances {
+		if !wanted[id] && in.State != semper.Stopping && in.State != semper.Ended {
+			d.Commands = append(d.Commands, Stop{id, "no placement names it"})
+		}
+	}
+}
+
+func (d *step) spec(p *semper.Placement, u semper.PlacedUnit) (semper.InstanceSpec, bool) {
+	rel, ok := d.w.Releases[p.Release]
+	if !ok {
+		return semper.InstanceSpec{}, false
+	}
+	s := semper.InstanceSpec{
+		ID: u.ID, App: d.Env.App, Environment: d.Env.Name, Service: u.Service, Release: p.Release,
+		Generation: p.Generation, Artifact: rel.Artifact, Spec: rel.Spec.Services[u.Service],
+	}
+	if c := d.Env.Current; c != nil && c.Release != p.Release {
+		s.Previous = c.Release
+	}
+	return s, true
+}
+
+func (d *step) wake(t time.Time) {
+	if !t.IsZero() && (d.Wake.IsZero() || t.Before(d.Wake)) {
+		d.Wake = t
+	}
+}
