@@ -100,7 +100,7 @@ func (d *step) ready(r *semper.Rollout) bool {
 		if known && in.State == semper.Ready {
 			continue
 		}
-		if why := hopeless(in); known && why != "" {
+		if why := hopeless(in, r, d.ran(u)); known && why != "" {
 			return d.failInstance(r, u.ID, fmt.Sprintf("%s %s before it was ready", u.ID, why))
 		}
 		if waiting == "" {
@@ -127,28 +127,39 @@ func (d *step) ready(r *semper.Rollout) bool {
 	return false
 }
 
-// hopeless says in words why a not yet ready instance need not be waited for, or "".
-func hopeless(in Instance) string {
+// hopeless says in words why a not yet ready instance need not be waited for, or "". What happened
+// before the rollout began says nothing about it (a warm instance may have a long life behind it), and
+// neither does a kill from outside.
+func hopeless(in Instance, r *semper.Rollout, ran bool) string {
 	e := in.LastEnd
-	if e == nil {
+	if e == nil || e.At.Before(r.StartedAt) || e.Reason.Kind == semper.ReasonSignal && e.Reason.Signal == "SIGKILL" {
 		return ""
+	}
+	ends := in.Restarts
+	if in.State == semper.Waiting {
+		ends++ // the end whose restart is still to come
 	}
 	switch {
 	case e.Reason.Kind == semper.ReasonStart:
 		return e.Reason.String()
 	case in.State == semper.Ended:
 		return "ended (" + e.Reason.String() + ")"
-	case e.GaveUp || in.Restarts >= startTries-1 && in.State == semper.Waiting || in.Restarts >= startTries:
-		return fmt.Sprintf("ended %d times (%s)", in.Restarts+boolInt(in.State == semper.Waiting), e.Reason)
+	case e.GaveUp:
+		return fmt.Sprintf("is in a crash loop (%s)", e.Reason)
+	case !ran && ends >= startTries:
+		return fmt.Sprintf("ended %d times (%s)", ends, e.Reason)
 	}
 	return ""
 }
 
-func boolInt(b bool) int {
-	if b {
-		return 1
+// ran reports whether u ran before the rollout began: its restarts count its whole life.
+func (d *step) ran(u semper.PlacedUnit) bool {
+	for _, p := range []*semper.Placement{d.Env.Current, d.Env.Previous} {
+		if p != nil && slices.Contains(p.Instances, u) {
+			return true
+		}
 	}
-	return 0
+	return false
 }
 
 // cutOver makes the target current, in the same value and by the same epoch for all its services.
