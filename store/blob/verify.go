@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"semper"
 )
@@ -39,8 +40,13 @@ func (s *Store) Verify(ctx context.Context, d semper.Digest) error {
 // verifyWhole reads and hashes the tree. When it is d it leaves a record, so that the next one is fast.
 func (s *Store) verifyWhole(ctx context.Context, d semper.Digest) error {
 	tree := s.Tree(d)
-	// The record is taken first: what changes from here on changes a time in it.
+	// The record is taken first: what changes from here on changes a time in it. A tree that was made a
+	// moment ago is given that moment, so that this reading of all its files is the only one.
 	rec, recErr := s.look(tree)
+	if recErr == nil && !rec.settled() {
+		rest(ctx, grain+time.Millisecond)
+		rec, recErr = s.look(tree)
+	}
 	entries, err := collect(tree, Ignore{})
 	if err != nil {
 		return disk("verify", err)
@@ -63,6 +69,15 @@ func (s *Store) verifyWhole(ctx context.Context, d semper.Digest) error {
 		_ = s.writeRecord(d, rec)
 	}
 	return nil
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // openedUnder is entries that cannot be opened once ctx has ended.
