@@ -27,7 +27,9 @@ func warmWorld(t *testing.T, life rollout.Instance) (semper.Environment, rollout
 		return &semper.Placement{Release: rel, Generation: gen, Scale: map[string]int{"web": 1}, Drain: spec.Drain,
 			Instances: []semper.PlacedUnit{{ID: semper.NameInstance("app", "web", rel, 1), Service: "web"}}}
 	}
-	env := semper.Environment{App: "app", Name: semper.DefaultEnvironment, Current: place("r2", 2), Previous: place("r1", 1), Generation: 2}
+	previous := place("r1", 1)
+	previous.CutAt, previous.CutEpoch = w.Now.Add(-10*time.Second), 8
+	env := semper.Environment{App: "app", Name: semper.DefaultEnvironment, Current: place("r2", 2), Previous: previous, Generation: 2}
 	env, _, err := rollout.Rollback(env, w.Releases["r1"], rollout.Request{ID: "d-3", Now: w.Now})
 	if err != nil {
 		t.Fatal(err)
