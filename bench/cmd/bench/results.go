@@ -112,6 +112,9 @@ func (b *bench) write(ctx context.Context, all []figure) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(b.out, 0o755); err != nil {
+		return err
+	}
 	if err := os.WriteFile(filepath.Join(b.out, "results.json"), append(j, '\n'), 0o644); err != nil {
 		return err
 	}
