@@ -137,7 +137,7 @@ func (c *Control) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := c.lead(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end of ctx is how it is meant to end
 		}
 		c.o.Log.Warn("leadership ended; seeking it again", "error", err)
 		if !sleep(ctx, 200*time.Millisecond) {

@@ -62,6 +62,7 @@ type model struct {
 	events   []semper.Event // the newest, oldest first
 
 	// as observed
+	loaded     time.Time // when the model was read from the store
 	keeperSeen bool
 	instances  map[semper.InstanceID]*instance
 	staged     map[semper.Digest]error
@@ -83,7 +84,7 @@ func (m *model) close() {
 // load reads the model from the store.
 func (c *Control) load(ctx context.Context, l semper.Leadership) (*model, error) {
 	m := &model{
-		ctx: ctx, store: c.o.Store, leadership: l,
+		ctx: ctx, store: c.o.Store, leadership: l, loaded: time.Now(),
 		envs: make(map[semper.EnvironmentKey]stored[semper.Environment]), releases: make(map[string]map[semper.ReleaseName]semper.Release),
 		settled: make(map[string]bool), ledgers: make(map[LedgerKey]stored[semper.Ledger]),
 		instances: make(map[semper.InstanceID]*instance), staged: make(map[semper.Digest]error),

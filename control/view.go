@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"semper"
 	"semper/rollout"
@@ -34,8 +35,14 @@ type seen struct {
 	status semper.InstanceStatus
 }
 
+// firstLook is what a fresh control process waits for the keeper's word before it answers without it.
+const firstLook = time.Second
+
 // publish makes the model's present state the view.
 func (c *Control) publish(m *model) {
+	if c.view.Load() == nil && !m.keeperSeen && time.Since(m.loaded) < firstLook {
+		return // who asks now waits a moment for a whole answer
+	}
 	v := &view{
 		envs: make(map[semper.EnvironmentKey]semper.Environment, len(m.envs)), versions: make(map[semper.EnvironmentKey]int64, len(m.envs)),
 		releases: make(map[string]map[semper.ReleaseName]semper.Release, len(m.releases)),

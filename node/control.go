@@ -60,6 +60,13 @@ func Control(ctx context.Context, o PartOptions) error {
 		}
 	})
 	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, PeerCredCheck: true, UI: web.Handler(c)})
+	certs, err := certificates(d.tls())
+	if err != nil {
+		return err
+	}
+	for i, l := range listeners["apitcp"] {
+		listeners["apitcp"][i] = newSecureListener(l, certs)
+	}
 	return serveAPI(ctx, o.Log, h, listeners)
 }
 

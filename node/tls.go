@@ -56,10 +56,11 @@ func selfSigned(dir string) error {
 		return err
 	}
 	now := time.Now()
+	names, addrs := self()
 	tmpl := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "semper self-signed"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, BasicConstraintsValid: true,
+		DNSNames: names, IPAddresses: addrs, BasicConstraintsValid: true, IsCA: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
 	if err != nil {
@@ -73,6 +74,25 @@ func selfSigned(dir string) error {
 		writePEM(filepath.Join(dir, "self-signed.key"), "PRIVATE KEY", pk),
 		writePEM(filepath.Join(dir, "self-signed.crt"), "CERTIFICATE", der),
 	)
+}
+
+// self is what this machine may be called by those who connect to it.
+func self() (names []string, addrs []net.IP) {
+	names = []string{"localhost"}
+	if host, err := os.Hostname(); err == nil && host != "" && host != "localhost" {
+		names = append(names, host)
+	}
+	addrs = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return names, addrs
+	}
+	for _, a := range nets {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			addrs = append(addrs, n.IP)
+		}
+	}
+	return names, addrs
 }
 
 func writePEM(path, kind string, der []byte) error {

@@ -106,8 +106,8 @@ func (b *Bounder) open() bool {
 
 // pauseFor is how long a writer certainly needs to fill the rest of the bound.
 func pauseFor(bound, kept int64) time.Duration {
-	left := time.Duration(min(max(0, bound-kept), writeRate))
-	return min(max(left*time.Second/writeRate, minPause), maxPause)
+	left := min(max(0, bound-kept), writeRate)
+	return min(max(time.Duration(left*int64(time.Second)/writeRate), minPause), maxPause)
 }
 
 // blindFor is the next pause of one who is not told of writes, after a pause in which the log grew by that
