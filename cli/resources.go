@@ -67,7 +67,8 @@ func (c *command) releaseCommand() *cobra.Command {
 }
 
 func (c *command) diff(ctx context.Context, s *api.Client, args []string) error {
-	from, to := semper.ReleaseName(args[0]), semper.ReleaseName("")
+	from := semper.ReleaseName(args[0])
+	var to semper.ReleaseName
 	if len(args) == 2 {
 		to = semper.ReleaseName(args[1])
 	} else {

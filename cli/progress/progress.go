@@ -139,7 +139,6 @@ func (r *records) Result(ro semper.Rollout, code int) {
 
 // live redraws the environment's tree in place, below what was said before.
 type live struct {
-	silent
 	now    func() time.Time
 	screen draw.Screen
 	p      draw.Paint

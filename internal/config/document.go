@@ -185,7 +185,7 @@ func (r *reader) syntax(err error) {
 		r.addAt(mark.Line, at+1, len(indent)-at, "", "a tab cannot indent", "use spaces")
 		return
 	}
-	message, hint, atContext := translate(le.Message, line)
+	message, hint, atContext := translate(le.Message)
 	if atContext && le.ContextMark.Line > 0 {
 		mark = le.ContextMark
 	}
@@ -194,7 +194,7 @@ func (r *reader) syntax(err error) {
 
 // translate turns a message of the YAML library into what is wrong, what would be right, and whether
 // the place to show is where the construct began.
-func translate(message, line string) (what, hint string, atContext bool) {
+func translate(message string) (what, hint string, atContext bool) {
 	switch {
 	case strings.Contains(message, "mapping values are not allowed"):
 		return "not valid YAML: a key is not expected here", `indent it like the keys around it, or put a value with ": " in it in quotes`, false

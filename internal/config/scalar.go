@@ -81,7 +81,7 @@ func patternHint(f field, s string) string {
 	return "it has to match " + f.pattern.String()
 }
 
-func (r *reader) truth(n *yaml.Node, v reflect.Value, path string, f field) {
+func (r *reader) truth(n *yaml.Node, v reflect.Value, path string) {
 	s, ok := r.scalar(n, path, "true")
 	if !ok {
 		return

@@ -26,14 +26,14 @@ func (r *reader) instead(path, key string, known fields) string {
 	if near := nearest(key, known.names()); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	if home := r.home(path, key); home != "" {
+	if home := r.home(key); home != "" {
 		return home
 	}
 	return oneOf(known.names())
 }
 
 // home says where key belongs, when it is a key of another mapping; of those, the outermost one.
-func (r *reader) home(path, key string) string {
+func (r *reader) home(key string) string {
 	for _, s := range r.fields.settings() {
 		if s.name != key {
 			continue

@@ -62,7 +62,7 @@ func (r *reader) plain(n *yaml.Node, v reflect.Value, path string, f field) {
 	case reflect.String:
 		r.text(n, v, path, f)
 	case reflect.Bool:
-		r.truth(n, v, path, f)
+		r.truth(n, v, path)
 	default:
 		r.number(n, v, path, f)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -50,6 +51,7 @@ func play(role []string) error {
 				b[i] = byte(i)
 			}
 			all = append(all, b)
+			runtime.KeepAlive(all)
 		}
 	case "flood":
 		return flood(role[1])
