@@ -229,7 +229,7 @@ limits say; over a limit they are refused with 503 and Retry-After.`,
 		Example: "  semper hold\n  semper hold --writes",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
-			return c.gate(ctx, s, "requests wait; let them go: semper resume", func(st api.Status) (semper.Epoch, error) {
+			return c.gate(ctx, s, "requests wait; let them go: semper resume%s", func(st api.Status) (semper.Epoch, error) {
 				return s.Hold(ctx, st.App, st.Environment, writes, c.by())
 			})
 		}),
@@ -261,6 +261,7 @@ func (c *command) gate(ctx context.Context, s *api.Client, words string, do func
 		return err
 	}
 	return c.print(epoch{st.App, st.Environment, n}, []string{environmentName(st)}, func(w io.Writer, _ draw.Paint) {
-		fmt.Fprintf(w, "%s · %s  epoch %d: %s%s\n", st.App, st.Environment, n, words, draw.Scope(st.App, st.Environment))
+		words = strings.ReplaceAll(words, "%s", draw.Scope(st.App, st.Environment))
+		fmt.Fprintf(w, "%s · %s  epoch %d: %s\n", st.App, st.Environment, n, words)
 	})
 }

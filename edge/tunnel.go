@@ -64,6 +64,7 @@ type tunnel struct {
 	traffic  time.Time       // of the last write
 	stage    stage
 	closed   bool // ended by us: nothing more is passed on
+	lost     bool // the backend ended without a Close frame; the client has been told
 }
 
 // stage is how urgent the end of a tunnel is.
@@ -231,7 +232,7 @@ func (t *tunnel) callOff(f farewell) {
 // momentLocked reports whether this is the moment to end, once: nothing is half sent either way, and no
 // message of the client waits for its answer, unless the time for such courtesy has passed.
 func (t *tunnel) momentLocked() bool {
-	if !t.frames || t.stage == stageNone || t.closed || t.busy[wayDown] || t.busy[wayUp] || !t.down.AtFrame() || !t.up.AtFrame() {
+	if !t.frames || t.stage == stageNone || t.closed || t.lost || t.busy[wayDown] || t.busy[wayUp] || !t.down.AtFrame() || !t.up.AtFrame() {
 		return false
 	}
 	if t.down.Closed() || t.up.Closed() { // they are taking leave already
@@ -328,7 +329,7 @@ func (t *tunnel) halfClose(o over) {
 		from.Close() //nolint:errcheck // over
 		return
 	}
-	if !errors.Is(o.read, io.EOF) {
+	if !t.sayLost(o) && !errors.Is(o.read, io.EOF) {
 		to.Close() //nolint:errcheck // over
 		return
 	}
@@ -336,6 +337,21 @@ func (t *tunnel) halfClose(o over) {
 	if t.frames {
 		to.SetReadDeadline(time.Now().Add(tunnelHalf)) //nolint:errcheck // it is closed with the tunnel
 	}
+}
+
+// sayLost tells a WebSocket client whose backend ended without a word to come again, and reports
+// whether it did. The relay that wrote to the client has ended, so nothing gets between.
+func (t *tunnel) sayLost(o over) bool {
+	t.mu.Lock()
+	t.lost = t.frames && o.way == wayDown && !t.closed && t.down.AtFrame() && !t.down.Closed()
+	lost := t.lost
+	t.mu.Unlock()
+	if !lost {
+		return false
+	}
+	t.client.SetWriteDeadline(time.Now().Add(tunnelHard)) //nolint:errcheck // it is over either way
+	_, err := t.client.Write(wsframe.Close(wsframe.ServiceRestart, "the instance ended: reconnect", nil))
+	return err == nil
 }
 
 // verdict is how the tunnel ended, for the ledger.

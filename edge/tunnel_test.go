@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"semper"
+	"semper/edge/wsframe"
 )
 
 // wsEcho echoes messages and tells how each connection was closed.
@@ -247,6 +248,30 @@ func TestHowWebSocketsEndIsCounted(t *testing.T) {
 	conn.Close()              //nolint:errcheck // over
 	if got, want := f.settled(2), (semper.Ledger{Accepted: 1, EdgeErrors: 1}); got != want {
 		t.Errorf("the backend vanished: got %+v, want %+v", got, want)
+	}
+}
+
+// A backend that dies between two messages leaves its client with a word: a Close frame that says to
+// come again. The ledger still says that it was not the app that ended it.
+func TestAClientOfADeadBackendIsToldToComeAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	p := startRaw(t, func(c net.Conn, _ *bufio.Reader) {
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x02hi") //nolint:errcheck // and gone
+	})
+	f.table(1, nil, p)
+	conn, br := rawRequest(t, f, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+	got, err := io.ReadAll(br)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "\x81\x02hi" + string(wsframe.Close(wsframe.ServiceRestart, "the instance ended: reconnect", nil))
+	if !strings.HasSuffix(string(got), "\r\n\r\n"+want) {
+		t.Errorf("the client got %q, want it to end with %q", got, want)
+	}
+	conn.Close() //nolint:errcheck // over
+	if got, want := f.settled(1), (semper.Ledger{Accepted: 1, EdgeErrors: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
