@@ -255,7 +255,7 @@ func (c *Control) ask(ctx context.Context, op string, f func(*model) error) erro
 }
 
 const (
-	idle      = 2 * time.Second
+	idle      = 3 * time.Second
 	retryable = 200 * time.Millisecond
 )
 

@@ -19,7 +19,10 @@ func (m *model) probe(c *Control, in *instance) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	in.stopProbe = cancel
 	s := in.status
-	p := &prober{c: c, in: in, s: s, ready: in.ready}
+	p := &prober{c: c, in: in, s: s, ready: in.ready, http: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, s.Address) },
+		DisableKeepAlives: true, // each check asks whether a new connection is taken
+	}}
 	m.wg.Go(func() {
 		defer cancel()
 		p.run(ctx)
@@ -35,6 +38,7 @@ type prober struct {
 	why      string
 	failures int
 	dead     int // consecutive failures of the liveness check
+	http     *http.Transport
 }
 
 func (p *prober) run(ctx context.Context) {
@@ -149,7 +153,7 @@ func (p *prober) check(ctx context.Context, h semper.Health) error {
 	defer cancel()
 	switch h.Kind {
 	case semper.HealthHTTP:
-		return checkHTTP(ctx, p.s.Address, h.Path)
+		return checkHTTP(ctx, p.http, h.Path)
 	case semper.HealthTCP:
 		conn, err := dial(ctx, p.s.Address)
 		if err != nil {
@@ -190,11 +194,7 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-func checkHTTP(ctx context.Context, address, path string) error {
-	t := &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, address) },
-		DisableKeepAlives: true,
-	}
+func checkHTTP(ctx context.Context, t *http.Transport, path string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {
 		return err
