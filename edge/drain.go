@@ -77,7 +77,7 @@ func (e *Edge) drain(ctx context.Context) {
 	e.end.mu.Unlock()
 	e.shut()
 	e.tend()
-	empty := func() bool { return e.handlers.Load() == 0 && e.connections() == 0 }
+	empty := func() bool { return e.serving.Load() == 0 && e.handlers.Load() == 0 && e.connections() == 0 }
 	if !e.await(ctx, idleGrace, empty) {
 		e.sweep()
 		down := make(chan struct{})

@@ -54,6 +54,7 @@ type Edge struct {
 
 	plain, secure *http.Server
 	handlers      atomic.Int64  // requests inside ServeHTTP, tunnels included
+	serving       atomic.Int64  // accept loops; while one runs a connection may be between the kernel and conns
 	draining      atomic.Bool   // no new connections; answers say Connection: close
 	swept         atomic.Bool   // idle connections are closed as soon as they are idle
 	idle          chan struct{} // buffered, 1: a handler or a connection ended while draining
@@ -301,6 +302,11 @@ func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 	if !ok {
 		return nil
 	}
+	e.serving.Add(1)
+	defer func() {
+		e.serving.Add(-1)
+		e.sayIdle()
+	}()
 	var err error
 	if useTLS {
 		err = e.secure.ServeTLS(d, "", "")
