@@ -315,7 +315,7 @@ func (c *Client) failure(r request, res *http.Response) error {
 	}
 	if r.method == http.MethodHead && res.StatusCode != http.StatusUnauthorized {
 		for _, code := range []semper.Code{semper.Invalid, semper.NotFound, semper.Forbidden, semper.Unavailable, semper.Timeout, semper.NoSpace} {
-			if statusOf(code) == res.StatusCode {
+			if StatusOf(code) == res.StatusCode {
 				return &semper.Error{Code: code, Message: "the server answered " + res.Status}
 			}
 		}

@@ -104,7 +104,7 @@ func (v *server) answer(w http.ResponseWriter, r *http.Request, value any) {
 // fail answers err with its status. Nobody hears it where the client has gone already.
 func (v *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	wire := toWire(err)
-	status := statusOf(wire.Code)
+	status := StatusOf(wire.Code)
 	if status == http.StatusInternalServerError && r.Context().Err() == nil {
 		v.log.Warn("request ended in an internal error", "method", r.Method, "path", r.URL.Path, "error", err)
 	}

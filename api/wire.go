@@ -47,8 +47,8 @@ func codeOf(err error) semper.Code {
 	return semper.CodeOf(err)
 }
 
-// statusOf is the one table from codes to statuses.
-func statusOf(c semper.Code) int {
+// StatusOf is the one table from codes to HTTP statuses, of every API semper speaks.
+func StatusOf(c semper.Code) int {
 	switch c {
 	case semper.Invalid:
 		return http.StatusBadRequest

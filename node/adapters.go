@@ -16,32 +16,11 @@ import (
 	"sync"
 
 	"semper"
-	"semper/api"
 	"semper/control"
 	"semper/edge"
 	"semper/keeper"
 	"semper/store/blob"
 )
-
-// keeperAdapter is the keeper as control wants it.
-type keeperAdapter struct{ *keeper.Client }
-
-// Tree is the keeper's tree in the API's words; the fields are the same.
-func (k keeperAdapter) Tree(ctx context.Context) (api.TreeNode, error) {
-	n, err := k.Client.Tree(ctx)
-	return treeNode(n), err
-}
-
-func treeNode(n keeper.Node) api.TreeNode {
-	out := api.TreeNode{
-		Name: n.Name, Kind: n.Kind, Strategy: n.Strategy, Intensity: n.Intensity, Window: n.Window, State: n.State,
-		PID: n.PID, Restarts: n.Restarts, StartedAt: n.StartedAt, Reason: n.Reason,
-	}
-	for _, c := range n.Children {
-		out.Children = append(out.Children, treeNode(c))
-	}
-	return out
-}
 
 // edges asks every living edge over its own socket.
 type edges struct {

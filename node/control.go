@@ -47,7 +47,7 @@ func Control(ctx context.Context, o PartOptions) error {
 	edges := newEdges(k)
 	defer edges.close()
 	c := control.New(control.Options{
-		Store: s, Keeper: keeperAdapter{k}, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
+		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
 		Secrets: secrets(d.secrets()), Machine: machine, Log: o.Log, ID: holder(),
 	})
 	lead, resign := context.WithCancel(context.WithoutCancel(ctx))

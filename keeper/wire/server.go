@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"semper"
+	"semper/api"
 	"semper/internal/handoff"
 )
 
@@ -58,7 +59,7 @@ func Give[Out any](f func(*http.Request) (Out, error)) http.HandlerFunc {
 func reply(w http.ResponseWriter, out any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		w.WriteHeader(statusOf(semper.CodeOf(err)))
+		w.WriteHeader(api.StatusOf(semper.CodeOf(err)))
 		out = ErrorResponse{Error: wireError(err)}
 	}
 	_ = json.NewEncoder(w).Encode(out) // a client that has left misses nothing
@@ -73,26 +74,4 @@ func wireError(err error) semper.Error {
 		}
 	}
 	return wire
-}
-
-func statusOf(c semper.Code) int {
-	switch c {
-	case semper.Invalid:
-		return http.StatusBadRequest
-	case semper.NotFound:
-		return http.StatusNotFound
-	case semper.Conflict:
-		return http.StatusConflict
-	case semper.Forbidden:
-		return http.StatusForbidden
-	case semper.Unavailable:
-		return http.StatusServiceUnavailable
-	case semper.Timeout:
-		return http.StatusGatewayTimeout
-	case semper.Tampered:
-		return http.StatusUnprocessableEntity
-	case semper.NoSpace:
-		return http.StatusInsufficientStorage
-	}
-	return http.StatusInternalServerError
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/api"
 )
 
 // A Part is one of semper's own processes.
@@ -20,21 +21,8 @@ type Part struct {
 	StartedAt time.Time `json:"started_at,omitzero"`
 }
 
-// A Node is one node of the supervision tree: a supervisor or a process. Its fields are those of the
-// API's tree node.
-type Node struct {
-	Name      string    `json:"name"`
-	Kind      string    `json:"kind"` // "supervisor", "process"
-	Strategy  string    `json:"strategy,omitempty"`
-	Intensity string    `json:"intensity,omitempty"` // "5 in 1m0s"
-	Window    int       `json:"restarts_in_window"`
-	State     string    `json:"state"`
-	PID       int       `json:"pid,omitempty"`
-	Restarts  int       `json:"restarts"`
-	StartedAt time.Time `json:"started_at,omitzero"`
-	Reason    string    `json:"reason,omitempty"` // last end
-	Children  []Node    `json:"children,omitempty"`
-}
+// A Node is one node of the supervision tree, in the API's words.
+type Node = api.TreeNode
 
 // The bodies of the keeper's HTTP API, one per method that needs one.
 type (
