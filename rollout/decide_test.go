@@ -83,3 +83,31 @@ func TestConnectIsOneEpochForAllServices(t *testing.T) {
 		t.Errorf("without an acknowledgement it went on to %s", again.Env.Rollout.State)
 	}
 }
+
+// A third release while the first is still warm: the first loses its place, but not what it holds.
+func TestASupersededWarmReleaseIsStillDrained(t *testing.T) {
+	t.Parallel()
+	env, w := warmWorld(t, rollout.Instance{State: semper.Ready})
+	rel := w.Releases["r2"]
+	rel.Number, rel.Artifact = 3, semper.DigestOf([]byte{3})
+	w.Releases["r3"], w.Staged[rel.Artifact] = rel, nil
+	w.Instances["app/web.r3.1"] = rollout.Instance{State: semper.Ready}
+	w.InFlight = map[semper.InstanceID]semper.InFlight{"app/web.r1.1": {semper.ClassRequest: 1}}
+	env.Rollout = nil
+	env, _, err := rollout.Deploy(env, rel, rollout.Request{ID: "d-4", Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := rollout.Step(env, w)
+	if d.Env.Current.Release != "r3" || d.Env.Previous.Release != "r2" {
+		t.Fatalf("current %s, previous %s", d.Env.Current.Release, d.Env.Previous.Release)
+	}
+	if len(d.Env.Retiring) != 1 || d.Env.Retiring[0].Release != "r1" {
+		t.Errorf("r1 is not retiring: %+v", d.Env.Retiring)
+	}
+	for _, c := range d.Commands {
+		if stop, ok := c.(rollout.Stop); ok {
+			t.Errorf("%s is stopped with a request in flight: %s", stop.ID, stop.Why)
+		}
+	}
+}
