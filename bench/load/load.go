@@ -88,7 +88,7 @@ func (g *Generator) Stop() Report {
 // Enter starts a section: requests that end from now on are measured under name.
 func (g *Generator) Enter(name string) { g.account.enter(name) }
 
-// Deploying says that production is about to move to target; either release may answer for now.
+// Deploying says that production is about to move to target; either release may answer until the cutover.
 func (g *Generator) Deploying(target string) { g.account.deploying(target) }
 
 // Cutover says when the move was acknowledged: no request sent later may be answered by another
