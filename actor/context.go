@@ -1,0 +1,65 @@
+package actor
+
+import (
+	"context"
+	"time"
+)
+
+// The context of a process: it ends when the process is asked to end, and its values are those of its start.
+
+func (p *process) core() *process { return p }
+
+// Deadline implements context.Context: a process has none.
+func (p *process) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context. It is closed when the process is asked to end, or has ended.
+func (p *process) Done() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.exit != nil || p.phase == dead {
+		return closed
+	}
+	c := p.rare()
+	if c.asked == nil {
+		c.asked = make(chan struct{})
+	}
+	return c.asked
+}
+
+// Err implements context.Context.
+func (p *process) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.exit != nil || p.phase == dead {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Value implements context.Context.
+func (p *process) Value(key any) any {
+	if key == (selfKey{}) {
+		return p
+	}
+	return p.base.Value(key)
+}
+
+// endContext is called with mu held, after exit or phase has been set.
+func (p *process) endContext() {
+	if p.cold != nil && p.cold.asked != nil {
+		close(p.cold.asked)
+		p.cold.asked = nil
+	}
+}
+
+// finalContext is the context of Terminate: that of the process, but it ends only with the process.
+type finalContext struct{ *process }
+
+func (c finalContext) Done() <-chan struct{} { return c.process.done() }
+
+func (c finalContext) Err() error {
+	if (PID{c.process}).Alive() {
+		return nil
+	}
+	return context.Canceled
+}

@@ -1,0 +1,113 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// A CrashReport is everything known about the abnormal end of a process. State and messages are texts, made by the
+// Redactor of the Server, or with %+v when it has none, and cut at reportText bytes.
+type CrashReport struct {
+	At          time.Time
+	PID         PID
+	Label       string
+	Reason      Reason
+	LastMessage string   // what was being handled; empty when nothing was
+	State       string   // the Server
+	Mailbox     int      // messages that waited
+	Waiting     []string // the first of them
+	Messages    uint64   // handled before
+	Uptime      time.Duration
+	Ancestors   []string // who started it, nearest first
+	Links       []Info   // its linked neighbours, as they were before they were told
+	Stack       string   // of a panic
+}
+
+const (
+	reportText     = 4096 // bytes of a state or of a message in a report
+	reportMessages = 10   // messages of the mailbox in a report
+)
+
+// A Reporter takes crash reports. It is called by the goroutine of the process that ends, before anyone is told of the
+// end, and must not block.
+type Reporter func(CrashReport)
+
+type reporterKey struct{}
+
+// WithReporter makes f take the crash reports of all that is started with the context, and of what those start in turn.
+// Without it they go to log/slog.
+func WithReporter(ctx context.Context, f Reporter) context.Context {
+	return context.WithValue(ctx, reporterKey{}, f)
+}
+
+// report makes the crash report; its goroutine only. A redactor that panics must not hide the crash.
+func (s *Self[M]) report(r Reason) {
+	c := CrashReport{
+		At: time.Now(), PID: s.PID(), Label: s.label, Reason: r, Uptime: time.Since(s.since), Ancestors: s.kin.names(),
+		State: s.show(s.server),
+	}
+	var broken *PanicError
+	if errors.As(r.Err, &broken) {
+		c.Stack = string(broken.Stack)
+	}
+	s.mu.Lock()
+	c.Messages = s.handled + uint64(s.at)
+	c.Mailbox = s.queued()
+	var next []envelope[M]
+	if s.at+1 < len(s.batch) {
+		next = append(next, s.batch[s.at+1:min(len(s.batch), s.at+1+reportMessages)]...)
+	}
+	for e := range s.box.all {
+		if len(next) == reportMessages {
+			break
+		}
+		next = append(next, *e)
+	}
+	s.mu.Unlock()
+	if s.at < len(s.batch) {
+		c.LastMessage = s.showEnvelope(s.batch[s.at])
+	}
+	for _, e := range next {
+		c.Waiting = append(c.Waiting, s.showEnvelope(e))
+	}
+	for _, other := range s.linked() {
+		c.Links = append(c.Links, PID{other}.Info())
+	}
+	if f, ok := s.base.Value(reporterKey{}).(Reporter); ok {
+		f(c)
+		return
+	}
+	c.log()
+}
+
+func (s *Self[M]) showEnvelope(e envelope[M]) string {
+	if e.x != nil && e.x.info != nil {
+		return s.show(e.x.info)
+	}
+	return s.show(e.m)
+}
+
+// show is a text for people.
+func (s *Self[M]) show(what any) (text string) {
+	defer func() {
+		if v := recover(); v != nil {
+			text = fmt.Sprintf("(cannot be shown: panic: %v)", v)
+		}
+	}()
+	if r, ok := s.server.(Redactor); ok {
+		what = r.Redact(what)
+	}
+	text = fmt.Sprintf("%+v", what)
+	if len(text) > reportText {
+		text = text[:reportText] + fmt.Sprintf("… (%d bytes)", len(text))
+	}
+	return text
+}
+
+func (c CrashReport) log() {
+	slog.Error("process crashed", "process", c.PID.String(), "reason", c.Reason.String(), "last_message", c.LastMessage,
+		"mailbox", c.Mailbox, "messages", c.Messages, "uptime", c.Uptime, "ancestors", c.Ancestors, "stack", c.Stack)
+}

@@ -1,0 +1,303 @@
+package actor
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// A Server is the behaviour of a process: what it does with its messages. M is the type of the messages, most often a
+// sealed interface with one struct for each. A call is a message with a From in it, a cast one without.
+//
+// Handle, and the other callbacks that a Server may have (Initer, Informed, Continuer, Terminator, Redactor), run one at
+// a time, so that a Server needs no lock for what is its own. An error ends the process: Stop(reason) on purpose, any
+// other as a Crash. A panic ends it too, and nothing else.
+//
+// The context of a callback is the Self: it ends when the process is asked to end.
+type Server[M any] interface {
+	Handle(self *Self[M], m M) error
+}
+
+// An Initer is a Server with something to do before its start is acknowledged. ErrIgnore means that no process is
+// needed, and any other error that it cannot start.
+type Initer[M any] interface {
+	Init(self *Self[M]) error
+}
+
+// An Informed Server gets what comes besides messages: Down, Exit, Timeout. Without it they are dropped.
+type Informed[M any] interface {
+	Info(self *Self[M], info any) error
+}
+
+// A Continuer does what Self.Continue asked for, before anything in the mailbox.
+type Continuer[M any] interface {
+	Continue(self *Self[M], with any) error
+}
+
+// A Terminator cleans up. Terminate runs last, whatever the reason, except after a Kill. Its context ends only by a
+// Kill, so that calls can be made with it.
+type Terminator[M any] interface {
+	Terminate(ctx context.Context, self *Self[M], r Reason)
+}
+
+// A Redactor says how its state and its messages may be shown in crash reports and in introspection: what is the state
+// (the Server itself) or a message; the result is printed in its stead.
+type Redactor interface {
+	Redact(what any) any
+}
+
+// Timeout is the Info after a Self.Timeout in which nothing came.
+type Timeout struct{}
+
+// Self is a process as its own callbacks see it. It is also their context.Context. Its methods may be called by other
+// goroutines too, except Continue and Timeout.
+type Self[M any] struct {
+	process
+	box    mailbox[M] // guarded by mu
+	_      cacheLine  // what follows changes with every message handled, what is above with every message sent
+	server Server[M]
+
+	// Of the goroutine that runs it.
+	batch     []envelope[M] // changed with mu held: a Kill looks for the calls in it
+	at        int           // of the message in hand
+	hand      atomic.Int32  // at, for those who look from outside
+	continues []any
+	idler     *time.Timer
+	lull      uint64 // grows with each message, so that a late Timeout is known
+	finishing bool   // Terminate runs, or has run
+}
+
+// Ref is the address of the process.
+func (s *Self[M]) Ref() Ref[M] { return Ref[M]{s} }
+
+// PID identifies the process.
+func (p *process) PID() PID { return PID{p} }
+
+// Continue asks for Continue(with) after the callback that is running, before anything in the mailbox. In Init it is
+// the way to acknowledge the start first and do slow work then.
+func (s *Self[M]) Continue(with any) { s.continues = append(s.continues, with) }
+
+// Timeout asks for a Timeout when no message comes within d. Any message cancels it; zero does too.
+func (s *Self[M]) Timeout(d time.Duration) {
+	s.busy()
+	if d <= 0 {
+		return
+	}
+	lull := s.lull
+	s.idler = time.AfterFunc(d, func() { _ = s.post(lulled(lull)) })
+}
+
+type lulled uint64
+
+// busy cancels the Timeout that is awaited.
+func (s *Self[M]) busy() {
+	if s.idler != nil {
+		s.idler.Stop()
+		s.idler = nil
+		s.lull++
+	}
+}
+
+// After casts m to the process itself when d has passed. Stop of the timer takes it back if it has not been sent.
+func (s *Self[M]) After(d time.Duration, m M) *time.Timer {
+	return time.AfterFunc(d, func() { _ = s.put(context.Background(), envelope[M]{m: m}) })
+}
+
+// run is the goroutine of a process that is busy.
+func (s *Self[M]) run() {
+	done := false
+	defer func() {
+		if !done {
+			s.broke(recover())
+		}
+	}()
+	for s.turn() {
+	}
+	done = true
+}
+
+// turn handles what has come, and reports whether there may be more.
+func (s *Self[M]) turn() bool {
+	if s.alarm.Load() && !s.alarmed() {
+		return false
+	}
+	s.mu.Lock()
+	s.handled += uint64(s.at)
+	s.at = 0
+	clear(s.batch)
+	s.batch = s.batch[:0]
+	if s.box.empty() || s.suspended {
+		if s.alarm.Load() {
+			s.mu.Unlock()
+			return true
+		}
+		s.phase = idle
+		s.active = false
+		s.box.rest()
+		if cap(s.batch) > restCap {
+			s.batch = nil
+		}
+		s.mu.Unlock()
+		return false
+	}
+	s.batch = s.box.take(s.batch)
+	s.mu.Unlock()
+	for s.at < len(s.batch) {
+		if s.alarm.Load() && !s.alarmed() {
+			return false
+		}
+		s.hand.Store(int32(s.at))
+		e := &s.batch[s.at]
+		if err := s.handle(e); err != nil {
+			s.end(reasonOf(err))
+			return false
+		}
+		s.at++
+	}
+	return true
+}
+
+func (s *Self[M]) handle(e *envelope[M]) (err error) {
+	switch {
+	case e.x == nil:
+		s.busy()
+		err = s.server.Handle(s, e.m)
+	case e.x.info != nil:
+		err = s.informed(e.x.info)
+	default:
+		s.busy()
+		err = s.server.Handle(s, e.m)
+		if e.x.state.Load() == waiting {
+			e.x.keep()
+		}
+	}
+	for err == nil && len(s.continues) > 0 {
+		err = s.carryOn()
+	}
+	return err
+}
+
+func (s *Self[M]) informed(info any) error {
+	switch i := info.(type) {
+	case ending:
+		return &stopError{reason: i.reason}
+	case lulled:
+		if s.idler == nil || uint64(i) != s.lull {
+			return nil // a message came in between
+		}
+		info = Timeout{}
+	}
+	s.busy()
+	if server, ok := s.server.(Informed[M]); ok {
+		return server.Info(s, info)
+	}
+	return nil
+}
+
+func (s *Self[M]) carryOn() error {
+	with := s.continues[0]
+	s.continues[0] = nil
+	s.continues = s.continues[1:]
+	if len(s.continues) == 0 {
+		s.continues = nil
+	}
+	server, ok := s.server.(Continuer[M])
+	if !ok {
+		return fmt.Errorf("%w: Self.Continue was called, but %T has no method Continue", ErrInvalid, s.server)
+	}
+	return server.Continue(s, with)
+}
+
+// alarmed does what cannot wait for the next message, and reports whether the process goes on.
+func (s *Self[M]) alarmed() bool {
+	for {
+		s.mu.Lock()
+		if s.phase == dead {
+			s.left()
+			s.mu.Unlock()
+			return false
+		}
+		if s.exit != nil {
+			r := *s.exit
+			s.mu.Unlock()
+			s.end(r)
+			return false
+		}
+		if len(s.controls) > 0 {
+			f := s.controls[0]
+			s.controls[0] = nil
+			s.controls = s.controls[1:]
+			s.mu.Unlock()
+			f()
+			continue
+		}
+		s.controls = nil
+		s.alarm.Store(false)
+		stopped := s.suspended && s.at < len(s.batch)
+		if stopped {
+			s.box.giveBack(s.batch[s.at:])
+			clear(s.batch[s.at:])
+			s.batch = s.batch[:s.at]
+		}
+		s.mu.Unlock()
+		return true
+	}
+}
+
+// end is the orderly end of a process, by its own goroutine: Terminate, a report, the death.
+func (s *Self[M]) end(r Reason) {
+	s.finishing = true
+	s.busy()
+	if server, ok := s.server.(Terminator[M]); ok {
+		if broken := s.terminate(server, r); broken != nil {
+			r = *broken
+		}
+	}
+	if r.Abnormal() {
+		s.report(r)
+	}
+	s.die(r)
+	s.retire()
+}
+
+// terminate returns the reason that a panic in Terminate puts in place of the one before it.
+func (s *Self[M]) terminate(server Terminator[M], r Reason) (broken *Reason) {
+	done := false
+	defer func() {
+		if !done {
+			broken = &Reason{Kind: Crash, Err: panicked(recover())}
+		}
+	}()
+	server.Terminate(finalContext{&s.process}, s, r)
+	done = true
+	return nil
+}
+
+// broke is the end of a process whose callback panicked, or ended its goroutine.
+func (s *Self[M]) broke(v any) {
+	if s.finishing {
+		s.retire()
+		return
+	}
+	s.end(Reason{Kind: Crash, Err: panicked(v)})
+}
+
+func panicked(v any) error {
+	if v == nil {
+		return errGoexit
+	}
+	return &PanicError{Value: v, Stack: debug.Stack()}
+}
+
+var errGoexit = fmt.Errorf("a callback ended its goroutine (runtime.Goexit, as t.FailNow does)")
+
+// retire is the last act of the goroutine of a process that has ended.
+func (s *Self[M]) retire() {
+	s.continues = nil
+	s.mu.Lock()
+	s.batch = nil
+	s.left()
+	s.mu.Unlock()
+}
