@@ -38,11 +38,11 @@ type envelope[M any] struct {
 // mailbox is a queue: segments that are full, oldest first, and the one that is being filled. A backlog is never
 // copied, and a segment that has been handled is filled again. All but its settings is guarded by the mu of its process.
 type mailbox[M any] struct {
-	Mailbox
 	waiting []envelope[M]
+	Mailbox
+	head    int // of waiting; only a bounded mailbox is taken from one by one
 	full    [][]envelope[M]
 	spare   []envelope[M]
-	head    int // of waiting; only a bounded mailbox is taken from one by one
 	dropped uint64
 	room    chan struct{} // closed when there may be room; made by a sender that waits
 }

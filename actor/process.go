@@ -40,34 +40,33 @@ const (
 //
 // Nothing is called while mu is held: not a callback, not another process, not a watcher.
 type process struct {
+	alarm  atomic.Bool // something is to be done before the next message: an exit, a kill, a control
 	id     uint64
-	self   runner          // the typed half
-	loop   func()          // runs it; kept so that a wake allocates nothing
 	base   context.Context // what Start was given, without its end
 	kin    *lineage        // who started it
 	parent *process        // whose exit ends it even when it traps; nil when it was not linked at its start
 	label  string
 	since  time.Time
+	self   runner // the typed half
 
-	alarm atomic.Bool // something is to be done before the next message: an exit, a kill, a control
+	// Guarded by mu, as all that follows.
+	exit     *Reason  // an exit signal that is to end it
+	controls []func() // run by its goroutine, before messages
+	open     *request // calls taken but not yet answered, a list
+	reason   Reason   // of dead
+	names    []Registrar
+	cold     *cold  // what most processes never need
+	handled  uint64 // messages handled: the reductions
 
-	_ cacheLine // what is above is read with every message handled
-
-	spare atomic.Pointer[waiter] // of the last call, for the next one
-
-	mu        sync.Mutex // guards the following
+	// What a send touches stands together, and right before the mailbox: a message costs cache misses above all.
+	loop      func()                 // runs it; kept so that a wake allocates nothing
+	spare     atomic.Pointer[waiter] // of the last call, for the next one
+	mu        sync.Mutex
 	phase     phase
 	active    bool // a goroutine is inside run, also after the death
 	trap      bool
 	suspended bool
-	told      bool     // dead, and everyone who must know has been told
-	handled   uint64   // messages handled: the reductions
-	exit      *Reason  // an exit signal that is to end it
-	controls  []func() // run by its goroutine, before messages
-	open      *request // calls taken but not yet answered, a list
-	reason    Reason   // of dead
-	names     []Registrar
-	cold      *cold // what most processes never need
+	told      bool // dead, and everyone who must know has been told
 }
 
 // runs is the start of a process's goroutines. It has a short name of its own because the Go runtime reads the whole
@@ -76,9 +75,6 @@ type process struct {
 //
 //go:noinline
 func runs(r runner) func() { return func() { r.run() } }
-
-// cacheLine keeps apart what the processor's cores change at the same time.
-type cacheLine [64]byte
 
 // cold is the part of a process that only some have.
 type cold struct {

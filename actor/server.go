@@ -55,18 +55,17 @@ type Timeout struct{}
 // goroutines too, except Continue and Timeout.
 type Self[M any] struct {
 	process
-	box    mailbox[M] // guarded by mu
-	_      cacheLine  // what follows changes with every message handled, what is above with every message sent
-	server Server[M]
+	box mailbox[M] // guarded by mu
 
-	// Of the goroutine that runs it.
+	// What follows belongs to the goroutine that runs it.
+	finishing bool          // Terminate runs, or has run
+	hand      atomic.Int32  // the message of batch in hand; read by those who look from outside
 	batch     []envelope[M] // changed with mu held: a Kill looks for the calls in it
-	at        int           // of the message in hand
-	hand      atomic.Int32  // at, for those who look from outside
-	continues []any
+	at        int           // how many of batch have been begun
+	server    Server[M]
 	idler     *time.Timer
 	lull      uint64 // grows with each message, so that a late Timeout is known
-	finishing bool   // Terminate runs, or has run
+	continues []any
 }
 
 // Ref is the address of the process.
@@ -124,39 +123,53 @@ func (s *Self[M]) turn() bool {
 		return false
 	}
 	s.mu.Lock()
-	s.handled += uint64(s.at)
-	s.at = 0
-	clear(s.batch)
-	s.batch = s.batch[:0]
+	if n := s.at; n > 0 {
+		s.handled += uint64(n)
+		clear(s.batch)
+		s.batch = s.batch[:0]
+		s.at = 0
+		if n > 1 {
+			s.hand.Store(0)
+		}
+	}
 	if s.box.empty() || s.suspended {
-		if s.alarm.Load() {
-			s.mu.Unlock()
-			return true
-		}
-		s.phase = idle
-		s.active = false
-		s.box.rest()
-		if cap(s.batch) > restCap {
-			s.batch = nil
-		}
-		s.mu.Unlock()
-		return false
+		return s.pause()
 	}
 	s.batch = s.box.take(s.batch)
 	s.mu.Unlock()
-	for s.at < len(s.batch) {
-		if s.alarm.Load() && !s.alarmed() {
-			return false
+	for i := range s.batch {
+		if i > 0 {
+			s.hand.Store(int32(i))
+			if s.alarm.Load() && !s.alarmed() {
+				return false
+			}
+			if i >= len(s.batch) { // a Suspend gave the rest back
+				break
+			}
 		}
-		s.hand.Store(int32(s.at))
-		e := &s.batch[s.at]
-		if err := s.handle(e); err != nil {
+		s.at = i + 1
+		if err := s.handle(&s.batch[i]); err != nil {
 			s.end(reasonOf(err))
 			return false
 		}
-		s.at++
 	}
 	return true
+}
+
+// pause ends a goroutine that has nothing to do; mu is held and released.
+func (s *Self[M]) pause() bool {
+	if s.alarm.Load() {
+		s.mu.Unlock()
+		return true
+	}
+	s.phase = idle
+	s.active = false
+	if s.box.full != nil || cap(s.box.waiting) > restCap || cap(s.batch) > restCap {
+		s.box.rest()
+		s.batch = nil
+	}
+	s.mu.Unlock()
+	return false
 }
 
 func (s *Self[M]) handle(e *envelope[M]) (err error) {
