@@ -121,6 +121,26 @@ func TestEndedBeforeItsTurn(t *testing.T) {
 	})
 }
 
+// An end during the supervisor's own start is served after it, whatever the strategy. (Found by the live oracle.)
+func TestEndedDuringBoot(t *testing.T) {
+	for _, strategy := range []Strategy{OneForOne, RestForOne} {
+		t.Run(strategy.String(), func(t *testing.T) {
+			bubble(t, func(l *lab) {
+				l.slow["b"] = time.Minute
+				go func() { time.Sleep(time.Second); l.unit("a").end(Reason{Kind: Crash, Err: errBoom}) }()
+				s := l.sup(Flags{Strategy: strategy, Intensity: 1}, l.specs("a b")...)
+				l.set(func() { delete(l.slow, "b") })
+				l.wantChildren(s, "a:running b:running")
+				want := "start a, start b, start a"
+				if strategy == RestForOne {
+					want = "start a, start b, stop b, start a, start b"
+				}
+				l.want(want)
+			})
+		})
+	}
+}
+
 // An end in the middle of a round, of a child that the round has started already, is served after it.
 func TestEndedDuringRound(t *testing.T) {
 	bubble(t, func(l *lab) {

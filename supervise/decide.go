@@ -142,8 +142,10 @@ func (c *core) finished() {
 
 func (c *core) ordered() bool { return c.flags.Strategy != OneForOne }
 
-// busy reports whether an ordered strategy must let other inputs wait.
-func (c *core) busy() bool { return c.ordered() && (c.round != nil || c.active != nil) }
+// busy reports whether other inputs must wait: under an ordered strategy, and during any supervisor's own start.
+func (c *core) busy() bool {
+	return (c.ordered() || c.stage == booting) && (c.round != nil || c.active != nil)
+}
 
 // begin starts a kid that is idle or waiting.
 func (c *core) begin(k *kid, why why) {
