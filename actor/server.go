@@ -165,7 +165,9 @@ func (s *Self[M]) pause() bool {
 	s.phase = idle
 	s.active = false
 	if s.box.full != nil || cap(s.box.waiting) > restCap || cap(s.batch) > restCap {
-		s.box.rest()
+		if s.box.empty() {
+			s.box.rest()
+		}
 		s.batch = nil
 	}
 	s.mu.Unlock()
