@@ -1,0 +1,438 @@
+package registry
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"semper/actor"
+	"semper/supervise"
+)
+
+func TestScenario122UniqueAcrossProcesses(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Partitions: partitions})
+		a, b := start(t, actor.Options{}), start(t, actor.Options{})
+		defer kill(a, b)
+		if err := errors.Join(register(t, r, a, "hello", "a"), register(t, r, a, "world", "a")); err != nil {
+			t.Fatal(err)
+		}
+		for _, again := range []actor.Ref[job]{a, b} {
+			err := register(t, r, again, "hello", "again")
+			var taken *AlreadyRegisteredError
+			if !errors.Is(err, ErrAlreadyRegistered) || !errors.As(err, &taken) || taken.PID != a.PID() || taken.Key != "hello" {
+				t.Errorf("%v", err)
+			}
+		}
+		if keys := r.Keys(a.PID()); !slices.Equal(keys, []string{"hello", "world"}) {
+			t.Errorf("a has %v", keys)
+		}
+		if keys := r.Keys(b.PID()); len(keys) != 0 {
+			t.Errorf("b has %v", keys)
+		}
+		if got := r.Lookup("hello"); !slices.Equal(got, []Entry[string, string]{{"hello", a.PID(), "a"}}) {
+			t.Errorf("found %v", got)
+		}
+	})
+}
+
+// slow is a name whose release takes as long as the test wants.
+type slow struct{ asked, go_ chan struct{} }
+
+func (s *slow) Register(actor.PID) error { return nil }
+func (s *slow) Unregister(actor.PID)     { close(s.asked); <-s.go_ }
+
+func TestScenario123UniqueThoughTheCleaningIsDelayed(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Partitions: partitions})
+		a, b := start(t, actor.Options{}), start(t, actor.Options{})
+		defer kill(b)
+		s := &slow{make(chan struct{}), make(chan struct{})}
+		if err := errors.Join(a.PID().Register(s), register(t, r, a, "hello", "a")); err != nil {
+			t.Fatal(err)
+		}
+		go a.PID().Kill()
+		<-s.asked // a is dead, and still in the table
+		if got := r.Lookup("hello"); len(got) != 1 || got[0].PID != a.PID() {
+			t.Fatalf("found %v: the cleaning was not delayed", got)
+		}
+		if id, err := r.Whereis("hello"); !errors.Is(err, actor.ErrNoProc) {
+			t.Errorf("whereis %v, %v", id, err)
+		}
+		if err := register(t, r, b, "hello", "b"); err != nil {
+			t.Errorf("the dead kept its key: %v", err)
+		}
+		close(s.go_)
+		<-a.PID().Done()
+		if got := r.Lookup("hello"); !slices.Equal(got, []Entry[string, string]{{"hello", b.PID(), "b"}}) {
+			t.Errorf("after the cleaning: %v", got)
+		}
+	})
+}
+
+func TestScenario124CleanUpOnCrash(t *testing.T) {
+	for _, keys := range []Keys{Unique, Duplicate, DuplicateByKey} {
+		t.Run(keys.String(), func(t *testing.T) {
+			scenario(t, func(t *testing.T, partitions int) {
+				r := New[string, string](Options{Keys: keys, Partitions: partitions})
+				var all []actor.Ref[job]
+				for i, key := range []string{"hello", "world", "!"} {
+					all = append(all, start(t, actor.Options{}))
+					if err := errors.Join(register(t, r, all[i], key, "1"), register(t, r, all[i], key+"s", "2")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				all[0].PID().Kill()
+				all[1].PID().Exit(actor.Reason{Kind: actor.Crash, Err: errors.New("boom")})
+				_ = all[2].Cast(job{do: func(*actor.Self[job]) error { panic("boom") }})
+				for _, p := range all {
+					<-p.PID().Done() // it is the end that cleans up, and nobody has to wait longer than for it
+				}
+				empty(t, r)
+			})
+		})
+	}
+}
+
+func TestScenario125DuplicateAcrossProcesses(t *testing.T) {
+	for _, keys := range []Keys{Duplicate, DuplicateByKey} {
+		t.Run(keys.String(), func(t *testing.T) {
+			scenario(t, func(t *testing.T, partitions int) {
+				r := New[string, string](Options{Keys: keys, Partitions: partitions})
+				a, b := start(t, actor.Options{}), start(t, actor.Options{})
+				defer kill(a, b)
+				err := errors.Join(register(t, r, a, "hello", "1"), register(t, r, b, "hello", "2"),
+					register(t, r, a, "hello", "1"), register(t, r, a, "world", "3"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := r.Keys(a.PID()); !slices.Equal(got, []string{"hello", "hello", "world"}) {
+					t.Errorf("a has %v", got)
+				}
+				if got := r.Values("hello", a.PID()); !slices.Equal(got, []string{"1", "1"}) {
+					t.Errorf("a has the values %v", got)
+				}
+				if got := r.Lookup("hello"); len(got) != 3 || r.Count() != 4 {
+					t.Errorf("found %v of %d", got, r.Count())
+				}
+				if keys == DuplicateByKey || partitions == 1 {
+					want := []Entry[string, string]{{"hello", a.PID(), "1"}, {"hello", b.PID(), "2"}, {"hello", a.PID(), "1"}}
+					if got := r.Lookup("hello"); !slices.Equal(got, want) {
+						t.Errorf("found %v, want the order of registration", got)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestScenario126Dispatch(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Keys: Duplicate, Partitions: partitions})
+		r.Dispatch("hello", func([]Entry[string, string]) { t.Error("called without entries") })
+		r.DispatchParallel("hello", func([]Entry[string, string]) { t.Error("called without entries") })
+		const n = 32
+		var all []actor.Ref[job]
+		homes := map[*part[string, string]]bool{}
+		for range n {
+			p := start(t, actor.Options{})
+			defer kill(p)
+			all = append(all, p)
+			homes[r.of(p.PID())] = true
+			if err := errors.Join(register(t, r, p, "hello", "1"), register(t, r, p, "world", "2")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		calls, entries := 0, 0
+		r.Dispatch("hello", func(es []Entry[string, string]) {
+			calls++
+			entries += len(es)
+			for _, e := range es {
+				if e.Key != "hello" || r.of(e.PID) != r.of(es[0].PID) {
+					t.Errorf("%v is not of this call", e)
+				}
+			}
+		})
+		if calls != len(homes) || entries != n {
+			t.Errorf("serial: %d calls with %d entries, want %d with %d", calls, entries, len(homes), n)
+		}
+		got := make(chan int, n)
+		together := make(chan struct{})
+		go func() {
+			synctest.Wait() // every call has begun, and none has ended
+			close(together)
+		}()
+		r.DispatchParallel("hello", func(es []Entry[string, string]) {
+			<-together
+			got <- len(es)
+		})
+		if len(got) != len(homes) {
+			t.Errorf("parallel: %d calls, want %d", len(got), len(homes))
+		}
+		kill(all...)
+	})
+}
+
+func TestScenario127Unregister(t *testing.T) {
+	for _, keys := range []Keys{Unique, Duplicate, DuplicateByKey} {
+		t.Run(keys.String(), func(t *testing.T) {
+			scenario(t, func(t *testing.T, partitions int) {
+				r := New[string, string](Options{Keys: keys, Partitions: partitions})
+				a, b := start(t, actor.Options{}), start(t, actor.Options{})
+				defer kill(a, b)
+				unregister(t, r, a, "hello") // has no entries
+				err := errors.Join(register(t, r, a, "hello", "1"), register(t, r, a, "world", "2"))
+				if keys != Unique {
+					err = errors.Join(err, register(t, r, a, "hello", "3"), register(t, r, b, "hello", "4"))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				unregister(t, r, b, "world") // is a's
+				unregister(t, r, a, "hello")
+				if got := r.Keys(a.PID()); !slices.Equal(got, []string{"world"}) {
+					t.Errorf("a has %v", got)
+				}
+				if got := r.Lookup("hello"); keys != Unique && (len(got) != 1 || got[0].PID != b.PID()) {
+					t.Errorf("left: %v", got)
+				}
+				unregister(t, r, a, "world")
+				unregister(t, r, b, "hello")
+				empty(t, r)
+			})
+		})
+	}
+}
+
+func TestScenario128Listeners(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Partitions: partitions})
+		var got []Event[string, string]
+		r.Listen(func(Event[string, string]) { panic("a bad listener") })
+		stop := r.Listen(func(e Event[string, string]) { got = append(got, e) })
+		a, b := start(t, actor.Options{}), start(t, actor.Options{Name: r.As("named", "n")})
+		err := errors.Join(register(t, r, a, "hello", "1"), register(t, r, a, "world", "2"))
+		_ = register(t, r, b, "hello", "taken")
+		unregister(t, r, a, "hello")
+		unregister(t, r, a, "hello") // is not there any more
+		kill(a, b)                   // a crash is no event
+		<-a.PID().Done()
+		want := []Event[string, string]{
+			{Registered, Entry[string, string]{"named", b.PID(), "n"}},
+			{Registered, Entry[string, string]{"hello", a.PID(), "1"}},
+			{Registered, Entry[string, string]{"world", a.PID(), "2"}},
+			{Unregistered, Entry[string, string]{"hello", a.PID(), "1"}},
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v\ngot  %v\nwant %v", err, got, want)
+		}
+		stop()
+		stop()
+		c := start(t, actor.Options{Name: r.As("c", "")})
+		kill(c)
+		if len(got) != len(want) {
+			t.Errorf("heard after the stop: %v", got[len(want):])
+		}
+	})
+}
+
+func TestScenario129KnownWhileRegistered(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Partitions: partitions})
+		a := start(t, actor.Options{})
+		defer kill(a)
+		known := func() bool { return r.known(a.PID()) != nil }
+		err := errors.Join(register(t, r, a, "hello", ""), register(t, r, a, "world", ""))
+		if err != nil || !known() {
+			t.Errorf("%v: registered, known: %v", err, known())
+		}
+		unregister(t, r, a, "hello")
+		if !known() {
+			t.Error("forgotten with a key left")
+		}
+		unregister(t, r, a, "world")
+		if known() {
+			t.Error("not forgotten after the last key")
+		}
+		for range 100 { // neither side grows by it
+			if err := register(t, r, a, "hello", ""); err != nil {
+				t.Fatal(err)
+			}
+			unregister(t, r, a, "hello")
+		}
+		empty(t, r)
+	})
+}
+
+type server = actor.Server[job]
+
+func TestScenario130AsTheNameOfAStart(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Partitions: partitions})
+		seen := false
+		a, err := actor.Start(quiet, server(&worker{init: func(self *actor.Self[job]) error {
+			id, err := r.Whereis("hello")
+			seen = id == self.PID()
+			return err
+		}}), actor.Options{Name: r.As("hello", "value")})
+		if err != nil || !seen {
+			t.Fatalf("%v: in Init the name was there: %v", err, seen)
+		}
+		if got := r.Lookup("hello"); !slices.Equal(got, []Entry[string, string]{{"hello", a.PID(), "value"}}) {
+			t.Errorf("found %v", got)
+		}
+		ref := Ref[job](r, "hello")
+		if _, err := actor.Call(quiet, ref, func(from actor.From[error]) job {
+			return job{func(*actor.Self[job]) error { return nil }, from}
+		}); err != nil {
+			t.Errorf("call by key: %v", err)
+		}
+		var taken *actor.AlreadyStartedError
+		_, err = actor.Start(quiet, server(&worker{}), actor.Options{Name: r.As("hello", "other")})
+		if !errors.Is(err, actor.ErrAlreadyStarted) || !errors.As(err, &taken) || taken.PID != a.PID() {
+			t.Errorf("a second start: %v", err)
+		}
+		boom := errors.New("boom")
+		_, err = actor.Start(quiet, server(&worker{init: func(*actor.Self[job]) error { return boom }}), actor.Options{Name: r.As("new", "")})
+		if !errors.Is(err, boom) || len(r.Lookup("new")) > 0 {
+			t.Errorf("a failing start: %v, left %v", err, r.Lookup("new"))
+		}
+		a.PID().Unregister(r.As("hello", "value"))
+		if err := ref.Cast(job{}); !errors.Is(err, actor.ErrNoProc) {
+			t.Errorf("given back: %v", err)
+		}
+		kill(a)
+		empty(t, r)
+	})
+}
+
+func TestScenario130ARestartFindsItsNameFree(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Partitions: partitions})
+		s, err := supervise.Start(quiet, supervise.Flags{Intensity: 10}, []supervise.ChildSpec{
+			actor.Child("it", func() server { return &worker{} }, actor.Options{Name: r.As("it", "value")}),
+		}, supervise.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := Ref[job](r, "it")
+		var last actor.PID
+		for range 5 {
+			to, err := ref.Resolve()
+			if err != nil || to.PID() == last {
+				t.Fatalf("%v, %v", to, err)
+			}
+			last = to.PID()
+			_ = ref.Cast(job{do: func(*actor.Self[job]) error { panic("boom") }})
+			synctest.Wait()
+		}
+		if err := s.Stop(quiet); err != nil {
+			t.Error(err)
+		}
+		empty(t, r)
+	})
+}
+
+func TestScenario131DuplicateIsNoNameAndHasNoUpdate(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Keys: Duplicate, Partitions: partitions})
+		if _, err := actor.Start(quiet, server(&worker{}), actor.Options{Name: r.As("hello", "")}); !errors.Is(err, actor.ErrInvalid) {
+			t.Errorf("as a name: %v", err)
+		}
+		a := start(t, actor.Options{})
+		defer kill(a)
+		err := do(t, a, func(self *actor.Self[job]) error {
+			_, _, err := r.UpdateValue(self, "hello", func(s string) string { return s })
+			return err
+		})
+		if !errors.Is(err, actor.ErrInvalid) {
+			t.Errorf("update: %v", err)
+		}
+		if _, err := r.Whereis("hello"); !errors.Is(err, actor.ErrInvalid) {
+			t.Errorf("whereis: %v", err)
+		}
+		if _, err := Ref[job](r, "hello").Resolve(); !errors.Is(err, actor.ErrInvalid) {
+			t.Errorf("resolve: %v", err)
+		}
+	})
+}
+
+func TestScenario132DoesNotGrowOnAlreadyRegistered(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[string, string](Options{Partitions: partitions})
+		a, b := start(t, actor.Options{}), start(t, actor.Options{})
+		if err := register(t, r, a, "hello", ""); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if register(t, r, a, "hello", "") == nil || register(t, r, b, "hello", "") == nil {
+				t.Fatal("registered twice")
+			}
+		}
+		if keys := r.Keys(a.PID()); len(keys) != 1 || r.Count() != 1 || r.known(b.PID()) != nil {
+			t.Errorf("a has %v, %d entries, b is known: %v", keys, r.Count(), r.known(b.PID()) != nil)
+		}
+		kill(a, b)
+		empty(t, r)
+	})
+}
+
+func TestScenario133KeysAreComparedAsGoCompares(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[any, int](Options{Partitions: partitions})
+		a := start(t, actor.Options{})
+		defer kill(a)
+		keys := []any{1, 1.0, int64(1), "1", [1]int{1}, nil, struct{}{}}
+		for i, key := range keys {
+			if err := register(t, r, a, key, i); err != nil {
+				t.Errorf("%T: %v", key, err)
+			}
+		}
+		for i, key := range keys {
+			if e, ok := r.Find(key); !ok || e.Value != i {
+				t.Errorf("%T: %v, %v", key, e, ok)
+			}
+		}
+		for _, key := range []any{math.NaN(), []int{1}, [1]any{func() {}}, struct{ x any }{math.NaN()}} {
+			if err := register(t, r, a, key, 0); !errors.Is(err, actor.ErrInvalid) {
+				t.Errorf("%T: %v", key, err)
+			}
+			if _, ok := r.Find(key); ok || len(r.Lookup(key)) > 0 || len(r.Values(key, a.PID())) > 0 {
+				t.Errorf("%T is found", key)
+			}
+			unregister(t, r, a, key)
+			if err := r.Lock(quiet, key, func() error { return nil }); !errors.Is(err, actor.ErrInvalid) {
+				t.Errorf("lock %T: %v", key, err)
+			}
+		}
+	})
+}
+
+func TestScenario134NoKeyIsReserved(t *testing.T) {
+	scenario(t, func(t *testing.T, partitions int) {
+		r := New[int, int](Options{Partitions: partitions})
+		a := start(t, actor.Options{})
+		defer kill(a)
+		r.PutMeta("", "meta")
+		for _, key := range []int{0, -1, -2, math.MinInt, math.MaxInt} {
+			if err := register(t, r, a, key, key); err != nil {
+				t.Errorf("%d: %v", key, err)
+			}
+			if e, ok := r.Find(key); !ok || e.Value != key {
+				t.Errorf("%d: %v, %v", key, e, ok)
+			}
+		}
+		if r.Count() != 5 {
+			t.Errorf("%d entries", r.Count())
+		}
+		if v, ok := r.Meta(""); v != "meta" || !ok {
+			t.Errorf("meta %v, %v", v, ok)
+		}
+		r.DeleteMeta("")
+		if v, ok := r.Meta(""); ok {
+			t.Errorf("meta %v", v)
+		}
+	})
+}
