@@ -2,7 +2,7 @@ package supervise
 
 import (
 	"errors"
-	"iter"
+	"reflect"
 	"time"
 )
 
@@ -20,9 +20,10 @@ func (c *core) call(in *call) {
 		c.queue = append(c.queue, in)
 		return
 	}
-	k := c.byID[in.id]
+	k := c.find(in)
 	if k != nil && k.phase == starting && in.op == opTerminate {
-		k.stoppers = append(k.stoppers, in)
+		p := k.waits()
+		p.stoppers = append(p.stoppers, in)
 		c.doom(k)
 		return
 	}
@@ -31,6 +32,10 @@ func (c *core) call(in *call) {
 		return
 	}
 	switch {
+	case in.op == opChange:
+		c.change(in)
+	case in.op == opStart && c.most > 0 && c.kids.size >= c.most:
+		c.answer(in, ErrMaxChildren)
 	case k == nil && in.op == opStart:
 		c.work(c.add(in.spec), forStart, in)
 	case k == nil:
@@ -38,7 +43,8 @@ func (c *core) call(in *call) {
 	case in.op == opTerminate:
 		c.terminate(k, in)
 	case k.phase == stopping || k.phase == starting && k.why != forRestart:
-		k.queue = append(k.queue, in)
+		p := k.waits()
+		p.queue = append(p.queue, in)
 	case in.op == opStart && k.phase == running:
 		c.answer(in, ErrAlreadyStarted)
 	case in.op == opStart:
@@ -55,17 +61,29 @@ func (c *core) call(in *call) {
 	}
 }
 
+// find is the kid that a call is about; nil when there is none.
+func (c *core) find(in *call) *kid {
+	switch {
+	case in.op == opChange || c.dynamic && in.op == opStart:
+		return nil
+	case c.dynamic:
+		return c.byChild[in.child]
+	}
+	return c.byID[in.id]
+}
+
 func (c *core) bootAll(in *call) {
 	c.boot = in
 	c.round = &round{why: forBoot}
-	for k := range c.forward() {
+	for k := range c.kids.forward() {
 		c.round.start = append(c.round.start, k)
 	}
 }
 
 // work starts k for a call.
 func (c *core) work(k *kid, why why, in *call) {
-	k.starter, k.tries = in, 0
+	k.starter = in
+	k.forgive()
 	c.begin(k, why)
 	if c.ordered() {
 		c.active = k
@@ -75,20 +93,22 @@ func (c *core) work(k *kid, why why, in *call) {
 // terminate ends k, whatever it does, and its restarting with it.
 func (c *core) terminate(k *kid, in *call) {
 	was := k.phase
-	if k.ended != nil {
+	if k.ended() != nil {
 		was = idle
 	}
 	if c.halt(k) {
-		k.stoppers = append(k.stoppers, in)
+		p := k.waits()
+		p.stoppers = append(p.stoppers, in)
 		if c.ordered() {
 			c.active = k
 		}
 		return
 	}
-	k.tries = 0
+	k.forgive()
 	if was == waiting {
-		c.emit(k, Event{Kind: Terminated, Reason: k.last, Decision: "none"})
+		c.emit(k, Event{Kind: Terminated, Reason: k.known().last, Decision: "none"})
 	}
+	c.forget(k)
 	c.answer(in, nil)
 }
 
@@ -100,43 +120,56 @@ func (c *core) answered(in answered) {
 	}
 	switch {
 	case k.doomed:
-		c.answeredDoomed(k, in.err)
+		c.answeredDoomed(k, in)
 		return
 	case in.err == nil:
-		c.running(k)
+		c.running(k, in)
 		c.answerStarter(k, nil)
 	case errors.Is(in.err, ErrIgnore):
-		k.err, k.run = nil, nil
-		c.enter(k, idle)
-		c.emit(k, Event{Kind: Started, Err: ErrIgnore})
-		c.answerStarter(k, nil)
-		c.dropTemporary(k)
+		c.ignored(k)
 	default:
 		c.startFailed(k, in.err)
 	}
 	c.settle(k)
 }
 
+// ignored takes the word of a start that there is no child this time. It is a success, and a dynamic core, where
+// nobody could ever start it again, says so to the caller.
+func (c *core) ignored(k *kid) {
+	k.run = nil
+	if k.past != nil {
+		k.past.err = nil
+	}
+	c.enter(k, idle)
+	c.emit(k, Event{Kind: Started, Err: ErrIgnore})
+	var word error
+	if c.dynamic {
+		word = ErrIgnore
+	}
+	c.answerStarter(k, word)
+	c.forget(k)
+}
+
 // answeredDoomed takes the outcome of a start that is not wanted any more.
-func (c *core) answeredDoomed(k *kid, err error) {
+func (c *core) answeredDoomed(k *kid, in answered) {
 	cause := ErrTerminated
 	if c.stage == ending {
 		cause = ErrStopping
 	}
 	c.answerStarter(k, cause)
-	if err == nil {
-		c.running(k)
-		if c.stage == ending && c.active != k && !c.killing {
+	if in.err == nil {
+		c.running(k, in)
+		if c.stage == ending && c.active != k && !c.killing && !c.dynamic {
 			return // it came up before its turn to stop, and lives until then
 		}
 		c.halt(k)
 		return
 	}
-	k.err, k.run = err, nil
+	k.record().err, k.run = in.err, nil
 	c.enter(k, idle)
-	c.emit(k, Event{Kind: StartFailed, Err: err, Decision: "none"})
-	if len(k.stoppers) > 0 {
-		c.emit(k, Event{Kind: Terminated, Reason: k.last, Decision: "none"})
+	c.emit(k, Event{Kind: StartFailed, Err: in.err, Decision: "none"})
+	if len(k.stoppers()) > 0 {
+		c.emit(k, Event{Kind: Terminated, Reason: k.known().last, Decision: "none"})
 	}
 	if c.ordered() && c.stage == serving {
 		c.round = nil // as after any start that fails; nobody retries this one
@@ -144,10 +177,29 @@ func (c *core) answeredDoomed(k *kid, err error) {
 	c.released(k)
 }
 
-func (c *core) running(k *kid) {
-	k.err, k.started = nil, c.now
+func (c *core) running(k *kid, in answered) {
+	if c.dynamic {
+		c.unname(k)
+		if reflect.ValueOf(in.child).Comparable() {
+			c.byChild[in.child] = k
+		}
+	}
+	k.child, k.run, k.started = in.child, in.run, c.at
+	if k.restart == Temporary {
+		k.start = nil
+	}
+	if k.past != nil {
+		k.past.err = nil
+	}
 	c.enter(k, running)
 	c.emit(k, Event{Kind: Started})
+}
+
+// unname makes a dynamic core forget the last incarnation of k, by which calls know it.
+func (c *core) unname(k *kid) {
+	if k.child != nil && reflect.ValueOf(k.child).Comparable() && c.byChild[k.child] == k {
+		delete(c.byChild, k.child)
+	}
 }
 
 // ended takes the end of an incarnation.
@@ -160,7 +212,7 @@ func (c *core) ended(in ended) {
 	case k.phase == stopping:
 		c.note(k, in.reason)
 		kind := Stopped
-		if len(k.stoppers) > 0 {
+		if len(k.stoppers()) > 0 {
 			kind = Terminated
 		}
 		c.emit(k, Event{Kind: kind, Reason: in.reason, Decision: "none"})
@@ -169,7 +221,7 @@ func (c *core) ended(in ended) {
 	case c.stage == ending:
 		c.swallow(k, in.reason)
 	case c.busy():
-		k.ended = &in.reason
+		k.waits().ended = &in.reason
 		c.queue = append(c.queue, in)
 	default:
 		c.crashed(k, in.reason)
@@ -178,19 +230,19 @@ func (c *core) ended(in ended) {
 
 // released is the end of a stop: nothing of k is left.
 func (c *core) released(k *kid) {
-	if len(k.stoppers) > 0 {
-		k.tries = 0
-		for _, in := range k.stoppers {
+	if waited := k.stoppers(); len(waited) > 0 {
+		k.forgive()
+		for _, in := range waited {
 			c.answer(in, nil)
 		}
-		k.stoppers = nil
+		k.pending.stoppers = nil
 	}
 	c.settle(k)
 	if k.doomed && k.why == forStart {
 		c.remove(k) // its StartChild was answered with an error
 		return
 	}
-	c.dropTemporary(k)
+	c.forget(k)
 }
 
 // retry makes the attempt that k waits for.
@@ -207,77 +259,37 @@ func (c *core) retry(in retry) {
 
 func (c *core) nudge(in nudge) {
 	k := c.byID[in.id]
-	if k == nil || k.phase != waiting || k.due.IsZero() {
+	if k == nil || k.phase != waiting || k.due == 0 {
 		return
 	}
-	c.wakeAt(k, time.Time{})
+	c.wakeAt(k, 0)
 	c.retry(retry{kid: k, n: k.n})
 }
 
-// tick serves the kids whose moment has come.
-func (c *core) tick() {
-	for len(c.timers) > 0 && !c.timers[0].due.After(c.now) {
-		k := c.timers[0]
-		c.wakeAt(k, time.Time{})
-		if k.phase == stopping {
-			c.do(command{verb: doKill, kid: k, n: k.n})
-		} else {
-			c.retry(retry{kid: k, n: k.n})
-		}
-	}
-}
-
-// next is the moment of the next tick.
-func (c *core) next() (time.Time, bool) {
-	if len(c.timers) == 0 {
-		return time.Time{}, false
-	}
-	return c.timers[0].due, true
-}
-
 func (c *core) add(s ChildSpec) *kid {
-	if s.Shutdown == 0 {
-		s.Shutdown = DefaultShutdown
-		if s.Supervisor {
-			s.Shutdown = Infinity
-		}
-	}
-	k := &kid{spec: s, since: c.now, seq: c.seq}
+	k := &kid{since: c.at, seq: c.seq}
+	k.adopt(s)
 	c.seq++
-	k.at = c.kids.PushBack(k)
-	c.byID[s.ID] = k
+	c.kids.push(k)
+	if !c.dynamic {
+		c.byID[k.id] = k
+	}
 	return k
 }
 
 func (c *core) remove(k *kid) {
-	c.kids.Remove(k.at)
-	k.at = nil
-	delete(c.byID, k.spec.ID)
+	c.kids.drop(k)
+	if c.dynamic {
+		c.unname(k)
+		return
+	}
+	delete(c.byID, k.id)
 }
 
-func (c *core) dropTemporary(k *kid) {
-	if k.spec.Restart == Temporary {
+// forget removes a kid that does not run and is not to run again.
+func (c *core) forget(k *kid) {
+	if k.listed && (k.restart == Temporary || c.dynamic) {
 		c.remove(k)
-	}
-}
-
-func (c *core) forward() iter.Seq[*kid] {
-	return func(yield func(*kid) bool) {
-		for e := c.kids.Front(); e != nil; e = e.Next() {
-			if !yield(e.Value.(*kid)) {
-				return
-			}
-		}
-	}
-}
-
-func (c *core) backward() iter.Seq[*kid] {
-	return func(yield func(*kid) bool) {
-		for e := c.kids.Back(); e != nil; e = e.Prev() {
-			if !yield(e.Value.(*kid)) {
-				return
-			}
-		}
 	}
 }
 
@@ -290,25 +302,35 @@ func (c *core) answer(in *call, err error) {
 }
 
 func (c *core) answerStarter(k *kid, err error) {
+	if k.starter != nil {
+		k.starter.child = k.child
+	}
 	c.answer(k.starter, err)
 	k.starter = nil
 }
 
 func (c *core) emit(k *kid, e Event) {
-	e.Supervisor, e.Child, e.At = c.flags.Name, k.spec.ID, c.now
-	e.Window, e.Restarts = c.window.size(c.now, c.flags.Period), k.restarts
+	if c.unheard {
+		return
+	}
+	e.Supervisor, e.Child, e.At = c.flags.Name, k.name(), c.now
+	e.Window, e.Restarts = c.window.size(c.now, c.flags.Period), k.known().restarts
 	c.events = append(c.events, e)
 }
 
-// info is k as an outsider may see it; the loop adds the incarnation.
+// info is k as an outsider may see it.
 func (c *core) info(k *kid, now time.Time) ChildInfo {
+	p := k.known()
 	i := ChildInfo{
-		ID: k.spec.ID, State: k.state(), Restart: k.spec.Restart, Supervisor: k.spec.Supervisor,
-		Restarts: k.restarts, Last: k.last, Ends: k.ends, Err: k.err, Since: k.since,
+		ID: k.name(), State: k.state(), Restart: k.restart, Supervisor: k.supervisor, Significant: k.significant,
+		Restarts: p.restarts, Last: p.last, Ends: p.ends, Err: p.err, Since: c.epoch.Add(time.Duration(k.since)),
 	}
-	if i.State == StateBackoff {
-		i.Next = k.due
+	switch i.State {
+	case StateRunning, StateStopping:
+		i.Child = k.child
+	case StateBackoff:
+		i.Next = c.epoch.Add(time.Duration(k.due))
 	}
-	i.GivenUp = c.window.up && k.gaveUp == c.window.gen && c.window.size(now, c.flags.Period) > 0
+	i.GivenUp = c.window.up && p.gaveUp == c.window.gen && c.window.size(now, c.flags.Period) > 0
 	return i
 }

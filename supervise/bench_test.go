@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -68,4 +69,61 @@ func BenchmarkStartStop(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkDynamic is what a Notifier under a Dynamic costs: to start, in time, and idle, in memory.
+func BenchmarkDynamic(b *testing.B) {
+	b.Run("start", func(b *testing.B) {
+		d, err := StartDynamic(bg, DynamicFlags{}, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		spec := ChildSpec{Start: newStill}
+		for b.Loop() {
+			if _, err := d.StartChild(bg, spec); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		d.Kill()
+		<-d.Done()
+	})
+	b.Run("idle", func(b *testing.B) {
+		for b.Loop() {
+			b.ReportMetric(bytesPerIdle(b, 100_000), "B/child")
+		}
+	})
+}
+
+// bytesPerIdle is the heap and the stacks per idle supervised child, without the child itself.
+func bytesPerIdle(tb testing.TB, n int) float64 {
+	tb.Helper()
+	d, err := StartDynamic(bg, DynamicFlags{}, Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	children := make([]*still, n)
+	for i := range children {
+		children[i] = new(still)
+	}
+	before := inUse()
+	for _, c := range children {
+		if _, err := d.StartChild(bg, ChildSpec{Start: func(context.Context) (Child, error) { return c, nil }}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	used := float64(inUse()-before) / float64(n)
+	d.Kill()
+	<-d.Done()
+	runtime.KeepAlive(children)
+	return used
+}
+
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
 }

@@ -58,6 +58,28 @@ type Child interface {
 	Kill()
 }
 
+// A Notifier is a Child that tells of its end itself. It lives without a goroutine that waits for Done, which is what
+// makes a million idle children cheap.
+type Notifier interface {
+	Child
+	// Notify keeps f and calls it exactly once, when Done is (or, made lazily, would be) closed: at once when it is
+	// already. f does not block. It is called from any goroutine, and with no lock held that Reason takes.
+	//
+	// Shutdown and Kill of a Notifier are called by the supervisor's own goroutine, which a Shutdown that blocks would
+	// halt.
+	Notify(f func())
+}
+
+// An Abandonable is a Child that Kill cannot end entirely, as one that is a goroutine: its Done may be closed while
+// something of it is still running. From then on it is revoked, nobody waits for it, and until Gone is closed its
+// supervisor lists it as abandoned.
+type Abandonable interface {
+	Child
+	// Gone is closed when the last goroutine of the child has returned. It may be made when first asked for, by a
+	// supervisor that has seen the child killed.
+	Gone() <-chan struct{}
+}
+
 // A StartFunc starts one incarnation and returns when the child has acknowledged that it runs: whatever is started
 // after it may rely on it. It may return a child that already runs (adoption). ErrIgnore keeps the spec without a
 // running child and counts as success. It must return soon after ctx ends (the supervisor is stopping); a child it
@@ -65,7 +87,7 @@ type Child interface {
 type StartFunc func(ctx context.Context) (Child, error)
 
 // RestartType says after which ends a child is started again.
-type RestartType int
+type RestartType int8
 
 const (
 	Permanent RestartType = iota // always
@@ -89,12 +111,14 @@ const (
 
 // A ChildSpec says how to start, restart and stop one child.
 type ChildSpec struct {
-	ID         string // unique within its supervisor, not empty
+	ID         string // unique within its supervisor, not empty; of a Dynamic's child only a label
 	Start      StartFunc
 	Restart    RestartType
 	Shutdown   time.Duration // between Child.Shutdown and Child.Kill; zero: DefaultShutdown (Infinity for a supervisor)
 	Supervisor bool          // the child is itself a supervisor; used for Shutdown's default and for counting
-	Backoff    Backoff       // zero: no delay ever, as in OTP
+	// Significant children decide about the AutoShutdown of their supervisor. A Permanent one cannot be significant.
+	Significant bool
+	Backoff     Backoff // zero: no delay ever, as in OTP
 }
 
 // Backoff spaces out the restarts of one child. The first restart, and any restart after an uptime of at least Reset,
@@ -104,43 +128,6 @@ type Backoff struct {
 	Factor   float64       // below 1 means 2
 	Jitter   float64       // fraction of the delay, 0 to 1: 0.2 varies it by ±20 %
 	Reset    time.Duration // uptime after which a child counts as healthy; zero: only after the period of Flags
-}
-
-// Strategy says which children a restart concerns.
-type Strategy int
-
-const (
-	OneForOne  Strategy = iota // only the child that ended
-	RestForOne                 // it and all that were started after it
-	OneForAll                  // all children
-)
-
-func (s Strategy) String() string {
-	return name("strategy", int(s), "one_for_one", "rest_for_one", "one_for_all")
-}
-
-// GiveUp says what a supervisor does when its children needed more restarts than Flags allow.
-type GiveUp int
-
-const (
-	// Escalate stops all children in reverse order and ends the supervisor with Shutdown, as OTP does.
-	Escalate GiveUp = iota
-	// Persist reports GaveUp and goes on restarting, always at back-off, until the window is empty again. The other
-	// children are not touched: one bad instance must not take its healthy siblings away from the traffic.
-	Persist
-)
-
-func (g GiveUp) String() string { return name("give-up", int(g), "escalate", "persist") }
-
-// Flags are the settings of one supervisor.
-type Flags struct {
-	Name     string // for events and messages
-	Strategy Strategy
-	// Intensity is the number of restarts allowed within Period; one more and the supervisor gives up. Every attempt
-	// counts, failed ones too, and all children share the one window.
-	Intensity int
-	Period    time.Duration // inclusive, monotonic; zero: 5s
-	GiveUp    GiveUp
 }
 
 func name(what string, i int, names ...string) string {

@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"container/heap"
-	"container/list"
 	"time"
 )
 
@@ -22,26 +21,37 @@ const (
 // one_for_one treats each kid by itself; any number of starts and stops may be under way at once. The ordered
 // strategies do one thing at a time: while a round is on, or a call works on a kid (active), other inputs wait in queue
 // in the order they came, exactly as they would in the mailbox of an OTP supervisor that is blocked.
+//
+// A dynamic core is one_for_one over kids without ids. It forgets a kid that neither runs nor will, and ends them all
+// at once.
 type core struct {
-	flags Flags
-	rand  func() float64
+	flags   Flags
+	dynamic bool
+	most    int // how many kids there may be; zero: any number
+	rand    func() float64
+	unheard bool // nobody wants the events
 
 	stage   stage
 	reason  Reason // of ending and over
 	killing bool   // ending without asking
 	boot    *call  // waits for the end of booting
-	kids    *list.List
+	kids    family
 	byID    map[string]*kid
+	byChild map[Child]*kid // of a dynamic core: by the last incarnation
 	window  window
 	timers  timers
 	seq     int
 
-	round  *round
-	active *kid    // what the round, or an ordered strategy's call, waits for
-	queue  []input // what waits until there is neither round nor active
+	round    *round
+	active   *kid    // what the round, or an ordered strategy's call, waits for
+	changing *call   // a change that waits until no kid starts or stops
+	queue    []input // what waits until there is neither round nor active nor changing
+
+	epoch time.Time
 
 	// of the step under way
 	now      time.Time
+	at       moment
 	events   []Event
 	commands []command
 }
@@ -54,16 +64,21 @@ type round struct {
 }
 
 func newCore(f Flags, specs []ChildSpec, now time.Time, rand func() float64) *core {
-	c := &core{flags: f, rand: rand, now: now, kids: list.New(), byID: make(map[string]*kid, len(specs))}
+	c := &core{flags: f, rand: rand, epoch: now, now: now, byID: make(map[string]*kid, len(specs))}
 	for _, s := range specs {
 		c.add(s)
 	}
 	return c
 }
 
+func newDynamicCore(f Flags, most int, now time.Time, rand func() float64) *core {
+	return &core{flags: f, most: most, dynamic: true, rand: rand, epoch: now, now: now, byChild: map[Child]*kid{}}
+}
+
 // step takes one input. What it returns is valid until the next step.
 func (c *core) step(now time.Time, in input) ([]Event, []command) {
-	c.now, c.events, c.commands = now, c.events[:0], c.commands[:0]
+	c.now, c.at = now, moment(now.Sub(c.epoch))
+	c.events, c.commands = c.events[:0], c.commands[:0]
 	c.dispatch(in)
 	c.pump()
 	return c.events, c.commands
@@ -96,11 +111,20 @@ func (c *core) pump() {
 		switch {
 		case c.round != nil:
 			c.advance()
+		case c.changing != nil:
+			if c.kids.moving() > 0 {
+				return
+			}
+			in := c.changing
+			c.changing = nil
+			c.change(in)
 		case len(c.queue) > 0:
 			in := c.queue[0]
 			c.queue[0] = nil
 			c.queue = c.queue[1:]
 			c.dispatch(in)
+		case c.dynamic && c.stage == ending && c.kids.size == 0:
+			c.finished()
 		default:
 			return
 		}
@@ -115,6 +139,8 @@ func (c *core) advance() {
 		r.stop = r.stop[1:]
 		if c.halt(k) {
 			c.active = k
+		} else {
+			c.forget(k)
 		}
 	case len(r.start) > 0:
 		k := r.start[0]
@@ -150,10 +176,10 @@ func (c *core) busy() bool {
 // begin starts a kid that is idle or waiting.
 func (c *core) begin(k *kid, why why) {
 	k.n++
-	k.why, k.doomed = why, false
+	k.why, k.doomed, k.killed = why, false, false
 	c.enter(k, starting)
 	if why == forRestart {
-		k.restarts++
+		k.record().restarts++
 		c.emit(k, Event{Kind: Restarting})
 	}
 	c.do(command{verb: doStart, kid: k, n: k.n})
@@ -163,8 +189,8 @@ func (c *core) begin(k *kid, why why) {
 func (c *core) halt(k *kid) bool {
 	switch k.phase {
 	case running:
-		if k.ended != nil {
-			c.swallow(k, *k.ended)
+		if r := k.ended(); r != nil {
+			c.swallow(k, *r)
 			return false
 		}
 		c.enter(k, stopping)
@@ -182,14 +208,22 @@ func (c *core) halt(k *kid) bool {
 
 // ask tells a kid to end, by the shutdown protocol of its spec.
 func (c *core) ask(k *kid) {
-	switch d := k.spec.Shutdown; {
+	switch d := k.shutdown; {
 	case c.killing || d == Brutal:
-		c.do(command{verb: doKill, kid: k, n: k.n})
+		c.finish(k)
 	default:
 		c.do(command{verb: doShutdown, kid: k, n: k.n})
 		if d != Infinity {
-			c.wakeAt(k, c.now.Add(d))
+			c.wakeAt(k, c.at.after(d))
 		}
+	}
+}
+
+// finish kills a kid, once.
+func (c *core) finish(k *kid) {
+	if !k.killed {
+		k.killed = true
+		c.do(command{verb: doKill, kid: k, n: k.n})
 	}
 }
 
@@ -210,21 +244,29 @@ func (c *core) doom(k *kid) {
 func (c *core) swallow(k *kid, r Reason) {
 	c.note(k, r)
 	words := "none"
-	if c.round != nil && c.round.cause != "" && k.spec.Restart != Temporary {
+	if c.round != nil && c.round.cause != "" && k.restart != Temporary {
 		words = "restart with " + c.round.cause
 	}
 	c.emit(k, Event{Kind: Ended, Reason: r, Decision: words})
-	c.dropTemporary(k)
+	c.forget(k)
 }
 
 // note records the end of an incarnation; the kid is idle afterwards.
 func (c *core) note(k *kid, r Reason) {
 	c.window.prune(c.now, c.flags.Period)
-	if !c.window.up && c.now.Sub(k.started) >= c.healthy(k) {
-		k.tries = 0
+	p := k.record()
+	if !c.window.up && time.Duration(c.at-k.started) >= c.healthy(k) {
+		p.tries = 0
 	}
-	k.ends++
-	k.last, k.ended, k.run = r, nil, nil
+	p.ends++
+	p.last = r
+	k.run = nil
+	if k.pending != nil {
+		k.pending.ended = nil
+	}
+	if !c.dynamic {
+		k.child = nil
+	}
 	c.enter(k, idle)
 }
 
@@ -233,29 +275,57 @@ func (c *core) settle(k *kid) {
 	if c.active == k {
 		c.active = nil
 	}
-	c.queue = append(c.queue, k.queue...)
-	k.queue = nil
+	if p := k.pending; p != nil {
+		for _, in := range p.queue {
+			c.queue = append(c.queue, in)
+		}
+		p.queue = nil
+		if p.ended == nil && p.stoppers == nil {
+			k.pending = nil
+		}
+	}
 }
 
-// end stops everything, in reverse start order, for the reason given. The first reason stands.
+// end stops everything for the reason given: in reverse start order, or, when dynamic, at once. The first reason
+// stands.
 func (c *core) end(r Reason) {
 	if c.stage >= ending {
 		return
 	}
 	c.stage, c.reason = ending, r
-	c.refuse(c.queue)
-	c.queue, c.active = nil, nil
-	c.round = &round{}
-	for k := range c.backward() {
-		c.refuse(k.queue)
-		k.queue = nil
-		switch k.phase {
-		case starting:
-			c.doom(k)
-		case waiting:
-			c.enter(k, idle)
+	for _, in := range c.queue {
+		c.refuse(in)
+	}
+	if c.changing != nil {
+		c.refuse(c.changing)
+	}
+	c.queue, c.active, c.changing, c.round = nil, nil, nil, nil
+	if !c.dynamic {
+		c.round = &round{}
+	}
+	for k := range c.kids.backward() {
+		if k.pending != nil {
+			for _, in := range k.pending.queue {
+				c.refuse(in)
+			}
+			k.pending.queue = nil
 		}
-		c.round.stop = append(c.round.stop, k)
+		switch {
+		case k.phase == starting:
+			c.doom(k)
+		case k.phase == waiting:
+			c.enter(k, idle)
+			if c.dynamic {
+				c.remove(k)
+			}
+		case c.dynamic && k.phase == idle: // the one that gave the reason
+			c.remove(k)
+		case c.dynamic:
+			c.halt(k)
+		}
+		if !c.dynamic {
+			c.round.stop = append(c.round.stop, k)
+		}
 	}
 }
 
@@ -264,43 +334,42 @@ func (c *core) kill() {
 	if c.stage == over || c.killing {
 		return
 	}
-	c.end(Reason{Kind: Killed})
 	c.killing = true
+	c.end(Reason{Kind: Killed})
 	c.reason.Kind = Killed
-	for k := range c.forward() {
+	for k := range c.kids.forward() {
 		switch k.phase {
 		case running:
-			if k.ended == nil {
+			if k.ended() == nil {
 				c.halt(k)
 			}
 		case stopping:
-			c.wakeAt(k, time.Time{})
-			c.ask(k)
+			c.wakeAt(k, 0)
+			c.finish(k)
 		}
 	}
 }
 
-// refuse answers the calls among what waited.
-func (c *core) refuse(waited []input) {
-	for _, in := range waited {
-		if in, ok := in.(*call); ok {
-			c.answer(in, ErrStopping)
-		}
+// refuse answers what waited, if it is a call.
+func (c *core) refuse(in input) {
+	if in, ok := in.(*call); ok {
+		c.answer(in, ErrStopping)
 	}
 }
 
 func (c *core) enter(k *kid, p phase) {
-	c.wakeAt(k, time.Time{})
-	k.phase, k.since = p, c.now
+	c.wakeAt(k, 0)
+	c.kids.enter(k, p)
+	k.since = c.at
 }
 
-// wakeAt sets the one moment that k waits for; the zero time clears it.
-func (c *core) wakeAt(k *kid, at time.Time) {
-	if !k.due.IsZero() {
+// wakeAt sets the one moment that k waits for; zero clears it.
+func (c *core) wakeAt(k *kid, at moment) {
+	if k.due != 0 {
 		heap.Remove(&c.timers, k.slot)
 	}
 	k.due = at
-	if !at.IsZero() {
+	if at != 0 {
 		heap.Push(&c.timers, k)
 	}
 }

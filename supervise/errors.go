@@ -16,8 +16,10 @@ var (
 	ErrStopping       = errors.New("the supervisor is stopping or ended") // any call
 	ErrTerminated     = errors.New("terminated while starting")           // StartChild, RestartChild
 	ErrReleased       = errors.New("the supervisor has let go of its children")
-	ErrIntensity      = errors.New("restart limit passed") // in the Reason of a supervisor that escalated
-	ErrInvalid        = errors.New("invalid")              // Start, StartChild: wrapped with what is
+	ErrIntensity      = errors.New("restart limit passed")          // in the Reason of a supervisor that escalated
+	ErrAutoShutdown   = errors.New("a significant child has ended") // in the Reason of a supervisor that shut itself down
+	ErrMaxChildren    = errors.New("no room for another child")     // Dynamic.StartChild
+	ErrInvalid        = errors.New("invalid")                       // Start, StartChild: wrapped with what is
 )
 
 // A StartError tells which child's start failed, and why. Start and StartChild forget its spec; RestartChild keeps it.

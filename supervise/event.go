@@ -60,18 +60,19 @@ func (s State) String() string {
 
 // ChildInfo is one child as it was when Children was called.
 type ChildInfo struct {
-	ID         string
-	State      State
-	Restart    RestartType
-	Supervisor bool
-	Child      Child     // the incarnation in StateRunning and StateStopping, else nil; a *Supervisor when trees nest
-	Restarts   int       // restarts since its spec was added
-	Last       Reason    // why the last incarnation ended; meaningful when Ends > 0
-	Ends       int       // incarnations that ended so far
-	Err        error     // why the last start attempt failed; nil after one that did not
-	Since      time.Time // when State began
-	Next       time.Time // when the next attempt is due, in StateBackoff
-	GivenUp    bool      // restarts passed the limit and the window is not empty again (Persist)
+	ID          string
+	State       State
+	Restart     RestartType
+	Supervisor  bool
+	Significant bool
+	Child       Child     // the incarnation in StateRunning and StateStopping, else nil; a *Supervisor when trees nest
+	Restarts    int       // restarts since its spec was added
+	Last        Reason    // why the last incarnation ended; meaningful when Ends > 0
+	Ends        int       // incarnations that ended so far
+	Err         error     // why the last start attempt failed; nil after one that did not
+	Since       time.Time // when State began
+	Next        time.Time // when the next attempt is due, in StateBackoff
+	GivenUp     bool      // restarts passed the limit and the window is not empty again (Persist)
 }
 
 // Counts are the numbers of count_children: Active excludes children that are restarting or undefined.

@@ -6,18 +6,28 @@ type input interface{ input() }
 type (
 	// call asks for something and waits for the answer.
 	call struct {
-		op   op
-		id   string
-		spec ChildSpec  // of opStart
-		ret  chan error // takes one answer without blocking
+		op    op
+		id    string
+		child Child      // which one, of a dynamic core; and the answer to opStart
+		spec  ChildSpec  // of opStart
+		to    *settings  // of opChange
+		ret   chan error // takes one answer without blocking
+	}
+	// settings are what a change brings.
+	settings struct {
+		flags Flags
+		most  int
+		specs []ChildSpec
 	}
 	// answered is what the start of this number came to.
 	answered struct {
-		kid *kid
-		n   int
-		err error
+		kid   *kid
+		n     int
+		child Child        // unless err
+		run   *incarnation // what watches child; nil when it tells of its end itself
+		err   error
 	}
-	// ended says that the incarnation of this number is gone.
+	// ended says that the incarnation of this number is gone. The loop fills in the reason.
 	ended struct {
 		kid    *kid
 		n      int
@@ -42,6 +52,7 @@ const (
 	opTerminate
 	opRestart
 	opDelete
+	opChange
 )
 
 func (*call) input()    {}

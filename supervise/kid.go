@@ -1,7 +1,9 @@
 package supervise
 
 import (
-	"container/list"
+	"iter"
+	"math"
+	"strconv"
 	"time"
 )
 
@@ -15,7 +17,7 @@ import (
 //	 │ failed      waiting ◀──────────────────┤                  │
 //	 │                │ retry: starting       │ not restarted    │
 //	 └────────────────┴───────────────────────┴──────────────────┘
-type phase int
+type phase uint8
 
 const (
 	idle phase = iota // no incarnation, nothing planned
@@ -23,10 +25,11 @@ const (
 	running
 	waiting // between incarnations, an attempt planned
 	stopping
+	phases // how many there are
 )
 
 // why a start is under way; it decides what its failure means.
-type why int
+type why uint8
 
 const (
 	forBoot    why = iota // the supervisor's own start: failing ends the supervisor
@@ -35,38 +38,138 @@ const (
 	forRestart            // after an end: failing is counted and tried again
 )
 
-// A kid is the core's record of one child. Only the core writes it, except run, which belongs to the loop.
+// A kid is the core's record of one child. Only the core writes it. There may be a million of them: what few need, or
+// only for a moment, is behind a pointer.
 type kid struct {
-	seq   int // grows in start order
-	spec  ChildSpec
-	at    *list.Element // its place in the start order; nil when forgotten
-	phase phase
-	since time.Time // when phase began
-	n     int       // number of the start; results and ends of another number are stale
-	why   why
+	id       string
+	start    StartFunc // nil while a Temporary runs: it is never started again, and its closure may be large
+	backoff  *Backoff  // nil: none
+	shutdown time.Duration
+
+	prev, next *kid // in start order
+	seq        int  // grows in start order
+
+	child Child        // the last incarnation; compared, never called by the core
 	run   *incarnation // opaque to the core
+	n     int          // number of the start; results and ends of another number are stale
 
-	doomed  bool      // to be stopped as soon as the start under way answers
-	ended   *Reason   // it ended, which an ordered strategy has not got round to yet
-	started time.Time // when the incarnation acknowledged
-	due     time.Time // of waiting: the attempt; of stopping: the kill; zero: none
-	slot    int       // its index in the timers, when due is set
+	since   moment // when phase began
+	started moment // when the incarnation acknowledged
+	due     moment // of waiting: the attempt; of stopping: the kill; zero: none
+	slot    int    // its index in the timers, when due is set
 
+	starter *call // waits for the start under way
+	pending *pending
+	past    *past
+
+	phase       phase
+	why         why
+	restart     RestartType
+	supervisor  bool
+	significant bool
+	listed      bool // in the start order; false when forgotten
+	doomed      bool // to be stopped as soon as the start under way answers
+	killed      bool // has been told so
+}
+
+// pending is what waits for a kid.
+type pending struct {
+	ended    *Reason // its end, which an ordered strategy has not got round to yet
+	stoppers []*call // until it is gone
+	queue    []*call // until it is neither starting nor stopping
+}
+
+// past is what has become of the incarnations so far.
+type past struct {
 	tries    int // restarts since it was last healthy: the exponent of the back-off
 	restarts int
 	ends     int
 	last     Reason
 	err      error
 	gaveUp   int // the generation of the window in which it was given up
+}
 
-	starter  *call   // waits for the start under way
-	stoppers []*call // wait for it to be gone
-	queue    []input // calls that wait until it is neither starting nor stopping
+// adopt takes over a spec, with its defaults filled in.
+func (k *kid) adopt(s ChildSpec) {
+	k.id, k.start, k.restart, k.shutdown = s.ID, s.Start, s.Restart, s.Shutdown
+	k.supervisor, k.significant, k.backoff = s.Supervisor, s.Significant, nil
+	if s.Shutdown == 0 {
+		k.shutdown = DefaultShutdown
+		if s.Supervisor {
+			k.shutdown = Infinity
+		}
+	}
+	if s.Backoff != (Backoff{}) {
+		k.backoff = &s.Backoff
+	}
+}
+
+// name is what people call it: a Dynamic's child without a label by its number.
+func (k *kid) name() string {
+	if k.id == "" {
+		return "#" + strconv.Itoa(k.seq)
+	}
+	return k.id
 }
 
 // restartsAfter applies the restart type.
 func (k *kid) restartsAfter(r Reason) bool {
-	return k.spec.Restart == Permanent || k.spec.Restart == Transient && r.Abnormal()
+	return k.restart == Permanent || k.restart == Transient && r.Abnormal()
+}
+
+// gone reports whether it does not run and will not, unless somebody starts it: one that is being terminated counts as
+// gone, because OTP would not look before it is.
+func (k *kid) gone() bool {
+	return k.phase == idle || k.phase == stopping || k.phase == starting && k.doomed
+}
+
+// lives reports whether the start of this number has come to a child of whose end nothing is known.
+func (k *kid) lives(n int) bool {
+	return k.n == n && (k.phase == running && k.ended() == nil || k.phase == stopping)
+}
+
+// record is the past to write to.
+func (k *kid) record() *past {
+	if k.past == nil {
+		k.past = new(past)
+	}
+	return k.past
+}
+
+// known is the past to read from.
+func (k *kid) known() past {
+	if k.past == nil {
+		return past{}
+	}
+	return *k.past
+}
+
+// forgive makes its back-off begin anew.
+func (k *kid) forgive() {
+	if k.past != nil {
+		k.past.tries = 0
+	}
+}
+
+func (k *kid) waits() *pending {
+	if k.pending == nil {
+		k.pending = new(pending)
+	}
+	return k.pending
+}
+
+func (k *kid) ended() *Reason {
+	if k.pending == nil {
+		return nil
+	}
+	return k.pending.ended
+}
+
+func (k *kid) stoppers() []*call {
+	if k.pending == nil {
+		return nil
+	}
+	return k.pending.stoppers
 }
 
 func (k *kid) state() State {
@@ -79,7 +182,7 @@ func (k *kid) state() State {
 	case running:
 		return StateRunning
 	case waiting:
-		if k.due.IsZero() {
+		if k.due == 0 {
 			return StateRestarting
 		}
 		return StateBackoff
@@ -89,22 +192,99 @@ func (k *kid) state() State {
 	return StateUndefined
 }
 
-// timers is a heap of the kids that wait for a moment, the next one first; equal moments in start order.
-type timers []*kid
+// A moment is a time as nanoseconds since the core began: a third of the size of a time.Time.
+type moment int64
 
-func (t timers) Len() int { return len(t) }
-func (t timers) Less(i, j int) bool {
-	if t[i].due.Equal(t[j].due) {
-		return t[i].seq < t[j].seq
+// after is m and d later, or the end of time.
+func (m moment) after(d time.Duration) moment {
+	if d > math.MaxInt64-time.Duration(m) {
+		return math.MaxInt64
 	}
-	return t[i].due.Before(t[j].due)
+	return m + moment(d)
 }
-func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i]; t[i].slot, t[j].slot = i, j }
-func (t *timers) Push(x any)   { k := x.(*kid); k.slot = len(*t); *t = append(*t, k) }
-func (t *timers) Pop() any {
-	last := len(*t) - 1
-	k := (*t)[last]
-	(*t)[last] = nil
-	*t = (*t)[:last]
-	return k
+
+// family is the kids in start order.
+type family struct {
+	first, last *kid
+	size        int
+	supervisors int
+	in          [phases]int // how many are in each phase
+}
+
+func (f *family) push(k *kid) {
+	k.prev, k.next, k.listed = f.last, nil, true
+	if f.last != nil {
+		f.last.next = k
+	} else {
+		f.first = k
+	}
+	f.last = k
+	f.size++
+	f.in[k.phase]++
+	if k.supervisor {
+		f.supervisors++
+	}
+}
+
+func (f *family) drop(k *kid) {
+	if k.prev != nil {
+		k.prev.next = k.next
+	} else {
+		f.first = k.next
+	}
+	if k.next != nil {
+		k.next.prev = k.prev
+	} else {
+		f.last = k.prev
+	}
+	k.prev, k.next, k.listed = nil, nil, false
+	f.size--
+	f.in[k.phase]--
+	if k.supervisor {
+		f.supervisors--
+	}
+}
+
+// enter keeps the count of a kid that is listed.
+func (f *family) enter(k *kid, p phase) {
+	if k.listed {
+		f.in[k.phase]--
+		f.in[p]++
+	}
+	k.phase = p
+}
+
+// moving counts the kids whose start or stop is under way.
+func (f *family) moving() int { return f.in[starting] + f.in[stopping] }
+
+func (f *family) count() Counts {
+	return Counts{
+		Specs: f.size, Active: f.in[running] + f.in[stopping],
+		Supervisors: f.supervisors, Workers: f.size - f.supervisors,
+	}
+}
+
+// forward lists the kids from first to last. The one at hand may be dropped meanwhile.
+func (f *family) forward() iter.Seq[*kid] {
+	return func(yield func(*kid) bool) {
+		for k := f.first; k != nil; {
+			next := k.next
+			if !yield(k) {
+				return
+			}
+			k = next
+		}
+	}
+}
+
+func (f *family) backward() iter.Seq[*kid] {
+	return func(yield func(*kid) bool) {
+		for k := f.last; k != nil; {
+			prev := k.prev
+			if !yield(k) {
+				return
+			}
+			k = prev
+		}
+	}
 }

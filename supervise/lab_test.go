@@ -273,9 +273,11 @@ func (l *lab) wantChildren(s *Supervisor, want string) {
 	}
 }
 
-func children(s *Supervisor) string {
+func children(s *Supervisor) string { return states(s.Children()) }
+
+func states(children []ChildInfo) string {
 	var all []string
-	for _, c := range s.Children() {
+	for _, c := range children {
 		all = append(all, fmt.Sprintf("%s:%v", c.ID, c.State))
 	}
 	return strings.Join(all, " ")

@@ -2,76 +2,57 @@ package supervise
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 )
 
-// mailbox is where everything reaches the loop, in one order. Putting never blocks.
-type mailbox struct {
-	mu    sync.Mutex // guards items
-	items []input
-	wake  chan struct{} // readable when items may not be empty
-}
+// loop drives a core: one goroutine that takes inputs from a mailbox and performs commands. It is what all supervisors
+// are made of, and its exported methods are theirs.
+type loop struct {
+	observe  func(Event)
+	base     context.Context // what the starts' contexts are made from: the values of Start's, never ended
+	box      mailbox
+	works    sync.WaitGroup // the goroutines of the incarnations; run and letGo wait for them
+	done     chan struct{}  // closed when the supervisor has ended and nothing of it runs
+	gone     chan struct{}  // closed when the loop has ended: after done, or after released
+	released chan struct{}
+	release  sync.Once
 
-func (m *mailbox) put(in input) {
-	m.mu.Lock()
-	m.items = append(m.items, in)
-	m.mu.Unlock()
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take swaps what has come for an empty slice to fill.
-func (m *mailbox) take(empty []input) []input {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	items := m.items
-	m.items = empty[:0]
-	return items
-}
-
-// An incarnation is one start and the child that came of it. Its goroutine calls the StartFunc and then watches the
-// child, so that every call into a child is made where blocking hurts nobody else.
-type incarnation struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	child  Child         // written before answered is put, read after it is taken
-	asks   chan verb     // doShutdown, doKill; one of each fits
-	free   chan struct{} // the supervisor's released
+	mu       sync.Mutex // guards the following; only the loop writes core
+	core     *core
+	left     remnants
+	told     bool // done is closed
+	notified []func()
 }
 
 // run is the supervisor's goroutine. It performs what the core decides, and never waits for a child.
-func (s *Supervisor) run() {
-	defer close(s.gone)
+func (l *loop) run() {
+	defer close(l.gone)
+	defer l.box.close()
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
 	var batch []input
 	for {
 		select {
-		case <-s.box.wake:
+		case <-l.box.wake:
 		case <-timer.C:
-			s.step(tick{})
-		case <-s.released:
-			s.letGo()
+			l.step(tick{})
+		case <-l.released:
+			l.letGo()
 			return
 		}
-		batch = s.box.take(batch)
+		batch = l.box.take(batch)
 		for i, in := range batch {
 			batch[i] = nil
-			s.step(in)
+			l.step(in)
 		}
-		if s.ended() {
-			s.works.Wait()
-			close(s.done)
+		if l.over() {
+			l.works.Wait()
+			l.tellDone()
 			return
 		}
-		if at, ok := s.core.next(); ok {
+		if at, ok := l.core.next(); ok {
 			timer.Reset(time.Until(at))
 		} else {
 			timer.Stop()
@@ -81,117 +62,117 @@ func (s *Supervisor) run() {
 
 // step lets the core decide, tells the observer, and performs, in this order: an end is observed before the next
 // incarnation can be.
-func (s *Supervisor) step(in input) {
-	s.mu.Lock()
-	events, commands := s.core.step(time.Now(), in)
+func (l *loop) step(in input) {
+	now := time.Now()
+	if e, ok := in.(ended); ok {
+		if !e.kid.lives(e.n) {
+			return
+		}
+		e.reason = e.kid.child.Reason()
+		l.bury(e.kid, e.reason, now)
+		in = e
+	}
+	l.mu.Lock()
+	events, commands := l.core.step(now, in)
 	for _, c := range commands {
 		if c.verb == doStart {
-			c.kid.run = s.incarnation()
+			c.kid.run = new(incarnation)
+			c.kid.run.ctx, c.kid.run.cancel = context.WithCancelCause(l.base)
 		}
 	}
-	s.mu.Unlock()
-	if s.observe != nil {
+	l.mu.Unlock()
+	if l.observe != nil {
 		for _, e := range events {
-			s.observe(e)
+			l.observe(e)
 		}
 	}
-	for _, c := range commands {
-		s.perform(c)
+	for i, c := range commands {
+		commands[i] = command{} // or it would keep a child from being collected
+		l.perform(c)
 	}
+	clear(events)
 }
 
-func (s *Supervisor) perform(c command) {
+func (l *loop) perform(c command) {
 	switch c.verb {
 	case doStart:
-		k, run := c.kid, c.kid.run
-		start := k.spec.Start
-		s.works.Go(func() { s.live(k, c.n, run, start) })
+		k, run, start := c.kid, c.kid.run, c.kid.start
+		l.works.Go(func() { l.live(k, c.n, run, start) })
 	case doCancel:
 		c.kid.run.cancel(c.err)
 	case doShutdown, doKill:
-		select {
-		case c.kid.run.asks <- c.verb:
-		default: // the same has been asked already
-		}
+		c.kid.tell(c.verb)
 	case doRetry:
-		s.box.put(retry{kid: c.kid, n: c.n})
+		l.box.put(retry{kid: c.kid, n: c.n})
 	case doAnswer:
 		c.call.ret <- c.err
 	}
 }
 
-func (s *Supervisor) incarnation() *incarnation {
-	ctx, cancel := context.WithCancelCause(s.base)
-	return &incarnation{ctx: ctx, cancel: cancel, asks: make(chan verb, 2), free: s.released}
+func (l *loop) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.core.stage == over
 }
 
-// live is the goroutine of one incarnation.
-func (s *Supervisor) live(k *kid, n int, run *incarnation, start StartFunc) {
-	err := run.start(start, func(err error) { s.box.put(answered{kid: k, n: n, err: err}) })
-	if err != nil {
-		return
+func (l *loop) tellDone() {
+	l.mu.Lock()
+	l.told = true
+	waiting := l.notified
+	l.notified = nil
+	close(l.done)
+	l.mu.Unlock()
+	for _, f := range waiting {
+		f()
 	}
-	for {
-		select {
-		case <-run.child.Done():
-			s.box.put(ended{kid: k, n: n, reason: run.child.Reason()})
-			return
-		case what := <-run.asks:
-			if what == doKill {
-				run.child.Kill()
-			} else {
-				run.child.Shutdown()
-			}
-		case <-run.free:
-			return
-		}
-	}
-}
-
-// start calls the StartFunc and tells the outcome, whatever it is: a panic is a failed start, as an exception is in
-// OTP, and so is the end of the goroutine.
-func (run *incarnation) start(start StartFunc, tell func(error)) (err error) {
-	err = errors.New("the start ended its goroutine")
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-		tell(err)
-	}()
-	child, err := start(run.ctx)
-	switch {
-	case err != nil: // child is possibly a nil pointer of a real type
-	case child == nil:
-		err = errors.New("the start returned neither a child nor an error")
-	default:
-		run.child = child
-	}
-	return err
-}
-
-func (s *Supervisor) ended() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.core.stage == over
 }
 
 // letGo ends the goroutines of all incarnations without touching a child that runs.
-func (s *Supervisor) letGo() {
-	var runs []*incarnation
-	s.mu.Lock()
-	for k := range s.core.forward() {
-		if k.run != nil {
-			runs = append(runs, k.run)
-			if k.phase == starting {
-				k.run.cancel(ErrReleased)
-			}
+func (l *loop) letGo() {
+	var children []Child
+	l.mu.Lock()
+	for k := range l.core.kids.forward() {
+		switch k.phase {
+		case running, stopping:
+			children = append(children, k.child)
+		case starting:
+			k.run.cancel(ErrReleased)
 		}
 	}
-	s.mu.Unlock()
-	s.works.Wait()
-	for _, run := range runs {
-		if nested, ok := run.child.(interface{ Release() }); ok {
+	l.mu.Unlock()
+	l.works.Wait()
+	for _, in := range l.box.take(nil) {
+		if in, ok := in.(answered); ok && in.err == nil {
+			children = append(children, in.child)
+		}
+	}
+	for _, child := range children {
+		if nested, ok := child.(interface{ Release() }); ok {
 			nested.Release()
 		}
+	}
+}
+
+// ask puts a call and waits for its answer.
+func (l *loop) ask(ctx context.Context, c *call) error {
+	c.ret = make(chan error, 1)
+	l.box.put(c)
+	select {
+	case err := <-c.ret:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-l.gone:
+	}
+	select { // answered in the loop's last breath
+	case err := <-c.ret:
+		return err
+	default:
+	}
+	select {
+	case <-l.released:
+		return ErrReleased
+	default:
+		return ErrStopping
 	}
 }

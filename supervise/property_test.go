@@ -103,11 +103,11 @@ func (w *world) perform(c command) {
 		w.mayStart(c.kid)
 		w.starts = append(w.starts, c)
 	case doShutdown, doKill:
-		id := c.kid.spec.ID
+		id := c.kid.id
 		if n, ok := w.alive[id]; !ok || n != c.n {
 			w.fail("asks %s, which does not live", id)
 		}
-		byCall := len(c.kid.stoppers) > 0
+		byCall := len(c.kid.stoppers()) > 0
 		if !byCall && (w.core.stage == ending || w.core.ordered()) && !w.core.killing && !w.asked[id] {
 			w.checkOrder(c.kid)
 		}
@@ -127,12 +127,12 @@ func (w *world) perform(c command) {
 
 // mayStart is P1, P7 and P8.
 func (w *world) mayStart(k *kid) {
-	id := k.spec.ID
+	id := k.id
 	if _, ok := w.alive[id]; ok {
 		w.fail("P1: a second %s", id)
 	}
 	for _, s := range w.starts {
-		if s.kid.spec.ID == id {
+		if s.kid.id == id {
 			w.fail("P1: a second start of %s", id)
 		}
 	}
@@ -144,18 +144,18 @@ func (w *world) mayStart(k *kid) {
 	} else if w.final[id] && w.core.flags.Strategy == OneForOne {
 		w.fail("P7: %s starts after it was terminated", id)
 	}
-	if k.spec.Restart == Temporary && (k.why == forRestart || k.n > 1) {
+	if k.restart == Temporary && (k.why == forRestart || k.n > 1) {
 		w.fail("P8: temporary %s is restarted", id)
 	}
 }
 
 // checkOrder is P2: whoever is asked to stop is the last that lives.
 func (w *world) checkOrder(k *kid) {
-	for e := k.at.Next(); e != nil; e = e.Next() {
-		later := e.Value.(*kid).spec.ID
+	for e := k.next; e != nil; e = e.next {
+		later := e.id
 		// One that was asked before by a call is not part of the order.
 		if _, ok := w.alive[later]; ok && !w.asked[later] {
-			w.fail("P2: %s is stopped before %s", k.spec.ID, later)
+			w.fail("P2: %s is stopped before %s", k.id, later)
 		}
 	}
 }
@@ -164,7 +164,7 @@ func (w *world) finishStart(i int, err error) {
 	s := w.starts[i]
 	w.starts = append(w.starts[:i:i], w.starts[i+1:]...)
 	if err == nil {
-		w.alive[s.kid.spec.ID] = s.n
+		w.alive[s.kid.id] = s.n
 	}
 	w.step(answered{kid: s.kid, n: s.n, err: err})
 }
@@ -178,9 +178,9 @@ func (w *world) finishChild(id string, r Reason) {
 
 func (w *world) living() []string {
 	var ids []string
-	for k := range w.core.forward() {
-		if _, ok := w.alive[k.spec.ID]; ok {
-			ids = append(ids, k.spec.ID)
+	for k := range w.core.kids.forward() {
+		if _, ok := w.alive[k.id]; ok {
+			ids = append(ids, k.id)
 		}
 	}
 	return ids
@@ -264,13 +264,13 @@ func (w *world) rest() {
 		w.fail("at rest in stage %d, round %v, active %v, %d waiting, %d unanswered",
 			w.core.stage, w.core.round, w.core.active, len(w.core.queue), len(w.open))
 	}
-	for k := range w.core.forward() {
-		_, lives := w.alive[k.spec.ID]
+	for k := range w.core.kids.forward() {
+		_, lives := w.alive[k.id]
 		if k.phase != idle && k.phase != running || (k.phase == running) != lives {
-			w.fail("at rest %s is in phase %d, lives: %v", k.spec.ID, k.phase, lives)
+			w.fail("at rest %s is in phase %d, lives: %v", k.id, k.phase, lives)
 		}
-		if k.phase == idle && k.spec.Restart == Temporary && w.core.stage == serving {
-			w.fail("P8: temporary %s is kept", k.spec.ID)
+		if k.phase == idle && k.restart == Temporary && w.core.stage == serving {
+			w.fail("P8: temporary %s is kept", k.id)
 		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 
 // startFailed decides about a start that returned an error.
 func (c *core) startFailed(k *kid, err error) {
-	k.err, k.run = err, nil
+	k.record().err, k.run = err, nil
 	c.enter(k, idle)
-	if k.why == forRestart {
+	if k.why == forRestart && k.restart != Temporary { // Change can make one
 		v := c.judge(k, false)
 		c.emit(k, Event{Kind: StartFailed, Err: err, Delay: v.delay, Decision: v.words})
 		if c.gaveUp(k, v, err) {
@@ -23,21 +23,21 @@ func (c *core) startFailed(k *kid, err error) {
 		if v.delay == 0 {
 			c.do(command{verb: doRetry, kid: k, n: k.n})
 		} else {
-			c.wakeAt(k, c.now.Add(v.delay))
+			c.wakeAt(k, c.at.after(v.delay))
 		}
 		return
 	}
 	c.emit(k, Event{Kind: StartFailed, Err: err, Decision: "none"})
-	failure := error(&StartError{Child: k.spec.ID, Err: err})
+	failure := error(&StartError{Child: k.name(), Err: err})
 	if k.why == forBoot {
 		c.end(Reason{Kind: Shutdown, Err: failure})
 		return
 	}
-	if k.why == forStart {
+	if k.why == forStart || k.why == forRestart {
 		c.remove(k)
 	}
-	if errors.Is(err, ErrAlreadyStarted) {
-		failure = err // the child of the same name lives elsewhere: not a failure of this start
+	if c.dynamic || errors.Is(err, ErrAlreadyStarted) {
+		failure = err // as in OTP; the child of the same name lives elsewhere: not a failure of this start
 	}
 	c.answerStarter(k, failure)
 }
@@ -46,8 +46,7 @@ func (c *core) startFailed(k *kid, err error) {
 func (c *core) crashed(k *kid, r Reason) {
 	c.note(k, r)
 	if !k.restartsAfter(r) {
-		c.emit(k, Event{Kind: Ended, Reason: r, Decision: "none"})
-		c.dropTemporary(k)
+		c.retire(k, r)
 		return
 	}
 	v := c.judge(k, r.External)
@@ -60,12 +59,31 @@ func (c *core) crashed(k *kid, r Reason) {
 		c.attempt(k)
 	default:
 		c.enter(k, waiting)
-		c.wakeAt(k, c.now.Add(v.delay))
+		c.wakeAt(k, c.at.after(v.delay))
 		if c.ordered() {
 			// Those that depend on k stop now, not when k comes back: they would run, crash and be restarted without it.
 			c.round = c.roundFor(k)
 			c.round.start = nil
 		}
+	}
+}
+
+// retire leaves a kid that has ended by itself alone, and ends the supervisor if that was significant.
+func (c *core) retire(k *kid, r Reason) {
+	words := "none"
+	last := k.significant && c.flags.AutoShutdown != Never
+	if last && c.flags.AutoShutdown == AllSignificant {
+		for other := range c.kids.forward() {
+			last = last && (!other.significant || other.gone())
+		}
+	}
+	if last {
+		words = "shut down"
+	}
+	c.emit(k, Event{Kind: Ended, Reason: r, Decision: words})
+	c.forget(k)
+	if last {
+		c.end(Reason{Kind: Shutdown, Err: fmt.Errorf("%s: %w", k.name(), ErrAutoShutdown)})
 	}
 }
 
@@ -75,13 +93,13 @@ func (c *core) gaveUp(k *kid, v verdict, cause error) bool {
 		return false
 	}
 	escalate := c.flags.GiveUp == Escalate
-	if k.gaveUp != c.window.gen || escalate {
-		k.gaveUp = c.window.gen
+	if p := k.record(); p.gaveUp != c.window.gen || escalate {
+		p.gaveUp = c.window.gen
 		c.emit(k, Event{Kind: GaveUp, Err: cause, Delay: v.delay, Decision: v.words})
 	}
 	if escalate {
 		c.end(Reason{Kind: Shutdown, Err: fmt.Errorf("%s: %w: %d restarts in %v",
-			k.spec.ID, ErrIntensity, v.window, c.flags.Period)})
+			k.name(), ErrIntensity, v.window, c.flags.Period)})
 	}
 	return escalate
 }
@@ -98,17 +116,16 @@ func (c *core) attempt(k *kid) {
 // roundFor is the restart of k under an ordered strategy. Every spec in its range is started, also one that did not run
 // before; temporary ones are stopped and forgotten.
 func (c *core) roundFor(k *kid) *round {
-	r := &round{why: forRestart, cause: k.spec.ID}
-	first := c.kids.Front()
+	r := &round{why: forRestart, cause: k.name()}
+	first := c.kids.first
 	if c.flags.Strategy == RestForOne {
-		first = k.at
+		first = k
 	}
-	for e := first; e != nil; e = e.Next() {
-		other := e.Value.(*kid)
+	for other := first; other != nil; other = other.next {
 		if other != k {
 			r.stop = append(r.stop, other)
 		}
-		if other.spec.Restart != Temporary {
+		if other.restart != Temporary {
 			r.start = append(r.start, other)
 		}
 	}

@@ -105,8 +105,8 @@ func TestScenario13Defaults(t *testing.T) {
 	if f.Period != 5*time.Second || f.Strategy != OneForOne || f.GiveUp != Escalate {
 		t.Errorf("flags %+v", f)
 	}
-	w, s := c.byID["worker"].spec, c.byID["sup"].spec
-	if w.Restart != Permanent || w.Shutdown != 5*time.Second || s.Shutdown != Infinity {
+	w, s := c.byID["worker"], c.byID["sup"]
+	if w.restart != Permanent || w.shutdown != 5*time.Second || s.shutdown != Infinity {
 		t.Errorf("specs %+v, %+v", w, s)
 	}
 }

@@ -71,7 +71,7 @@ func (c *core) judge(k *kid, external bool) verdict {
 		c.window.up = true
 	}
 	v.delay = c.backoff(k)
-	k.tries++
+	k.record().tries++
 	soon := "restart at once"
 	if v.delay > 0 {
 		soon = "restart in " + legible(v.delay).String()
@@ -87,17 +87,17 @@ func (c *core) judge(k *kid, external bool) verdict {
 // backoff is the delay before the next attempt at k. Once given up there always is one, even for a child without a
 // Backoff: Persist must never become a busy loop.
 func (c *core) backoff(k *kid) time.Duration {
-	b := k.spec.Backoff
-	if b.Min <= 0 {
+	p, b := k.record(), k.backoff
+	if b == nil || b.Min <= 0 {
 		if c.window.up {
 			return c.flags.Period
 		}
 		return 0
 	}
-	if k.tries == 0 && !c.window.up {
+	if p.tries == 0 && !c.window.up {
 		return 0
 	}
-	return b.delay(max(k.tries-1, 0), c.rand)
+	return b.delay(max(p.tries-1, 0), c.rand)
 }
 
 // delay is Min·Factor^step, varied by the jitter, at most Max.
@@ -116,8 +116,8 @@ func (b Backoff) delay(step int, rand func() float64) time.Duration {
 
 // healthy is the uptime after which k's back-off starts from the beginning.
 func (c *core) healthy(k *kid) time.Duration {
-	if k.spec.Backoff.Reset > 0 {
-		return k.spec.Backoff.Reset
+	if k.backoff != nil && k.backoff.Reset > 0 {
+		return k.backoff.Reset
 	}
 	return c.flags.Period
 }
