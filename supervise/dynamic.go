@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -80,7 +81,7 @@ func (d *Dynamic) TerminateChild(ctx context.Context, child Child) error {
 			ErrInvalid, child)
 	}
 	err := d.ask(ctx, &call{op: opTerminate, child: child})
-	if err == ErrNotFound {
+	if errors.Is(err, ErrNotFound) {
 		select {
 		case <-child.Done():
 			return nil
