@@ -73,7 +73,14 @@ func (r *Registry[K, V]) usable(key K) bool {
 		}
 		r.doubts.Store(doubts)
 	}
-	return doubts == nothing || reflect.ValueOf(&key).Elem().Comparable() && same(key, key)
+	return doubts == nothing || foundAgain(key)
+}
+
+// foundAgain looks at the value of a key. It is apart from usable because what reflection sees is allocated.
+//
+//go:noinline
+func foundAgain[K comparable](key K) bool {
+	return reflect.ValueOf(&key).Elem().Comparable() && same(key, key)
 }
 
 func same[K comparable](a, b K) bool { return a == b }

@@ -3,15 +3,20 @@ package registry
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"semper/actor"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // of listeners that panic, on purpose
+	goleak.VerifyTestMain(m)
+}
 
 // job is what a test makes a process do, and what tells the test that it is done.
 type job struct {
@@ -94,7 +99,7 @@ func scenario(t *testing.T, f func(t *testing.T, partitions int)) {
 }
 
 // empty checks that a registry remembers nothing of processes that are gone.
-func empty[K comparable, V any](t testing.TB, r *Registry[K, V]) {
+func empty[K comparable, V any](t rapid.TB, r *Registry[K, V]) {
 	t.Helper()
 	for p := range r.every {
 		if len(p.entries) > 0 || p.n != 0 || len(p.owners) > 0 || len(p.queues) > 0 {
