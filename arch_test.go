@@ -40,6 +40,7 @@ var rules = []rule{
 	// Engines decide. They never import each other or an adapter: they meet in node.
 	{pkg: "supervise", why: "a public library for any Go program: nothing of semper"},
 	{pkg: "actor", may: []string{"supervise"}, why: "a public library for any Go program: processes, over supervise and nothing else"},
+	{pkg: "actor/statem", may: []string{"actor", "supervise"}, why: "state machines, as processes"},
 	{pkg: "actor/registry", may: []string{"actor"}, tests: []string{"supervise"}, why: "processes by key, over the public face of actor"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
