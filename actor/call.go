@@ -23,6 +23,9 @@ func (f From[R]) Reply(v R) bool {
 
 // Fail answers the call with an error.
 func (f From[R]) Fail(err error) bool {
+	if err == nil {
+		err = fmt.Errorf("%w: From.Fail was given no error", ErrInvalid)
+	}
 	return f.a != nil && f.a.request.fail(err)
 }
 
@@ -69,20 +72,22 @@ func (q *request) settle() {
 	q.unlist()
 }
 
-// keep lists a call that its handler has not answered, so that the death of the process answers it.
-func (q *request) keep() {
+// keep lists a call that its handler has not answered, so that the death of the process answers it. It reports whether
+// the process lives.
+func (q *request) keep() bool {
 	p := q.to
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q.listed.Store(true)
 	if q.state.Load() != waiting || p.phase == dead {
-		return
+		return p.phase != dead
 	}
 	q.next = p.open
 	if p.open != nil {
 		p.open.prev = q
 	}
 	p.open = q
+	return true
 }
 
 func (q *request) unlist() {
@@ -137,8 +142,7 @@ func Call[R, M any](ctx context.Context, to Target[M], ask func(From[R]) M) (R, 
 	}
 	a := &answer[R]{request: request{to: &s.process, w: w}}
 	if err := s.put(ctx, envelope[M]{m: ask(From[R]{a}), x: &a.request}); err != nil {
-		s.spare.Store(w)
-		return zero, err
+		return a.leave(err)
 	}
 	if over := ctx.Done(); over == nil {
 		<-w.c
@@ -146,15 +150,23 @@ func Call[R, M any](ctx context.Context, to Target[M], ask func(From[R]) M) (R, 
 		select {
 		case <-w.c:
 		case <-over:
-			if a.state.CompareAndSwap(waiting, left) {
-				a.unlist()
-				s.spare.Store(w)
-				return zero, fmt.Errorf("call of %v: %w", s.String(), context.Cause(ctx))
-			}
-			<-w.c // the reply came in the same moment
+			return a.leave(fmt.Errorf("call of %v: %w", s.String(), context.Cause(ctx)))
 		}
 	}
 	s.spare.Store(w)
+	return a.value, a.err
+}
+
+// leave ends the waiting for err, unless there is an answer already. Only then may the waiter be used again: a From
+// may have been given away and answered even when the message could not be sent.
+func (a *answer[R]) leave(err error) (R, error) {
+	if a.state.CompareAndSwap(waiting, left) {
+		a.unlist()
+		a.err = err
+	} else {
+		<-a.w.c
+	}
+	a.to.spare.Store(a.w)
 	return a.value, a.err
 }
 
@@ -162,6 +174,9 @@ type selfKey struct{}
 
 // caller is the process that ctx belongs to, or nil.
 func caller(ctx context.Context) *process {
+	if ctx == nil {
+		return nil
+	}
 	if c, ok := ctx.(interface{ core() *process }); ok {
 		return c.core()
 	}

@@ -41,6 +41,9 @@ func (p *process) Value(key any) any {
 	if key == (selfKey{}) {
 		return p
 	}
+	if p.base == nil { // a Self made by hand, as a test of a Server may
+		return nil
+	}
 	return p.base.Value(key)
 }
 

@@ -45,15 +45,16 @@ func (id PID) Info() Info {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	n := p.self.counts()
 	i := Info{
-		PID: id, Label: p.label, Status: p.status(), Since: p.since, Mailbox: p.self.queued(), Messages: p.handled,
-		Dropped: p.self.lost(), TrapExit: p.trap, Ancestors: p.kin.names(), Reason: p.reason,
+		PID: id, Label: p.label, Status: p.status(), Since: p.since, Mailbox: n.waiting, Messages: p.handled + n.handled,
+		Dropped: n.dropped, TrapExit: p.trap, Ancestors: p.kin.names(), Reason: p.reason,
 	}
-	for q := p.open; q != nil; q = q.next {
+	for q := p.open; q != nil && p.phase != starting; q = q.next { // before that it is the start that is open
 		i.OpenCalls++
 	}
 	if c := p.cold; c != nil {
-		i.Monitors, i.WatchedBy = len(c.monitoring), len(c.watchers)
+		i.Monitors, i.WatchedBy = len(c.monitoring), len(c.watchers)+len(c.after)
 		for other := range c.links {
 			i.Links = append(i.Links, PID{other})
 		}
@@ -92,7 +93,9 @@ func (id PID) Suspend(ctx context.Context) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.suspended = true
-		p.alarm.Store(true)
+		if p.exit == nil {
+			p.exit = p.self.ordered()
+		}
 		return nil
 	})
 }
@@ -110,6 +113,9 @@ func (id PID) Resume(ctx context.Context) error {
 // State calls look with the Server of the process, between two of its callbacks: nothing else touches it meanwhile, and
 // look must not keep it. It is served before the messages that wait.
 func (id PID) State(ctx context.Context, look func(server any)) error {
+	if look == nil {
+		return fmt.Errorf("%w: State wants a function that looks at the server", ErrInvalid)
+	}
 	return id.control(ctx, func(p *process) error {
 		look(p.self.behaviour())
 		return nil
@@ -119,6 +125,9 @@ func (id PID) State(ctx context.Context, look func(server any)) error {
 // ReplaceState puts another Server in the place of the one there is, between two callbacks. It must take the same
 // messages.
 func (id PID) ReplaceState(ctx context.Context, change func(server any) any) error {
+	if change == nil {
+		return fmt.Errorf("%w: ReplaceState wants a function that makes the next server", ErrInvalid)
+	}
 	return id.control(ctx, func(p *process) error { return p.self.replace(change(p.self.behaviour())) })
 }
 
@@ -129,8 +138,12 @@ func (id PID) control(ctx context.Context, f func(*process) error) error {
 	switch {
 	case p == nil:
 		return ErrNoProc
+	case ctx == nil:
+		return fmt.Errorf("%w: want a context that says how long to wait", ErrInvalid)
 	case caller(ctx) == p:
 		return ErrCallingSelf
+	case ctx.Err() != nil:
+		return fmt.Errorf("control of %v: the context was over before it: %w", id, context.Cause(ctx))
 	}
 	w := &waiter{c: make(chan struct{}, 1)}
 	q := &request{to: p, w: w}
@@ -178,8 +191,26 @@ func (q *request) serve(f func(*process) error) {
 }
 
 func (s *Self[M]) behaviour() any { return s.server }
-func (s *Self[M]) queued() int    { return s.box.len() + max(len(s.batch)-int(s.hand.Load())-1, 0) }
-func (s *Self[M]) lost() uint64   { return s.box.dropped }
+
+// counts are numbers that the typed half knows.
+type counts struct {
+	waiting int
+	handled uint64 // of the batch in hand
+	dropped uint64
+}
+
+func (s *Self[M]) counts() counts {
+	c := counts{waiting: s.box.len()}
+	if len(s.batch) > 0 {
+		hand := int(s.hand.Load())
+		c.waiting += max(len(s.batch)-hand-1, 0)
+		c.handled = uint64(hand)
+	}
+	if s.box.bound != nil {
+		c.dropped = s.box.bound.dropped
+	}
+	return c
+}
 
 func (s *Self[M]) replace(server any) error {
 	next, ok := server.(Server[M])

@@ -22,67 +22,72 @@ type Exit struct {
 
 // Monitor asks for one Down when other ends; at once when it has ended. Monitors stack: two give two Downs.
 func (p *process) Monitor(other PID) MonitorRef {
-	ref := lastID.Add(1)
-	m := MonitorRef{of: other.p, n: ref}
-	if other.p == nil || !other.p.watch(ref, p) {
-		_ = p.self.post(Down{Ref: m, PID: other, Reason: noProc})
-		return m
-	}
+	m := MonitorRef{of: other.p, n: lastID.Add(1)}
 	p.mu.Lock()
 	if p.phase == dead {
 		p.mu.Unlock()
-		other.p.unwatch(ref)
 		return m
 	}
 	c := p.rare()
 	if c.monitoring == nil {
 		c.monitoring = make(map[uint64]*process)
 	}
-	c.monitoring[ref] = other.p
+	c.monitoring[m.n] = other.p
 	p.mu.Unlock()
-	if !other.Alive() {
-		p.mu.Lock()
-		delete(p.rare().monitoring, ref)
-		p.mu.Unlock()
+	if other.p == nil || !other.p.watch(m.n, p) {
+		p.down(other.p, m.n, noProc)
+		return m
+	}
+	if !(PID{p}).Alive() { // it may have missed this one when it gave its monitors up
+		other.p.unwatch(m.n)
 	}
 	return m
 }
 
-// Demonitor takes a monitor back. A Down that is in the mailbox already is delivered all the same; the result says
-// that none will be sent any more.
+// Demonitor takes a monitor back, and reports whether that was in time: if so, there is no Down of it. Otherwise its
+// Down has been handled, or is in the mailbox already and is delivered all the same.
 func (p *process) Demonitor(m MonitorRef) bool {
-	if m.of == nil {
+	p.mu.Lock()
+	if p.cold == nil {
+		p.mu.Unlock()
 		return false
 	}
-	p.mu.Lock()
-	if p.cold != nil {
-		delete(p.cold.monitoring, m.n)
-	}
+	_, ok := p.cold.monitoring[m.n]
+	delete(p.cold.monitoring, m.n)
 	p.mu.Unlock()
-	return m.of.unwatch(m.n)
+	if ok && m.of != nil {
+		m.of.unwatch(m.n)
+	}
+	return ok
 }
 
+// down delivers a Down, unless the monitor was taken back.
 func (p *process) down(of *process, ref uint64, r Reason) {
 	p.mu.Lock()
-	if p.cold != nil {
-		delete(p.cold.monitoring, ref)
+	if p.phase == dead || p.cold == nil {
+		p.mu.Unlock()
+		return
 	}
-	p.mu.Unlock()
-	_ = p.self.post(Down{Ref: MonitorRef{of: of, n: ref}, PID: PID{of}, Reason: r})
+	if _, ok := p.cold.monitoring[ref]; !ok {
+		p.mu.Unlock()
+		return
+	}
+	delete(p.cold.monitoring, ref)
+	p.inform(Down{Ref: MonitorRef{of: of, n: ref}, PID: PID{of}, Reason: r})
 }
 
 var noProc = Reason{Kind: Crash, Err: ErrNoProc}
 
-// watch registers a watcher; false means that p has ended.
-func (p *process) watch(ref uint64, w watcher) bool {
+// watch registers w; false means that p has ended and has no name any more.
+func (p *process) watch(ref uint64, w *process) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.phase == dead {
+	if p.over {
 		return false
 	}
 	c := p.rare()
 	if c.watchers == nil {
-		c.watchers = make(map[uint64]watcher, 1)
+		c.watchers = make(map[uint64]*process, 1)
 	}
 	c.watchers[ref] = w
 	return true
@@ -99,51 +104,74 @@ func (p *process) unwatch(ref uint64) bool {
 	return ok
 }
 
-// Link ties two lives together: when one ends, the other gets its exit signal. Linking twice is linking once. A link
-// to a process that has ended gives an exit signal with ErrNoProc.
+// Link ties two lives together: when one ends, the other gets its exit signal. Linking twice is linking once, and a
+// link to itself is none. A link to a process that has ended gives an exit signal with ErrNoProc.
 func (p *process) Link(other PID) {
 	switch {
 	case other.p == p:
-	case other.p == nil || !other.p.tie(p):
+	case other.p == nil || !p.tie(other.p):
 		p.signal(other.p, noProc)
-	case !p.tie(other.p): // p was killed meanwhile
-		other.p.cut(p)
-		other.p.signal(p, PID{p}.Reason())
-	case !other.Alive() && p.cut(other.p):
-		// It died between the two halves, and did not find this one.
-		p.signal(other.p, other.Reason())
 	}
 }
 
 // Unlink takes a link back. No exit signal of other comes after it returns, except one that is in the mailbox already.
 func (p *process) Unlink(other PID) {
-	if other.p != nil && p.cut(other.p) {
-		other.p.cut(p)
+	q := other.p
+	if q == nil || q == p {
+		return
+	}
+	lockBoth(p, q)
+	defer unlockBoth(p, q)
+	if p.cold != nil {
+		delete(p.cold.links, q)
+	}
+	if q.cold != nil {
+		delete(q.cold.links, p)
 	}
 }
 
+// tie makes a link; false means that other is over. A p that has ended is not tied: what a killed process still does
+// has no effect.
 func (p *process) tie(other *process) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.phase == dead {
+	lockBoth(p, other)
+	defer unlockBoth(p, other)
+	switch {
+	case p.phase == dead:
+		return true
+	case other.over:
 		return false
 	}
-	c := p.rare()
+	p.rare().link(other)
+	other.rare().link(p)
+	return true
+}
+
+func (c *cold) link(other *process) {
 	if c.links == nil {
 		c.links = make(map[*process]struct{}, 1)
 	}
 	c.links[other] = struct{}{}
-	return true
 }
 
-func (p *process) cut(other *process) bool {
+func lockBoth(p, q *process) {
+	if p.id > q.id {
+		p, q = q, p
+	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	q.mu.Lock()
+}
+
+func unlockBoth(p, q *process) {
+	p.mu.Unlock()
+	q.mu.Unlock()
+}
+
+// linkedTo reports whether there is a link; mu is held.
+func (p *process) linkedTo(other *process) bool {
 	if p.cold == nil {
 		return false
 	}
 	_, ok := p.cold.links[other]
-	delete(p.cold.links, other)
 	return ok
 }
 
@@ -157,7 +185,7 @@ func (p *process) TrapExit(on bool) bool {
 	return was
 }
 
-// links is a copy of whom p is linked to.
+// linked is a copy of whom p is linked to.
 func (p *process) linked() []*process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,13 +211,15 @@ func (c *child) Kill()                 { (*process)(c).kill(Reason{Kind: Killed}
 // PID is the process, for those that walk a tree.
 func (c *child) PID() PID { return PID{(*process)(c)} }
 
-// Notify calls f once when the process has ended.
+// Notify calls f once when the process has ended, after Done.
 func (c *child) Notify(f func()) {
-	if !(*process)(c).watch(lastID.Add(1), callWhenDown(f)) {
+	p := (*process)(c)
+	p.mu.Lock()
+	if p.told {
+		p.mu.Unlock()
 		f()
+		return
 	}
+	p.rare().after = append(p.rare().after, f)
+	p.mu.Unlock()
 }
-
-type callWhenDown func()
-
-func (f callWhenDown) down(*process, uint64, Reason) { f() }

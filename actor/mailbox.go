@@ -39,12 +39,9 @@ type envelope[M any] struct {
 // copied, and a segment that has been handled is filled again. All but its settings is guarded by the mu of its process.
 type mailbox[M any] struct {
 	waiting []envelope[M]
-	Mailbox
-	head    int // of waiting; only a bounded mailbox is taken from one by one
+	bound   *bound[M] // nil: no limit
 	full    [][]envelope[M]
 	spare   []envelope[M]
-	dropped uint64
-	room    chan struct{} // closed when there may be room; made by a sender that waits
 }
 
 const (
@@ -52,11 +49,17 @@ const (
 	restCap = 16  // messages for which a process at rest keeps memory
 )
 
-func (b *mailbox[M]) len() int    { return len(b.full)*segment + len(b.waiting) - b.head }
-func (b *mailbox[M]) empty() bool { return len(b.waiting) == b.head && len(b.full) == 0 }
+func (b *mailbox[M]) len() int {
+	if b.bound != nil {
+		return len(b.waiting) - b.bound.head
+	}
+	return len(b.full)*segment + len(b.waiting)
+}
+
+func (b *mailbox[M]) empty() bool { return len(b.waiting) == 0 && len(b.full) == 0 }
 
 func (b *mailbox[M]) push(e envelope[M]) {
-	if len(b.waiting) == segment && b.Limit == 0 {
+	if len(b.waiting) == segment && b.bound == nil {
 		b.full = append(b.full, b.waiting)
 		b.waiting, b.spare = b.spare, nil
 		if cap(b.waiting) < segment {
@@ -70,10 +73,8 @@ func (b *mailbox[M]) push(e envelope[M]) {
 // message, so that its length is what waits.
 func (b *mailbox[M]) take(used []envelope[M]) []envelope[M] {
 	switch {
-	case b.Limit > 0:
-		used = append(used[:0], b.waiting[b.head])
-		b.shift()
-		return used
+	case b.bound != nil:
+		return append(used[:0], b.next())
 	case len(b.full) == 0:
 		batch := b.waiting
 		b.waiting = used[:0]
@@ -86,26 +87,12 @@ func (b *mailbox[M]) take(used []envelope[M]) []envelope[M] {
 	return batch
 }
 
-// shift forgets the first message of a bounded mailbox.
-func (b *mailbox[M]) shift() {
-	b.waiting[b.head] = envelope[M]{}
-	b.head++
-	if b.head*2 >= len(b.waiting) {
-		n := copy(b.waiting, b.waiting[b.head:])
-		clear(b.waiting[n:])
-		b.waiting, b.head = b.waiting[:n], 0
-	}
-	if b.room != nil {
-		close(b.room)
-		b.room = nil
-	}
-}
-
 // giveBack puts messages that were taken and not handled in front of the others.
 func (b *mailbox[M]) giveBack(batch []envelope[M]) {
-	if b.Limit > 0 {
-		b.waiting = slices.Concat(batch, b.waiting[b.head:])
-		b.head = 0
+	if b.bound != nil {
+		b.bound.infos += infos(batch)
+		b.waiting = slices.Concat(batch, b.waiting[b.bound.head:])
+		b.bound.head = 0
 		return
 	}
 	all := slices.Concat(append([][]envelope[M]{batch}, append(b.full, b.waiting)...)...)
@@ -117,7 +104,11 @@ func (b *mailbox[M]) giveBack(batch []envelope[M]) {
 
 // all is every message that waits, oldest first.
 func (b *mailbox[M]) all(yield func(*envelope[M]) bool) {
-	for _, part := range append(b.full[:len(b.full):len(b.full)], b.waiting[b.head:]) {
+	last := b.waiting
+	if b.bound != nil {
+		last = last[b.bound.head:]
+	}
+	for _, part := range append(b.full[:len(b.full):len(b.full)], last) {
 		for i := range part {
 			if !yield(&part[i]) {
 				return
@@ -126,23 +117,23 @@ func (b *mailbox[M]) all(yield func(*envelope[M]) bool) {
 	}
 }
 
-// rest lets go of memory that a burst needed and a process at rest does not.
+// rest lets go of memory that a burst needed and a process at rest does not; the mailbox is empty.
 func (b *mailbox[M]) rest() {
 	b.full, b.spare = nil, nil
 	if cap(b.waiting) > restCap {
-		b.waiting, b.head = nil, 0
+		b.waiting = nil
 	}
 }
 
-// put adds to the mailbox. It waits only when the mailbox says so, until ctx ends.
+// put adds a message to the mailbox. It waits only when the mailbox says so, until ctx ends.
 func (s *Self[M]) put(ctx context.Context, e envelope[M]) error {
 	s.mu.Lock()
-	if s.box.Limit > 0 && (e.x == nil || e.x.info == nil) && s.box.len() >= s.box.Limit && s.phase != dead {
-		return s.overflow(ctx, e) // unlocks
-	}
 	if s.phase == dead {
 		s.mu.Unlock()
 		return ErrNoProc
+	}
+	if s.box.bound != nil && s.box.messages() >= s.box.bound.Limit {
+		return s.overflow(ctx, e) // unlocks
 	}
 	s.box.push(e)
 	if s.phase != idle || s.suspended {
@@ -155,56 +146,32 @@ func (s *Self[M]) put(ctx context.Context, e envelope[M]) error {
 	return nil
 }
 
-func (s *Self[M]) post(info any) error {
-	return s.put(context.Background(), envelope[M]{x: &request{info: info}})
+// push puts an Info into the mailbox, bounded or not; mu is held.
+func (s *Self[M]) push(info any) {
+	if s.box.bound != nil {
+		s.box.bound.infos++
+	}
+	s.box.push(envelope[M]{x: &request{info: info}})
 }
 
-// overflow applies the policy of a full mailbox; mu is held, and released.
-func (s *Self[M]) overflow(ctx context.Context, e envelope[M]) error {
-	switch s.box.Overflow {
-	case DropNewest:
-		s.box.dropped++
-		s.mu.Unlock()
+// ordered is the end that a process which traps exits was asked for and has not come to yet; mu is held.
+func (s *Self[M]) ordered() *Reason {
+	find := func(e *envelope[M]) *Reason {
 		if e.x != nil {
-			return ErrDropped
+			if end, ok := e.x.info.(ending); ok {
+				return &end.reason
+			}
 		}
 		return nil
-	case DropOldest:
-		old := s.oldest()
-		s.box.waiting = append(s.box.waiting, e)
-		s.box.dropped++
-		s.mu.Unlock()
-		if old != nil {
-			old.fail(ErrDropped)
-		}
-		return nil
-	case Wait:
-		if caller(ctx) == &s.process {
-			s.mu.Unlock()
-			return fmt.Errorf("%w: %w", ErrMailboxFull, ErrCallingSelf)
-		}
-		if s.box.room == nil {
-			s.box.room = make(chan struct{})
-		}
-		room := s.box.room
-		s.mu.Unlock()
-		select {
-		case <-room:
-			return s.put(ctx, e)
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrMailboxFull, context.Cause(ctx))
+	}
+	for i := range s.batch[s.at:] {
+		if r := find(&s.batch[s.at+i]); r != nil {
+			return r
 		}
 	}
-	s.mu.Unlock()
-	return ErrMailboxFull
-}
-
-// oldest removes the message that has waited longest, and returns the call it was; mu is held.
-func (s *Self[M]) oldest() *request {
-	for i := s.box.head; i < len(s.box.waiting); i++ {
-		if old := s.box.waiting[i].x; old == nil || old.info == nil {
-			s.box.waiting = slices.Delete(s.box.waiting, i, i+1)
-			return old
+	for e := range s.box.all {
+		if r := find(e); r != nil {
+			return r
 		}
 	}
 	return nil
@@ -223,10 +190,12 @@ func (s *Self[M]) drain() []*request {
 			calls = append(calls, e.x) // those answered already stay so
 		}
 	}
-	s.box.waiting, s.box.full, s.box.spare, s.box.head = nil, nil, nil, 0
-	if s.box.room != nil {
-		close(s.box.room)
-		s.box.room = nil
+	s.box.waiting, s.box.full, s.box.spare = nil, nil, nil
+	if s.box.bound != nil {
+		s.box.bound.close()
+	}
+	if !s.active {
+		s.forget()
 	}
 	return calls
 }

@@ -31,8 +31,11 @@ func (r Ref[M]) Cast(m M) error {
 
 // CastContext is Cast, where the end of ctx ends the waiting for room.
 func (r Ref[M]) CastContext(ctx context.Context, m M) error {
-	if r.s == nil {
+	switch {
+	case r.s == nil:
 		return ErrNoProc
+	case ctx == nil:
+		return fmt.Errorf("%w: CastContext wants a context; Cast does without", ErrInvalid)
 	}
 	return r.s.put(ctx, envelope[M]{m: m})
 }
@@ -58,6 +61,9 @@ type Registrar interface {
 
 // Register gives the process a name, which it keeps until it ends.
 func (p *process) Register(n Registrar) error {
+	if n == nil {
+		return fmt.Errorf("%w: Register wants a name, not nil", ErrInvalid)
+	}
 	if err := n.Register(PID{p}); err != nil {
 		return err
 	}
@@ -88,10 +94,22 @@ type Name[M any] struct {
 // NewName makes a name that nobody has yet. Its text is for people and need not be unique.
 func NewName[M any](name string) *Name[M] { return &Name[M]{name: name} }
 
-func (n *Name[M]) String() string { return n.name }
+func (n *Name[M]) String() string {
+	if n == nil {
+		return "(no name)"
+	}
+	return n.name
+}
+
+func (n *Name[M]) missing() error {
+	return fmt.Errorf("%w: the name is a nil %T: make it with NewName before it is used", ErrInvalid, n)
+}
 
 // Resolve is the process that has the name now.
 func (n *Name[M]) Resolve() (Ref[M], error) {
+	if n == nil {
+		return Ref[M]{}, n.missing()
+	}
 	if s := n.at.Load(); s != nil {
 		return Ref[M]{s}, nil
 	}
@@ -109,7 +127,10 @@ func (n *Name[M]) Cast(m M) error {
 
 // Register implements Registrar.
 func (n *Name[M]) Register(id PID) error {
-	if id.p == nil {
+	switch {
+	case n == nil:
+		return n.missing()
+	case id.p == nil:
 		return ErrNoProc
 	}
 	s, ok := id.p.self.(*Self[M])
@@ -129,7 +150,7 @@ func (n *Name[M]) Register(id PID) error {
 
 // Unregister implements Registrar.
 func (n *Name[M]) Unregister(id PID) {
-	if id.p == nil {
+	if n == nil || id.p == nil {
 		return
 	}
 	if s, ok := id.p.self.(*Self[M]); ok {

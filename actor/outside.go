@@ -52,7 +52,7 @@ func (id PID) Inform(info any) error {
 	case info == nil:
 		return fmt.Errorf("%w: Inform wants something to tell, not nil", ErrInvalid)
 	}
-	return id.p.self.post(info)
+	return id.p.post(info)
 }
 
 // Register gives the process a name from outside, which it keeps until it ends or Unregister. ErrNoProc says that it has

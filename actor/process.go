@@ -38,7 +38,8 @@ const (
 
 // process is what does not depend on the type of message: life, signals, links, monitors, names.
 //
-// Nothing is called while mu is held: not a callback, not another process, not a watcher.
+// Nothing is called while mu is held: not a callback, not another process, not a watcher. Two of them are held together
+// only to make or to cut a link, that of the older process first.
 type process struct {
 	alarm  atomic.Bool // something is to be done before the next message: an exit, a kill, a control
 	id     uint64
@@ -66,6 +67,7 @@ type process struct {
 	active    bool // a goroutine is inside run, also after the death
 	trap      bool
 	suspended bool
+	over      bool // dead, and its names are free: who links or watches now is too late
 	told      bool // dead, and everyone who must know has been told
 }
 
@@ -79,7 +81,8 @@ func runs(r runner) func() { return func() { r.run() } }
 // cold is the part of a process that only some have.
 type cold struct {
 	links      map[*process]struct{}
-	watchers   map[uint64]watcher
+	watchers   map[uint64]*process // who watches it, by the same
+	after      []func()            // called when all are told
 	monitoring map[uint64]*process // who is watched by it, by the number of the monitor
 	ended      chan struct{}       // closed by the death; made when somebody asks
 	asked      chan struct{}       // closed when its context ends; made when somebody asks
@@ -89,17 +92,12 @@ type cold struct {
 // A runner is the typed half of a process.
 type runner interface {
 	run()
-	post(info any) error // an Info, in order with the messages
-	drain() []*request   // empties the mailbox, returns the calls in it; mu is held
-	queued() int         // mu is held
-	lost() uint64        // mu is held
-	replace(any) error   // its goroutine only
-	behaviour() any      // its goroutine only: the server
-}
-
-// A watcher is told of the end of a process, once.
-type watcher interface {
-	down(p *process, ref uint64, r Reason)
+	push(info any)     // puts an Info into the mailbox; mu is held
+	drain() []*request // empties the mailbox, returns the calls in it; mu is held
+	counts() counts    // mu is held
+	ordered() *Reason  // an end that waits in the mailbox; mu is held
+	replace(any) error // its goroutine only
+	behaviour() any    // its goroutine only: the server
 }
 
 // lineage is the list of those that started a process, nearest first.
@@ -188,8 +186,13 @@ func (id PID) Kill() {
 
 // Shutdown asks the process to end as its supervisor would, and waits until it has, or ctx ends.
 func (id PID) Shutdown(ctx context.Context) error {
-	if id.p == nil {
+	switch {
+	case id.p == nil:
 		return ErrNoProc
+	case ctx == nil:
+		return fmt.Errorf("%w: Shutdown wants a context that says how long to wait", ErrInvalid)
+	case caller(ctx) == id.p:
+		return fmt.Errorf("%w; to end, return Stop", ErrCallingSelf)
 	}
 	id.p.shutdown()
 	select {
@@ -236,12 +239,6 @@ func (p *process) goneChan() <-chan struct{} {
 	return c.gone
 }
 
-// left notes that no goroutine is inside the process any more; mu is held.
-func (p *process) left() {
-	p.active = false
-	p.closeGone()
-}
-
 // wake gives an idle process a goroutine; mu is held and released.
 func (p *process) wake() {
 	if p.phase != idle {
@@ -251,122 +248,4 @@ func (p *process) wake() {
 	p.phase, p.active = busy, true
 	p.mu.Unlock()
 	go p.loop()
-}
-
-// signal delivers an exit signal from another process, or from outside when from is nil.
-func (p *process) signal(from *process, r Reason) {
-	p.mu.Lock()
-	parental := from != nil && from == p.parent
-	switch {
-	case p.phase == dead:
-		p.mu.Unlock()
-	case p.trap && !(parental && p.suspended):
-		p.mu.Unlock()
-		if parental {
-			_ = p.self.post(ending{r})
-			return
-		}
-		_ = p.self.post(Exit{From: PID{from}, Reason: r})
-	case r.Kind == Normal && !parental:
-		p.mu.Unlock()
-	default:
-		p.leave(r)
-	}
-}
-
-// leave makes p end between two messages, and ends its context; mu is held and released.
-func (p *process) leave(r Reason) {
-	if p.exit == nil {
-		p.exit = &r
-	}
-	p.alarm.Store(true)
-	p.endContext()
-	p.wake()
-}
-
-// shutdown is the exit signal of a supervisor. It ends a process that traps exits too, after the messages before it.
-func (p *process) shutdown() {
-	r := Reason{Kind: Shutdown}
-	p.mu.Lock()
-	switch {
-	case p.phase == dead:
-		p.mu.Unlock()
-	case p.trap && !p.suspended:
-		p.mu.Unlock()
-		_ = p.self.post(ending{r})
-	default:
-		p.leave(r)
-	}
-}
-
-// ending is the exit of a parent or a supervisor's shutdown on its way through the mailbox of one that traps exits.
-type ending struct{ reason Reason }
-
-func (p *process) kill(r Reason) {
-	r.Kind = Killed
-	p.alarm.Store(true)
-	p.die(r)
-}
-
-// die is the end: no message is taken any more, names are free, and then everyone who must know is told.
-func (p *process) die(r Reason) {
-	p.mu.Lock()
-	if p.phase == dead {
-		p.mu.Unlock()
-		return
-	}
-	p.phase, p.reason = dead, r
-	p.alarm.Store(true)
-	names, controls := p.names, p.controls
-	p.names, p.controls = nil, nil
-	calls := p.self.drain()
-	for q := p.open; q != nil; q = q.next {
-		calls = append(calls, q)
-	}
-	p.open = nil
-	p.endContext()
-	c := p.cold
-	var links map[*process]struct{}
-	var watchers map[uint64]watcher
-	var monitoring map[uint64]*process
-	if c != nil {
-		links, watchers, monitoring = c.links, c.watchers, c.monitoring
-		c.links, c.watchers, c.monitoring = nil, nil, nil
-	}
-	p.mu.Unlock()
-
-	for _, n := range names {
-		n.Unregister(PID{p})
-	}
-	for _, f := range controls {
-		f() // sees that the process is dead
-	}
-	for _, q := range calls {
-		q.fail(&ExitError{PID: PID{p}, Reason: r})
-	}
-	for ref, other := range monitoring {
-		other.unwatch(ref)
-	}
-	for other := range links {
-		other.cut(p)
-		other.signal(p, r)
-	}
-	for ref, w := range watchers {
-		w.down(p, ref, r)
-	}
-	p.mu.Lock()
-	p.told = true
-	if p.cold != nil && p.cold.ended != nil {
-		close(p.cold.ended)
-	}
-	p.closeGone()
-	p.mu.Unlock()
-}
-
-// closeGone closes gone when it is time; mu is held.
-func (p *process) closeGone() {
-	if p.told && !p.active && p.cold != nil && p.cold.gone != nil {
-		close(p.cold.gone)
-		p.cold.gone = nil
-	}
 }

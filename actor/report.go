@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,44 +45,58 @@ func WithReporter(ctx context.Context, f Reporter) context.Context {
 	return context.WithValue(ctx, reporterKey{}, f)
 }
 
-// report makes the crash report; its goroutine only. A redactor that panics must not hide the crash.
+// report makes the crash report; its goroutine only. It is delivered also when a Redactor ends the goroutine.
 func (s *Self[M]) report(r Reason) {
 	c := CrashReport{
 		At: time.Now(), PID: s.PID(), Label: s.label, Reason: r, Uptime: time.Since(s.since), Ancestors: s.kin.names(),
-		State: s.show(s.server),
 	}
+	defer func() { s.deliverReport(c) }()
 	var broken *PanicError
 	if errors.As(r.Err, &broken) {
 		c.Stack = string(broken.Stack)
 	}
-	s.mu.Lock()
-	c.Messages = s.handled + uint64(s.at)
-	c.Mailbox = s.queued()
-	var next []envelope[M]
-	if s.at+1 < len(s.batch) {
-		next = append(next, s.batch[s.at+1:min(len(s.batch), s.at+1+reportMessages)]...)
+	for _, other := range s.linked() {
+		c.Links = append(c.Links, PID{other}.Info())
 	}
+	s.mu.Lock()
+	rest := s.batch[s.at:]
+	c.Messages, c.Mailbox = s.handled+uint64(s.at), s.box.len()+len(rest)
+	next := slices.Clone(rest[:min(len(rest), reportMessages)])
 	for e := range s.box.all {
 		if len(next) == reportMessages {
 			break
 		}
 		next = append(next, *e)
 	}
-	s.mu.Unlock()
-	if s.at < len(s.batch) {
-		c.LastMessage = s.showEnvelope(s.batch[s.at])
+	var inHand *envelope[M]
+	if s.at > 0 {
+		c.Messages--
+		inHand = &s.batch[s.at-1]
 	}
+	s.mu.Unlock()
+	if inHand != nil {
+		c.LastMessage = s.showEnvelope(*inHand)
+	}
+	c.State = s.show(s.server)
 	for _, e := range next {
 		c.Waiting = append(c.Waiting, s.showEnvelope(e))
 	}
-	for _, other := range s.linked() {
-		c.Links = append(c.Links, PID{other}.Info())
-	}
-	if f, ok := s.base.Value(reporterKey{}).(Reporter); ok {
-		f(c)
+}
+
+// deliverReport hands a report to its Reporter. When there is none, or it is broken, the report goes to log/slog.
+func (s *Self[M]) deliverReport(c CrashReport) {
+	f, _ := s.base.Value(reporterKey{}).(Reporter)
+	if f == nil {
+		c.log()
 		return
 	}
-	c.log()
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("a reporter of crashes panicked: its report follows", "panic", v)
+			c.log()
+		}
+	}()
+	f(c)
 }
 
 func (s *Self[M]) showEnvelope(e envelope[M]) string {
@@ -102,7 +118,7 @@ func (s *Self[M]) show(what any) (text string) {
 	}
 	text = fmt.Sprintf("%+v", what)
 	if len(text) > reportText {
-		text = text[:reportText] + fmt.Sprintf("… (%d bytes)", len(text))
+		text = strings.ToValidUTF8(text[:reportText], "") + fmt.Sprintf("… (%d bytes)", len(text))
 	}
 	return text
 }

@@ -3,7 +3,6 @@ package actor
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -59,6 +58,7 @@ type Self[M any] struct {
 
 	// What follows belongs to the goroutine that runs it.
 	finishing bool          // Terminate runs, or has run
+	serving   bool          // a control runs
 	hand      atomic.Int32  // the message of batch in hand; read by those who look from outside
 	batch     []envelope[M] // changed with mu held: a Kill looks for the calls in it
 	at        int           // how many of batch have been begun
@@ -128,7 +128,7 @@ func (s *Self[M]) turn() bool {
 		clear(s.batch)
 		s.batch = s.batch[:0]
 		s.at = 0
-		if n > 1 {
+		if s.hand.Load() > 0 {
 			s.hand.Store(0)
 		}
 	}
@@ -188,7 +188,7 @@ func (s *Self[M]) handle(e *envelope[M]) (err error) {
 			e.x.keep()
 		}
 	}
-	for err == nil && len(s.continues) > 0 {
+	if err == nil && len(s.continues) > 0 {
 		err = s.carryOn()
 	}
 	return err
@@ -211,18 +211,24 @@ func (s *Self[M]) informed(info any) error {
 	return nil
 }
 
+// carryOn does what Continue asked for, unless the process is to end.
 func (s *Self[M]) carryOn() error {
-	with := s.continues[0]
-	s.continues[0] = nil
-	s.continues = s.continues[1:]
-	if len(s.continues) == 0 {
-		s.continues = nil
+	for len(s.continues) > 0 && !s.leaving() {
+		with := s.continues[0]
+		s.continues[0] = nil
+		s.continues = s.continues[1:]
+		if len(s.continues) == 0 {
+			s.continues = nil
+		}
+		server, ok := s.server.(Continuer[M])
+		if !ok {
+			return fmt.Errorf("%w: Self.Continue was called, but %T has no method Continue", ErrInvalid, s.server)
+		}
+		if err := server.Continue(s, with); err != nil {
+			return err
+		}
 	}
-	server, ok := s.server.(Continuer[M])
-	if !ok {
-		return fmt.Errorf("%w: Self.Continue was called, but %T has no method Continue", ErrInvalid, s.server)
-	}
-	return server.Continue(s, with)
+	return nil
 }
 
 // alarmed does what cannot wait for the next message, and reports whether the process goes on.
@@ -230,12 +236,14 @@ func (s *Self[M]) alarmed() bool {
 	for {
 		s.mu.Lock()
 		if s.phase == dead {
+			s.forget()
 			s.left()
 			s.mu.Unlock()
 			return false
 		}
 		if s.exit != nil {
 			r := *s.exit
+			s.putBack()
 			s.mu.Unlock()
 			s.end(r)
 			return false
@@ -245,74 +253,28 @@ func (s *Self[M]) alarmed() bool {
 			s.controls[0] = nil
 			s.controls = s.controls[1:]
 			s.mu.Unlock()
+			s.serving = true
 			f()
+			s.serving = false
 			continue
 		}
 		s.controls = nil
 		s.alarm.Store(false)
-		stopped := s.suspended && s.at < len(s.batch)
-		if stopped {
-			s.box.giveBack(s.batch[s.at:])
-			clear(s.batch[s.at:])
-			s.batch = s.batch[:s.at]
+		if s.suspended {
+			s.putBack()
 		}
 		s.mu.Unlock()
 		return true
 	}
 }
 
-// end is the orderly end of a process, by its own goroutine: Terminate, a report, the death.
-func (s *Self[M]) end(r Reason) {
-	s.finishing = true
-	s.busy()
-	if server, ok := s.server.(Terminator[M]); ok {
-		if broken := s.terminate(server, r); broken != nil {
-			r = *broken
-		}
+// putBack ends the batch between two of its messages: the rest goes back to where it came from. mu is held.
+func (s *Self[M]) putBack() {
+	if rest := s.batch[s.at:]; len(rest) > 0 {
+		s.box.giveBack(rest)
 	}
-	if r.Abnormal() {
-		s.report(r)
-	}
-	s.die(r)
-	s.retire()
-}
-
-// terminate returns the reason that a panic in Terminate puts in place of the one before it.
-func (s *Self[M]) terminate(server Terminator[M], r Reason) (broken *Reason) {
-	done := false
-	defer func() {
-		if !done {
-			broken = &Reason{Kind: Crash, Err: panicked(recover())}
-		}
-	}()
-	server.Terminate(finalContext{&s.process}, s, r)
-	done = true
-	return nil
-}
-
-// broke is the end of a process whose callback panicked, or ended its goroutine.
-func (s *Self[M]) broke(v any) {
-	if s.finishing {
-		s.retire()
-		return
-	}
-	s.end(Reason{Kind: Crash, Err: panicked(v)})
-}
-
-func panicked(v any) error {
-	if v == nil {
-		return errGoexit
-	}
-	return &PanicError{Value: v, Stack: debug.Stack()}
-}
-
-var errGoexit = fmt.Errorf("a callback ended its goroutine (runtime.Goexit, as t.FailNow does)")
-
-// retire is the last act of the goroutine of a process that has ended.
-func (s *Self[M]) retire() {
-	s.continues = nil
-	s.mu.Lock()
-	s.batch = nil
-	s.left()
-	s.mu.Unlock()
+	s.handled += uint64(s.at)
+	clear(s.batch)
+	s.batch, s.at = s.batch[:0], 0
+	s.hand.Store(0)
 }

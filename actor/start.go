@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,13 +65,16 @@ func start[M any](ctx context.Context, server Server[M], o Options) (*Self[M], e
 		}
 	}
 	parent := s.parent
-	if parent != nil && (!s.tie(parent) || !parent.tie(&s.process)) {
-		s.die(noProc)
+	if parent != nil && !s.tie(parent) {
+		s.die(noProc, true)
 		return nil, fmt.Errorf("link to the parent %v: %w", PID{parent}, ErrNoProc)
 	}
 	w := &waiter{c: make(chan struct{}, 1)}
 	ack := &request{to: &s.process, w: w}
-	ack.keep()
+	if !ack.keep() { // killed by one that found it by its name
+		s.retire()
+		return nil, &ExitError{PID: s.PID(), Reason: s.PID().Reason()}
+	}
 	go s.boot(ack)
 	if over := ctx.Done(); over == nil {
 		<-w.c
@@ -109,7 +113,10 @@ func (o *Options) validate(ctx context.Context, noServer bool) error {
 }
 
 func newSelf[M any](ctx context.Context, server Server[M], o Options) *Self[M] {
-	s := &Self[M]{server: server, box: mailbox[M]{Mailbox: o.Mailbox}}
+	s := &Self[M]{server: server}
+	if o.Mailbox.Limit > 0 {
+		s.box.bound = &bound[M]{Mailbox: o.Mailbox}
+	}
 	s.id, s.since, s.trap, s.active = lastID.Add(1), time.Now(), o.TrapExit, true
 	s.label = label(o, server)
 	s.self, s.loop = s, runs(s)
@@ -139,19 +146,16 @@ func label(o Options, server any) string {
 
 // boot is the first goroutine of a process: Init, the acknowledgement, and then what is in the mailbox already.
 func (s *Self[M]) boot(ack *request) {
-	done := false
+	born, done := false, false
 	defer func() {
-		if !done {
-			v := recover()
-			if s.finishing {
-				s.retire()
-				return
-			}
-			if ack.state.Load() == waiting {
-				s.unborn(ack, panicked(v))
-				return
-			}
-			s.end(Reason{Kind: Crash, Err: panicked(v)})
+		if done {
+			return
+		}
+		v := recover()
+		if born {
+			s.broke(v)
+		} else if !s.finishing {
+			s.unborn(ack, panicked(v))
 		}
 	}()
 	if server, ok := s.server.(Initer[M]); ok {
@@ -166,42 +170,34 @@ func (s *Self[M]) boot(ack *request) {
 		s.phase = busy
 	}
 	s.mu.Unlock()
+	born = true
 	ack.answer()
-	for err := error(nil); len(s.continues) > 0; {
-		if err = s.carryOn(); err != nil {
-			done = true
-			s.end(reasonOf(err))
-			return
+	if err := s.carryOn(); err != nil {
+		s.end(reasonOf(err))
+	} else {
+		for s.turn() {
 		}
-	}
-	for s.turn() {
 	}
 	done = true
 }
 
 // unborn is the end of a process whose Init did not come to a good end. The parent is not punished for it: it gets the
-// error.
+// error, when the name is free.
 func (s *Self[M]) unborn(ack *request, err error) {
 	s.finishing = true
 	s.unparent()
-	var r Reason
-	if stop, ok := err.(*stopError); ok {
-		r = stop.reason
-	} else {
-		r = Reason{Kind: Crash, Err: err}
+	r := reasonOf(err)
+	if errors.Is(err, ErrIgnore) {
+		r = Reason{Kind: Normal}
 	}
-	if _, broke := err.(*PanicError); broke {
+	ack.unlist()
+	defer func() {
+		s.last(&r)
+		ack.fail(err)
+	}()
+	if panics(r) {
 		s.report(r)
 	}
-	s.dieOf(r, ack, err)
-	s.retire()
-}
-
-// dieOf ends the process first, so that its name is free when the starter has its error.
-func (s *Self[M]) dieOf(r Reason, ack *request, err error) {
-	ack.unlist()
-	s.die(r)
-	ack.fail(err)
 }
 
 // unparent takes back the link to the parent.

@@ -1,0 +1,179 @@
+package actor
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// end is the orderly end of a process, by its own goroutine: Terminate, a report, the death. Each of them happens even
+// when the one before panics or ends the goroutine.
+func (s *Self[M]) end(r Reason) {
+	s.finishing = true
+	s.busy()
+	if !s.PID().Alive() { // killed: it has its reason, and everyone has been told
+		defer s.retire()
+		if panics(r) {
+			s.report(r)
+		}
+		return
+	}
+	defer s.last(&r)
+	defer func() {
+		if r.Abnormal() {
+			s.report(r)
+		}
+	}()
+	if server, ok := s.server.(Terminator[M]); ok {
+		s.terminate(server, &r)
+	}
+}
+
+// last is the last act of the goroutine of a process.
+func (s *Self[M]) last(r *Reason) {
+	if !s.die(*r, true) {
+		s.retire()
+	}
+}
+
+// terminate puts a fault in Terminate in the place of the reason before it.
+func (s *Self[M]) terminate(server Terminator[M], r *Reason) {
+	done := false
+	defer func() {
+		if !done {
+			*r = Reason{Kind: Crash, Err: panicked(recover())}
+		}
+	}()
+	server.Terminate(finalContext{&s.process}, s, *r)
+	done = true
+}
+
+// broke is the end of a process whose callback panicked, or ended its goroutine.
+func (s *Self[M]) broke(v any) {
+	switch {
+	case s.finishing: // end sees to the rest
+	case s.serving && v == nil:
+		// It was the control of somebody else that ended the goroutine. The process gets another one.
+		s.serving = false
+		s.mu.Lock()
+		s.putBack()
+		s.mu.Unlock()
+		go s.loop()
+	default:
+		s.end(Reason{Kind: Crash, Err: panicked(v)})
+	}
+}
+
+func panicked(v any) error {
+	if v == nil {
+		return errGoexit
+	}
+	return &PanicError{Value: v, Stack: debug.Stack()}
+}
+
+var errGoexit = fmt.Errorf("a callback ended its goroutine (runtime.Goexit, as t.FailNow does)")
+
+// panics reports whether a reason is a panic, or what is like one.
+func panics(r Reason) bool {
+	_, ok := r.Err.(*PanicError)    //nolint:errorlint // one that a callback returned is not this process's own
+	return ok || r.Err == errGoexit //nolint:errorlint // the same
+}
+
+// retire is the last act of the goroutine of a process that was killed.
+func (s *Self[M]) retire() {
+	s.mu.Lock()
+	s.forget()
+	s.left()
+	s.mu.Unlock()
+}
+
+// forget lets go of what a process that has ended does not need, as its PID may be kept for long. No goroutine is
+// inside it any more, and mu is held.
+func (s *Self[M]) forget() {
+	s.busy()
+	s.batch, s.at, s.continues, s.server = nil, 0, nil, nil
+}
+
+// die is the end: no message is taken any more, names are free, and then everyone who must know is told. It reports
+// whether this was the call that ended the process. last says that it comes from the goroutine of the process, in which
+// nothing of the Server runs any more.
+func (p *process) die(r Reason, last bool) bool {
+	p.mu.Lock()
+	if p.phase == dead {
+		p.mu.Unlock()
+		return false
+	}
+	p.phase, p.reason = dead, r
+	p.alarm.Store(true)
+	p.active = p.active && !last
+	names, controls := p.names, p.controls
+	p.names, p.controls = nil, nil
+	calls := p.self.drain()
+	for q := p.open; q != nil; q = q.next {
+		calls = append(calls, q)
+	}
+	p.open = nil
+	p.endContext()
+	p.mu.Unlock()
+
+	defer p.tell(r, calls, controls) // also when a Registrar panics
+	for _, n := range names {
+		n.Unregister(PID{p})
+	}
+	return true
+}
+
+// tell tells everyone who must know of the death.
+func (p *process) tell(r Reason, calls []*request, controls []func()) {
+	for _, f := range controls {
+		f() // sees that the process is dead
+	}
+	for _, q := range calls {
+		q.fail(&ExitError{PID: PID{p}, Reason: r})
+	}
+	p.mu.Lock()
+	p.over = true
+	c := p.cold
+	if c == nil {
+		p.told = true
+		p.mu.Unlock()
+		return
+	}
+	links, watchers, monitoring := c.links, c.watchers, c.monitoring
+	c.links, c.watchers, c.monitoring = nil, nil, nil
+	p.mu.Unlock()
+	for ref, other := range monitoring {
+		other.unwatch(ref)
+	}
+	for other := range links {
+		other.severed(p, r)
+	}
+	for ref, w := range watchers {
+		w.down(p, ref, r)
+	}
+	p.mu.Lock()
+	p.told = true
+	after := c.after
+	c.after = nil
+	if c.ended != nil {
+		close(c.ended)
+	}
+	p.closeGone()
+	p.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
+}
+
+// left notes that no goroutine is inside the process any more; mu is held.
+func (p *process) left() {
+	p.active = false
+	p.closeGone()
+}
+
+// closeGone closes gone when it is time; mu is held.
+func (p *process) closeGone() {
+	if p.told && !p.active && p.cold != nil && p.cold.gone != nil {
+		close(p.cold.gone)
+		p.cold.gone = nil
+	}
+}
