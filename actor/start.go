@@ -165,13 +165,19 @@ func (s *Self[M]) boot(ack *request) {
 			return
 		}
 	}
+	inherited, err := s.inherit()
+	if err != nil {
+		done = true
+		s.unborn(ack, err)
+		return
+	}
 	s.mu.Lock()
 	if s.phase != dead {
 		s.phase = busy
 	}
 	s.mu.Unlock()
 	born = true
-	ack.answer()
+	ack.answer(inherited)
 	if err := s.carryOn(); err != nil {
 		s.end(reasonOf(err))
 	} else {
@@ -207,8 +213,11 @@ func (p *process) unparent() {
 	}
 }
 
-func (q *request) answer() {
-	if q.state.CompareAndSwap(waiting, settled) {
+// answer acknowledges a start. Whoever sees that sees also what became of the inheritance.
+func (q *request) answer(h *inheritance) {
+	first := q.state.CompareAndSwap(waiting, settled)
+	h.settle(first)
+	if first {
 		q.settle()
 	}
 }
