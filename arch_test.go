@@ -40,8 +40,10 @@ var rules = []rule{
 	// Engines decide. They never import each other or an adapter: they meet in node.
 	{pkg: "supervise", why: "a public library for any Go program: nothing of semper"},
 	{pkg: "actor", may: []string{"supervise"}, why: "a public library for any Go program: processes, over supervise and nothing else"},
+	{pkg: "actor/agent", may: []string{"actor", "supervise"}, why: "state shared by functions, over the public face of actor"},
 	{pkg: "actor/statem", may: []string{"actor", "supervise"}, why: "state machines, as processes"},
-	{pkg: "actor/registry", may: []string{"actor"}, tests: []string{"supervise"}, why: "processes by key, over the public face of actor"},
+	{pkg: "actor/registry", may: []string{"actor", "actor/internal/owned"}, tests: []string{"supervise"}, why: "processes by key, over the public face of actor"},
+	{pkg: "actor/internal/owned", may: []string{"actor"}, why: "what a process owns in a table, until its end"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
 	{pkg: "edge", may: []string{"", "edge/hold", "edge/ledger", "edge/procid", "edge/wsframe"}, external: []string{"golang.org/x/sys"},

@@ -78,7 +78,7 @@ func TestInformComesInOrderAndAlwaysFits(t *testing.T) {
 }
 
 // plate is a Registrar that cannot be compared.
-type plate struct{ of []PID }
+type plate []PID
 
 func (plate) Register(PID) error { return nil }
 func (plate) Unregister(PID)     {}

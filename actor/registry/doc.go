@@ -40,10 +40,10 @@
 //
 // # Inside
 //
-// A partition has three tables, each under a lock of its own: key to entries, process to owner, key to queue. An entry
-// stands in the ring of its key and in the list of its owner, so that it is taken out of both in constant time. The
-// owner is what the process keeps among its names: the end of a process gives its names back first of all, and so
-// empties the owner.
+// A partition has two tables, each under a lock of its own: from key to entries, and from key to the queue of its lock.
+// Beside them stands the table from process to what it has. An entry is in the ring of its key and in the list of its
+// process, so that it is taken out of both in constant time. What a process has is one of the names of the process: its
+// end gives these back first of all.
 //
 // # Deviations from Elixir's Registry
 //

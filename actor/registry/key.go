@@ -15,20 +15,12 @@ func (r *Registry[K, V]) at(key K) *part[K, V] {
 	return &r.parts[maphash.Comparable(r.seed, key)%uint64(len(r.parts))]
 }
 
-// of is the partition that keeps what a process has.
-func (r *Registry[K, V]) of(id actor.PID) *part[K, V] {
-	if r.parts == nil {
-		return &r.only
-	}
-	return &r.parts[maphash.Comparable(r.seed, id)%uint64(len(r.parts))]
-}
-
 // home is the partition of an entry.
 func (r *Registry[K, V]) home(key K, id actor.PID) *part[K, V] {
-	if r.keys == Duplicate {
-		return r.of(id)
+	if r.keys != Duplicate || r.parts == nil {
+		return r.at(key)
 	}
-	return r.at(key)
+	return &r.parts[maphash.Comparable(r.seed, id)%uint64(len(r.parts))]
 }
 
 // every is each partition.

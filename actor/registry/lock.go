@@ -12,10 +12,10 @@ type queue[K comparable, V any] struct{ first, last *ticket[K, V] }
 
 // ticket is a place in a queue.
 type ticket[K comparable, V any] struct {
-	key   K
-	home  *part[K, V]
-	owner *owner[K, V]  // nil when no process takes the lock
-	turn  chan struct{} // closed when it is the first
+	key  K
+	home *part[K, V]
+	id   actor.PID     // nobody when no process takes the lock
+	turn chan struct{} // closed when it is the first
 
 	prev, next *ticket[K, V] // guarded by home.queuesMu
 	queued     bool          // so is this
@@ -39,11 +39,11 @@ func (r *Registry[K, V]) Lock(ctx context.Context, key K, f func() error) error 
 	if ctx.Err() != nil {
 		return fmt.Errorf("lock %v: the context was over before it: %w", key, context.Cause(ctx))
 	}
-	t := &ticket[K, V]{key: key, home: r.at(key), turn: make(chan struct{})}
-	if err := r.draw(t, actor.Caller(ctx)); err != nil {
+	t := &ticket[K, V]{key: key, home: r.at(key), id: actor.Caller(ctx), turn: make(chan struct{})}
+	if err := r.draw(t); err != nil {
 		return err
 	}
-	defer t.giveBack()
+	defer r.giveBack(t)
 	select {
 	case <-t.turn:
 	case <-ctx.Done():
@@ -56,33 +56,20 @@ func (r *Registry[K, V]) Lock(ctx context.Context, key K, f func() error) error 
 }
 
 // draw queues a ticket. That of a process is known to it, so that its end gives it back.
-func (r *Registry[K, V]) draw(t *ticket[K, V], id actor.PID) error {
-	if id == (actor.PID{}) {
+func (r *Registry[K, V]) draw(t *ticket[K, V]) error {
+	if t.id == (actor.PID{}) {
 		return t.enter()
 	}
-	for {
-		o, err := r.owner(id)
-		if err != nil {
-			return err
-		}
-		o.mu.Lock()
-		if o.closed {
-			o.mu.Unlock()
-			o.renew()
-			continue
-		}
-		t.owner = o
+	return r.owned.With(t.id, func(h *holdings[K, V]) error {
 		if err := t.enter(); err != nil {
-			o.release()
 			return err
 		}
-		if o.tickets == nil {
-			o.tickets = make(map[*ticket[K, V]]struct{}, 1)
+		if h.tickets == nil {
+			h.tickets = make(map[*ticket[K, V]]struct{}, 1)
 		}
-		o.tickets[t] = struct{}{}
-		o.mu.Unlock()
+		h.tickets[t] = struct{}{}
 		return nil
-	}
+	})
 }
 
 // enter takes the last place, or the turn when nobody is there.
@@ -100,7 +87,7 @@ func (t *ticket[K, V]) enter() error {
 		close(t.turn)
 		return nil
 	}
-	if t.owner != nil && q.first.owner == t.owner {
+	if t.id != (actor.PID{}) && q.first.id == t.id {
 		return fmt.Errorf("lock %v: %w", t.key, ErrLocked)
 	}
 	t.queued = true
@@ -137,11 +124,9 @@ func (t *ticket[K, V]) leave() {
 }
 
 // giveBack is the end of a Lock.
-func (t *ticket[K, V]) giveBack() {
+func (r *Registry[K, V]) giveBack(t *ticket[K, V]) {
 	t.leave()
-	if o := t.owner; o != nil {
-		o.mu.Lock()
-		delete(o.tickets, t)
-		o.release()
+	if t.id != (actor.PID{}) {
+		r.owned.Known(t.id, func(h *holdings[K, V]) { delete(h.tickets, t) })
 	}
 }

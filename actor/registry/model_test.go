@@ -199,10 +199,8 @@ func (m *model) check(*rapid.T) {
 		}
 	}
 	known := map[actor.PID]bool{}
-	for p := range m.r.every {
-		for id := range p.owners {
-			known[id] = true
-		}
+	for _, id := range m.r.owned.Owners() {
+		known[id] = true
 	}
 	if !maps.Equal(known, owners) {
 		m.t.Fatalf("knows %v, want %v", known, owners)

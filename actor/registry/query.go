@@ -43,26 +43,33 @@ func (r *Registry[K, V]) Whereis(key K) (actor.PID, error) {
 }
 
 // Keys is what a process has registered, in the order of registration, a key as often as it has entries.
-func (r *Registry[K, V]) Keys(id actor.PID) []K {
-	if o := r.known(id); o != nil {
-		return o.keys()
-	}
-	return nil
+func (r *Registry[K, V]) Keys(id actor.PID) (keys []K) {
+	r.owned.Known(id, func(h *holdings[K, V]) { keys = h.keys() })
+	return keys
 }
 
 // Values is the values of a process under a key, in the order of registration.
-func (r *Registry[K, V]) Values(key K, id actor.PID) []V {
-	o := r.known(id)
-	if o == nil || !r.usable(key) {
-		return nil
-	}
-	var values []V
-	for _, e := range o.under(key) {
+func (r *Registry[K, V]) Values(key K, id actor.PID) (values []V) {
+	for _, e := range r.under(key, id) {
 		if v, _, ok := e.look(); ok {
 			values = append(values, v)
 		}
 	}
 	return values
+}
+
+// under is the entries of a process under a key.
+func (r *Registry[K, V]) under(key K, id actor.PID) (found []*entry[K, V]) {
+	switch {
+	case !r.usable(key):
+	case r.keys != Unique:
+		r.owned.Known(id, func(h *holdings[K, V]) { found = h.under(key) })
+	default:
+		if e := r.at(key).first(key); e != nil && e.id == id {
+			found = append(found, e)
+		}
+	}
+	return found
 }
 
 // Match is the entries of a key whose value matches.

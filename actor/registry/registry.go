@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"semper/actor"
+	"semper/actor/internal/owned"
 )
 
 // Keys says how many processes may have one key, and what a partition is of.
@@ -73,6 +74,7 @@ type Registry[K comparable, V any] struct {
 	seed      maphash.Seed
 	parts     []part[K, V] // nil: only is the one
 	only      part[K, V]
+	owned     owned.Table[holdings[K, V], *holdings[K, V]]
 	doubts    atomic.Int32
 	meta      sync.Map
 	listening listeners[K, V]
@@ -89,6 +91,7 @@ func New[K comparable, V any](o Options) *Registry[K, V] {
 		r.invalid = fmt.Errorf("%w: a registry of %d partitions, want 0 (one) or more", actor.ErrInvalid, o.Partitions)
 	case o.Partitions > 1:
 		r.parts = make([]part[K, V], o.Partitions)
+		r.owned.Split(o.Partitions)
 	}
 	return r
 }
@@ -116,20 +119,18 @@ func (r *Registry[K, V]) register(id actor.PID, key K, value V) error {
 	if err := r.judge(key); err != nil {
 		return err
 	}
-	for {
-		o, err := r.owner(id)
-		if err != nil {
-			return err
+	e := &entry[K, V]{key: key, value: value, id: id, home: r.home(key, id)}
+	err := r.owned.With(id, func(h *holdings[K, V]) error {
+		if holder := e.home.put(e, r.keys == Unique); holder != nil {
+			return &AlreadyRegisteredError{Key: key, PID: holder.id}
 		}
-		again, err := o.add(key, value)
-		if again {
-			continue
-		}
-		if err == nil {
-			r.tell(Event[K, V]{Kind: Registered, Entry: Entry[K, V]{key, id, value}})
-		}
-		return err
+		h.add(e, r.keys == Unique)
+		return nil
+	})
+	if err == nil {
+		r.tell(Event[K, V]{Kind: Registered, Entry: Entry[K, V]{key, id, value}})
 	}
+	return err
 }
 
 // Unregister takes back all entries that the process has under the key; that it has none is fine.
@@ -145,17 +146,18 @@ func (r *Registry[K, V]) UnregisterMatch(self actor.Process, key K, match func(V
 }
 
 func (r *Registry[K, V]) unregister(id actor.PID, key K, match func(V) bool) {
-	o := r.known(id)
-	if o == nil || !r.usable(key) {
-		return
-	}
 	var gone []*entry[K, V]
-	for _, e := range o.under(key) {
+	for _, e := range r.under(key, id) {
 		if v, _, ok := e.look(); ok && match(v) {
 			gone = append(gone, e)
 		}
 	}
-	for _, e := range o.drop(key, gone) {
+	if len(gone) == 0 {
+		return
+	}
+	var dropped []Entry[K, V]
+	r.owned.Known(id, func(h *holdings[K, V]) { dropped = h.drop(key, gone) })
+	for _, e := range dropped {
 		r.tell(Event[K, V]{Kind: Unregistered, Entry: e})
 	}
 }
@@ -176,7 +178,7 @@ func (r *Registry[K, V]) UpdateValue(self actor.Process, key K, change func(V) V
 	}
 	for {
 		e := r.at(key).first(key)
-		if e == nil || e.owner.id != self.PID() {
+		if e == nil || e.id != self.PID() {
 			return now, before, fmt.Errorf("key %v: %w", key, ErrNotRegistered)
 		}
 		was, version, ok := e.look()

@@ -6,7 +6,7 @@ import (
 	"semper/actor"
 )
 
-// part is one partition: entries by key, owners by process, locks by key. The order of locks is owner.mu, then one of
+// part is one partition: entries by key, and queues of locks by key. The order of locks is that of the owner, then one of
 // those here, then nothing: what is called with them held is Alive alone, which takes the process's own and gives it
 // back. No function of a user is called with any of them held.
 type part[K comparable, V any] struct {
@@ -14,18 +14,15 @@ type part[K comparable, V any] struct {
 	entries map[K]*entry[K, V] // the first of each key
 	n       int
 
-	ownersMu sync.Mutex
-	owners   map[actor.PID]*owner[K, V]
-
 	queuesMu sync.Mutex
 	queues   map[K]*queue[K, V]
 }
 
-// entry stands in two lists: of its key, in the order of registration, and of its owner.
+// entry stands in two lists: of its key and of its process, both in the order of registration.
 type entry[K comparable, V any] struct {
-	key   K
-	owner *owner[K, V]
-	home  *part[K, V]
+	key  K
+	id   actor.PID
+	home *part[K, V]
 
 	// Guarded by home.mu.
 	value      V
@@ -33,10 +30,10 @@ type entry[K comparable, V any] struct {
 	version    uint32       // of value
 	listed     bool
 
-	after, before *entry[K, V] // guarded by owner.mu
+	after, before *entry[K, V] // guarded by the owner's lock
 }
 
-func (e *entry[K, V]) show() Entry[K, V] { return Entry[K, V]{e.key, e.owner.id, e.value} }
+func (e *entry[K, V]) show() Entry[K, V] { return Entry[K, V]{e.key, e.id, e.value} }
 
 // look reads the value; false means that the entry is gone.
 func (e *entry[K, V]) look() (v V, version uint32, ok bool) {
@@ -80,10 +77,10 @@ func (p *part[K, V]) put(e *entry[K, V], unique bool) (holder *entry[K, V]) {
 	defer p.mu.Unlock()
 	first := p.entries[e.key]
 	if first != nil && unique {
-		if first.owner.id.Alive() {
+		if first.id.Alive() {
 			return first
 		}
-		p.unlist(first) // its owner has ended, and has not been cleaned up yet
+		p.unlist(first) // its process has ended, and has not been cleaned up yet
 		first = nil
 	}
 	e.listed = true
