@@ -168,9 +168,10 @@ func (c *core) finished() {
 
 func (c *core) ordered() bool { return c.flags.Strategy != OneForOne }
 
-// busy reports whether other inputs must wait: under an ordered strategy, and during any supervisor's own start.
+// busy reports whether other inputs must wait: under an ordered strategy, during any supervisor's own start, and while
+// a change waits.
 func (c *core) busy() bool {
-	return (c.ordered() || c.stage == booting) && (c.round != nil || c.active != nil)
+	return c.changing != nil || (c.ordered() || c.stage == booting) && (c.round != nil || c.active != nil)
 }
 
 // begin starts a kid that is idle or waiting.

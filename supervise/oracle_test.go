@@ -97,6 +97,12 @@ func TestOracle(t *testing.T) {
 		},
 		"H":  crashes(time.Second, 4),
 		"H2": crashes(1600*time.Millisecond, 5),
+		"I":  autoShutdown(AnySignificant, func(l *lab, s *Supervisor) { l.ends(Reason{Kind: Normal}, "b") }, insignificant),
+		"J":  autoShutdown(AnySignificant, func(l *lab, s *Supervisor) { l.ok(s.TerminateChild(bg, "b")) }),
+		"K": autoShutdown(AllSignificant, func(l *lab, s *Supervisor) {
+			l.ok(s.TerminateChild(bg, "b"))
+			l.ends(Reason{Kind: Normal}, "d")
+		}, transient, significant),
 		"L": func(l *lab) (*Supervisor, error) {
 			l.fails["e"] = 1
 			return Start(bg, Flags{Intensity: 1}, l.specs("a b e z"), Options{})
@@ -152,6 +158,20 @@ func restForOne(failing bool) scene {
 		if failing {
 			l.failing(s, "b", "e")
 		}
+		return s, nil
+	}
+}
+
+// autoShutdown plays f on a, a significant b, and d, if there are options for it.
+func autoShutdown(mode AutoShutdown, f func(*lab, *Supervisor), d ...func(*ChildSpec)) scene {
+	return func(l *lab) (*Supervisor, error) {
+		specs := []ChildSpec{l.spec("a"), l.spec("b", transient, significant)}
+		if len(d) > 0 {
+			specs = append(specs, l.spec("d", d...))
+		}
+		s := l.sup(Flags{AutoShutdown: mode, Intensity: 3}, specs...)
+		l.take()
+		f(l, s)
 		return s, nil
 	}
 }
