@@ -237,6 +237,11 @@ func (s *Self[M]) carry() ([][]byte, error) {
 	}
 	s.mu.Lock()
 	var casts []M
+	for _, e := range s.batch[s.at:] { // a suspended process may not have put them back yet
+		if e.x == nil {
+			casts = append(casts, e.m)
+		}
+	}
 	for e := range s.box.all {
 		if e.x == nil {
 			casts = append(casts, e.m)

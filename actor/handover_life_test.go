@@ -188,6 +188,29 @@ func TestHandOverSeesWhatIsRestartedMeanwhile(t *testing.T) {
 	})
 }
 
+// However a hand-over meets a process at work, each cast is either in its state or carried, once and in order.
+func TestHandOverOfOneAtWork(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		s := shop(quiet, t, map[string]Server[payment]{"a": &carryingTill{}})
+		a := at(t, s, "a")
+		for i := range 3 * segment / 2 {
+			_ = a.Cast(i)
+		}
+		snapshot, err := HandOver(quiet, s)
+		stop(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := shop(WithHandOver(quiet, snapshot), t, map[string]Server[payment]{"a": &carryingTill{}})
+		got, _ := Call(quiet, at(t, next, "a"), paid)
+		stop(t, next)
+		if len(got) != 3*segment/2 || !slices.IsSorted(got) {
+			t.Fatalf("%d payments: %v", len(got), got)
+		}
+	}
+}
+
 // What is exported, marshalled, read and taken over is what was there.
 func TestPropertyHandOverIsTheIdentity(t *testing.T) {
 	t.Parallel()

@@ -17,13 +17,12 @@ import (
 
 // till is a Server with a state worth handing over: what was paid in, in order.
 type till struct {
-	paid     []int
-	from     int   // the version it took over; -1: it started afresh
-	broken   error // of Export and CodeChange
-	panicky  bool
-	gate     chan struct{} // Export and CodeChange wait for it
-	entered  chan struct{} // closed when CodeChange waits
-	messages bool          // its waiting casts are carried
+	paid    []int
+	from    int   // the version it took over; -1: it started afresh
+	broken  error // of Export and CodeChange
+	panicky bool
+	gate    chan struct{} // Export and CodeChange wait for it
+	entered chan struct{} // closed when CodeChange waits
 }
 
 type payment any // int, From[[]int], func()
