@@ -24,6 +24,7 @@ type CrashReport struct {
 	Messages    uint64   // handled before
 	Uptime      time.Duration
 	Ancestors   []string // who started it, nearest first
+	Callers     []string // on whose behalf it was started, when that is not its ancestors: see OnBehalf
 	Links       []Info   // its linked neighbours, as they were before they were told
 	Stack       string   // of a panic
 }
@@ -49,6 +50,7 @@ func WithReporter(ctx context.Context, f Reporter) context.Context {
 func (s *Self[M]) report(r Reason) {
 	c := CrashReport{
 		At: time.Now(), PID: s.PID(), Label: s.label, Reason: r, Uptime: time.Since(s.since), Ancestors: s.kin.names(),
+		Callers: s.callers(),
 	}
 	defer func() { s.deliverReport(c) }()
 	var broken *PanicError
@@ -125,5 +127,6 @@ func (s *Self[M]) show(what any) (text string) {
 
 func (c CrashReport) log() {
 	slog.Error("process crashed", "process", c.PID.String(), "reason", c.Reason.String(), "last_message", c.LastMessage,
-		"mailbox", c.Mailbox, "messages", c.Messages, "uptime", c.Uptime, "ancestors", c.Ancestors, "stack", c.Stack)
+		"mailbox", c.Mailbox, "messages", c.Messages, "uptime", c.Uptime, "ancestors", c.Ancestors,
+		"callers", c.Callers, "stack", c.Stack)
 }
