@@ -211,6 +211,29 @@ func TestHandOverOfOneAtWork(t *testing.T) {
 	}
 }
 
+// A process that has just been suspended has messages in hand that it has not put back.
+func TestHandOverOfMessagesInHand(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, err := Start[payment](quiet, &carryingTill{}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gate := make(chan struct{})
+		_ = a.Cast(func() { <-gate })
+		synctest.Wait()
+		var got [][]byte
+		_ = a.Cast(func() { got, err = a.s.carry() })
+		_ = a.Cast(5)
+		_ = a.Cast(6)
+		close(gate)
+		synctest.Wait()
+		if err != nil || len(got) != 2 || string(got[0]) != "5" || string(got[1]) != "6" {
+			t.Errorf("%q, %v", got, err)
+		}
+		a.PID().Kill()
+	})
+}
+
 // What is exported, marshalled, read and taken over is what was there.
 func TestPropertyHandOverIsTheIdentity(t *testing.T) {
 	t.Parallel()
