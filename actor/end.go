@@ -1,9 +1,6 @@
 package actor
 
-import (
-	"fmt"
-	"runtime/debug"
-)
+import "runtime/debug"
 
 // end is the orderly end of a process, by its own goroutine: Terminate, a report, the death. Each of them happens even
 // when the one before panics or ends the goroutine.
@@ -65,17 +62,15 @@ func (s *Self[M]) broke(v any) {
 
 func panicked(v any) error {
 	if v == nil {
-		return errGoexit
+		return ErrGoexit
 	}
 	return &PanicError{Value: v, Stack: debug.Stack()}
 }
 
-var errGoexit = fmt.Errorf("a callback ended its goroutine (runtime.Goexit, as t.FailNow does)")
-
 // panics reports whether a reason is a panic, or what is like one.
 func panics(r Reason) bool {
 	_, ok := r.Err.(*PanicError)    //nolint:errorlint // one that a callback returned is not this process's own
-	return ok || r.Err == errGoexit //nolint:errorlint // the same
+	return ok || r.Err == ErrGoexit //nolint:errorlint // the same
 }
 
 // retire is the last act of the goroutine of a process that was killed.

@@ -22,6 +22,8 @@ var (
 	ErrAlreadyStarted = supervise.ErrAlreadyStarted
 	// ErrIgnore is what Init returns to say: no process this time, and that is fine.
 	ErrIgnore = supervise.ErrIgnore
+	// ErrGoexit is the Err of the Reason of a process whose callback ended its goroutine, as t.FailNow does.
+	ErrGoexit = supervise.ErrGoexit
 	// ErrInvalid says that an argument has no meaning; the text says which and what is wanted.
 	ErrInvalid = errors.New("invalid argument")
 	// ErrNotRunning says that the state was asked for from a process that has not finished its Init.
@@ -42,13 +44,8 @@ func (e *ExitError) Error() string {
 // Unwrap is the evidence in the reason; nil when there is none.
 func (e *ExitError) Unwrap() error { return e.Reason.Err }
 
-// A PanicError is the Err of the Reason of a process whose callback panicked.
-type PanicError struct {
-	Value any
-	Stack []byte // of the goroutine that panicked
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+// A PanicError is the Err of the Reason of a process whose callback panicked. Its stack is that of the panic.
+type PanicError = supervise.PanicError
 
 // stopError is how a callback ends its process on purpose.
 type stopError struct{ reason Reason }
@@ -68,12 +65,9 @@ var errNormal = &stopError{}
 
 // reasonOf is what the error of a callback makes of its process.
 func reasonOf(err error) Reason {
-	if s, ok := err.(*stopError); ok {
-		return s.reason
-	}
-	var wrapped *stopError
-	if errors.As(err, &wrapped) {
-		return wrapped.reason
+	var stop *stopError
+	if errors.As(err, &stop) {
+		return stop.reason
 	}
 	return Reason{Kind: Crash, Err: err}
 }

@@ -1,5 +1,7 @@
 package actor
 
+import "semper/supervise"
+
 // A MonitorRef is one monitor. The zero MonitorRef is none.
 type MonitorRef struct {
 	of *process
@@ -93,15 +95,12 @@ func (p *process) watch(ref uint64, w *process) bool {
 	return true
 }
 
-func (p *process) unwatch(ref uint64) bool {
+func (p *process) unwatch(ref uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cold == nil {
-		return false
+	if p.cold != nil {
+		delete(p.cold.watchers, ref)
 	}
-	_, ok := p.cold.watchers[ref]
-	delete(p.cold.watchers, ref)
-	return ok
 }
 
 // Link ties two lives together: when one ends, the other gets its exit signal. Linking twice is linking once, and a
@@ -199,8 +198,13 @@ func (p *process) linked() []*process {
 	return all
 }
 
-// child is a process as its supervisor sees it.
+// child is a process as its supervisor sees it. It lives without a goroutine that watches it.
 type child process
+
+var (
+	_ supervise.Notifier    = (*child)(nil)
+	_ supervise.Abandonable = (*child)(nil)
+)
 
 func (c *child) Done() <-chan struct{} { return (*process)(c).done() }
 func (c *child) Gone() <-chan struct{} { return (*process)(c).goneChan() }

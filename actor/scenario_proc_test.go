@@ -130,7 +130,7 @@ func TestScenario099GetAndReplaceState(t *testing.T) {
 		done := make(chan struct{})
 		go func() { // one that ends the goroutine ends neither its asker's waiting nor the process
 			defer close(done)
-			if err := a.PID().State(quiet, func(any) { runtime.Goexit() }); err != errGoexit {
+			if err := a.PID().State(quiet, func(any) { runtime.Goexit() }); err != ErrGoexit {
 				t.Errorf("%v", err)
 			}
 		}()

@@ -51,7 +51,7 @@ func TestScenario089Start(t *testing.T) {
 			"error":  {func(*Self[any]) error { return errBoom }, errBoom, Crash},
 			"stop":   {func(*Self[any]) error { return Stop(Reason{Kind: Shutdown}) }, nil, Shutdown},
 			"panic":  {func(*Self[any]) error { panic(errBoom) }, nil, Crash},
-			"exit":   {func(*Self[any]) error { runtime.Goexit(); return nil }, errGoexit, Crash},
+			"exit":   {func(*Self[any]) error { runtime.Goexit(); return nil }, ErrGoexit, Crash},
 		} {
 			var self PID
 			asked := time.Now()
@@ -318,7 +318,7 @@ func TestTerminateCalls(t *testing.T) {
 // final is a Server with a Terminate that uses its context.
 type final struct{ f func(context.Context) }
 
-func (l *final) Handle(*Self[any], any) error                         { return nil }
+func (l *final) Handle(*Self[any], any) error                          { return nil }
 func (l *final) Terminate(ctx context.Context, _ *Self[any], _ Reason) { l.f(ctx) }
 
 func TestScenario094CastFast(t *testing.T) {
