@@ -204,7 +204,7 @@ func TestUncomparableChildIsOnlyListed(t *testing.T) {
 	})
 }
 
-func TestScenario56And58DynamicRestarts(t *testing.T) {
+func TestScenario56And58And117DynamicRestarts(t *testing.T) {
 	bubble(t, func(l *lab) {
 		d := l.dynamic(DynamicFlags{Intensity: 9})
 		starts := map[string]int{}

@@ -1,6 +1,11 @@
 package supervise
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // EventKind says what happened to a child.
 type EventKind int
@@ -31,6 +36,34 @@ type Event struct {
 	Restarts   int           // restarts of this child since its spec was added
 	Err        error         // of StartFailed, and ErrIgnore of Started
 	Decision   string        // what the supervisor does about it, in words; "none" when nothing
+}
+
+// String tells e in one line, for people and logs:
+//
+//	web/web.2 ended: crash: bad config; restart in 2ms (restart 3 within the window)
+//	web/web.2 start-failed: no disk; restart at once (restart 4 within the window)
+//	web/web.1 started
+func (e Event) String() string {
+	var b strings.Builder
+	if e.Supervisor != "" {
+		b.WriteString(e.Supervisor + "/")
+	}
+	fmt.Fprintf(&b, "%s %v", e.Child, e.Kind)
+	switch {
+	case e.Kind == Started && errors.Is(e.Err, ErrIgnore):
+		b.WriteString(": ignored, it does not run")
+	case e.Kind == Ended || e.Kind == Stopped || e.Kind == Terminated:
+		fmt.Fprintf(&b, ": %v", e.Reason)
+	case e.Err != nil:
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	if e.Decision != "" && e.Decision != "none" {
+		b.WriteString("; " + e.Decision)
+		if e.Kind != GaveUp && e.Window > 0 {
+			fmt.Fprintf(&b, " (restart %d within the window)", e.Window)
+		}
+	}
+	return b.String()
 }
 
 // Options are what a supervisor gets from its surroundings. The zero value is useful.
