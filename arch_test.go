@@ -43,6 +43,7 @@ var rules = []rule{
 	{pkg: "actor/agent", may: []string{"actor", "supervise"}, why: "state shared by functions, over the public face of actor"},
 	{pkg: "actor/statem", may: []string{"actor", "supervise"}, why: "state machines, as processes"},
 	{pkg: "actor/registry", may: []string{"actor", "actor/internal/owned"}, tests: []string{"supervise"}, why: "processes by key, over the public face of actor"},
+	{pkg: "actor/group", may: []string{"actor", "actor/internal/owned"}, tests: []string{"supervise"}, why: "named groups of processes, over the public face of actor"},
 	{pkg: "actor/internal/owned", may: []string{"actor"}, why: "what a process owns in a table, until its end"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
