@@ -152,6 +152,8 @@ func TestLockKnowsWhoHasIt(t *testing.T) {
 		if !errors.Is(err, ErrLocked) {
 			t.Errorf("taken twice: %v", err)
 		}
+		unregister(t, r, a, "hello")
+		empty(t, r) // locks given back are forgotten
 		var late *actor.Self[job]
 		_ = do(t, a, func(self *actor.Self[job]) error { late = self; return nil })
 		kill(a)

@@ -164,6 +164,26 @@ func TestUpdateValueOfSeveralGoroutinesLosesNothing(t *testing.T) {
 	}
 }
 
+func TestUpdateValueLooksAgain(t *testing.T) {
+	t.Parallel()
+	r := New[string, int](Options{})
+	a := start(t, actor.Options{Name: r.As("n", 1)})
+	defer kill(a)
+	_ = do(t, a, func(self *actor.Self[job]) error {
+		var seen []int
+		now, before, err := r.UpdateValue(self, "n", func(n int) int {
+			if seen = append(seen, n); len(seen) == 1 { // somebody comes in between
+				_, _, _ = r.UpdateValue(self, "n", func(n int) int { return n * 10 })
+			}
+			return n + 1
+		})
+		if now != 11 || before != 10 || err != nil || !slices.Equal(seen, []int{1, 10}) {
+			t.Errorf("%d → %d, %v, saw %v", before, now, err, seen)
+		}
+		return nil
+	})
+}
+
 // TestManyEntriesOfOneProcess goes beyond what an owner walks through.
 func TestManyEntriesOfOneProcess(t *testing.T) {
 	t.Parallel()
@@ -192,6 +212,11 @@ func TestManyEntriesOfOneProcess(t *testing.T) {
 		if got := r.Values(3, a.PID()); !slices.Equal(got, want) {
 			t.Errorf("%v: %v, want %v", keys, got, want)
 		}
+		r.owned.Known(a.PID(), func(h *holdings[int, int]) {
+			if _, kept := h.index[4]; kept || len(h.index[3]) != len(want) {
+				t.Errorf("%v: the index keeps what is gone: %v", keys, h.index)
+			}
+		})
 		if got := r.Values(4, a.PID()); len(got) != 0 || r.Count() != len(r.Keys(a.PID())) {
 			t.Errorf("%v: %v are left, %d entries, %d keys", keys, got, r.Count(), len(r.Keys(a.PID())))
 		}

@@ -75,7 +75,7 @@ func (t *Table[T, P]) With(id actor.PID, f func(has *T) error) error {
 			return f(&o.has)
 		}
 		o.mu.Unlock()
-		o.forget() // it had nothing left in the same moment: the next round makes another, or finds the process dead
+		o.unlist() // it had nothing left in the same moment: the next round makes another, or finds the process dead
 	}
 }
 
@@ -175,12 +175,13 @@ func (o *owner[T, P]) release() {
 	o.forget()
 }
 
-// forget is for an owner that is closed and whose process may live: neither the table nor the process keeps it.
+// forget is for an owner that has been closed because nothing was left: neither the table nor the process keeps it.
 func (o *owner[T, P]) forget() {
 	o.unlist()
 	o.id.Unregister(o)
 }
 
+// unlist takes the owner out of the table. Another one of the same process may be there by now.
 func (o *owner[T, P]) unlist() {
 	o.home.mu.Lock()
 	defer o.home.mu.Unlock()

@@ -83,6 +83,31 @@ func TestThingsGoWithTheirProcess(t *testing.T) {
 	}
 }
 
+// TestOneComesWhileAnotherGoes: an owner that has just been found empty does not stand in the way of the next, nor takes
+// it along.
+func TestOneComesWhileAnotherGoes(t *testing.T) {
+	t.Parallel()
+	var table Table[coins, *coins]
+	var total atomic.Int64
+	id := start(t)
+	old := table.only.owner(id)
+	if err := old.attach(); err != nil {
+		t.Fatal(err)
+	}
+	old.closed = true // as release leaves it, before it goes on to forget
+	if err := table.With(id, func(c *coins) error { c.total, c.n = &total, 1; total.Add(1); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	old.forget()
+	if !table.Known(id, func(*coins) {}) {
+		t.Error("the new one went with the old")
+	}
+	id.Kill()
+	if n := total.Load(); n != 0 || len(table.Owners()) != 0 {
+		t.Errorf("%d are left to %v", n, table.Owners())
+	}
+}
+
 // TestComingAndGoingAtOnce has many goroutines give to and take from the same processes while these are killed.
 func TestComingAndGoingAtOnce(t *testing.T) {
 	t.Parallel()
