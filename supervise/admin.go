@@ -159,7 +159,7 @@ func (c *core) answeredDoomed(k *kid, in answered) {
 	c.answerStarter(k, cause)
 	if in.err == nil {
 		c.running(k, in)
-		if c.stage == ending && c.active != k && !c.killing && !c.dynamic {
+		if c.stage == ending && c.active != k && !c.killing && !c.dynamic && len(k.stoppers()) == 0 {
 			return // it came up before its turn to stop, and lives until then
 		}
 		c.halt(k)

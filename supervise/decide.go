@@ -264,6 +264,7 @@ func (c *core) note(k *kid, r Reason) {
 	k.run = nil
 	if k.pending != nil {
 		k.pending.ended = nil
+		k.tidy()
 	}
 	if !c.dynamic {
 		k.child = nil
@@ -281,9 +282,7 @@ func (c *core) settle(k *kid) {
 			c.queue = append(c.queue, in)
 		}
 		p.queue = nil
-		if p.ended == nil && p.stoppers == nil {
-			k.pending = nil
-		}
+		k.tidy()
 	}
 }
 

@@ -158,6 +158,13 @@ func (k *kid) waits() *pending {
 	return k.pending
 }
 
+// tidy gives back what nothing waits in.
+func (k *kid) tidy() {
+	if p := k.pending; p.ended == nil && len(p.stoppers) == 0 && len(p.queue) == 0 {
+		k.pending = nil
+	}
+}
+
 func (k *kid) ended() *Reason {
 	if k.pending == nil {
 		return nil

@@ -107,6 +107,8 @@ func (c *core) gaveUp(k *kid, v verdict, cause error) bool {
 // attempt restarts k and whom the strategy adds to it.
 func (c *core) attempt(k *kid) {
 	if c.ordered() {
+		// Until its turn comes it is one of the round, as in OTP: should another fail before, that one is tried again.
+		c.enter(k, idle)
 		c.round = c.roundFor(k)
 		return
 	}
