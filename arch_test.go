@@ -45,6 +45,7 @@ var rules = []rule{
 	{pkg: "actor/registry", may: []string{"actor", "actor/internal/owned"}, tests: []string{"supervise"}, why: "processes by key, over the public face of actor"},
 	{pkg: "actor/group", may: []string{"actor", "actor/internal/owned"}, tests: []string{"supervise"}, why: "named groups of processes, over the public face of actor"},
 	{pkg: "actor/internal/owned", may: []string{"actor"}, why: "what a process owns in a table, until its end"},
+	{pkg: "actor/observer", may: []string{"actor", "supervise"}, why: "the tree seen from inside and, over a socket, from outside; both ends of the protocol"},
 	{pkg: "actor/application", may: []string{"supervise"}, tests: []string{"actor"}, why: "trees in the order of their dependencies: over supervise alone, whatever is in the trees"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},

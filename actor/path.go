@@ -43,3 +43,10 @@ func (id PID) Number() uint64 {
 
 // Log writes the report to log/slog, as is done without a Reporter.
 func (c CrashReport) Log() { c.log() }
+
+// ReporterOf is the Reporter that WithReporter put into a context; nil when there is none. It is for one that takes
+// crash reports and passes them on.
+func ReporterOf(ctx context.Context) Reporter {
+	f, _ := ctx.Value(reporterKey{}).(Reporter)
+	return f
+}
