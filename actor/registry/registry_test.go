@@ -275,6 +275,7 @@ func TestUserFunctionsMayUseTheRegistry(t *testing.T) {
 	}
 }
 
+// Not parallel: AllocsPerRun counts what others allocate too.
 func TestFindAllocatesNothing(t *testing.T) {
 	r := New[string, int](Options{Partitions: 8})
 	a := start(t, actor.Options{Name: r.As("hello", 1)})
