@@ -16,17 +16,6 @@ type event[M any] struct {
 	info any // of an Info
 }
 
-// slot is where a timeout runs: one of each kind, and one for each name.
-type slot struct {
-	kind Kind
-	name any
-}
-
-var (
-	stateSlot = slot{kind: StateTimeout}
-	eventSlot = slot{kind: EventTimeout}
-)
-
 // timeout is one that runs, or is due: then it waits for the queue to be empty.
 type timeout[M any] struct {
 	m      M
@@ -42,7 +31,7 @@ type decision[S comparable, M any] struct {
 	postpone bool
 	events   []M // next events
 	timeouts []request[M]
-	last     map[slot]int // of timeouts: the last request for each; made when there is more than one
+	last     map[slot]int // of timeouts: the last request for each; made when there are many
 }
 
 // request is one thing asked of a timeout.
@@ -74,7 +63,7 @@ type core[S comparable, M any] struct {
 	state     S
 	queue     []event[M] // a stack: the last is handled first, so that to insert costs what is inserted
 	postponed []event[M] // oldest first
-	timeouts  map[slot]timeout[M]
+	timeouts  slots[timeout[M]]
 	due       []slot // in the order they were asked for
 	serial    uint64
 	orders    []order // since they were last taken
@@ -93,9 +82,9 @@ func (c *core[S, M]) leave(e *event[M], d *decision[S, M]) (enter bool) {
 	if changed {
 		c.state = d.next
 		c.retry()
-		c.stop(stateSlot)
+		c.stop(&stateSlot)
 	}
-	c.stop(eventSlot)
+	c.stop(&eventSlot)
 	return changed || d.repeat
 }
 
@@ -114,12 +103,12 @@ func (c *core[S, M]) retry() {
 // settle does the rest of what the turn asked for, and makes the decision ready for the next.
 func (c *core[S, M]) settle(d *decision[S, M]) {
 	for i := range d.timeouts {
-		if !d.overruled(i) {
+		if len(d.timeouts) == 1 || !d.overruled(i) {
 			c.time(&d.timeouts[i])
 		}
 	}
-	for _, m := range slices.Backward(d.events) {
-		c.queue = append(c.queue, event[M]{kind: Internal, m: m})
+	for i := len(d.events) - 1; i >= 0; i-- {
+		c.queue = append(c.queue, event[M]{kind: Internal, m: d.events[i]})
 	}
 	d.clear()
 }
@@ -127,8 +116,9 @@ func (c *core[S, M]) settle(d *decision[S, M]) {
 // overruled reports whether a later request is for the same timeout: then the earlier has no effect, not even on what
 // the later finds, as in OTP.
 func (d *decision[S, M]) overruled(i int) bool {
-	if len(d.timeouts) == 1 {
-		return false
+	at := d.timeouts[i].at
+	if len(d.timeouts) <= fewRequests {
+		return slices.ContainsFunc(d.timeouts[i+1:], func(r request[M]) bool { return r.at == at })
 	}
 	if d.last == nil {
 		d.last = make(map[slot]int, len(d.timeouts))
@@ -136,8 +126,11 @@ func (d *decision[S, M]) overruled(i int) bool {
 			d.last[d.timeouts[j].at] = j
 		}
 	}
-	return d.last[d.timeouts[i].at] != i
+	return d.last[at] != i
 }
+
+// fewRequests are looked through one by one.
+const fewRequests = 8
 
 func (d *decision[S, M]) clear() {
 	clear(d.timeouts)
@@ -149,22 +142,18 @@ func (d *decision[S, M]) clear() {
 
 func (c *core[S, M]) time(r *request[M]) {
 	if r.verb == update {
-		if t, ok := c.timeouts[r.at]; ok {
+		if t := c.timeouts.get(&r.at); t != nil {
 			t.m = r.m
-			c.timeouts[r.at] = t
 			return
 		}
 	}
-	c.stop(r.at)
+	c.stop(&r.at)
 	if r.verb == cancel {
 		return
 	}
-	if c.timeouts == nil {
-		c.timeouts = make(map[slot]timeout[M])
-	}
 	c.serial++
-	t := timeout[M]{m: r.m, serial: c.serial, due: r.verb == update || r.in <= 0}
-	c.timeouts[r.at] = t
+	t := c.timeouts.use(&r.at)
+	t.m, t.serial, t.due = r.m, c.serial, r.verb == update || r.in <= 0
 	if t.due {
 		c.due = append(c.due, r.at)
 		return
@@ -173,18 +162,24 @@ func (c *core[S, M]) time(r *request[M]) {
 }
 
 // stop ends the timeout of a slot, if there is one.
-func (c *core[S, M]) stop(at slot) {
-	t, ok := c.timeouts[at]
-	if !ok {
+func (c *core[S, M]) stop(at *slot) {
+	t := c.timeouts.get(at)
+	if t == nil {
 		return
 	}
-	delete(c.timeouts, at)
-	if t.due {
-		i := slices.Index(c.due, at)
-		c.due = slices.Delete(c.due, i, i+1)
+	due := t.due
+	c.timeouts.free(at)
+	if due {
+		c.undue(at)
 		return
 	}
-	c.orders = append(c.orders, order{at: at})
+	c.orders = append(c.orders, order{at: *at})
+}
+
+//go:noinline
+func (c *core[S, M]) undue(at *slot) {
+	i := slices.Index(c.due, *at)
+	c.due = slices.Delete(c.due, i, i+1)
 }
 
 // rests reports whether there is nothing to handle before something is received.
@@ -205,20 +200,23 @@ func (c *core[S, M]) next() (event[M], bool) {
 		return event[M]{}, false
 	}
 	at := c.due[0]
-	c.due = slices.Delete(c.due, 0, 1)
-	t := c.timeouts[at]
-	delete(c.timeouts, at)
-	return event[M]{kind: at.kind, name: at.name, m: t.m}, true
+	c.undue(&at)
+	return c.bring(&at), true
+}
+
+// bring makes the event of a timeout whose time has come.
+func (c *core[S, M]) bring(at *slot) event[M] {
+	e := event[M]{kind: at.kind, name: at.name, m: c.timeouts.get(at).m}
+	c.timeouts.free(at)
+	return e
 }
 
 // struck is the event of a clock that struck; false when its timeout was cancelled or asked for anew meanwhile.
 func (c *core[S, M]) struck(at slot, serial uint64) (event[M], bool) {
-	t, ok := c.timeouts[at]
-	if !ok || t.due || t.serial != serial {
+	if t := c.timeouts.get(&at); t == nil || t.due || t.serial != serial {
 		return event[M]{}, false
 	}
-	delete(c.timeouts, at)
-	return event[M]{kind: at.kind, name: at.name, m: t.m}, true
+	return c.bring(&at), true
 }
 
 // ordered takes the orders for the clocks. They are valid until the next turn.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -120,12 +119,17 @@ func (s *server[S, M]) snapshot() Snapshot[S] {
 	}
 	shot.Queue = s.first(len(c.queue), func(i int) event[M] { return c.queue[len(c.queue)-1-i] })
 	shot.Postponed = s.first(len(c.postponed), func(i int) event[M] { return c.postponed[i] })
-	running := slices.SortedFunc(maps.Keys(c.timeouts), func(a, b slot) int {
-		return cmp.Compare(c.timeouts[a].serial, c.timeouts[b].serial)
-	})
-	shot.Timeouts = s.first(len(running), func(i int) event[M] {
-		at := running[i]
-		return event[M]{kind: at.kind, name: at.name, m: c.timeouts[at].m}
+	type running struct {
+		at slot
+		*timeout[M]
+	}
+	var all []running
+	for at, t := range c.timeouts.all {
+		all = append(all, running{at, t})
+	}
+	slices.SortFunc(all, func(a, b running) int { return cmp.Compare(a.serial, b.serial) })
+	shot.Timeouts = s.first(len(all), func(i int) event[M] {
+		return event[M]{kind: all[i].at.kind, name: all[i].at.name, m: all[i].m}
 	})
 	return shot
 }

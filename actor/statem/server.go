@@ -39,7 +39,7 @@ type server[S comparable, M any] struct {
 	info    Informed[S, M]
 	core    core[S, M]
 	turn    Turn[S, M]
-	clocks  map[slot]*time.Timer
+	clocks  slots[*time.Timer]
 	event   event[M] // in hand
 }
 
@@ -135,7 +135,7 @@ func (s *server[S, M]) Info(_ *actor.Self[M], info any) error {
 		if !ok {
 			return nil
 		}
-		delete(s.clocks, x.at)
+		s.clocks.free(&x.at)
 		s.event = e
 		return s.run()
 	}
@@ -207,23 +207,25 @@ func (s *server[S, M]) result(err error) error {
 // settle ends a turn, and does what the core orders to do with the clocks.
 func (s *server[S, M]) settle() {
 	s.core.settle(&s.turn.decision)
-	for _, o := range s.core.ordered() {
-		if o.in == 0 {
-			s.clocks[o.at].Stop()
-			delete(s.clocks, o.at)
-			continue
-		}
-		if s.clocks == nil {
-			s.clocks = make(map[slot]*time.Timer)
-		}
-		id, x := s.turn.self.PID(), strike{o.at, o.serial}
-		s.clocks[o.at] = time.AfterFunc(o.in, func() { _ = id.Inform(x) })
+	orders := s.core.ordered()
+	for i := range orders {
+		s.clock(&orders[i])
 	}
 }
 
+func (s *server[S, M]) clock(o *order) {
+	if o.in == 0 {
+		(*s.clocks.get(&o.at)).Stop()
+		s.clocks.free(&o.at)
+		return
+	}
+	id, x := s.turn.self.PID(), strike{o.at, o.serial}
+	*s.clocks.use(&o.at) = time.AfterFunc(o.in, func() { _ = id.Inform(x) })
+}
+
 func (s *server[S, M]) Terminate(ctx context.Context, _ *actor.Self[M], r actor.Reason) {
-	for _, c := range s.clocks {
-		c.Stop()
+	for _, c := range s.clocks.all {
+		(*c).Stop()
 	}
 	if m, ok := subject(s.machine).(Terminator[S, M]); ok {
 		s.turn.callback = ending
