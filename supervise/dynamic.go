@@ -62,11 +62,7 @@ func (d *Dynamic) StartChild(ctx context.Context, spec ChildSpec) (Child, error)
 	if spec.Significant {
 		return nil, flaw{"Significant", "is set, and a Dynamic has no AutoShutdown: leave it out"}.of(label)
 	}
-	c := &call{op: opStart, spec: spec}
-	if err := d.ask(ctx, c); err != nil {
-		return nil, err
-	}
-	return c.child, nil
+	return d.askChild(ctx, call{op: opStart, spec: spec})
 }
 
 // TerminateChild stops a child and whatever restarting of it was planned, and returns when nothing of it is left. One
@@ -80,7 +76,7 @@ func (d *Dynamic) TerminateChild(ctx context.Context, child Child) error {
 		return fmt.Errorf("%w child: a %T cannot be told from another of its kind; let its StartFunc return a pointer",
 			ErrInvalid, child)
 	}
-	err := d.ask(ctx, &call{op: opTerminate, child: child})
+	err := d.ask(ctx, call{op: opTerminate, child: child})
 	if errors.Is(err, ErrNotFound) {
 		select {
 		case <-child.Done():
@@ -97,7 +93,7 @@ func (d *Dynamic) Change(ctx context.Context, f DynamicFlags) error {
 	if err != nil {
 		return err
 	}
-	return d.ask(ctx, &call{op: opChange, to: &settings{flags: flags, most: f.MaxChildren}})
+	return d.ask(ctx, call{op: opChange, to: &settings{flags: flags, most: f.MaxChildren}})
 }
 
 // Flags returns the settings, with their defaults filled in.

@@ -19,6 +19,7 @@ type incarnation struct {
 
 // live is the goroutine of one incarnation.
 func (l *loop) live(k *kid, n int, run *incarnation, start StartFunc) {
+	defer l.works.Done()
 	child, watch := l.start(k, n, run, start)
 	switch {
 	case child == nil:

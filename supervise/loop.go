@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type loop struct {
 	gone     chan struct{}  // closed when the loop has ended: after done, or after released
 	released chan struct{}
 	release  sync.Once
+	spare    atomic.Pointer[call] // one that was answered: the next caller takes it with its channel
 
 	mu       sync.Mutex // guards the following; only the loop writes core
 	core     *core
@@ -32,11 +34,13 @@ func (l *loop) run() {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
+	armed := false
 	var batch []input
 	for {
 		select {
 		case <-l.box.wake:
 		case <-timer.C:
+			armed = false
 			l.step(tick{})
 		case <-l.released:
 			l.letGo()
@@ -54,8 +58,10 @@ func (l *loop) run() {
 		}
 		if at, ok := l.core.next(); ok {
 			timer.Reset(time.Until(at))
-		} else {
+			armed = true
+		} else if armed {
 			timer.Stop()
+			armed = false
 		}
 	}
 }
@@ -96,8 +102,8 @@ func (l *loop) step(in input) {
 func (l *loop) perform(c command) {
 	switch c.verb {
 	case doStart:
-		k, run, start := c.kid, c.kid.run, c.kid.start
-		l.works.Go(func() { l.live(k, c.n, run, start) })
+		l.works.Add(1)
+		go l.live(c.kid, c.n, c.kid.run, c.kid.start)
 	case doCancel:
 		c.kid.run.cancel(c.err)
 	case doShutdown, doKill:
@@ -154,25 +160,47 @@ func (l *loop) letGo() {
 }
 
 // ask puts a call and waits for its answer.
-func (l *loop) ask(ctx context.Context, c *call) error {
-	c.ret = make(chan error, 1)
+func (l *loop) ask(ctx context.Context, c call) error {
+	_, err := l.askChild(ctx, c)
+	return err
+}
+
+// askChild is ask for a call that is answered with a child.
+func (l *loop) askChild(ctx context.Context, in call) (Child, error) {
+	c := l.spare.Swap(nil)
+	if c == nil {
+		c = &call{ret: make(chan error, 1)}
+	}
+	in.ret = c.ret
+	*c = in
 	l.box.put(c)
 	select {
 	case err := <-c.ret:
-		return err
+		return l.reuse(c, err)
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx) // the call stays with the loop, which will answer it
 	case <-l.gone:
 	}
 	select { // answered in the loop's last breath
 	case err := <-c.ret:
-		return err
+		return l.reuse(c, err)
 	default:
 	}
 	select {
 	case <-l.released:
-		return ErrReleased
+		return nil, ErrReleased
 	default:
-		return ErrStopping
+		return nil, ErrStopping
 	}
+}
+
+// reuse takes the answer out of a call and gives the call back: nobody else has it any more.
+func (l *loop) reuse(c *call, err error) (Child, error) {
+	child := c.child
+	*c = call{ret: c.ret}
+	l.spare.Store(c)
+	if err != nil {
+		return nil, err
+	}
+	return child, nil
 }

@@ -70,6 +70,7 @@ func panicking2(context.Context) (c Child, err error) { panic("oh") }
 // failure is what a start that fails comes to.
 func (l *loop) failure(start StartFunc) error {
 	l.box.wake = make(chan struct{}, 1)
+	l.works.Add(1)
 	l.live(&kid{}, 1, &incarnation{}, start)
 	return l.box.items[0].(answered).err
 }

@@ -64,24 +64,24 @@ func (s *Supervisor) StartChild(ctx context.Context, spec ChildSpec) error {
 	if err := spec.check(0, s.Flags()); err != nil {
 		return err
 	}
-	return s.ask(ctx, &call{op: opStart, id: spec.ID, spec: spec})
+	return s.ask(ctx, call{op: opStart, id: spec.ID, spec: spec})
 }
 
 // TerminateChild stops a child and whatever restarting of it was planned, and returns when nothing of it is left. Its
 // spec stays, except a Temporary's, and a restart that the strategy makes for a sibling's sake revives it, as in OTP.
 // Terminating a child that does not run is success.
 func (s *Supervisor) TerminateChild(ctx context.Context, id string) error {
-	return s.ask(ctx, &call{op: opTerminate, id: id})
+	return s.ask(ctx, call{op: opTerminate, id: id})
 }
 
 // RestartChild starts a child that does not run. Its restarts so far are forgiven by its back-off, not by the window.
 func (s *Supervisor) RestartChild(ctx context.Context, id string) error {
-	return s.ask(ctx, &call{op: opRestart, id: id})
+	return s.ask(ctx, call{op: opRestart, id: id})
 }
 
 // DeleteChild forgets the spec of a child that does not run.
 func (s *Supervisor) DeleteChild(ctx context.Context, id string) error {
-	return s.ask(ctx, &call{op: opDelete, id: id})
+	return s.ask(ctx, call{op: opDelete, id: id})
 }
 
 // Nudge cuts the back-off of a child short: the attempt it waits for is made now. Without one it does nothing.
@@ -98,7 +98,7 @@ func (s *Supervisor) Change(ctx context.Context, f Flags, children []ChildSpec) 
 	if err := validate(&f, children); err != nil {
 		return err
 	}
-	return s.ask(ctx, &call{op: opChange, to: &settings{flags: f, specs: slices.Clone(children)}})
+	return s.ask(ctx, call{op: opChange, to: &settings{flags: f, specs: slices.Clone(children)}})
 }
 
 // Flags returns the settings, with their defaults filled in.
