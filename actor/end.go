@@ -108,17 +108,27 @@ func (p *process) die(r Reason, last bool) bool {
 	}
 	p.open = nil
 	p.endContext()
-	p.mu.Unlock()
-
-	defer p.tell(r, calls, controls) // also when a Registrar panics
-	for _, n := range names {
-		n.Unregister(PID{p})
+	if p.naming > 0 {
+		p.rare().rest = func() { p.bury(names, calls, controls) }
+		p.mu.Unlock()
+		return true
 	}
+	p.mu.Unlock()
+	p.bury(names, calls, controls)
 	return true
 }
 
+// bury frees the names, and then tells everyone; also when a Registrar panics.
+func (p *process) bury(names []Registrar, calls []*request, controls []func()) {
+	defer p.tell(calls, controls)
+	for _, n := range names {
+		n.Unregister(PID{p})
+	}
+}
+
 // tell tells everyone who must know of the death.
-func (p *process) tell(r Reason, calls []*request, controls []func()) {
+func (p *process) tell(calls []*request, controls []func()) {
+	r := p.reason // which does not change any more
 	for _, f := range controls {
 		f() // sees that the process is dead
 	}

@@ -135,7 +135,7 @@ func (p *process) tie(other *process) bool {
 	lockBoth(p, other)
 	defer unlockBoth(p, other)
 	switch {
-	case p.phase == dead:
+	case p.phase == dead, p.linkedTo(other): // other may have ended: then its exit signal is on its way
 		return true
 	case other.over:
 		return false

@@ -270,3 +270,45 @@ func TestKilledHasNoEffect(t *testing.T) {
 		other.PID().Kill()
 	})
 }
+
+// The same for one that is killed while it is still being named, by somebody who found it by that name.
+func TestKilledWhileNamed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		name := &lingering{Name: NewName[any]("it")}
+		watcher, got := log(t)
+		go func() {
+			time.Sleep(time.Second / 2)
+			ref, err := name.Resolve()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			watcher.s.Monitor(ref.PID())
+			watcher.s.Link(ref.PID())
+			ref.PID().Kill()
+			if ref.PID().Alive() || len(*got) != 0 {
+				t.Errorf("alive %v, told %v", ref.PID().Alive(), *got)
+			}
+			<-ref.PID().Done()
+			if r, err := name.Resolve(); err == nil {
+				t.Errorf("the name leads to %v", r)
+			}
+		}()
+		if _, err := Start[any](quiet, &script{}, Options{Name: name}); !errors.Is(err, ErrNoProc) {
+			t.Errorf("%v", err)
+		}
+		synctest.Wait()
+		if len(*got) != 2 {
+			t.Errorf("told %v", *got)
+		}
+		watcher.PID().Kill()
+	})
+}
+
+// lingering is a name that takes a second to be given.
+type lingering struct{ *Name[any] }
+
+func (l *lingering) Register(id PID) error {
+	defer time.Sleep(time.Second)
+	return l.Name.Register(id)
+}

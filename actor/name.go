@@ -64,6 +64,14 @@ func (p *process) Register(n Registrar) error {
 	if n == nil {
 		return fmt.Errorf("%w: Register wants a name, not nil", ErrInvalid)
 	}
+	p.mu.Lock()
+	if p.phase == dead {
+		p.mu.Unlock()
+		return ErrNoProc
+	}
+	p.naming++
+	p.mu.Unlock()
+	defer p.named()
 	if err := n.Register(PID{p}); err != nil {
 		return err
 	}
@@ -78,6 +86,20 @@ func (p *process) Register(n Registrar) error {
 		return ErrNoProc
 	}
 	return nil
+}
+
+// named ends a Register. A process that was killed meanwhile, by one that knew it by the new name, is not over before
+// that name is free, too.
+func (p *process) named() {
+	p.mu.Lock()
+	p.naming--
+	if p.naming > 0 || p.phase != dead {
+		p.mu.Unlock()
+		return
+	}
+	rest := p.cold.rest
+	p.mu.Unlock()
+	rest()
 }
 
 // A Name is a fixed name for one process at a time, most often a package variable:

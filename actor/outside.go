@@ -76,6 +76,8 @@ func (p *process) Unregister(n Registrar) {
 	if n == nil {
 		return
 	}
+	// First, because an end that comes in between must still find it in the list.
+	n.Unregister(PID{p})
 	if reflect.ValueOf(n).Comparable() { // of another kind it stays listed, to be asked once more at the end
 		p.mu.Lock()
 		if i := slices.Index(p.names, n); i >= 0 {
@@ -83,5 +85,4 @@ func (p *process) Unregister(n Registrar) {
 		}
 		p.mu.Unlock()
 	}
-	n.Unregister(PID{p})
 }

@@ -67,8 +67,9 @@ type process struct {
 	active    bool // a goroutine is inside run, also after the death
 	trap      bool
 	suspended bool
-	over      bool // dead, and its names are free: who links or watches now is too late
-	told      bool // dead, and everyone who must know has been told
+	over      bool  // dead, and its names are free: who links or watches now is too late
+	told      bool  // dead, and everyone who must know has been told
+	naming    int32 // calls of Register under way
 }
 
 // runs is the start of a process's goroutines. It has a short name of its own because the Go runtime reads the whole
@@ -87,6 +88,7 @@ type cold struct {
 	ended      chan struct{}       // closed by the death; made when somebody asks
 	asked      chan struct{}       // closed when its context ends; made when somebody asks
 	gone       chan struct{}       // closed when the last goroutine has returned; made when somebody asks
+	rest       func()              // of a death that waits for the end of a Register
 }
 
 // A runner is the typed half of a process.
