@@ -47,6 +47,7 @@ var rules = []rule{
 	{pkg: "actor/internal/owned", may: []string{"actor"}, why: "what a process owns in a table, until its end"},
 	{pkg: "actor/observer", may: []string{"actor", "supervise"}, why: "the tree seen from inside and, over a socket, from outside; both ends of the protocol"},
 	{pkg: "actor/application", may: []string{"supervise"}, tests: []string{"actor"}, why: "trees in the order of their dependencies: over supervise alone, whatever is in the trees"},
+	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
 	{pkg: "edge", may: []string{"", "edge/hold", "edge/ledger", "edge/procid", "edge/wsframe"}, external: []string{"golang.org/x/sys"},
