@@ -10,41 +10,7 @@ import (
 	"semper/supervise"
 )
 
-// A task is a goroutine as a child.
-type task struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error // of the function, once done is closed
-}
-
-// run makes a StartFunc of a function that returns when its context ends. The start is acknowledged at once; a
-// function with something to prepare would tell when it is ready.
-func run(f func(ctx context.Context) error) supervise.StartFunc {
-	return func(context.Context) (supervise.Child, error) {
-		ctx, cancel := context.WithCancel(context.Background())
-		t := &task{cancel: cancel, done: make(chan struct{})}
-		go func() {
-			defer close(t.done)
-			t.err = f(ctx)
-		}()
-		return t, nil
-	}
-}
-
-func (t *task) Done() <-chan struct{} { return t.done }
-func (t *task) Shutdown()             { t.cancel() }
-func (t *task) Kill()                 { t.cancel() } // nobody can kill a goroutine
-
-func (t *task) Reason() supervise.Reason {
-	switch {
-	case t.err == nil:
-		return supervise.Reason{Kind: supervise.Normal}
-	case errors.Is(t.err, context.Canceled):
-		return supervise.Reason{Kind: supervise.Shutdown}
-	}
-	return supervise.Reason{Kind: supervise.Crash, Err: t.err}
-}
-
+// wait is the work of a service that does nothing but end when it is asked to.
 func wait(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
 // A worker that crashes is restarted; nothing else notices.
@@ -61,11 +27,11 @@ func Example() {
 	var up sync.WaitGroup
 	up.Add(3) // clock, worker, and worker again
 	s, err := supervise.Start(ctx, supervise.Flags{Name: "app", Intensity: 3, Period: time.Minute}, []supervise.ChildSpec{
-		{ID: "clock", Start: run(wait)},
-		{ID: "worker", Start: run(worker)},
+		{ID: "clock", Start: supervise.Serve(wait)},
+		{ID: "worker", Start: supervise.Serve(worker)},
 	}, supervise.Options{Observe: func(e supervise.Event) {
 		if e.Kind == supervise.Ended {
-			fmt.Printf("%s %v (%v): %s\n", e.Child, e.Kind, e.Reason, e.Decision)
+			fmt.Println(e)
 		}
 		if e.Kind == supervise.Started {
 			up.Done()
@@ -81,7 +47,7 @@ func Example() {
 	}
 	fmt.Println(s.Stop(ctx))
 	// Output:
-	// worker ended (crash: out of luck): restart at once
+	// app/worker ended: crash: out of luck; restart at once (restart 1 within the window)
 	// clock running 0
 	// worker running 1
 	// <nil>
@@ -92,7 +58,7 @@ func Example_tree() {
 	ctx := context.Background()
 	inner := func(ctx context.Context) (supervise.Child, error) {
 		return supervise.Start(ctx, supervise.Flags{Name: "inner"}, []supervise.ChildSpec{
-			{ID: "hopeless", Start: run(func(context.Context) error { return errors.New("no disk") })},
+			{ID: "hopeless", Start: supervise.Serve(func(context.Context) error { return errors.New("no disk") })},
 		}, supervise.Options{})
 	}
 	outer, err := supervise.Start(ctx, supervise.Flags{Name: "outer", Intensity: 2}, []supervise.ChildSpec{
@@ -114,10 +80,10 @@ func Example_persist() {
 	gaveUp := make(chan string, 1)
 	s, err := supervise.Start(ctx, supervise.Flags{Name: "web", Intensity: 2, Period: time.Minute, GiveUp: supervise.Persist},
 		[]supervise.ChildSpec{
-			{ID: "web.1", Start: run(wait)},
+			{ID: "web.1", Start: supervise.Serve(wait)},
 			{
 				ID:      "web.2",
-				Start:   run(func(context.Context) error { return errors.New("bad config") }),
+				Start:   supervise.Serve(func(context.Context) error { return errors.New("bad config") }),
 				Backoff: supervise.Backoff{Min: time.Millisecond, Max: time.Second},
 			},
 		}, supervise.Options{Observe: func(e supervise.Event) {
@@ -135,5 +101,168 @@ func Example_persist() {
 	// Output:
 	// web.2: give up: 3 restarts in 1m0s, still restart in 2ms
 	// running
+	// <nil>
+}
+
+// Children that need earlier ones are restarted with them, and stopped before them.
+func ExampleStrategy() {
+	ctx := context.Background()
+	service := func(name string) supervise.ChildSpec {
+		return supervise.ChildSpec{ID: name, Start: supervise.ServeReady(func(ctx context.Context, ready func()) error {
+			fmt.Println("start", name)
+			ready()
+			<-ctx.Done()
+			fmt.Println("stop", name)
+			return ctx.Err()
+		})}
+	}
+	s, err := supervise.Start(ctx, supervise.Flags{Strategy: supervise.RestForOne}, []supervise.ChildSpec{
+		service("database"), service("cache"), service("web"),
+	}, supervise.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(s.Stop(ctx))
+	// Output:
+	// start database
+	// start cache
+	// start web
+	// stop web
+	// stop cache
+	// stop database
+	// <nil>
+}
+
+// A supervisor that is there for one task ends with it.
+func ExampleAutoShutdown() {
+	ctx := context.Background()
+	s, err := supervise.Start(ctx, supervise.Flags{Name: "import", AutoShutdown: supervise.AnySignificant}, []supervise.ChildSpec{
+		{ID: "progress", Start: supervise.Serve(wait)},
+		{
+			ID: "copy", Restart: supervise.Transient, Significant: true,
+			Start: supervise.Serve(func(context.Context) error { return nil }),
+		},
+	}, supervise.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-s.Done()
+	fmt.Println(s.Reason())
+	// Output:
+	// shutdown: copy: a significant child has ended
+}
+
+// A child for every job, as many as there are.
+func ExampleDynamic() {
+	ctx := context.Background()
+	jobs, err := supervise.StartDynamic(ctx, supervise.DynamicFlags{Name: "jobs", MaxChildren: 2}, supervise.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	job := supervise.ChildSpec{ID: "job", Restart: supervise.Temporary, Start: supervise.Serve(wait)}
+	first, err := jobs.StartChild(ctx, job)
+	fmt.Println(jobs.Count().Active, err)
+	_, err = jobs.StartChild(ctx, job)
+	fmt.Println(jobs.Count().Active, err)
+	_, err = jobs.StartChild(ctx, job)
+	fmt.Println(jobs.Count().Active, err)
+	fmt.Println(jobs.TerminateChild(ctx, first), first.Reason())
+	fmt.Println(jobs.Stop(ctx)) // the others, all at once
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
+	// 2 no room for another child: terminate one or raise MaxChildren
+	// <nil> shutdown
+	// <nil>
+}
+
+// A counter for each share of the keys: no key waits for another's partition.
+func ExamplePartitions() {
+	ctx := context.Background()
+	p, err := supervise.StartPartitions(ctx, supervise.PartitionFlags{Name: "counters", Partitions: 4},
+		func(int) supervise.ChildSpec { return supervise.ChildSpec{Start: supervise.Serve(wait)} }, supervise.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(p.For(7) == p.For(11), p.For(7) == p.For(8))
+	fmt.Println(p.ForString("anna") == p.ForString("anna"))
+	fmt.Println(p.Resize(ctx, 1), p.For(7) == p.For(8))
+	fmt.Println(p.Stop(ctx))
+	// Output:
+	// true false
+	// true
+	// <nil> true
+	// <nil>
+}
+
+// What is started after a child may rely on it: here the start of the listener is over when it listens.
+func ExampleServeReady() {
+	ctx := context.Background()
+	listener := supervise.ServeReady(func(ctx context.Context, ready func()) error {
+		fmt.Println("listening")
+		ready()
+		return wait(ctx)
+	})
+	broken := supervise.ServeReady(func(context.Context, func()) error { return errors.New("port 80 is taken") })
+	_, err := supervise.Start(ctx, supervise.Flags{}, []supervise.ChildSpec{
+		{ID: "listener", Start: listener},
+		{ID: "proxy", Start: broken},
+	}, supervise.Options{})
+	fmt.Println(err)
+	// Output:
+	// listening
+	// start proxy: port 80 is taken
+}
+
+// A service that heeds nothing cannot be killed, but disowned: its successor runs, and it is listed until it returns.
+func ExampleSupervisor_Abandoned() {
+	ctx := context.Background()
+	leave := make(chan struct{})
+	s, err := supervise.Start(ctx, supervise.Flags{}, []supervise.ChildSpec{{
+		ID: "stuck", Shutdown: time.Millisecond,
+		Start: supervise.Serve(func(context.Context) error { <-leave; return nil }),
+	}}, supervise.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(s.TerminateChild(ctx, "stuck"))
+	for _, a := range s.Abandoned() {
+		fmt.Println("abandoned:", a.Path)
+	}
+	close(leave)
+	fmt.Println(s.Stop(ctx))
+	// Output:
+	// <nil>
+	// abandoned: stuck
+	// <nil>
+}
+
+// Settings change while the children run, as in a release upgrade.
+func ExampleSupervisor_Change() {
+	ctx := context.Background()
+	spec := func(id string) supervise.ChildSpec { return supervise.ChildSpec{ID: id, Start: supervise.Serve(wait)} }
+	s, err := supervise.Start(ctx, supervise.Flags{}, []supervise.ChildSpec{spec("a"), spec("b")}, supervise.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = s.Change(ctx, supervise.Flags{Strategy: supervise.OneForAll, Intensity: 3}, []supervise.ChildSpec{spec("new"), spec("b")})
+	fmt.Println(err, s.Flags().Strategy)
+	for _, c := range s.Children() {
+		fmt.Println(c.ID, c.State)
+	}
+	fmt.Println(s.RestartChild(ctx, "new"))
+	fmt.Println(s.Stop(ctx))
+	// Output:
+	// <nil> one_for_all
+	// new undefined
+	// b running
+	// a running
+	// <nil>
 	// <nil>
 }

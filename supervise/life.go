@@ -39,6 +39,9 @@ func (l *loop) Window() int {
 // is blocking it.
 func (l *loop) Stop(ctx context.Context) error {
 	l.Shutdown()
+	if ctx == nil {
+		return usable(ctx)
+	}
 	select {
 	case <-l.done:
 		return nil

@@ -76,6 +76,38 @@ func TestCallContextEndsOnlyTheWaiting(t *testing.T) {
 	})
 }
 
+// A context that is over, or none at all, is refused before anything happens.
+func TestUnusableContext(t *testing.T) {
+	bubble(t, func(l *lab) {
+		over, cancel := context.WithCancelCause(bg)
+		cancel(errBoom)
+		for _, c := range []struct {
+			ctx  context.Context
+			want error
+		}{{over, errBoom}, {nil, ErrInvalid}} {
+			_, err := Start(c.ctx, Flags{}, l.specs("a"), Options{})
+			l.wantErr(err, c.want)
+			_, err = StartDynamic(c.ctx, DynamicFlags{}, Options{})
+			l.wantErr(err, c.want)
+			_, err = StartPartitions(c.ctx, PartitionFlags{}, func(int) ChildSpec { return l.spec("a") }, Options{})
+			l.wantErr(err, c.want)
+			s, d := l.sup(Flags{}, l.spec("b")), l.dynamic(DynamicFlags{})
+			l.wantErr(s.StartChild(c.ctx, l.spec("a")), c.want)
+			l.wantErr(s.TerminateChild(c.ctx, "b"), c.want)
+			l.wantErr(s.Change(c.ctx, Flags{}, nil), c.want)
+			_, err = d.StartChild(c.ctx, l.spec("a"))
+			l.wantErr(err, c.want)
+			l.wantErr(d.TerminateChild(c.ctx, l.unit("b")), c.want)
+			l.want("start b")
+			l.ok(s.Stop(bg))
+			l.take()
+		}
+		s := l.sup(Flags{Name: "s"}, l.spec("b"))
+		l.wantErr(s.Stop(over), errBoom) // asks all the same
+		l.wantEnded(s, Shutdown, nil)
+	})
+}
+
 func TestStopContextAndBlocking(t *testing.T) {
 	bubble(t, func(l *lab) {
 		l.grace["x"] = never

@@ -167,6 +167,9 @@ func (l *loop) ask(ctx context.Context, c call) error {
 
 // askChild is ask for a call that is answered with a child.
 func (l *loop) askChild(ctx context.Context, in call) (Child, error) {
+	if err := usable(ctx); err != nil {
+		return nil, err
+	}
 	c := l.spare.Swap(nil)
 	if c == nil {
 		c = &call{ret: make(chan error, 1)}

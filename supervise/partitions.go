@@ -122,6 +122,9 @@ func (p *Partitions) Resize(ctx context.Context, n int) error {
 	if n < 0 || n > len(p.at) {
 		return flaw{"Partitions", fmt.Sprintf("to be %d, want 0 to %d, as many as there were at first", n, len(p.at))}.of("")
 	}
+	if err := usable(ctx); err != nil {
+		return err
+	}
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()

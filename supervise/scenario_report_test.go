@@ -161,7 +161,7 @@ func TestInvalidErrorNamesChildAndField(t *testing.T) {
 		t.Errorf("%q, want %q", err, want)
 	}
 	_, err = Start(bg, Flags{Intensity: -1}, nil, Options{})
-	if want := "invalid flags: Intensity is -1, want 0 or more"; err.Error() != want {
+	if want := "invalid supervisor: Intensity is -1, want 0 or more"; err.Error() != want {
 		t.Errorf("%q, want %q", err, want)
 	}
 }

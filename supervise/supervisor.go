@@ -9,7 +9,8 @@ import (
 )
 
 // A Supervisor runs children and restarts them. It is itself a Child, so that trees nest. All methods are safe for
-// concurrent use. Those that take a context wait for the outcome; the end of the context ends only the waiting.
+// concurrent use. Those that take a context wait for the outcome; the end of the context ends only the waiting. With one
+// that is over already, nothing is done.
 type Supervisor struct{ loop }
 
 // Start starts a supervisor and its children, from first to last, each after the one before has acknowledged. If one
@@ -30,6 +31,9 @@ func Start(ctx context.Context, f Flags, children []ChildSpec, o Options) (*Supe
 
 // launch starts the loop, and returns when the first starts are over.
 func (l *loop) launch(ctx context.Context, c *core, o Options) error {
+	if err := usable(ctx); err != nil {
+		return fmt.Errorf("start of supervisor %s: %w", c.flags.Name, err)
+	}
 	l.observe, l.base, l.core = o.Observe, context.WithoutCancel(ctx), c
 	c.unheard = o.Observe == nil
 	l.box.wake = make(chan struct{}, 1)
@@ -49,6 +53,14 @@ func (l *loop) launch(ctx context.Context, c *core, o Options) error {
 		<-l.gone
 		return err
 	}
+}
+
+// usable refuses a context that nothing can be done with.
+func usable(ctx context.Context) error {
+	if ctx == nil {
+		return flaw{"ctx", "is nil, want a context, such as context.Background()"}.of("")
+	}
+	return context.Cause(ctx)
 }
 
 func (o *Options) rand() func() float64 {

@@ -9,14 +9,14 @@ const defaultPeriod = 5 * time.Second
 
 // An InvalidError is a setting that has no meaning. It wraps ErrInvalid.
 type InvalidError struct {
-	Child string // its id, or its place among the specs ("#0") when it has none; empty for the supervisor's own flags
-	Field string // of Flags or ChildSpec, or below: "Backoff.Min"
+	Child string // its id, or its place among the specs ("#0") when it has none; empty when it is the supervisor's own
+	Field string // of the flags or the ChildSpec, or below ("Backoff.Min"); or the parameter
 	Why   string // what it is, and what is wanted
 }
 
 func (e *InvalidError) Error() string {
 	if e.Child == "" {
-		return fmt.Sprintf("%v flags: %s %s", ErrInvalid, e.Field, e.Why)
+		return fmt.Sprintf("%v supervisor: %s %s", ErrInvalid, e.Field, e.Why)
 	}
 	return fmt.Sprintf("%v child %s: %s %s", ErrInvalid, e.Child, e.Field, e.Why)
 }
