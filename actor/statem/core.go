@@ -213,7 +213,7 @@ func (c *core[S, M]) bring(at *slot) event[M] {
 
 // struck is the event of a clock that struck; false when its timeout was cancelled or asked for anew meanwhile.
 func (c *core[S, M]) struck(at slot, serial uint64) (event[M], bool) {
-	if t := c.timeouts.get(&at); t == nil || t.due || t.serial != serial {
+	if t := c.timeouts.get(&at); t == nil || t.serial != serial {
 		return event[M]{}, false
 	}
 	return c.bring(&at), true

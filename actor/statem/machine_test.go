@@ -181,7 +181,9 @@ func TestMachineThatNeverRests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = ref.Cast("go")
+		runs := make(chan struct{}, 1)
+		_ = ref.Cast(runs)
+		<-runs
 		end(ref.PID())
 		<-ref.PID().Gone()
 	}
@@ -189,7 +191,16 @@ func TestMachineThatNeverRests(t *testing.T) {
 
 type restless struct{}
 
-func (restless) Handle(t *turn, m any) error { t.NextEvent(m); return nil }
+func (restless) Handle(t *turn, m any) error {
+	t.NextEvent(m)
+	if t.Kind() == statem.Internal {
+		select {
+		case m.(chan struct{}) <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
 
 // TestTurnIsTheContextOfTheProcess: a call to itself is found out, and values of the start are there.
 func TestTurnIsTheContextOfTheProcess(t *testing.T) {
@@ -314,6 +325,20 @@ func TestManyTimeoutsOfOneTurn(t *testing.T) {
 		after(24 * time.Hour)
 		if n := len(s.seen); n != many+1 || s.seen[n-1] != "a timeout once" {
 			t.Errorf("handled %d: %q ...", n, s.seen[:2])
+		}
+		// An update overrules what was asked before it, and finds what ran before the turn.
+		s.on["run"] = does(func(t *turn) { t.Timeout(0, time.Minute, "minute") })
+		s.on["update"] = does(func(t *turn) {
+			for i := range many {
+				t.Timeout(i, time.Second, "second")
+			}
+			t.UpdateTimeout(0, "updated")
+		})
+		s.seen = nil
+		send(t, ref, "run", "update")
+		after(time.Minute)
+		if n := len(s.seen); n != many+2 || s.seen[n-1] != "a timeout updated" {
+			t.Errorf("handled %d: %q", n, s.seen[n-1])
 		}
 	})
 }

@@ -106,6 +106,15 @@ func TestScenario109TimeoutCancelAndUpdate(t *testing.T) {
 		after(time.Minute)
 		s.want(t, "a message arm", "a message cancel", "a timeout seven")
 
+		handled := ref.PID().Info().Messages
+		send(t, ref, "arm", "cancel")
+		after(2 * time.Second)
+		if got := ref.PID().Info().Messages; got != handled+2 {
+			t.Errorf("clocks that were cancelled woke the process %d times", got-handled-2)
+		}
+		after(time.Second)
+		s.want(t, "a message arm", "a message cancel", "a timeout seven")
+
 		send(t, ref, "arm", "update")
 		s.want(t, "a message arm", "a message update")
 		after(time.Second)

@@ -101,8 +101,8 @@ func (s *server[S, M]) Init(self *actor.Self[M]) error {
 		if err := s.result(m.Init(&s.turn)); err != nil {
 			return err
 		}
-		if s.turn.moved {
-			s.core.state = s.turn.next
+		if s.turn.asked.moved {
+			s.core.state = s.turn.asked.next
 		}
 	}
 	if err := check(s.core.state, s.machine); err != nil {
@@ -178,7 +178,7 @@ func (s *server[S, M]) step() error {
 		return err
 	}
 	from := s.core.state
-	if s.core.leave(&s.event, &t.decision) {
+	if s.core.leave(&s.event, &t.asked) {
 		if err := s.enter(from); err != nil {
 			return err
 		}
@@ -206,7 +206,7 @@ func (s *server[S, M]) result(err error) error {
 
 // settle ends a turn, and does what the core orders to do with the clocks.
 func (s *server[S, M]) settle() {
-	s.core.settle(&s.turn.decision)
+	s.core.settle(&s.turn.asked)
 	orders := s.core.ordered()
 	for i := range orders {
 		s.clock(&orders[i])

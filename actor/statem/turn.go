@@ -37,7 +37,7 @@ func (k Kind) String() string {
 //
 // A Turn is the context.Context of the process, for calls to others: it ends when the process is asked to end.
 type Turn[S comparable, M any] struct {
-	decision[S, M]
+	asked    decision[S, M]
 	core     *core[S, M]
 	self     *actor.Self[M]
 	event    *event[M] // nil when there is none: in Init, and at the first Enter
@@ -93,7 +93,7 @@ func (t *Turn[S, M]) Self() *actor.Self[M] { return t.self }
 // machine keeps its state. The last Goto counts. In Init it says which is the first state. Enter must not ask for it.
 func (t *Turn[S, M]) Goto(next S) {
 	if t.may("Goto", handling|initial) {
-		t.next, t.moved = next, true
+		t.asked.next, t.asked.moved = next, true
 	}
 }
 
@@ -101,7 +101,7 @@ func (t *Turn[S, M]) Goto(next S) {
 // again, and the timeout of the state goes on. With a Goto to another state it has no effect, which enters anyhow.
 func (t *Turn[S, M]) Repeat() {
 	if t.may("Repeat", handling) {
-		t.repeat = true
+		t.asked.repeat = true
 	}
 }
 
@@ -110,7 +110,7 @@ func (t *Turn[S, M]) Repeat() {
 // the end of the process.
 func (t *Turn[S, M]) Postpone() {
 	if t.may("Postpone", handling) {
-		t.postpone = true
+		t.asked.postpone = true
 	}
 }
 
@@ -118,7 +118,7 @@ func (t *Turn[S, M]) Postpone() {
 // been received. The first of several is handled first.
 func (t *Turn[S, M]) NextEvent(m M) {
 	if t.may("NextEvent", handling|initial) {
-		t.events = append(t.events, m)
+		t.asked.events = append(t.asked.events, m)
 	}
 }
 
@@ -163,7 +163,7 @@ func (t *Turn[S, M]) ask(v verb, at slot, in time.Duration, m M) {
 		return
 	}
 	if t.may("a timeout", handling|initial|entering) {
-		t.timeouts = append(t.timeouts, request[M]{at: at, verb: v, in: in, m: m})
+		t.asked.timeouts = append(t.asked.timeouts, request[M]{at: at, verb: v, in: in, m: m})
 	}
 }
 
