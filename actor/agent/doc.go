@@ -35,5 +35,7 @@
 //     distribution.
 //   - start and start_link are one: Options.Link.
 //   - A Get whose caller has gone is left out, since nobody would see what it returns. Elixir runs it.
+//   - An agent is not handed over to a successor in another program (actor.Exporter): its state is of any type, and
+//     its messages are functions.
 //   - sys:change_code, with a function for the state, is [Replace].
 package agent
