@@ -281,7 +281,7 @@ func (w *world) differs() string {
 // Any sequence of starts, messages, exits, kills, links, monitors, suspensions does what the model says.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	for range 20 { // of the hundred that -rapid.checks is by default
+	for range 5 { // of the hundred that -rapid.checks is by default
 		rapid.Check(t, func(rt *rapid.T) { checkModel(t, rt) })
 	}
 }

@@ -72,8 +72,8 @@ func TestScenario097CallWithHugeMailbox(t *testing.T) {
 		<-client.PID().Gone()
 		return best
 	}
-	if few, many := cost(0), cost(500_000); many > 5*few {
-		t.Errorf("calls cost %v with an empty mailbox, %v with 500,000 messages in it", few, many)
+	if few, many := cost(0), cost(100_000); many > 5*few {
+		t.Errorf("calls cost %v with an empty mailbox, %v with 100,000 messages in it", few, many)
 	}
 	server.PID().Kill()
 }

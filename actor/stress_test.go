@@ -238,9 +238,9 @@ func (w *witness) Info(_ *Self[any], info any) error {
 
 func TestStress(t *testing.T) {
 	t.Parallel()
-	steps := 20_000
+	steps := 5_000
 	if testing.Short() {
-		steps = 3_000
+		steps = 1_000
 	}
 	c := &crowd{}
 	for i := range 5 {
