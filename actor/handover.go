@@ -10,13 +10,14 @@ import (
 )
 
 // An Exporter is a Server that can hand its state over to a successor, which may be of another version and in another
-// program. Export runs between two callbacks, in the process. The version is that of the form of the bytes.
+// program. Export runs between two callbacks, in the process. The version is that of the form of the bytes. ErrIgnore
+// says that there is nothing to hand over: the process then goes on.
 type Exporter interface {
 	Export() (version int, state []byte, err error)
 }
 
 // A CodeChanger is a Server that takes over what the Exporter before it handed over. from is the version that Export
-// gave. An error is a failed start.
+// gave. ErrIgnore says that it starts without, and leaves it; any other error is a failed start.
 type CodeChanger interface {
 	CodeChange(from int, state []byte) error
 }
@@ -141,12 +142,16 @@ func (h *handOver) suspendOne(ctx context.Context, id PID) error {
 }
 
 func (h *handOver) export(ctx context.Context) error {
-	carried := make(map[PID]int)
+	carried, idle := make(map[PID]int), make(map[PID]bool)
 	for _, id := range h.all {
 		if h.keys[id.Path()] != id {
 			continue // it ended while others were suspended, and its successor is here
 		}
 		one, err := id.p.export(ctx)
+		if errors.Is(err, ErrIgnore) {
+			idle[id] = true
+			continue
+		}
 		if errors.Is(err, ErrNoProc) {
 			return fmt.Errorf("%v (%s) ended meanwhile, hand over again: %w", id, id.Path(), err)
 		}
@@ -156,6 +161,12 @@ func (h *handOver) export(ctx context.Context) error {
 		carried[id] = len(one.Messages)
 		h.parts = append(h.parts, one)
 	}
+	h.held = slices.DeleteFunc(h.held, func(one held) bool {
+		if idle[one.id] {
+			one.id.p.goOn()
+		}
+		return idle[one.id]
+	})
 	for i := range h.held {
 		h.held[i].carried = carried[h.held[i].id]
 	}
@@ -280,6 +291,11 @@ func (s *Self[M]) inherit() (h *inheritance, err error) {
 		}
 	}()
 	err = server.CodeChange(one.Version, one.State)
+	if errors.Is(err, ErrIgnore) {
+		one.settle(false)
+		done = true
+		return nil, nil
+	}
 	if err == nil {
 		err = s.receive(one.Messages)
 	}

@@ -98,6 +98,28 @@ func TestHandOverIsThereAgainAfterAFailedStart(t *testing.T) {
 	})
 }
 
+func TestHandOverOfNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := shop(quiet, t, map[string]Server[payment]{"a": &till{}, "none": &till{broken: fmt.Errorf("nothing: %w", ErrIgnore)}})
+		defer stop(t, s)
+		snapshot, err := HandOver(quiet, s)
+		if err != nil || !slices.Equal(snapshot.Left(), []string{"a"}) {
+			t.Errorf("%v, %v", snapshot.Left(), err)
+		}
+		if _, err := Call(quiet, at(t, s, "none"), paid); err != nil {
+			t.Errorf("one without anything to hand over does not go on: %v", err)
+		}
+		if i := at(t, s, "a").PID().Info(); i.Status != StatusSuspended {
+			t.Errorf("a is %s", i.Status)
+		}
+		a, err := Start[payment](WithHandOver(quiet, snapshot), &till{broken: ErrIgnore}, Options{Label: "a"})
+		if err != nil || !slices.Equal(snapshot.Left(), []string{"a"}) {
+			t.Errorf("one that does not want it: %v, left %v", err, snapshot.Left())
+		}
+		a.PID().Kill()
+	})
+}
+
 func TestHandOverWaitsForTheStartThatHasIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		snapshot := handedOver(t, "a", 7)

@@ -66,7 +66,9 @@ func NewUplink(o Options) *Uplink {
 }
 
 // Serve is NewUplink(Options{}).Serve(root): it shows the tree, and no crash reports.
-func Serve(root supervise.Child) func(ctx context.Context) error { return NewUplink(Options{}).Serve(root) }
+func Serve(root supervise.Child) func(ctx context.Context) error {
+	return NewUplink(Options{}).Serve(root)
+}
 
 // Serve returns what supervise.Serve wants: a function that shows the tree below root to semper until ctx ends. It
 // connects and connects again by itself, so that nothing outside makes it end. Of one Uplink one Serve works at a time.
