@@ -56,6 +56,12 @@ func (s *still) ends(r Reason) {
 	}
 }
 
+func (s *still) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
+}
+
 func newStill(context.Context) (Child, error) { return new(still), nil }
 
 // goroutines counts those of this package.

@@ -41,6 +41,7 @@ func TestScenario83ScaleStartStop(t *testing.T) {
 		return fastest / time.Duration(n)
 	}
 	few, many := best(10_000, 3), best(100_000, 2)
+	t.Logf("per child %v of 100,000, %v of 10,000", many, few)
 	if many > 3*few {
 		t.Errorf("per child %v of 100,000, %v of 10,000", many, few)
 	}
@@ -186,26 +187,37 @@ func TestScenario84ManyTemporaryChildren(t *testing.T) {
 	}
 }
 
-// The context of a start is let go when the start is over.
+// The context of a start is let go when the start is over, also by the goroutine that watches the child.
 func TestContextOfAStartIsReleased(t *testing.T) {
 	t.Parallel()
-	var ctx weak.Pointer[[64]byte]
-	s, err := Start(bg, Flags{}, []ChildSpec{{ID: "a", Start: func(c context.Context) (Child, error) {
-		held := new([64]byte)
-		ctx = weak.Make(held)
-		context.AfterFunc(c, func() { held[0]++ }) // what hangs on the context lives as long as it
-		return new(still), nil
-	}}}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	collected(t, "the context", func() bool { return ctx.Value() == nil })
-	if err := s.Stop(bg); err != nil {
-		t.Error(err)
+	for name, child := range map[string]Child{"notifier": new(still), "watched": quick{done: make(chan struct{})}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var ctx, closure weak.Pointer[[64]byte]
+			s, err := Start(bg, Flags{}, []ChildSpec{{ID: "a", Restart: Temporary, Start: func() StartFunc {
+				own := new([64]byte)
+				closure = weak.Make(own)
+				return func(c context.Context) (Child, error) {
+					held := new([64]byte)
+					ctx = weak.Make(held)
+					own[0]++
+					context.AfterFunc(c, func() { held[0]++ }) // what hangs on the context lives as long as it
+					return child, nil
+				}
+			}()}}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			collected(t, "the context", func() bool { return ctx.Value() == nil })
+			collected(t, "the StartFunc", func() bool { return closure.Value() == nil })
+			if err := s.Stop(bg); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-// There may be a million kids; BenchmarkDynamic tells what one costs with all that belongs to it.
+// There may be a million kids; BenchmarkIdleChild tells what one costs with all that belongs to it.
 func TestKidIsSmall(t *testing.T) {
 	t.Parallel()
 	if size := unsafe.Sizeof(kid{}); size > 192 {

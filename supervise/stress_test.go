@@ -67,3 +67,73 @@ func (l *lab) meddle(s *Supervisor, r *rand.Rand) {
 		}
 	}
 }
+
+// TestStressDynamic is the same for a Dynamic, with children of both kinds.
+func TestStressDynamic(t *testing.T) {
+	t.Parallel()
+	d, err := StartDynamic(bg, DynamicFlags{Intensity: 10, Period: time.Millisecond, GiveUp: Persist}, Options{Observe: func(Event) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex // guards all
+	var all []Child
+	var hands sync.WaitGroup
+	for hand := range 4 {
+		hands.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(hand), 7))
+			for range 500 {
+				child := meddleDynamic(d, r)
+				if child != nil {
+					mu.Lock()
+					all = append(all, child)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	hands.Wait()
+	for _, c := range d.Children() {
+		if c.Child != nil {
+			all = append(all, c.Child)
+		}
+	}
+	if err := d.Stop(bg); err != nil {
+		t.Error(err)
+	}
+	for _, c := range all {
+		if s, ok := c.(*still); ok && !s.over() {
+			t.Error("a child outlived its supervisor")
+		}
+	}
+	if n := d.Count(); n != (Counts{}) {
+		t.Errorf("left %+v", n)
+	}
+}
+
+func meddleDynamic(d *Dynamic, r *rand.Rand) Child {
+	spec := ChildSpec{Start: newStill, Restart: RestartType(r.IntN(3)), Shutdown: time.Second}
+	if r.IntN(2) == 0 {
+		spec.Start = Serve(until)
+	}
+	switch r.IntN(6) {
+	case 0, 1, 2:
+		child, _ := d.StartChild(bg, spec)
+		return child
+	case 3:
+		_ = d.Blocking()
+		_ = d.Abandoned()
+		_ = d.Change(bg, DynamicFlags{Intensity: r.IntN(20), Period: time.Millisecond, GiveUp: Persist})
+	default:
+		all := d.Children()
+		if len(all) == 0 {
+			return nil
+		}
+		one := all[r.IntN(len(all))].Child
+		if s, ok := one.(*still); ok && r.IntN(2) == 0 {
+			s.ends(Reason{Kind: ReasonKind(r.IntN(4))})
+		} else if one != nil {
+			_ = d.TerminateChild(bg, one)
+		}
+	}
+	return nil
+}
