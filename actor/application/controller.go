@@ -38,6 +38,7 @@ type Controller struct {
 	apps     map[string]*loaded
 	up       []*run // those whose Start has returned, in this order
 	starting *start // under way
+	runs     uint64 // so far
 	closed   bool
 	killed   bool
 	reason   supervise.Reason // why it ends
@@ -48,7 +49,14 @@ var _ supervise.Child = (*Controller)(nil)
 // loaded is an application that the controller knows.
 type loaded struct {
 	Application
-	run *run // nil: it does not run
+	run    *run     // nil: it does not run
+	failed *failure // of the last start, when that did not come up
+}
+
+// failure is what became of a start, for those who wanted the same.
+type failure struct {
+	run uint64
+	err error
 }
 
 // New makes a controller that knows the applications and has started none of them. It needs no end unless something

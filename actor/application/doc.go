@@ -55,8 +55,8 @@
 //     the default, while its releases make everything permanent. A program is a release.
 //   - A controller can be made any number of times; OTP has one per node. The end of a Permanent application ends its
 //     controller and not the operating system's process.
-//   - A Permanent application that does not start leaves the others alone: the caller has the error in hand. OTP ends the
-//     node.
+//   - An application that does not start leaves those alone that run, whatever its type: the caller has the error in hand.
+//     OTP ends the node for a permanent one, and for a transient one that fails abnormally.
 //   - The others begin to stop when the tree of a Permanent application has ended. OTP runs its Stop first: one that hangs
 //     would hang all.
 //   - Phases run over what one call starts. OTP runs them over an application and those included in it; there are no
@@ -77,8 +77,8 @@
 // application: that is what supervisors are for, and one that gave up has been restarted often enough.
 //
 // Of OTP's application_SUITE these do not transfer: failover, failover_comp, permissions, permit_false_start_local,
-// permit_false_start_dist, nodedown_start, distr_changed_tc1 and 2 (distribution over nodes), script_start (boot
-// scripts), load_use_cache and get_key (.app files), otp_3184 and otp_4066 (included applications), config_change,
-// change_config_data, otp_2012 and otp_4227 (code upgrade), otp_3002 and otp_5606 (the node's own shutdown script and
-// loading from its code path).
+// permit_false_start_dist, nodedown_start, distr_changed_tc1 and 2, otp_2078, otp_3184, otp_4066, otp_5606 (applications
+// distributed over nodes), script_start and otp_3002 (boot scripts), load_use_cache and get_key (.app files), otp_1586
+// (included applications), otp_2012, config_change and change_config_data (new configuration by code upgrade), otp_5363
+// (group leaders).
 package application

@@ -83,9 +83,9 @@ func (s *sorter) visit(n string) error {
 	return nil
 }
 
-// nearest is the known name most similar to n, or empty when none is within a third of its length.
+// nearest is the known name most similar to n, or empty when none is within a third of its length, and not all, of it.
 func nearest(n string, known map[string]*Application) string {
-	best, limit := "", max(1, len(n)/3)+1
+	best, limit := "", min(max(1, len(n)/3), max(len(n)-1, 0))+1
 	for k := range known {
 		d := distance(strings.ToLower(n), strings.ToLower(k))
 		if d < limit || d == limit && best != "" && k < best {

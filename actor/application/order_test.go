@@ -102,8 +102,8 @@ func TestPhasesProperty(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	t.Parallel()
-	known := map[string]*Application{"database": {}, "web": {}, "wob": {}, "cache": {}}
-	for n, want := range map[string]string{"databse": "database", "Cache": "cache", "wab": "web", "metrics": "", "": "", "wxy": ""} {
+	known := map[string]*Application{"a": {}, "database": {}, "web": {}, "wob": {}, "cache": {}}
+	for n, want := range map[string]string{"databse": "database", "Cache": "cache", "wab": "web", "metrics": "", "": "", "wxy": "", "x": ""} {
 		if got := nearest(n, known); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", n, got, want)
 		}

@@ -14,6 +14,7 @@ import (
 // run is an application from its start to its end. What OTP's application master does for it, its goroutine does.
 type run struct {
 	c     *Controller
+	n     uint64 // of the runs of the controller
 	app   *loaded
 	by    *start
 	final context.Context // of PrepStop and Stop: ends by Kill
@@ -33,7 +34,7 @@ type run struct {
 }
 
 func newRun(s *start, a *loaded) *run {
-	r := &run{c: s.c, app: a, by: s, halt: make(chan struct{}), gone: make(chan struct{})}
+	r := &run{c: s.c, n: s.c.runs, app: a, by: s, halt: make(chan struct{}), gone: make(chan struct{})}
 	base := context.WithValue(context.WithoutCancel(s.ctx), memberKey{}, &member{controller: s.c, name: a.Name})
 	r.final, r.kill = context.WithCancelCause(base)
 	r.life, r.over = context.WithCancelCause(r.final)

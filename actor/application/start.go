@@ -19,34 +19,55 @@ type start struct {
 
 // Start starts one application, all of whose dependencies run already, and returns when its Start and its phases have.
 // ErrAlreadyStarted says that it runs, a *NotStartedError which dependency does not, a *StartError that it did not come
-// up. There is one start at a time: others wait for their turn.
+// up. There is one start at a time: others wait for their turn. When another call has started the same application
+// meanwhile, its outcome is that of this one too, unless it was broken off.
 //
 // The end of ctx breaks the start off. When Start returns an error, nothing of the application runs any more, which
 // takes as long as that takes. Afterwards ctx gives only its values.
 func (c *Controller) Start(ctx context.Context, app string) error {
+	since := c.runsBefore(app)
 	s, err := c.begin(ctx, "Start")
 	if err != nil {
 		return err
 	}
 	defer s.finish()
-	c.mu.Lock()
-	a := c.apps[app]
-	if a == nil {
-		defer c.mu.Unlock()
-		return c.unknown(app)
+	if over, err := c.mayStart(app, since); over {
+		return err
 	}
-	if a.run != nil && a.run.state != StateStopping {
-		c.mu.Unlock()
-		return fmt.Errorf("%s: %w", app, ErrAlreadyStarted)
+	return s.all([]string{app})
+}
+
+// runsBefore is the number of the last run that a call of Start must not take for one that happened meanwhile.
+func (c *Controller) runsBefore(app string) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a := c.apps[app]; a != nil && a.run != nil && a.run.state == StateStarting {
+		return a.run.n - 1
+	}
+	return c.runs
+}
+
+// mayStart reports whether a call of Start is over before it has started anything, and its answer then.
+func (c *Controller) mayStart(app string, since uint64) (over bool, answer error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.apps[app]
+	switch {
+	case a == nil:
+		return true, c.unknown(app)
+	case a.isUp() && a.run.n > since:
+		return true, nil
+	case a.isUp():
+		return true, fmt.Errorf("%s: %w", app, ErrAlreadyStarted)
+	case a.failed != nil && a.failed.run > since:
+		return true, a.failed.err
 	}
 	for _, d := range a.Dependencies {
 		if c.apps[d] == nil {
-			defer c.mu.Unlock()
-			return &UnknownError{Name: d, By: app, Nearest: nearest(d, c.known())}
+			return true, &UnknownError{Name: d, By: app, Nearest: nearest(d, c.known())}
 		}
 	}
-	c.mu.Unlock()
-	return s.all([]string{app})
+	return false, nil
 }
 
 // EnsureAllStarted starts the applications named and all they depend on, as far as they do not run already, each after
@@ -220,7 +241,8 @@ func (s *start) enter(name string) (*run, error) {
 					return nil, &NotStartedError{Name: name, Dependency: d}
 				}
 			}
-			a.run = newRun(s, a)
+			c.runs++
+			a.run, a.failed = newRun(s, a), nil
 			return a.run, nil
 		}
 		gone := a.run.gone
@@ -296,6 +318,11 @@ func (s *start) failed(r *run, phase string, err error) error {
 		err = context.Cause(s.ctx)
 	}
 	e := s.why(&StartError{Name: r.app.Name, Phase: phase, Err: err})
+	if s.ctx.Err() == nil {
+		s.c.mu.Lock()
+		r.app.failed = &failure{run: r.n, err: e}
+		s.c.mu.Unlock()
+	}
 	s.c.emit(Event{Name: r.app.Name, Kind: StartFailed, Type: r.app.Type, Err: err})
 	return e
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,6 +197,87 @@ func TestPhasesInContradictingOrders(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		l.saw()
+	})
+}
+
+// otp_2973: who wants what is being started gets the outcome of that start.
+func TestTwoStartsOfTheSame(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		fault := errBoom
+		slow := func(context.Context) (supervise.Child, error) {
+			l.write("start")
+			time.Sleep(time.Minute)
+			return nil, fault
+		}
+		c := l.controller(with(l.app("a"), func(a *Application) { a.Start = slow }), Application{Name: "first"})
+		for _, want := range []error{errBoom, supervise.ErrIgnore} {
+			fault = want
+			var all sync.WaitGroup
+			results := make(chan error, 3)
+			for i := range 3 {
+				all.Go(func() {
+					time.Sleep(time.Duration(i) * time.Second)
+					results <- c.Start(t.Context(), "a")
+				})
+			}
+			all.Wait()
+			close(results)
+			for err := range results {
+				if !errors.Is(err, errBoom) && want == errBoom || err != nil && want != errBoom {
+					t.Errorf("%v", err)
+				}
+			}
+			l.saw("start") // once
+		}
+		if err := c.Start(t.Context(), "a"); !errors.Is(err, ErrAlreadyStarted) {
+			t.Error(err)
+		}
+		l.down(c)
+	})
+}
+
+// The start of another that was broken off says nothing about this one.
+func TestStartBehindOneThatWasBrokenOff(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		c := l.controller(with(l.app("a"), func(a *Application) {
+			start := a.Start
+			a.Start = func(ctx context.Context) (supervise.Child, error) {
+				select {
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				case <-time.After(time.Minute):
+					return start(ctx)
+				}
+			}
+		}))
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			if err := c.Start(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the first: %v", err)
+			}
+		}()
+		time.Sleep(time.Second)
+		if err := c.Start(t.Context(), "a"); err != nil {
+			t.Errorf("the second: %v", err)
+		}
+		l.down(c)
+	})
+}
+
+// otp_4227: a dependency that has ended is as good as one that was never started.
+func TestStartAfterADependencyHasEnded(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		c := l.controller(with(l.app("db"), func(a *Application) { a.Type = Temporary }), l.app("web", "db"))
+		l.up(c, "db")
+		l.tree("db").end(supervise.Reason{Kind: supervise.Killed})
+		synctest.Wait()
+		if err := c.Start(t.Context(), "web"); !errors.Is(err, ErrNotStarted) {
+			t.Errorf("%v", err)
+		}
+		l.up(c, "web")
+		l.saw("start db", "stop db", "start db", "start web")
+		l.down(c)
 	})
 }
 

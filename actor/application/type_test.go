@@ -12,7 +12,7 @@ import (
 	"semper/supervise"
 )
 
-// TestTypes: every type with every reason. app_start_type and shutdown_func of OTP have the same table in the end.
+// Every type with every reason.
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
@@ -168,7 +168,7 @@ func TestCallbacksThatFail(t *testing.T) {
 	})
 }
 
-// shutdown_deadlock and the classic one: a start that waits for a start.
+// The classic one, a start that waits for a start, and its like.
 func TestDeadlocksAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		var c *Controller
@@ -224,7 +224,7 @@ func TestEndDuringAnotherStart(t *testing.T) {
 	})
 }
 
-// otp_1586 and load: what is loaded, twice, unloaded, and faulty.
+// load: what is loaded, twice, unloaded, and faulty.
 func TestLoad(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		c := l.controller(l.app("a"))
