@@ -255,6 +255,45 @@ func TestHandOverRefusesTwoOfOnePath(t *testing.T) {
 	})
 }
 
+// A dynamic supervisor starts empty: what is left of the snapshot says which children its predecessor had.
+func TestHandOverOfDynamicChildren(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tree := func(ctx context.Context) (*supervise.Supervisor, func(id string)) {
+			var d *supervise.Dynamic
+			s, err := supervise.Start(ctx, supervise.Flags{}, []supervise.ChildSpec{{ID: "rooms", Supervisor: true,
+				Start: func(ctx context.Context) (c supervise.Child, err error) {
+					d, err = supervise.StartDynamic(Under(ctx, "rooms"), supervise.DynamicFlags{}, supervise.Options{})
+					return d, err
+				}}}, supervise.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s, func(id string) {
+				if _, err := d.StartChild(ctx, Child(id, func() Server[payment] { return &till{} }, Options{})); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		old, open := tree(quiet)
+		for i := range 100 {
+			open(fmt.Sprint(i))
+		}
+		snapshot, err := HandOver(quiet, old)
+		stop(t, old)
+		if err != nil || len(snapshot.Left()) != 100 {
+			t.Fatalf("%d are handed over, %v", len(snapshot.Left()), err)
+		}
+		next, open := tree(WithHandOver(quiet, snapshot))
+		defer stop(t, next)
+		for _, path := range snapshot.Left() {
+			open(strings.TrimPrefix(path, "rooms/"))
+		}
+		if left := snapshot.Left(); len(left) != 0 {
+			t.Errorf("left is %v", left)
+		}
+	})
+}
+
 func TestHandOverOfMessages(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := shop(quiet, t, map[string]Server[payment]{"carries": &carryingTill{}, "loses": &till{}})

@@ -1,7 +1,10 @@
 package observer
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,5 +102,42 @@ func BenchmarkTree(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/child")
 		})
+	}
+}
+
+// odd is a child whose methods panic.
+type odd struct{ supervise.Child }
+
+func (odd) PID() actor.PID { panic("odd") }
+
+// A child of the program's own making that breaks when it is looked at costs neither a report nor the connection.
+func TestOddChildren(t *testing.T) {
+	t.Parallel()
+	l := listen(t, socket(t))
+	u, s := run(t, Options{Socket: l.path}, supervise.Flags{Name: "shop", Intensity: 3}, supervise.ChildSpec{
+		ID: "odd", Start: func(ctx context.Context) (supervise.Child, error) {
+			c, err := supervise.Serve(waits)(ctx)
+			return odd{c}, err
+		},
+	}, actorSpec("cart"))
+	crashes := make(chan Crash, 1)
+	c := l.accept(t, func(c Crash) { crashes <- c })
+	var remote *RemoteError
+	for range 2 * slots {
+		if _, err := c.Tree(soon(t)); !errors.As(err, &remote) || !strings.Contains(remote.Text, "odd") {
+			t.Errorf("%v", err)
+		}
+	}
+	_ = ref(t, s, "cart").Cast(errBoom)
+	select {
+	case got := <-crashes:
+		if got.Path != "shop/cart" || got.Reason != "crash: boom" {
+			t.Errorf("%+v", got)
+		}
+	case <-soon(t).Done():
+		t.Fatal("no crash came")
+	}
+	if u.dropped.Load() != 0 {
+		t.Error("a report was lost")
 	}
 }

@@ -118,7 +118,12 @@ func (u *Uplink) keep(r actor.CrashReport) {
 }
 
 // path is where the process stands in the tree. It still does: its supervisor is told after the report is made.
-func (u *Uplink) path(id actor.PID) string {
+func (u *Uplink) path(id actor.PID) (at string) {
+	defer func() {
+		if recover() != nil { // a child of the program's own making: it must not cost the report
+			at = id.Path()
+		}
+	}()
 	if root := u.tree(); root != nil && u.size.Load() <= searchable {
 		_, path, seen := find(root, searchable, func(other actor.PID) bool { return other == id })
 		if path != "" {
