@@ -63,7 +63,7 @@
 //   - P11: a supervisor shuts down for its significant children exactly when one ends by itself.
 //   - P12: a Dynamic keeps nothing of a child that neither runs nor is to be restarted.
 //   - Between Done of a child and its next start, when no delay is due, lie a few microseconds and no timer.
-//   - Every goroutine belongs to its supervisor, which waits for it before Done is closed or Release returns.
+//   - Every goroutine of a supervisor is waited for before its Done is closed or its Release returns.
 //
 // The tests check them by these numbers, which are those of the design; P6, P9 and P10 concern processes and the
 // comparison with a running Erlang.

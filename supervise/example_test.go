@@ -218,6 +218,87 @@ func ExampleServeReady() {
 	// start proxy: port 80 is taken
 }
 
+// An alarm is a child without a goroutine: a timer ends it, and it tells its supervisor itself.
+type alarm struct {
+	done chan struct{}
+
+	mu     sync.Mutex // guards the following
+	timer  *time.Timer
+	ended  bool
+	reason supervise.Reason
+	told   []func()
+}
+
+func newAlarm(d time.Duration) *alarm {
+	a := &alarm{done: make(chan struct{})}
+	a.mu.Lock() // it may ring before there is a timer to stop
+	defer a.mu.Unlock()
+	a.timer = time.AfterFunc(d, func() { a.end(supervise.Reason{Kind: supervise.Normal}) })
+	return a
+}
+
+func (a *alarm) end(r supervise.Reason) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return
+	}
+	a.ended, a.reason = true, r
+	a.timer.Stop()
+	close(a.done)
+	for _, f := range a.told {
+		go f() // not under the lock that Reason takes
+	}
+}
+
+func (a *alarm) Notify(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		go f()
+		return
+	}
+	a.told = append(a.told, f)
+}
+
+func (a *alarm) Done() <-chan struct{} { return a.done }
+func (a *alarm) Shutdown()             { a.end(supervise.Reason{Kind: supervise.Shutdown}) }
+func (a *alarm) Kill()                 { a.end(supervise.Reason{Kind: supervise.Killed}) }
+
+func (a *alarm) Reason() supervise.Reason {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reason
+}
+
+// A child that tells of its own end needs no goroutine that waits for it.
+func ExampleNotifier() {
+	ctx := context.Background()
+	rang := make(chan supervise.Event, 1)
+	s, err := supervise.StartDynamic(ctx, supervise.DynamicFlags{Name: "alarms"}, supervise.Options{
+		Observe: func(e supervise.Event) {
+			if e.Kind == supervise.Ended {
+				rang <- e
+			}
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range []time.Duration{time.Hour, time.Millisecond} {
+		start := func(context.Context) (supervise.Child, error) { return newAlarm(d), nil }
+		if _, err := s.StartChild(ctx, supervise.ChildSpec{ID: d.String(), Restart: supervise.Temporary, Start: start}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	fmt.Println(<-rang)
+	fmt.Println(s.Stop(ctx))
+	// Output:
+	// alarms/1ms ended: normal
+	// <nil>
+}
+
 // A service that heeds nothing cannot be killed, but disowned: its successor runs, and it is listed until it returns.
 func ExampleSupervisor_Abandoned() {
 	ctx := context.Background()
