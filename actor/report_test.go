@@ -1,0 +1,198 @@
+package actor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+)
+
+// counter is a Server whose state is worth showing.
+type counter struct{ N int }
+
+func (c *counter) Handle(self *Self[any], m any) error {
+	switch m := m.(type) {
+	case string:
+		if m == "panic" {
+			panic(fmt.Errorf("at %d: %w", c.N, errBoom))
+		}
+		if m == "error" {
+			return errBoom
+		}
+	case func(*Self[any]):
+		m(self)
+	}
+	c.N++
+	return nil
+}
+
+func (c *counter) Info(_ *Self[any], info any) error {
+	if info == "panic" {
+		panic("informed")
+	}
+	return nil
+}
+
+func collect() (context.Context, *[]CrashReport) {
+	got := new([]CrashReport)
+	return WithReporter(context.Background(), func(c CrashReport) { *got = append(*got, c) }), got
+}
+
+func TestScenario106CrashReport(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, got := collect()
+		parent, _ := Start[any](ctx, &counter{}, Options{Label: "parent"})
+		neighbour, _ := Start[any](quiet, &counter{}, Options{Label: "neighbour", TrapExit: true})
+		var a Ref[any]
+		_ = parent.Cast(func(self *Self[any]) { a, _ = Start[any](self, &counter{}, Options{Label: "a"}) })
+		synctest.Wait()
+		a.s.Link(neighbour.PID())
+		watcher, told := log(t)
+		watcher.s.Monitor(a.PID())
+		for range 3 {
+			_ = a.Cast("fine")
+		}
+		time.Sleep(time.Minute)
+		_ = a.PID().Suspend(ctx)
+		_ = a.Cast("fine")
+		_ = a.Cast("panic")
+		for i := range 20 {
+			_ = a.Cast(i)
+		}
+		_ = a.PID().Resume(ctx)
+		<-a.PID().Gone()
+		synctest.Wait()
+		if len(*got) != 1 || len(*told) != 1 {
+			t.Fatalf("%d reports, %d told", len(*got), len(*told))
+		}
+		c := (*got)[0]
+		var broken *PanicError
+		if c.PID != a.PID() || c.Label != "a" || !c.At.Equal(time.Now()) || c.Uptime != time.Minute ||
+			!errors.As(c.Reason.Err, &broken) || !errors.Is(c.Reason.Err, errBoom) {
+			t.Errorf("%+v", c)
+		}
+		if c.LastMessage != "panic" || c.State != "&{N:4}" || c.Messages != 4 {
+			t.Errorf("last %q, state %q, after %d", c.LastMessage, c.State, c.Messages)
+		}
+		if c.Mailbox != 20 || !slices.Equal(c.Waiting, strings.Fields("0 1 2 3 4 5 6 7 8 9")) {
+			t.Errorf("%d wait, the first %v", c.Mailbox, c.Waiting)
+		}
+		if !slices.Equal(c.Ancestors, []string{parent.String()}) || len(c.Links) != 1 || c.Links[0].Label != "neighbour" {
+			t.Errorf("ancestors %v, links %v", c.Ancestors, c.Links)
+		}
+		if !strings.Contains(c.Stack, "report_test.go") || !strings.Contains(c.Stack, "Handle") {
+			t.Errorf("the stack is not that of the panic:\n%s", c.Stack)
+		}
+		parent.PID().Kill()
+		neighbour.PID().Kill()
+		watcher.PID().Kill()
+	})
+}
+
+// The last message is the one that was being handled: none in an exit between two of them, none in a Continue of Init,
+// and the Info when that broke it.
+func TestLastMessageOfAReport(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, got := collect()
+		for what, c := range map[string]struct {
+			do            func(Ref[any])
+			last          string
+			messages, box int
+		}{
+			"error": {func(a Ref[any]) { _ = a.Cast("one"); _ = a.Cast("error"); _ = a.Cast("two") }, "error", 1, 1},
+			"info":  {func(a Ref[any]) { _ = a.Cast("one"); _ = a.PID().Inform("panic"); _ = a.Cast("two") }, "panic", 1, 1},
+			"exit between two": {func(a Ref[any]) {
+				_ = a.Cast(func(self *Self[any]) { self.PID().Exit(Reason{Kind: Crash, Err: errBoom}) })
+				_ = a.Cast("next")
+			}, "", 1, 1},
+			"exit of one at rest": {func(a Ref[any]) { a.PID().Exit(Reason{Kind: Crash, Err: errBoom}) }, "", 0, 0},
+		} {
+			*got = nil
+			for _, box := range []Mailbox{{}, {Limit: 10}} {
+				a, _ := Start[any](ctx, &counter{}, Options{Mailbox: box})
+				_ = a.PID().Suspend(ctx)
+				c.do(a)
+				_ = a.PID().Resume(ctx)
+				<-a.PID().Gone()
+			}
+			for _, r := range *got {
+				if r.LastMessage != c.last || int(r.Messages) != c.messages || r.Mailbox != c.box || len(r.Waiting) != c.box {
+					t.Errorf("%s: last %q, %d handled, %d wait %v", what, r.LastMessage, r.Messages, r.Mailbox, r.Waiting)
+				}
+			}
+			if len(*got) != 2 {
+				t.Errorf("%s: %d reports", what, len(*got))
+			}
+		}
+	})
+}
+
+// Long texts are cut, between two runes, and a report says how long they were.
+func TestReportIsCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, got := collect()
+		a, _ := Start[any](ctx, &counter{}, Options{})
+		long := "x" + strings.Repeat("ü", 10_000)
+		_ = a.PID().Suspend(ctx)
+		_ = a.Cast("panic")
+		_ = a.Cast(long)
+		_ = a.PID().Resume(ctx)
+		<-a.PID().Gone()
+		text := (*got)[0].Waiting[0]
+		if len(text) > reportText+20 || !utf8.ValidString(text) || !strings.HasSuffix(text, "ü… (20001 bytes)") {
+			t.Errorf("%d bytes, %q", len(text), text[len(text)-20:])
+		}
+	})
+}
+
+// Without a Reporter, and when it panics, reports go to log/slog.
+func TestReportGoesToTheLog(t *testing.T) { //nolint:paralleltest // it changes the log of the program
+	var text bytes.Buffer
+	was := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
+	defer slog.SetDefault(was)
+	for _, f := range []Reporter{nil, func(CrashReport) { panic("reporter") }} {
+		text.Reset()
+		a, err := Start[any](WithReporter(context.Background(), f), &counter{}, Options{Label: "it"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = a.Cast("panic")
+		<-a.PID().Gone()
+		for _, want := range []string{"process crashed", "it>", "boom", "last_message=panic", "report_test.go"} {
+			if !strings.Contains(text.String(), want) {
+				t.Errorf("no %q in %s", want, text.String())
+			}
+		}
+		if f != nil && !strings.Contains(text.String(), "panic=reporter") {
+			t.Errorf("the fault of the reporter is hidden: %s", text.String())
+		}
+	}
+}
+
+// Whoever starts a process in another one's callback is its ancestor, and so on up.
+func TestAncestors(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var refs [3]Ref[any]
+		refs[0] = must(t, &counter{}, Options{Label: "first"})
+		for i := range 2 {
+			_ = refs[i].Cast(func(self *Self[any]) {
+				refs[i+1], _ = Start[any](context.WithValue(self, selfKey2{}, i), &counter{}, Options{Label: fmt.Sprint(i)})
+			})
+			synctest.Wait()
+		}
+		if got := refs[2].PID().Info().Ancestors; !slices.Equal(got, []string{refs[1].String(), refs[0].String()}) {
+			t.Errorf("%v", got)
+		}
+		for _, r := range refs {
+			r.PID().Kill()
+		}
+	})
+}
