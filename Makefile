@@ -7,8 +7,9 @@ LDFLAGS    = -s -w $(if $(VERSION),-X semper.Version=$(VERSION))
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 LINT       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SOAK       = 30m
+CASES      = 2500
 
-.PHONY: build run test bench lint fmt soak clean
+.PHONY: build run test oracle bench lint fmt soak clean
 
 ## build: one static binary, bin/semper
 build:
@@ -21,6 +22,11 @@ run: build
 ## test: all tests with the race detector
 test:
 	$(GO) test -race -p 2 -timeout 14m ./...
+
+## oracle: supervise against Erlang/OTP itself, in CASES generated cases; wants erlang-base
+oracle:
+	@command -v escript >/dev/null || { echo "make oracle wants Erlang/OTP: apt-get install erlang-base" >&2; exit 1; }
+	SEMPER_OTP_CASES=$(CASES) $(GO) test -count=1 -v -timeout 10m -run 'TestLive$$' ./supervise
 
 ## bench: every figure semper claims, measured here; writes bench/RESULTS.md and bench/results.json
 bench: build

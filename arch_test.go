@@ -38,7 +38,9 @@ var rules = []rule{
 	{pkg: "", why: "the nouns import the standard library only, so that everything may import them"},
 
 	// Engines decide. They never import each other or an adapter: they meet in node.
-	{pkg: "supervise", why: "a public library for any Go program: nothing of semper"},
+	{pkg: "supervise", tests: []string{"supervise/internal/otpcase"}, why: "a public library for any Go program: nothing of semper"},
+	{pkg: "supervise/internal/otpcase", may: []string{"supervise"}, why: "cases and their traces, for the command and the tests that compare with OTP"},
+	{pkg: "supervise/otptrace", may: []string{"supervise/internal/otpcase"}, why: "cases on stdin, traces on stdout"},
 	{pkg: "actor", may: []string{"supervise"}, why: "a public library for any Go program: processes, over supervise and nothing else"},
 	{pkg: "actor/agent", may: []string{"actor", "supervise"}, why: "state shared by functions, over the public face of actor"},
 	{pkg: "actor/statem", may: []string{"actor", "supervise"}, why: "state machines, as processes"},
