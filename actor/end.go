@@ -2,9 +2,16 @@ package actor
 
 import "runtime/debug"
 
+// stop ends the process for the error of a callback.
+func (s *Self[M]) stop(err error) {
+	stop, _ := err.(*stopError) //nolint:errorlint // one that was wrapped was returned by a callback
+	s.end(reasonOf(err), stop == nil || !stop.foreign)
+}
+
 // end is the orderly end of a process, by its own goroutine: Terminate, a report, the death. Each of them happens even
-// when the one before panics or ends the goroutine.
-func (s *Self[M]) end(r Reason) {
+// when the one before panics or ends the goroutine. own says that the cause is in the process: what ends of the crash
+// of another has nothing to report.
+func (s *Self[M]) end(r Reason, own bool) {
 	s.finishing = true
 	s.busy()
 	if !s.PID().Alive() { // killed: it has its reason, and everyone has been told
@@ -16,13 +23,22 @@ func (s *Self[M]) end(r Reason) {
 	}
 	defer s.last(&r)
 	defer func() {
-		if r.Abnormal() {
+		if own && r.Abnormal() {
 			s.report(r)
 		}
 	}()
-	if server, ok := s.server.(Terminator[M]); ok {
-		s.terminate(server, &r)
+	server, ok := s.server.(Terminator[M])
+	if !ok {
+		return
 	}
+	done := false
+	defer func() {
+		if !done { // a fault in Terminate takes the place of the reason before it
+			r, own = Reason{Kind: Crash, Err: panicked(recover())}, true
+		}
+	}()
+	server.Terminate(finalContext{&s.process}, s, r)
+	done = true
 }
 
 // last is the last act of the goroutine of a process.
@@ -30,18 +46,6 @@ func (s *Self[M]) last(r *Reason) {
 	if !s.die(*r, true) {
 		s.retire()
 	}
-}
-
-// terminate puts a fault in Terminate in the place of the reason before it.
-func (s *Self[M]) terminate(server Terminator[M], r *Reason) {
-	done := false
-	defer func() {
-		if !done {
-			*r = Reason{Kind: Crash, Err: panicked(recover())}
-		}
-	}()
-	server.Terminate(finalContext{&s.process}, s, *r)
-	done = true
 }
 
 // broke is the end of a process whose callback panicked, or ended its goroutine.
@@ -56,7 +60,7 @@ func (s *Self[M]) broke(v any) {
 		s.mu.Unlock()
 		go s.loop()
 	default:
-		s.end(Reason{Kind: Crash, Err: panicked(v)})
+		s.end(Reason{Kind: Crash, Err: panicked(v)}, true)
 	}
 }
 

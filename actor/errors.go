@@ -48,7 +48,10 @@ func (e *ExitError) Unwrap() error { return e.Reason.Err }
 type PanicError = supervise.PanicError
 
 // stopError is how a callback ends its process on purpose.
-type stopError struct{ reason Reason }
+type stopError struct {
+	reason  Reason
+	foreign bool // it was asked to, by its parent or its supervisor
+}
 
 func (e *stopError) Error() string { return "stop: " + e.reason.String() }
 

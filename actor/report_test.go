@@ -33,6 +33,13 @@ func (c *counter) Handle(self *Self[any], m any) error {
 	return nil
 }
 
+// Terminate is a fault when the process is asked to end.
+func (c *counter) Terminate(_ context.Context, _ *Self[any], r Reason) {
+	if r.Kind == Shutdown {
+		panic("terminated")
+	}
+}
+
 func (c *counter) Info(_ *Self[any], info any) error {
 	if info == "panic" {
 		panic("informed")
@@ -101,6 +108,7 @@ func TestScenario106CrashReport(t *testing.T) {
 func TestLastMessageOfAReport(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, got := collect()
+		leave := Reason{Kind: Shutdown}
 		for what, c := range map[string]struct {
 			do            func(Ref[any])
 			last          string
@@ -109,10 +117,10 @@ func TestLastMessageOfAReport(t *testing.T) {
 			"error": {func(a Ref[any]) { _ = a.Cast("one"); _ = a.Cast("error"); _ = a.Cast("two") }, "error", 1, 1},
 			"info":  {func(a Ref[any]) { _ = a.Cast("one"); _ = a.PID().Inform("panic"); _ = a.Cast("two") }, "panic", 1, 1},
 			"exit between two": {func(a Ref[any]) {
-				_ = a.Cast(func(self *Self[any]) { self.PID().Exit(Reason{Kind: Crash, Err: errBoom}) })
+				_ = a.Cast(func(self *Self[any]) { self.PID().Exit(leave) })
 				_ = a.Cast("next")
 			}, "", 1, 1},
-			"exit of one at rest": {func(a Ref[any]) { a.PID().Exit(Reason{Kind: Crash, Err: errBoom}) }, "", 0, 0},
+			"exit of one at rest": {func(a Ref[any]) { a.PID().Exit(leave) }, "", 0, 0},
 		} {
 			*got = nil
 			for _, box := range []Mailbox{{}, {Limit: 10}} {
@@ -190,6 +198,29 @@ func TestAncestors(t *testing.T) {
 		}
 		if got := refs[2].PID().Info().Ancestors; !slices.Equal(got, []string{refs[1].String(), refs[0].String()}) {
 			t.Errorf("%v", got)
+		}
+		for _, r := range refs {
+			r.PID().Kill()
+		}
+	})
+}
+
+// A crash is reported by the one that crashed, and not by all those that end with it.
+func TestCrashIsReportedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, got := collect()
+		var refs []Ref[any]
+		for i := range 100 {
+			r, _ := Start[any](ctx, &script{}, Options{TrapExit: i%3 == 1})
+			if i > 0 {
+				r.s.Link(refs[i/2].PID())
+			}
+			refs = append(refs, r)
+		}
+		_ = refs[0].Cast(errBoom)
+		synctest.Wait()
+		if len(*got) != 1 || (*got)[0].PID != refs[0].PID() {
+			t.Errorf("%d reports", len(*got))
 		}
 		for _, r := range refs {
 			r.PID().Kill()

@@ -182,7 +182,11 @@ func TestScenario091Crash(t *testing.T) {
 			"error":               {func(a Ref[any]) { _ = a.Cast(errBoom) }, 1},
 			"panic":               {func(a Ref[any]) { _ = a.Cast(func() { panic(1) }) }, 1},
 			"goroutine ended":     {func(a Ref[any]) { _ = a.Cast(runtime.Goexit) }, 1},
-			"exit signal":         {func(a Ref[any]) { a.PID().Exit(Reason{Kind: Crash, Err: errBoom}) }, 1},
+			"exit signal":         {func(a Ref[any]) { a.PID().Exit(Reason{Kind: Crash, Err: errBoom}) }, 0}, // a crash of another
+			"panic on the way": {func(a Ref[any]) {
+				a.s.server.(*script).terminate = func(Reason) { panic(1) }
+				_ = a.PID().Shutdown(ctx)
+			}, 1},
 		} {
 			reports = nil
 			a, err := Start[any](ctx, &script{}, Options{})

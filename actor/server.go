@@ -149,7 +149,7 @@ func (s *Self[M]) turn() bool {
 		}
 		s.at = i + 1
 		if err := s.handle(&s.batch[i]); err != nil {
-			s.end(reasonOf(err))
+			s.stop(err)
 			return false
 		}
 	}
@@ -197,7 +197,7 @@ func (s *Self[M]) handle(e *envelope[M]) (err error) {
 func (s *Self[M]) informed(info any) error {
 	switch i := info.(type) {
 	case ending:
-		return &stopError{reason: i.reason}
+		return &stopError{reason: i.reason, foreign: true}
 	case lulled:
 		if s.idler == nil || uint64(i) != s.lull {
 			return nil // a message came in between
@@ -245,7 +245,7 @@ func (s *Self[M]) alarmed() bool {
 			r := *s.exit
 			s.putBack()
 			s.mu.Unlock()
-			s.end(r)
+			s.end(r, false)
 			return false
 		}
 		if len(s.controls) > 0 {

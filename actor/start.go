@@ -179,7 +179,7 @@ func (s *Self[M]) boot(ack *request) {
 	born = true
 	ack.answer(inherited)
 	if err := s.carryOn(); err != nil {
-		s.end(reasonOf(err))
+		s.stop(err)
 	} else {
 		for s.turn() {
 		}
