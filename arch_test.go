@@ -43,6 +43,7 @@ var rules = []rule{
 	{pkg: "supervise/otptrace", may: []string{"supervise/internal/otpcase"}, why: "cases on stdin, traces on stdout"},
 	{pkg: "actor", may: []string{"supervise"}, why: "a public library for any Go program: processes, over supervise and nothing else"},
 	{pkg: "actor/agent", may: []string{"actor", "supervise"}, why: "state shared by functions, over the public face of actor"},
+	{pkg: "actor/task", may: []string{"actor", "supervise"}, why: "functions with a result, as processes, over the public face of actor"},
 	{pkg: "actor/statem", may: []string{"actor", "supervise"}, why: "state machines, as processes"},
 	{pkg: "actor/registry", may: []string{"actor", "actor/internal/owned"}, tests: []string{"supervise"}, why: "processes by key, over the public face of actor"},
 	{pkg: "actor/group", may: []string{"actor", "actor/internal/owned"}, tests: []string{"supervise"}, why: "named groups of processes, over the public face of actor"},

@@ -1,0 +1,2 @@
+// Package task runs functions in processes.
+package task
