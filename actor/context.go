@@ -12,7 +12,8 @@ func (p *process) core() *process { return p }
 // Deadline implements context.Context: a process has none.
 func (p *process) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// Done implements context.Context. It is closed when the process is asked to end, or has ended.
+// Done implements context.Context. It is closed when the process is asked to end, or has ended; of one that traps exits
+// only when it has ended, because there it is a message that asks.
 func (p *process) Done() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

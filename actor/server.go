@@ -50,8 +50,11 @@ type Redactor interface {
 // Timeout is the Info after a Self.Timeout in which nothing came.
 type Timeout struct{}
 
-// Self is a process as its own callbacks see it. It is also their context.Context. Its methods may be called by other
-// goroutines too, except Continue and Timeout.
+// Self is a process as its own callbacks see it: what it can do to itself, and to others as itself. A callback gets its
+// own and need not keep it. It is also the context.Context of what the callback does: given to [Call] or [Start] it says
+// who calls or starts, and it ends when the process is asked to end (see [Self.Done]).
+//
+// Continue and Timeout are for callbacks only. All other methods may be called by any goroutine.
 type Self[M any] struct {
 	process
 	box mailbox[M] // guarded by mu
@@ -68,17 +71,19 @@ type Self[M any] struct {
 	continues []any
 }
 
-// Ref is the address of the process.
+// Ref is the address of the process: what to give away, so that others can send to it.
 func (s *Self[M]) Ref() Ref[M] { return Ref[M]{s} }
 
-// PID identifies the process.
+// PID identifies the process, for those who do not know the type of its messages.
 func (p *process) PID() PID { return PID{p} }
 
 // Continue asks for Continue(with) after the callback that is running, before anything in the mailbox. In Init it is
-// the way to acknowledge the start first and do slow work then.
+// the way to acknowledge the start first and do slow work then. Several are done in the order they were asked for. The
+// Server must be a [Continuer].
 func (s *Self[M]) Continue(with any) { s.continues = append(s.continues, with) }
 
-// Timeout asks for a Timeout when no message comes within d. Any message cancels it; zero does too.
+// Timeout asks for a [Timeout] when nothing comes within d. Any message or Info cancels it, and so does a d of zero. There
+// is one at a time: another call replaces it.
 func (s *Self[M]) Timeout(d time.Duration) {
 	s.busy()
 	if d <= 0 {
@@ -99,7 +104,8 @@ func (s *Self[M]) busy() {
 	}
 }
 
-// After casts m to the process itself when d has passed. Stop of the timer takes it back if it has not been sent.
+// After casts m to the process itself when d has passed. Stop of the timer takes it back if it has not been sent. A
+// process that has ended meanwhile gets nothing.
 func (s *Self[M]) After(d time.Duration, m M) *time.Timer {
 	return time.AfterFunc(d, func() { _ = s.put(context.Background(), envelope[M]{m: m}) })
 }
