@@ -4,8 +4,16 @@ import "runtime/debug"
 
 // stop ends the process for the error of a callback.
 func (s *Self[M]) stop(err error) {
+	r := reasonOf(err)
+	if _, ok := s.server.(Terminator[M]); !ok && !r.Abnormal() {
+		// Nothing is left to run or to report, so end would do only this. It has a large frame, for which the runtime
+		// would copy the stack of a process that has just been started: that costs as much as starting it.
+		s.finishing = true
+		s.last(&r)
+		return
+	}
 	stop, _ := err.(*stopError) //nolint:errorlint // one that was wrapped was returned by a callback
-	s.end(reasonOf(err), stop == nil || !stop.foreign)
+	s.end(r, stop == nil || !stop.foreign)
 }
 
 // end is the orderly end of a process, by its own goroutine: Terminate, a report, the death. Each of them happens even
