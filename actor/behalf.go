@@ -41,7 +41,7 @@ type behalf struct {
 // Value implements context.Context.
 func (b *behalf) Value(key any) any {
 	switch key {
-	case selfKey{}:
+	case selfKey{}, kinKey{}:
 		return b.Context.Value(key)
 	case callersKey{}:
 		return b.callers

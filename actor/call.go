@@ -172,6 +172,9 @@ func (a *answer[R]) leave(err error) (R, error) {
 
 type selfKey struct{}
 
+// Personal keeps the identity of a process from what a supervisor started by it starts: that is another.
+func (selfKey) Personal() {}
+
 // caller is the process that ctx belongs to, or nil.
 func caller(ctx context.Context) *process {
 	if ctx == nil {

@@ -39,14 +39,20 @@ func (p *process) Err() error {
 
 // Value implements context.Context.
 func (p *process) Value(key any) any {
-	if key == (selfKey{}) {
+	switch key {
+	case selfKey{}:
 		return p
+	case kinKey{}:
+		return &lineage{name: p.String(), up: p.kin}
 	}
 	if p.base == nil { // a Self made by hand, as a test of a Server may
 		return nil
 	}
 	return p.base.Value(key)
 }
+
+// kinKey leads to the lineage of what is started with a context.
+type kinKey struct{}
 
 // endContext is called with mu held, after exit or phase has been set.
 func (p *process) endContext() {

@@ -120,11 +120,9 @@ func newSelf[M any](ctx context.Context, server Server[M], o Options) *Self[M] {
 	s.id, s.since, s.trap, s.active = lastID.Add(1), time.Now(), o.TrapExit, true
 	s.label = label(o, server)
 	s.self, s.loop = s, runs(s)
-	if by := caller(ctx); by != nil {
-		s.kin = &lineage{name: by.String(), up: by.kin}
-		if o.Link {
-			s.parent = by
-		}
+	s.kin, _ = ctx.Value(kinKey{}).(*lineage)
+	if o.Link {
+		s.parent = caller(ctx)
 	}
 	if self, ok := ctx.(interface{ core() *process }); ok {
 		s.base = self.core().base // not the parent itself: a process does not keep its ancestors in memory
