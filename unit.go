@@ -41,6 +41,7 @@ const (
 	ReasonHealth   ReasonKind = "health"   // killed by semper because its liveness check failed
 	ReasonStart    ReasonKind = "start"    // could not be started at all
 	ReasonUnknown  ReasonKind = "unknown"  // ended while nobody could see how
+	ReasonCrash    ReasonKind = "crash"    // a panic or an error inside a program, which itself goes on
 )
 
 // Reason is why a unit ended: one type for goroutine, process, container and node.
@@ -158,4 +159,38 @@ type CrashReport struct {
 	Peak        ResourcePeaks `json:"peak"`
 	LastGood    ReleaseName   `json:"last_good,omitempty"`
 	Diff        []string      `json:"diff,omitempty"` // of the release against LastGood, one change per line
+	// Actor is set when not the process ended but an actor inside it. The fields above then say which process it was in;
+	// Tail, Peak, Window and Intensity are empty, and nothing was counted against the instance.
+	Actor *ActorCrash `json:"actor,omitempty"`
+}
+
+// An ActorCrash is what a program said of the end of one of its actors. Nothing of it is proven; each text is bounded.
+type ActorCrash struct {
+	Process     string   `json:"process"`           // its number in the program: "<17>"
+	Label       string   `json:"label,omitempty"`   // what it is called
+	Path        string   `json:"path,omitempty"`    // of ids from the root of the program's tree
+	Program     string   `json:"program,omitempty"` // what the program calls itself
+	LastMessage string   `json:"last_message,omitempty"`
+	State       string   `json:"state,omitempty"`    // through the program's own redactor
+	Mailbox     int      `json:"mailbox,omitempty"`  // messages that waited
+	Waiting     []string `json:"waiting,omitempty"`  // the first of them
+	Messages    uint64   `json:"messages,omitempty"` // handled before
+	Ancestors   []string `json:"ancestors,omitempty"`
+	Links       []string `json:"links,omitempty"`
+	Stack       string   `json:"stack,omitempty"`   // of a panic
+	Dropped     uint64   `json:"dropped,omitempty"` // crashes of this member's actors before this one that left no report
+}
+
+// Subject is what ended: the instance or part, or the actor in it.
+func (r CrashReport) Subject() string {
+	if r.Actor == nil {
+		return r.What
+	}
+	name := r.Actor.Path
+	for _, other := range []string{r.Actor.Label, r.Actor.Process} {
+		if name == "" {
+			name = other
+		}
+	}
+	return "actor " + name + " of " + r.What
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"semper"
@@ -128,19 +129,68 @@ type GCReport struct {
 	DryRun  bool     `json:"dry_run"`
 }
 
-// TreeNode is one node of the supervision tree: a supervisor or a unit.
+// The kinds of a TreeNode. Supervisors are in the keeper and, below a process, in its program.
+const (
+	NodeMachine    = "node"       // the root: a machine
+	NodeSupervisor = "supervisor" // it restarts what is below it
+	NodeProcess    = "process"    // of the operating system
+	NodeActor      = "actor"      // a process of package actor in a program
+	NodeService    = "service"    // a goroutine that is supervised
+	NodeChild      = "child"      // anything else that is supervised in a program, and what does not run there
+)
+
+// TreeNode is one node of the one tree: a machine, its keeper, the supervisors and operating-system processes of that,
+// and what their programs tell of themselves. Of a program nothing is proven.
 type TreeNode struct {
-	Name      string     `json:"name"`
-	Kind      string     `json:"kind"` // "supervisor", "process"
-	Strategy  string     `json:"strategy,omitempty"`
-	Intensity string     `json:"intensity,omitempty"` // "5 in 1m0s"
-	Window    int        `json:"restarts_in_window"`
-	State     string     `json:"state"`
-	PID       int        `json:"pid,omitempty"`
-	Restarts  int        `json:"restarts"`
-	StartedAt time.Time  `json:"started_at,omitzero"`
-	Reason    string     `json:"reason,omitempty"` // last end
-	Children  []TreeNode `json:"children,omitempty"`
+	Name      string    `json:"name"` // in a program the id of the child
+	Kind      string    `json:"kind"`
+	Label     string    `json:"label,omitempty"` // in a program: what it is called besides
+	Strategy  string    `json:"strategy,omitempty"`
+	Intensity string    `json:"intensity,omitempty"` // "5 in 1m0s"
+	Window    int       `json:"restarts_in_window"`
+	State     string    `json:"state"`
+	PID       int       `json:"pid,omitempty"`     // of the operating system
+	Process   string    `json:"process,omitempty"` // of an actor: its number in its program, "<17>"
+	Restarts  int       `json:"restarts"`
+	StartedAt time.Time `json:"started_at,omitzero"` // in a program: when State began
+	Reason    string    `json:"reason,omitempty"`    // last end
+
+	// Of what is in a program.
+	Mailbox   int       `json:"mailbox,omitempty"`   // messages that wait
+	Messages  uint64    `json:"messages,omitempty"`  // handled
+	Dropped   uint64    `json:"dropped,omitempty"`   // that found the mailbox full
+	Blocking  []string  `json:"blocking,omitempty"`  // who blocks the stop of this supervisor
+	Abandoned int       `json:"abandoned,omitempty"` // of a program's root: killed goroutines that have not returned
+	StaleFrom time.Time `json:"stale_from,omitzero"` // of a program's root: it did not answer in time, and told this then
+
+	Children []TreeNode `json:"children,omitempty"`
+	More     int        `json:"more,omitempty"` // children that are not listed
+}
+
+// Trouble tells whether n is not as it should be: what a list cut short has to show first.
+func (n TreeNode) Trouble() bool {
+	switch n.State {
+	case "running", "ready", "up", "":
+		return n.Window > 0 || n.Dropped > 0
+	}
+	return true
+}
+
+// Shown are at most limit of n's children, those in trouble first when that is not all of them, and how many more there are.
+func (n TreeNode) Shown(limit int) (children []TreeNode, more int) {
+	if len(n.Children) <= limit {
+		return n.Children, n.More
+	}
+	children = slices.Clone(n.Children)
+	slices.SortStableFunc(children, func(a, b TreeNode) int { return rank(a) - rank(b) })
+	return children[:limit], n.More + len(children) - limit
+}
+
+func rank(n TreeNode) int {
+	if n.Trouble() {
+		return 0
+	}
+	return 1
 }
 
 // LogLine is one line an instance printed.

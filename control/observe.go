@@ -315,7 +315,7 @@ func (m *model) takeReports(c *Control, reports []semper.CrashReport) {
 		t.crash = append(t.crash, r)
 		t.events = append(t.events, semper.Event{
 			At: r.At, Kind: "crash", App: r.App, Environment: r.Environment, Release: r.Release, Instance: semper.InstanceID(r.What), Crash: r.ID,
-			Message: fmt.Sprintf("%s ended after %s: %s; %s", r.What, r.Uptime.D().Round(time.Millisecond), r.Reason, r.Decision),
+			Message: fmt.Sprintf("%s ended after %s: %s; %s", r.Subject(), r.Uptime.D().Round(time.Millisecond), r.Reason, r.Decision),
 		})
 	}
 	if !t.empty() {

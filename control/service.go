@@ -30,9 +30,13 @@ func (c *Control) Tree(ctx context.Context) (api.TreeNode, error) {
 	return n, nil
 }
 
+// judge goes no deeper than the processes: what is in them is named by their programs.
 func judge(n *api.TreeNode, v *view) {
-	if in, ok := v.instances[semper.InstanceID(n.Name)]; ok {
-		n.State = string(in.State)
+	if n.Kind == api.NodeProcess {
+		if in, ok := v.instances[semper.InstanceID(n.Name)]; ok {
+			n.State = string(in.State)
+		}
+		return
 	}
 	for i := range n.Children {
 		judge(&n.Children[i], v)
