@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,6 +197,27 @@ func TestTheEndOfAnOwner(t *testing.T) {
 	})
 }
 
+// TestTheNormalEndOfAnOwner ends what would be an orphan, and leaves alone what has a supervisor.
+func TestTheNormalEndOfAnOwner(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := jobs(t, quiet, flags, silent)
+		o := newOwner(t, quiet, actor.Options{})
+		var linked, free, supervised *task.Task[int]
+		_ = o.do(func(self *actor.Self[job]) error {
+			linked = task.Async(self, untilAsked)
+			free = task.Async(self, untilAsked, task.Nolink())
+			supervised = task.Async(self, untilAsked, task.Under(s))
+			return actor.Stop(actor.Reason{})
+		})
+		synctest.Wait()
+		if o.ref.PID().Alive() || linked.PID().Alive() || !free.PID().Alive() || !supervised.PID().Alive() {
+			t.Errorf("owner %v, linked %v, free %v, supervised %v", o.ref.PID().Info().Status, linked.PID().Info().Status,
+				free.PID().Info().Status, supervised.PID().Info().Status)
+		}
+		free.PID().Kill()
+	})
+}
+
 // TestTheEndOfAContext asks the tasks that were started with it to end, and no process dies of that.
 func TestTheEndOfAContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -216,6 +238,45 @@ func TestTheEndOfAContext(t *testing.T) {
 		_, err = task.Async(ctx, answer(1)).Await(quiet)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("started too late: %v", err)
+		}
+	})
+}
+
+// watched is a context that counts those who want to know of its end.
+type watched struct {
+	context.Context
+	end  chan struct{}
+	want atomic.Int32
+}
+
+func (w *watched) Done() <-chan struct{} { return w.end }
+
+func (w *watched) AfterFunc(func()) (stop func() bool) {
+	w.want.Add(1)
+	return func() bool { w.want.Add(-1); return true }
+}
+
+// TestNothingIsLeftInAContext starts tasks with a context that lives on.
+func TestNothingIsLeftInAContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx := &watched{Context: quiet, end: make(chan struct{})}
+		a, b := task.Async(ctx, untilAsked), task.Async(ctx, untilAsked)
+		synctest.Wait()
+		if n := ctx.want.Load(); n != 2 {
+			t.Errorf("%d tasks end with it, want 2", n)
+		}
+		_, _ = a.Shutdown(quiet)
+		_, _ = b.Kill(quiet)
+		_, _ = task.Async(ctx, answer(1)).Await(quiet)
+		_, _ = task.Async(ctx, panicking).Await(quiet)
+		for range task.Stream(ctx, upTo(10), sleepy, task.StreamOptions{}) {
+			break
+		}
+		id, _ := task.Start(ctx, waits)
+		id.Exit(actor.Reason{Kind: actor.Shutdown})
+		synctest.Wait()
+		if n := ctx.want.Load(); n != 0 {
+			t.Errorf("%d that have ended still wait for it", n)
 		}
 	})
 }

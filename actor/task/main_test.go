@@ -51,6 +51,9 @@ type owner struct {
 func (o *owner) Handle(self *actor.Self[job], j job) error {
 	err := j.do(self)
 	j.from.Reply(err)
+	if _, ok := actor.Stopped(err); ok {
+		return err
+	}
 	return nil
 }
 

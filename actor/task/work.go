@@ -88,10 +88,10 @@ func heeded(self context.Context, err error) bool {
 
 // leave is the end of a process that has done its work: normal, or for the reason for which it is asked to end anyway.
 func leave(self context.Context) error {
-	if self.Err() != nil {
-		return nil
+	if self.Err() == nil {
+		return actor.Stop(actor.Reason{})
 	}
-	return actor.Stop(actor.Reason{})
+	return nil
 }
 
 // nameOf is the name of a function, without the path of its package.
