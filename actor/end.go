@@ -140,6 +140,7 @@ func (p *process) bury(names []Registrar, calls []*request, controls []func()) {
 
 // tell tells everyone who must know of the death.
 func (p *process) tell(calls []*request, controls []func()) {
+	defer p.tellStop()
 	r := p.reason // which does not change any more
 	for _, f := range controls {
 		f() // sees that the process is dead

@@ -68,6 +68,7 @@ type process struct {
 	trap      bool
 	suspended bool
 	over      bool  // dead, and its names are free: who links or watches now is too late
+	born      bool  // its Init has returned without an error
 	told      bool  // dead, and everyone who must know has been told
 	naming    int32 // calls of Register under way
 }

@@ -87,6 +87,7 @@ func (s *Self[M]) report(r Reason) {
 
 // deliverReport hands a report to its Reporter. When there is none, or it is broken, the report goes to log/slog.
 func (s *Self[M]) deliverReport(c CrashReport) {
+	s.tellCrash(c)
 	f, _ := s.base.Value(reporterKey{}).(Reporter)
 	if f == nil {
 		c.log()

@@ -171,10 +171,11 @@ func (s *Self[M]) boot(ack *request) {
 	}
 	s.mu.Lock()
 	if s.phase != dead {
-		s.phase = busy
+		s.phase, s.born = busy, true
 	}
 	s.mu.Unlock()
 	born = true
+	s.tellStart()
 	ack.answer(inherited)
 	if err := s.carryOn(); err != nil {
 		s.stop(err)
