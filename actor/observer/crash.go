@@ -9,7 +9,7 @@ import (
 // A Crash is a crash report as it goes to semper: in texts, each of limited length.
 type Crash struct {
 	At          time.Time     `json:"at"`
-	PID         string        `json:"pid"`
+	PID         string        `json:"pid,omitempty"` // none of a service, see Services
 	Label       string        `json:"label,omitempty"`
 	Path        string        `json:"path,omitempty"` // of ids from the root; PID.Path where the tree is too large to search
 	Reason      string        `json:"reason"`
@@ -34,9 +34,12 @@ const (
 
 func crashOf(r actor.CrashReport, path string) Crash {
 	c := Crash{
-		At: r.At, PID: pidText(r.PID), Label: cut(r.Label, maxText), Path: cut(path, 2*maxText), Reason: cut(r.Reason.String(), maxReason),
+		At: r.At, Label: cut(r.Label, maxText), Path: cut(path, 2*maxText), Reason: cut(r.Reason.String(), maxReason),
 		LastMessage: cut(r.LastMessage, maxMessage), State: cut(r.State, maxMessage), Mailbox: r.Mailbox, Messages: r.Messages,
 		Uptime: r.Uptime, Ancestors: cutAll(r.Ancestors), Stack: cut(r.Stack, maxStack),
+	}
+	if r.PID.Number() != 0 { // a service has none
+		c.PID = pidText(r.PID)
 	}
 	for _, m := range r.Waiting[:min(len(r.Waiting), maxWaiting)] {
 		c.Waiting = append(c.Waiting, cut(m, maxMessage))

@@ -110,8 +110,12 @@ func (u *Uplink) keep(r actor.CrashReport) {
 		u.dropped.Add(1)
 		return
 	}
+	at := placeOfService(r)
+	if r.PID.Number() != 0 {
+		at = u.path(r.PID)
+	}
 	select {
-	case u.queue <- crashOf(r, u.path(r.PID)):
+	case u.queue <- crashOf(r, at):
 	default:
 		u.dropped.Add(1)
 	}
