@@ -136,19 +136,21 @@ func TestScenario142StreamOfAProcess(t *testing.T) {
 			trap  bool
 			lives bool
 		}{{nil, false, false}, {nil, true, true}, {[]task.Option{task.Nolink()}, false, true}} {
-			o := newOwner(t, quiet, actor.Options{TrapExit: c.trap})
-			var got []int
-			var errs []error
-			_ = o.do(func(self *actor.Self[job]) error {
-				got, errs = collect(task.Stream(self, upTo(5), fn, task.StreamOptions{MaxConcurrency: 1}, c.opts...))
-				return nil
-			})
-			synctest.Wait()
-			if o.ref.PID().Alive() != c.lives || len(errs) == 0 || kindOf(t, errs[0]).Kind != actor.Crash {
-				t.Errorf("%+v: owner %v, %v", c, o.ref.PID().Info().Status, errs)
-			}
-			if want := []int{0, 1, 3, 4}; c.lives && !slices.Equal(got, want) {
-				t.Errorf("%v", got)
+			for range 300 { // of two things that happen at once, the crash is told
+				o := newOwner(t, quiet, actor.Options{TrapExit: c.trap})
+				var got []int
+				var errs []error
+				_ = o.do(func(self *actor.Self[job]) error {
+					got, errs = collect(task.Stream(self, upTo(5), fn, task.StreamOptions{MaxConcurrency: 1}, c.opts...))
+					return nil
+				})
+				synctest.Wait()
+				if o.ref.PID().Alive() != c.lives || len(errs) == 0 || kindOf(t, errs[0]).Kind != actor.Crash {
+					t.Fatalf("%+v: owner %v, %v", c, o.ref.PID().Info().Status, errs)
+				}
+				if want := []int{0, 1, 3, 4}; c.lives && !slices.Equal(got, want) {
+					t.Errorf("%v", got)
+				}
 			}
 		}
 	})
@@ -220,12 +222,17 @@ func TestStreamHaltAbandons(t *testing.T) {
 			return stubborn(release)(ctx)
 		}
 		began := time.Now()
-		for v := range task.Stream(quiet, upTo(4), fn, task.StreamOptions{MaxConcurrency: 4, Grace: time.Second, Unordered: true}) {
+		s := jobs(t, quiet, flags, silent)
+		for v := range task.Stream(quiet, upTo(4), fn, task.StreamOptions{MaxConcurrency: 4, Grace: time.Second, Unordered: true}, task.Under(s)) {
 			expect(t, "the one that is ready", v, nil, 3, nil)
 			break
 		}
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("left after %v", took)
+		}
+		synctest.Wait()
+		if left := s.Dynamic().Abandoned(); len(left) != 3 {
+			t.Errorf("abandoned %v, want 3", left)
 		}
 		close(release)
 	})
@@ -244,6 +251,11 @@ func TestScenario142StreamTimeout(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &item) || item.Input != 9 {
 				t.Errorf("%v", err)
 			}
+		}
+		began := time.Now()
+		_, errs = collect(task.Stream(quiet, slices.Values([]int{9, 9, 9, 9}), sleepy, o)) // two at once, twice
+		if took := time.Since(began); len(errs) != 4 || took != 6*time.Second {
+			t.Errorf("all too slow: %v after %v", errs, took)
 		}
 		o.OnTimeout = task.Exit
 		got, errs = collect(task.Stream(quiet, in, sleepy, o))
