@@ -112,6 +112,7 @@ var rules = []rule{
 	// Proof.
 	{pkg: "e2e", tests: []string{"api"}, why: "drives the binary from outside"},
 	{pkg: "e2e/app", why: "the app that e2e deploys"},
+	{pkg: "docs/guides", tests: []string{"actor", "actor/observer", "supervise"}, why: "the code that the guides show"},
 	{pkg: "examples", tests: []string{"bench/rig", "github.com/coder/websocket"}, why: "apps of their own, deployed by a test"},
 	{pkg: "bench/load", external: []string{"github.com/coder/websocket"}, why: "knows HTTP, not semper"},
 	{pkg: "bench/app", external: []string{"github.com/coder/websocket"}, tests: []string{"bench/load"}, why: "what the bench deploys"},

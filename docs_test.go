@@ -83,12 +83,15 @@ func TestGlossary(t *testing.T) {
 	}
 }
 
+// codeBlock has no links, however much an index and a call look like one.
+var codeBlock = regexp.MustCompile("(?ms)^```.*?^```$")
+
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	for _, page := range pages(t) {
-		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+		for _, m := range link.FindAllStringSubmatch(codeBlock.ReplaceAllString(read(t, page), ""), -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(target, "://") {
 				continue

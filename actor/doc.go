@@ -132,7 +132,8 @@
 //
 // # Deviations from OTP
 //
-//   - A process cannot be killed while a callback runs; see above. In OTP nothing of it is left.
+//   - A process that is killed while a callback runs is disowned, and is abandoned until the callback returns, as Go
+//     cannot stop a goroutine. In OTP nothing of it is left.
 //   - A call waits as long as its context says. OTP has a default of 5 s, after which the caller crashes; here it gets an
 //     error. A call under a context that is over is not sent.
 //   - Self-calls are found by the context: a callback that calls its own process with the context it was given gets
@@ -158,7 +159,7 @@
 //   - The restart of a Server is a new value from a function. One that is kept from one incarnation to the next would
 //     bring back what it crashed of.
 //   - Hibernation is the rule, not an option: a process at rest has no stack, and gives the memory of a burst back.
-//   - hot code loading is [HandOver]: state moves to a new program. appup, relup and code_change in place have no meaning
+//   - Hot code loading is [HandOver]: state moves to a new program. appup, relup and code_change in place have no meaning
 //     for a compiled one. Of scenario 98 (missing callbacks) that leaves the optional ones; the others do not compile.
 //   - There are no nodes: no remote PIDs, no abcast or multicall, and no noconnection.
 //

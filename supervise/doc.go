@@ -94,7 +94,7 @@
 //     cancelled.
 //   - A Child that ends while its supervisor is waiting to stop it anyway is reported as Ended with what is done about it.
 //   - The end of a caller's context ends the waiting, never the work.
-//   - Killing disowns: see Children above. OTP can kill.
+//   - Killing a goroutine disowns it: its successor may start, and Abandoned lists it until it returns. OTP can kill.
 //   - A Dynamic's children have specs of their own, as in Elixir, where simple_one_for_one has one for all; extra
 //     arguments are what the StartFunc closes over. An ignored start gives ErrIgnore, where OTP gives {ok, undefined}.
 //   - Change of a child that is being restarted to Temporary ends the restarting. OTP would restart it once more.

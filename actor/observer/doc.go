@@ -78,6 +78,7 @@
 //
 // # Deviations from OTP
 //
-// OTP's observer can ask any process for its dictionary, its heap and a trace, and sees processes that no supervisor
-// knows. A goroutine has nothing of that to show, and processes outside the tree are seen only as links of others.
+//   - OTP's observer can ask any process for its dictionary, its heap and a trace. A goroutine has nothing of that to show.
+//   - OTP's observer sees processes that no supervisor knows. Here they are seen only as links of others.
+//   - What it shows is asked for by who looks, over a socket that the program dials; OTP's is a node that connects to it.
 package observer
