@@ -90,7 +90,7 @@ var rules = []rule{
 	{pkg: "internal/notify", external: []string{"golang.org/x/sys"}, why: "sd_notify, both ends"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	// Composition.
 	{pkg: "node", may: []string{"", "api", "control", "edge", "keeper", "internal/handoff", "internal/notify", "store/blob", "store/etcd", "unit/process", "web"},

@@ -2,17 +2,15 @@ package control
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"semper"
 	"semper/api"
 	"semper/rollout"
-	"semper/store"
+	"semper/supervise"
 )
 
 // Keeper runs instances. Starting and stopping are idempotent.
@@ -97,7 +95,7 @@ type Secrets interface {
 	List(app string) ([]string, error)
 }
 
-// Options of a control process. All but Log are required.
+// Options of a control process. All but Log and Supervision are required.
 type Options struct {
 	Store   semper.Store
 	Keeper  Keeper
@@ -107,6 +105,9 @@ type Options struct {
 	Secrets Secrets
 	Machine Machine
 	Log     *slog.Logger
+	// Supervision gives each supervisor of the tree its options, from the context it is started with; nil: what they do
+	// goes to Log. It has the id "model" for the one child that is a process of package actor.
+	Supervision func(context.Context) supervise.Options
 	// ID names this process for the leadership: unique per process, for ever.
 	ID string
 }
@@ -114,11 +115,13 @@ type Options struct {
 // Control is the service behind the API. It is safe for concurrent use.
 type Control struct {
 	o     Options
-	inbox chan func(*model)
+	model *seat // who leads here, if anybody does
 	view  atomic.Pointer[view]
 	feed  *feed
 	ready chan struct{} // closed when the first view is there
 	wake  chan struct{}
+
+	streams atomic.Pointer[supervise.Dynamic] // what is sent to readers, as long as they read
 }
 
 var _ api.Service = (*Control)(nil)
@@ -128,130 +131,7 @@ func New(o Options) *Control {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Control{o: o, inbox: make(chan func(*model)), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
-}
-
-// Run waits for the leadership and then leads until ctx ends or the leadership is lost; a lost one is
-// sought again. It returns nil when ctx ends. All its goroutines have ended then.
-func (c *Control) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := c.lead(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is how it is meant to end
-		}
-		c.o.Log.Warn("leadership ended; seeking it again", "error", err)
-		if !sleep(ctx, 200*time.Millisecond) {
-			return nil
-		}
-	}
-	return nil
-}
-
-func (c *Control) lead(ctx context.Context) error {
-	evict, done := context.WithCancel(ctx)
-	var evicting sync.WaitGroup
-	evicting.Go(func() { c.evict(evict) })
-	l, err := c.o.Store.Lead(ctx, role, c.o.ID)
-	done()
-	evicting.Wait()
-	if err != nil {
-		return err
-	}
-	defer func() {
-		resign, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if err := l.Resign(resign); err != nil {
-			c.o.Log.Warn("leadership not resigned; it expires", "error", err)
-		}
-	}()
-	m, err := c.load(ctx, l)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() { c.watchKeeper(ctx) })
-	wg.Go(func() { c.watchEdges(ctx) })
-	return c.loop(ctx, m)
-}
-
-const role = "control"
-
-// evict frees the leadership of a process that is known to have ended, instead of waiting for its
-// lease: a dead process cannot come back, and its fence breaks with the key (law L7).
-func (c *Control) evict(ctx context.Context) {
-	for {
-		key := store.LeadKey(role)
-		if it, err := c.o.Store.Get(ctx, key); err == nil && string(it.Value) != c.o.ID && c.o.Machine.Gone(string(it.Value)) {
-			_, err := c.o.Store.Commit(ctx, semper.Txn{
-				If: []semper.Condition{{Key: key, Version: it.Version}}, Then: []semper.Write{{Key: key, Delete: true}},
-			})
-			c.o.Log.Info("leadership of a dead control process ended", "holder", string(it.Value), "error", err)
-		}
-		if !sleep(ctx, 500*time.Millisecond) {
-			return
-		}
-	}
-}
-
-var errLost = errors.New("leadership lost")
-
-// loop owns m until ctx ends or the leadership is lost.
-func (c *Control) loop(ctx context.Context, m *model) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer m.close()
-	defer cancel() // first: what close waits for may be waiting for this loop
-	m.ctx = ctx
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		next := c.reconcile(m)
-		c.publish(m)
-		timer.Reset(next)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-m.leadership.Done():
-			return errLost
-		case f := <-c.inbox:
-			f(m)
-			c.drainInbox(m)
-		case <-timer.C:
-		}
-	}
-}
-
-// drainInbox takes what has gathered, so that many arrivals cost one decision.
-func (c *Control) drainInbox(m *model) {
-	for range 64 {
-		select {
-		case f := <-c.inbox:
-			f(m)
-		default:
-			return
-		}
-	}
-}
-
-// tell hands f to the loop and does not wait for it to run.
-func (c *Control) tell(ctx context.Context, f func(*model)) {
-	select {
-	case c.inbox <- f:
-	case <-ctx.Done():
-	}
-}
-
-// ask runs f in the loop and waits for it.
-func (c *Control) ask(ctx context.Context, op string, f func(*model) error) error {
-	done := make(chan error, 1)
-	select {
-	case c.inbox <- func(m *model) { done <- f(m) }:
-	case <-ctx.Done():
-		return &semper.Error{Code: semper.Unavailable, Op: op, Message: "the control process has not taken the command: nothing was changed", Hint: "is the store up? semper doctor", Err: ctx.Err()}
-	}
-	return <-done
+	return &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
 }
 
 const (

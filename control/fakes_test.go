@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"semper"
+	"semper/actor"
 	"semper/api"
 	"semper/control"
 	"semper/store/mem"
+	"semper/supervise"
 )
 
 // machine is a whole machine in memory: a keeper whose instances do what their release says, and
@@ -22,22 +24,27 @@ type machine struct {
 	t     *testing.T
 	store semper.Store
 
-	mu        sync.Mutex // guards the following
-	instances map[semper.InstanceID]*semper.InstanceStatus
-	watchers  map[chan struct{}]bool
-	behaviour map[semper.ReleaseName]string // "": becomes ready; "exit": ends at once; "silent": never ready; "loop": ready, then crashes for ever
-	pid       int
-	crashes   []semper.CrashReport
-	acked     []string
-	started   map[semper.InstanceID]int
-	inFlight  map[semper.InstanceID]semper.InFlight
-	epochs    []semper.Epoch // of the edges
-	frozen    bool           // edges do not follow
-	moved     chan struct{}
-	books     []control.Book
-	dropped   []string
-	blobs     map[semper.Digest]bool
-	stageErr  error
+	mu          sync.Mutex // guards the following
+	instances   map[semper.InstanceID]*semper.InstanceStatus
+	watchers    map[chan struct{}]bool
+	behaviour   map[semper.ReleaseName]string // "": becomes ready; "exit": ends at once; "silent": never ready; "loop": ready, then crashes for ever
+	pid         int
+	crashes     []semper.CrashReport
+	acked       []string
+	started     map[semper.InstanceID]int
+	inFlight    map[semper.InstanceID]semper.InFlight
+	epochs      []semper.Epoch // of the edges
+	frozen      bool           // edges do not follow
+	moved       chan struct{}
+	books       []control.Book
+	dropped     []string
+	blobs       map[semper.Digest]bool
+	stageErr    error
+	events      []supervise.Event   // of control's tree
+	reports     []actor.CrashReport // of its processes
+	execs       int
+	stagePanics int  // how many more stagings panic
+	broken      bool // the next Exec panics
 }
 
 func newMachine(t *testing.T) *machine {
@@ -52,9 +59,9 @@ func newMachine(t *testing.T) *machine {
 func (m *machine) run(s semper.Store) (*control.Control, func()) {
 	c := control.New(control.Options{
 		Store: s, Keeper: m, Edges: m, Blobs: (*blobs)(m), Ledgers: (*ledgers)(m), Secrets: noSecrets{}, Machine: (*facts)(m),
-		ID: fmt.Sprintf("control-%p", new(int)),
+		ID: fmt.Sprintf("control-%p", new(int)), Supervision: func(context.Context) supervise.Options { return supervise.Options{Observe: m.observe} },
 	})
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(actor.WithReporter(context.Background(), m.report))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -63,6 +70,18 @@ func (m *machine) run(s semper.Store) (*control.Control, func()) {
 		}
 	}()
 	return c, func() { cancel(); <-done }
+}
+
+func (m *machine) observe(e supervise.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events = append(m.events, e)
+}
+
+func (m *machine) report(r actor.CrashReport) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reports = append(m.reports, r)
 }
 
 // follow makes the edges follow the store until the returned function is called.
@@ -177,6 +196,13 @@ func (m *machine) Kill(_ context.Context, id semper.InstanceID, r semper.Reason)
 }
 
 func (m *machine) Exec(context.Context, semper.InstanceID, []string, time.Duration) (int, string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.execs++
+	if m.broken {
+		m.broken = false
+		panic("the check broke")
+	}
 	return 0, "", nil
 }
 
@@ -275,6 +301,10 @@ func (b *blobs) Diff(context.Context, semper.Digest, semper.Digest) ([]string, e
 func (b *blobs) Unpack(context.Context, semper.Digest) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.stagePanics > 0 {
+		b.stagePanics--
+		panic("the disk broke")
+	}
 	return "", b.stageErr
 }
 func (b *blobs) GC(map[semper.Digest]bool, time.Time, bool) ([]semper.Digest, int64, error) {

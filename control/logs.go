@@ -24,11 +24,13 @@ func (c *Control) Logs(ctx context.Context, q api.LogQuery) (<-chan api.LogLine,
 	}
 	q.App, q.Environment, q.Tail = e.App, e.Name, cmp.Or(q.Tail, 100)
 	out := make(chan api.LogLine)
-	go c.logs(ctx, q, out)
+	if err := c.stream(ctx, "logs", func(ctx context.Context) { c.logs(ctx, q, out) }); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
-// logs owns out and every goroutine that writes to it; it ends with ctx.
+// logs owns out and every child that writes to it; it ends with ctx.
 func (c *Control) logs(ctx context.Context, q api.LogQuery, out chan<- api.LogLine) {
 	var wg sync.WaitGroup
 	defer close(out)
@@ -49,7 +51,13 @@ func (c *Control) logs(ctx context.Context, q api.LogQuery, out chan<- api.LogLi
 			if !first {
 				tail = 1 << 20 // it is new: everything it printed
 			}
-			wg.Go(func() { c.follow(ctx, in, tail, out) })
+			wg.Add(1)
+			if c.stream(ctx, "log of "+string(in.Spec.ID), func(ctx context.Context) {
+				defer wg.Done()
+				c.follow(ctx, in, tail, out)
+			}) != nil {
+				wg.Done() // the tree is ending, and ctx with it
+			}
 		}
 		if !q.Follow {
 			return

@@ -8,11 +8,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"semper"
 	"semper/rollout"
+	"semper/supervise"
 )
 
 // Keys of the store.
@@ -45,9 +45,10 @@ type stored[T any] struct {
 	version int64
 }
 
-// model is everything the loop knows. Only the loop's goroutine touches it.
+// model is everything the process that leads knows. Only that process touches it.
 type model struct {
-	ctx        context.Context
+	ctx        context.Context // ends when the process is to end
+	hands      hands
 	store      semper.Store
 	leadership semper.Leadership
 
@@ -70,21 +71,27 @@ type model struct {
 	waiting    map[semper.EnvironmentKey]string
 
 	doing map[string]bool // commands being performed, by name
-	wg    sync.WaitGroup  // of their goroutines and of the probers
 }
 
-// close ends the probers and waits for everything the model started.
+// hands do what takes long for the model, each piece in a child of its own.
+type hands interface {
+	// do starts a child. An error says that none runs and none will.
+	do(spec supervise.ChildSpec) error
+	// tell gives the model news from a child, unless ctx or the model has ended.
+	tell(ctx context.Context, what string, take func(*model))
+}
+
+// close ends the probers.
 func (m *model) close() {
 	for _, in := range m.instances {
 		in.stopProbe()
 	}
-	m.wg.Wait()
 }
 
 // load reads the model from the store.
-func (c *Control) load(ctx context.Context, l semper.Leadership) (*model, error) {
+func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*model, error) {
 	m := &model{
-		ctx: ctx, store: c.o.Store, leadership: l, loaded: time.Now(),
+		ctx: ctx, hands: h, store: c.o.Store, leadership: l, loaded: time.Now(),
 		envs: make(map[semper.EnvironmentKey]stored[semper.Environment]), releases: make(map[string]map[semper.ReleaseName]semper.Release),
 		settled: make(map[string]bool), ledgers: make(map[LedgerKey]stored[semper.Ledger]),
 		instances: make(map[semper.InstanceID]*instance), staged: make(map[semper.Digest]error),

@@ -8,13 +8,14 @@ import (
 
 	"semper"
 	"semper/rollout"
+	"semper/supervise"
 )
 
 // readyAfter is how long an instance without a check must have run until it counts as ready: one
 // that exits at once never does.
 const readyAfter = 500 * time.Millisecond
 
-// instance is one instance as last observed. The loop owns it.
+// instance is one instance as last observed. The model owns it.
 type instance struct {
 	status    semper.InstanceStatus
 	ready     bool   // by its checks, for this incarnation
@@ -43,13 +44,13 @@ func (in *instance) judged() rollout.Instance {
 }
 
 // watchKeeper follows the keeper for as long as ctx lives. While it is away nothing is decided.
-func (c *Control) watchKeeper(ctx context.Context) {
+func (c *Control) watchKeeper(ctx context.Context) error {
+	away := func(m *model) { m.keeperSeen = false }
+	defer c.tell(ctx, "the keeper is not watched", away) // after a panic: its successor begins with everything
 	for ctx.Err() == nil {
 		ch, err := c.o.Keeper.Watch(ctx)
 		if err != nil {
-			if !sleep(ctx, 100*time.Millisecond) {
-				return
-			}
+			sleep(ctx, 100*time.Millisecond)
 			continue
 		}
 		first := true
@@ -57,15 +58,16 @@ func (c *Control) watchKeeper(ctx context.Context) {
 			whole := first
 			first = false
 			ended := slices.ContainsFunc(batch, func(s semper.InstanceStatus) bool { return s.LastEnd != nil })
-			c.tell(ctx, func(m *model) {
+			c.tell(ctx, "instances", func(m *model) {
 				m.observe(c, batch, whole)
 				if whole || ended {
 					m.takeCrashes(c)
 				}
 			})
 		}
-		c.tell(ctx, func(m *model) { m.keeperSeen = false })
+		c.tell(ctx, "the keeper is away", away)
 	}
+	return nil
 }
 
 // observe takes a batch from the keeper; a whole one names every instance there is.
@@ -135,7 +137,7 @@ func (m *model) routed(s semper.InstanceStatus) bool {
 
 // watchEdges keeps the edges' states current: at once after a new epoch, often while something
 // drains, seldom otherwise.
-func (c *Control) watchEdges(ctx context.Context) {
+func (c *Control) watchEdges(ctx context.Context) error {
 	var want semper.Epoch
 	for ctx.Err() == nil {
 		v := c.view.Load()
@@ -143,7 +145,7 @@ func (c *Control) watchEdges(ctx context.Context) {
 		if err != nil {
 			states = nil
 		}
-		c.tell(ctx, func(m *model) { m.seeEdges(c, states) })
+		c.tell(ctx, "edges", func(m *model) { m.seeEdges(c, states) })
 		pause := idle
 		if v != nil && v.draining {
 			pause = 20 * time.Millisecond
@@ -162,6 +164,7 @@ func (c *Control) watchEdges(ctx context.Context) {
 			want = v.table.Epoch
 		}
 	}
+	return nil
 }
 
 // edgeStates waits, a bounded time, for every edge to serve by want.
@@ -184,7 +187,7 @@ func (m *model) seeEdges(c *Control, states []semper.EdgeState) {
 	m.takeCrashes(c) // of semper's own parts, of which no instance tells
 }
 
-// perform gives the decisions' commands to goroutines, each at most once at a time.
+// perform gives the decisions' commands to children, each at most once at a time.
 func (m *model) perform(c *Control, decisions []rollout.Decision) {
 	for _, d := range decisions {
 		for _, cmd := range d.Commands {
@@ -226,20 +229,33 @@ func (m *model) do(c *Control, cmd rollout.Command) {
 	}
 }
 
-// once runs f in a goroutine unless a command of that name runs already; f's result runs in the loop.
+// once runs f in a child unless a command of that name runs already; the model takes f's result. After a panic of f the
+// command is free again, a moment later: the machine may ask for it at once.
 func (m *model) once(name string, f func(context.Context) func(), c *Control) {
 	if m.doing[name] {
 		return
 	}
 	m.doing[name] = true
-	ctx := m.ctx
-	m.wg.Go(func() {
-		then := f(ctx)
-		c.tell(ctx, func(*model) {
-			delete(m.doing, name)
-			then()
-		})
-	})
+	h := m.hands
+	err := h.do(supervise.ChildSpec{ID: name, Restart: supervise.Temporary, Shutdown: supervise.Infinity, Start: supervise.Serve(func(ctx context.Context) error {
+		var then func()
+		defer func() {
+			if then == nil {
+				then = func() {}
+				sleep(ctx, retryable)
+			}
+			h.tell(ctx, name, func(m *model) {
+				delete(m.doing, name)
+				then()
+			})
+		}()
+		then = f(ctx)
+		return nil
+	})})
+	if err != nil { // the term is ending; its successor decides anew
+		delete(m.doing, name)
+		c.o.Log.Debug("not done", "command", name, "error", err)
+	}
 }
 
 func (c *Control) stage(ctx context.Context, d semper.Digest) error {

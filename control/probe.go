@@ -12,33 +12,57 @@ import (
 	"time"
 
 	"semper"
+	"semper/supervise"
 )
 
-// probe starts the prober of in's present incarnation. The loop hears only of changes.
+// probe starts the prober of in's present incarnation. The model hears only of changes. A prober that panics is started
+// again, and tells all it finds.
 func (m *model) probe(c *Control, in *instance) {
-	ctx, cancel := context.WithCancel(m.ctx)
-	in.stopProbe = cancel
-	s := in.status
-	p := &prober{c: c, in: in, s: s, ready: in.ready, http: &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, s.Address) },
-		DisableKeepAlives: true, // each check asks whether a new connection is taken
-	}}
-	m.wg.Go(func() {
-		defer cancel()
-		p.run(ctx)
+	ended, end := context.WithCancel(context.Background())
+	in.stopProbe = end
+	s, h, ready, again := in.status, m.hands, in.ready, false
+	err := h.do(supervise.ChildSpec{
+		ID: "probe " + string(s.Spec.ID), Restart: supervise.Transient, Shutdown: supervise.Infinity, Backoff: probeBackoff,
+		Start: supervise.Serve(func(ctx context.Context) error {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(ended, cancel)()
+			p := newProber(c, h, in, s, ready)
+			p.untold, again = again, true
+			if ended.Err() == nil {
+				p.run(ctx)
+			}
+			return nil
+		}),
 	})
+	if err != nil { // the term is ending
+		end()
+		c.o.Log.Debug("not probed", "instance", s.Spec.ID, "error", err)
+	}
 }
+
+// probeBackoff spaces out the restarts of a prober that panics.
+var probeBackoff = supervise.Backoff{Min: 250 * time.Millisecond, Max: 10 * time.Second, Factor: 2, Reset: time.Minute}
 
 // prober checks one incarnation. Its goroutine owns it.
 type prober struct {
 	c        *Control
-	in       *instance // the loop's; only compared, inside the loop
+	hands    hands
+	in       *instance // the model's; only compared, by the model
 	s        semper.InstanceStatus
 	ready    bool
 	why      string
+	untold   bool // what the model believes is not known
 	failures int
 	dead     int // consecutive failures of the liveness check
 	http     *http.Transport
+}
+
+func newProber(c *Control, h hands, in *instance, s semper.InstanceStatus, ready bool) *prober {
+	return &prober{c: c, hands: h, in: in, s: s, ready: ready, http: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, s.Address) },
+		DisableKeepAlives: true, // each check asks whether a new connection is taken
+	}}
 }
 
 func (p *prober) run(ctx context.Context) {
@@ -107,14 +131,14 @@ func (p *prober) take(ctx context.Context, h semper.Health, err error) {
 	}
 }
 
-// report tells the loop when something changed.
+// report tells the model when something changed.
 func (p *prober) report(ctx context.Context, ready bool, why string) {
-	if ready == p.ready && why == p.why {
+	if ready == p.ready && why == p.why && !p.untold {
 		return
 	}
-	p.ready, p.why = ready, why
-	in, incarnation, c := p.in, p.s.Incarnation, p.c
-	c.tell(ctx, func(m *model) {
+	p.ready, p.why, p.untold = ready, why, false
+	in, incarnation := p.in, p.s.Incarnation
+	p.hands.tell(ctx, "health of "+string(p.s.Spec.ID), func(m *model) {
 		if m.instances[in.status.Spec.ID] != in || in.status.Incarnation != incarnation || in.status.State != semper.Starting {
 			return
 		}

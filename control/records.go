@@ -193,32 +193,38 @@ func (c *Control) Events(ctx context.Context, app string, after int64, follow bo
 		return nil, err
 	}
 	ch := make(chan semper.Event)
-	go func() { // owned by ctx: it ends when the reader's context does
+	if err := c.stream(ctx, "events", func(ctx context.Context) {
 		defer close(ch)
-		for {
-			events, more := c.feed.after(after)
-			for _, e := range events {
-				after = e.Seq
-				if app != "" && e.App != app {
-					continue
-				}
-				select {
-				case ch <- e:
-				case <-ctx.Done():
-					return
-				}
-			}
-			if !follow {
-				return
+		c.events(ctx, ch, app, after, follow)
+	}); err != nil {
+		return nil, err
+	}
+	return ch, nil
+}
+
+func (c *Control) events(ctx context.Context, ch chan<- semper.Event, app string, after int64, follow bool) {
+	for {
+		events, more := c.feed.after(after)
+		for _, e := range events {
+			after = e.Seq
+			if app != "" && e.App != app {
+				continue
 			}
 			select {
-			case <-more:
+			case ch <- e:
 			case <-ctx.Done():
 				return
 			}
 		}
-	}()
-	return ch, nil
+		if !follow {
+			return
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // SetSecret stores a new version of a secret. The value is in no event, only its name.
