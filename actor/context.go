@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,12 +55,44 @@ func (p *process) Value(key any) any {
 // kinKey leads to the lineage of what is started with a context.
 type kinKey struct{}
 
+// AfterFunc calls f in a goroutine of its own when the context of the process ends, unless stop is called before. It is
+// what package context asks for: without it, each context made from a Self would cost a goroutine.
+func (p *process) AfterFunc(f func()) (stop func() bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.exit != nil || p.phase == dead {
+		go f()
+		return func() bool { return false }
+	}
+	c := p.rare()
+	if c.whenAsked == nil {
+		c.whenAsked = make(map[*func()]struct{})
+	}
+	key := &f
+	c.whenAsked[key] = struct{}{}
+	return func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		_, waits := c.whenAsked[key]
+		delete(c.whenAsked, key)
+		return waits
+	}
+}
+
 // endContext is called with mu held, after exit or phase has been set.
 func (p *process) endContext() {
-	if p.cold != nil && p.cold.asked != nil {
-		close(p.cold.asked)
-		p.cold.asked = nil
+	c := p.cold
+	if c == nil {
+		return
 	}
+	if c.asked != nil {
+		close(c.asked)
+		c.asked = nil
+	}
+	for f := range c.whenAsked {
+		go (*f)()
+	}
+	c.whenAsked = nil
 }
 
 // finalContext is the context of Terminate: that of the process, but it ends only with the process.
@@ -72,4 +105,15 @@ func (c finalContext) Err() error {
 		return nil
 	}
 	return context.Canceled
+}
+
+// AfterFunc is that of a context which ends when the process has ended.
+func (c finalContext) AfterFunc(f func()) (stop func() bool) {
+	var taken atomic.Bool // by the end, or by stop
+	(*child)(c.process).Notify(func() {
+		if taken.CompareAndSwap(false, true) {
+			go f()
+		}
+	})
+	return func() bool { return taken.CompareAndSwap(false, true) }
 }

@@ -83,13 +83,14 @@ func runs(r runner) func() { return func() { r.run() } }
 // cold is the part of a process that only some have.
 type cold struct {
 	links      map[*process]struct{}
-	watchers   map[uint64]*process // who watches it, by the same
-	after      []func()            // called when all are told
-	monitoring map[uint64]*process // who is watched by it, by the number of the monitor
-	ended      chan struct{}       // closed by the death; made when somebody asks
-	asked      chan struct{}       // closed when its context ends; made when somebody asks
-	gone       chan struct{}       // closed when the last goroutine has returned; made when somebody asks
-	rest       func()              // of a death that waits for the end of a Register
+	watchers   map[uint64]*process  // who watches it, by the same
+	after      []func()             // called when all are told
+	monitoring map[uint64]*process  // who is watched by it, by the number of the monitor
+	ended      chan struct{}        // closed by the death; made when somebody asks
+	whenAsked  map[*func()]struct{} // called when its context ends
+	asked      chan struct{}        // closed when its context ends; made when somebody asks
+	gone       chan struct{}        // closed when the last goroutine has returned; made when somebody asks
+	rest       func()               // of a death that waits for the end of a Register
 }
 
 // A runner is the typed half of a process.
