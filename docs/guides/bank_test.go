@@ -9,6 +9,8 @@ import (
 	"semper/supervise"
 )
 
+type message interface{ isMessage() } // of an account, and of nothing else
+
 type (
 	deposit struct{ amount int } // a cast
 	draw    struct {             // a call
@@ -17,16 +19,22 @@ type (
 	}
 )
 
+func (deposit) isMessage() {}
+func (draw) isMessage()    {}
+
 var (
-	accounts = actor.NewName[any]("accounts")
+	accounts = actor.NewName[message]("accounts")
 	errShort = errors.New("not enough money")
 )
 
 type account struct{ balance int }
 
-func (a *account) Handle(_ *actor.Self[any], m any) error {
+func (a *account) Handle(_ *actor.Self[message], m message) error {
 	switch m := m.(type) {
 	case deposit: // handle_cast
+		if m.amount < 0 {
+			return fmt.Errorf("a deposit of %d", m.amount) // a crash: this cannot be
+		}
 		a.balance += m.amount
 	case draw: // handle_call
 		if m.amount > a.balance {
@@ -35,8 +43,6 @@ func (a *account) Handle(_ *actor.Self[any], m any) error {
 		}
 		a.balance -= m.amount
 		m.from.Reply(a.balance)
-	default:
-		return fmt.Errorf("no such message: %T", m) // a crash
 	}
 	return nil
 }
@@ -51,7 +57,7 @@ func Example_bank() {
 	ctx := context.Background()
 
 	bank, err := supervise.Start(ctx, supervise.Flags{Name: "bank", Strategy: supervise.RestForOne, Intensity: 3}, []supervise.ChildSpec{
-		actor.Child("account", func() actor.Server[any] { return &account{} }, actor.Options{Name: accounts}),
+		actor.Child("account", func() actor.Server[message] { return &account{} }, actor.Options{Name: accounts}),
 		{ID: "http", Start: supervise.Serve(listen)},
 	}, supervise.Options{})
 	if err != nil {
@@ -61,10 +67,10 @@ func Example_bank() {
 	defer bank.Stop(ctx)
 
 	_ = accounts.Cast(deposit{100})
-	left, err := actor.Call(ctx, accounts, func(from actor.From[int]) any { return draw{30, from} })
+	left, err := actor.Call(ctx, accounts, func(from actor.From[int]) message { return draw{30, from} })
 	fmt.Println(left, err)
 
-	_, err = actor.Call(ctx, accounts, func(from actor.From[int]) any { return draw{300, from} })
+	_, err = actor.Call(ctx, accounts, func(from actor.From[int]) message { return draw{300, from} })
 	fmt.Println(err)
 	// Output:
 	// 70 <nil>
