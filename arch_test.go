@@ -75,13 +75,15 @@ var rules = []rule{
 
 	// The root process: few dependencies, no network client, no store.
 	{pkg: "keeper", may: []string{"", "api", "supervise", "unit/process", "store/blob", "internal/handoff", "internal/notify",
-		"keeper/allot", "keeper/crash", "keeper/datadir", "keeper/journal", "keeper/mark", "keeper/renew", "keeper/sockets", "keeper/wire"}, external: []string{"golang.org/x/sys"},
+		"keeper/allot", "keeper/crash", "keeper/datadir", "keeper/journal", "keeper/mark", "keeper/renew", "keeper/sockets", "keeper/trees", "keeper/wire", "actor/observer"}, external: []string{"golang.org/x/sys"}, tests: []string{"actor"},
 		why: "composes supervision with processes; api for its types only"},
 	{pkg: "keeper/allot", may: []string{"", "keeper/journal", "unit/process"}, external: []string{"golang.org/x/sys"}, why: "ports and users given to instances"},
 	{pkg: "keeper/crash", may: []string{"", "keeper/journal"}, why: "crash reports on disk until control has them"},
 	{pkg: "keeper/datadir", may: []string{"", "keeper/journal"}, external: []string{"golang.org/x/sys"}, why: "the marker and the lock of a data directory"},
 	{pkg: "keeper/mark", external: []string{"golang.org/x/sys"}, why: "whose a process is, read from the process itself"},
 	{pkg: "keeper/renew", may: []string{"", "internal/handoff"}, external: []string{"golang.org/x/sys"}, why: "what a keeper carries over the execution of its successor"},
+	{pkg: "keeper/trees", may: []string{"", "api", "actor/observer"}, external: []string{"golang.org/x/sys"}, tests: []string{"actor", "supervise"},
+		why: "what runs inside programs, told by them: semper's half of the observer's protocol"},
 	{pkg: "keeper/wire", may: []string{"", "api", "internal/handoff"}, why: "the protocol: its client, and both ends of the upgrade log"},
 	{pkg: "keeper/journal", may: []string{"", "unit/process"}, external: []string{"golang.org/x/sys"}, why: "what a killed keeper's successor reads"},
 	{pkg: "keeper/sockets", may: []string{"", "internal/handoff"}, why: "the public listeners and who holds them"},

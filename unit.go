@@ -166,10 +166,9 @@ type CrashReport struct {
 
 // An ActorCrash is what a program said of the end of one of its actors. Nothing of it is proven; each text is bounded.
 type ActorCrash struct {
-	Process     string   `json:"process"`           // its number in the program: "<17>"
-	Label       string   `json:"label,omitempty"`   // what it is called
-	Path        string   `json:"path,omitempty"`    // of ids from the root of the program's tree
-	Program     string   `json:"program,omitempty"` // what the program calls itself
+	Process     string   `json:"process"`         // its number in the program: "<17>"
+	Label       string   `json:"label,omitempty"` // what it is called
+	Path        string   `json:"path,omitempty"`  // of ids from the root of the program's tree
 	LastMessage string   `json:"last_message,omitempty"`
 	State       string   `json:"state,omitempty"`    // through the program's own redactor
 	Mailbox     int      `json:"mailbox,omitempty"`  // messages that waited

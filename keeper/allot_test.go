@@ -41,7 +41,7 @@ func TestEnvironmentPortSecretAndUser(t *testing.T) {
 	host, port, _ := strings.Cut(st.Address, ":")
 	for _, want := range []string{
 		"PORT=" + port, "MODE=test", "KEY=hidden", "LANG=de_DE.UTF-8", "SEMPER_APP=bar", "SEMPER_SERVICE=web", "SEMPER_RELEASE=r1",
-		"SEMPER_ENVIRONMENT=production", "SEMPER_INSTANCE=bar/web.r1.1", "NOTIFY_SOCKET=" + w.dir.NotifySocket(),
+		"SEMPER_ENVIRONMENT=production", "SEMPER_INSTANCE=bar/web.r1.1", "NOTIFY_SOCKET=" + w.dir.NotifySocket(), "SEMPER_TREE=" + w.dir.TreeSocket(),
 		"HOME=" + w.dir.Scratch(spec.ID), "TMPDIR=" + w.dir.Scratch(spec.ID),
 	} {
 		if !slices.Contains(env, want) {

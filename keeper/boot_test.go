@@ -38,7 +38,10 @@ func TestPartsRunUnderTheirNames(t *testing.T) {
 		t.Errorf("info %+v, %v", info, err)
 	}
 	tree, err := w.client.Tree(w.ctx())
-	if err != nil || len(tree.Children) != 2 || len(tree.Children[0].Children) != 3 {
+	if err != nil || tree.Kind != "node" || len(tree.Children) != 1 {
+		t.Fatalf("tree %+v, %v", tree, err)
+	}
+	if tree = tree.Children[0]; len(tree.Children) != 2 || len(tree.Children[0].Children) != 3 {
 		t.Errorf("tree %+v, %v", tree, err)
 	}
 }

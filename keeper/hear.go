@@ -39,15 +39,9 @@ func (k *keeper) heardReady(msg notify.Message) {
 	mk, main := mark.Sender(msg.PID, k.held.Marker.ID)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	m := k.tokens[mk.Token]
+	m := k.whoseLocked(mk, main, msg.UID)
 	if m == nil {
-		m = k.mainLocked(main)
-	}
-	if m == nil || mk.Token != "" && mk.Incarnation != m.rec.Incarnation {
 		k.log.Debug("message from a process that is none of ours", "pid", msg.PID)
-		return
-	}
-	if in := m.rec.Instance; in != nil && msg.UID != 0 && msg.UID != os.Getuid() && msg.UID != in.UID {
 		return
 	}
 	if m.rec.Notified {
@@ -60,6 +54,22 @@ func (k *keeper) heardReady(msg notify.Message) {
 	if m.rec.Part != nil && m.rec.Part.Kind == kindEdge {
 		k.tellReady()
 	}
+}
+
+// whoseLocked is the member a process of that mark or main process belongs to in the present incarnation, nil if none. uid
+// is the user it speaks as: an instance may not speak for that of another user.
+func (k *keeper) whoseLocked(mk mark.Mark, main []int, uid int) *member {
+	m := k.tokens[mk.Token]
+	if m == nil {
+		m = k.mainLocked(main)
+	}
+	if m == nil || mk.Token != "" && mk.Incarnation != m.rec.Incarnation {
+		return nil
+	}
+	if in := m.rec.Instance; in != nil && uid != 0 && uid != os.Getuid() && uid != in.UID {
+		return nil
+	}
+	return m
 }
 
 // tellReady calls the option's Ready, once.

@@ -181,7 +181,7 @@ func (k *keeper) besideInstance(in journal.Instance) (process.Options, error) {
 	}
 	tree := k.blobs.Tree(spec.Artifact)
 	grant := allot.Grant{
-		Spec: spec, Port: in.Port, Socket: in.Socket, Scratch: k.dir.Scratch(spec.ID), Notify: k.dir.NotifySocket(),
+		Spec: spec, Port: in.Port, Socket: in.Socket, Scratch: k.dir.Scratch(spec.ID), Notify: k.dir.NotifySocket(), Tree: k.dir.TreeSocket(),
 		Secrets: secrets, Path: os.Getenv("PATH"), Lang: os.Getenv("LANG"),
 	}
 	o := process.Options{

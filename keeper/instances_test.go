@@ -88,7 +88,7 @@ func TestStopEndsEverythingTheInstanceStarted(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	tree, err := w.client.Tree(w.ctx())
-	if err != nil || len(tree.Children[1].Children) != 0 {
+	if err != nil || len(tree.Children[0].Children[1].Children) != 0 {
 		t.Errorf("%+v, %v", tree, err)
 	}
 	if len(w.crashes()) != 0 {

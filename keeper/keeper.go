@@ -20,6 +20,7 @@ import (
 	"semper/keeper/journal"
 	"semper/keeper/mark"
 	"semper/keeper/renew"
+	"semper/keeper/trees"
 	"semper/keeper/wire"
 	"semper/store/blob"
 	"semper/supervise"
@@ -42,6 +43,7 @@ type keeper struct {
 	ports   *allot.Ports
 	users   *allot.Users
 	notify  *notify.Listener
+	trees   *trees.Hub // opened by start, once the members are known
 	reaper  *process.Reaper
 	sockets []handoff.Socket // public and API ones
 	door    handoff.Socket   // where the keeper itself answers
@@ -187,6 +189,9 @@ func (k *keeper) start(ctx context.Context) error {
 	k.noteUncleanEnd()
 	k.goBackground(func() { k.reaper.Run(k.life) })
 	k.startHearing()
+	if err := k.openTrees(); err != nil {
+		return err
+	}
 	if err := k.plant(k.life); err != nil {
 		return err
 	}
@@ -232,6 +237,9 @@ func (k *keeper) supervisors() []*supervise.Supervisor {
 func (k *keeper) close() {
 	k.stop()
 	_ = k.notify.Close()
+	if k.trees != nil {
+		k.trees.Close()
+	}
 	k.background.Wait()
 	k.journal.Close()
 	handoff.Close(k.sockets)

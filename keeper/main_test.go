@@ -61,6 +61,8 @@ func play(role string, f map[string]string) error {
 		})
 	case "notify":
 		return notify.Send(notify.Ready)
+	case "program":
+		return program(ctx)
 	case "store", "control":
 		return holder(ctx, f)
 	case "edge":

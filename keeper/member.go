@@ -7,6 +7,7 @@ import (
 
 	"semper"
 	"semper/keeper/journal"
+	"semper/keeper/trees"
 	"semper/supervise"
 	"semper/unit/process"
 )
@@ -25,6 +26,7 @@ type member struct {
 	gone    bool         // forgotten; whoever still has the pointer must not revive it
 	limit   supervise.Flags
 	bounder *process.Bounder
+	inside  trees.Budget // of crashes inside its program
 }
 
 // statusLocked is an instance's status.

@@ -5,6 +5,7 @@ import (
 
 	"semper"
 	"semper/keeper/journal"
+	"semper/keeper/trees"
 	"semper/supervise"
 )
 
@@ -50,6 +51,7 @@ func (k *keeper) endedLocked(m *member, ev supervise.Event) {
 		}
 		m.rec.LastEnd = &end
 		k.reportLocked(m, end)
+		k.trees.End(trees.Member{Name: m.rec.Name, Incarnation: c.n})
 	}
 	k.saveLocked(m)
 	k.changedLocked(m)
@@ -64,17 +66,23 @@ func (k *keeper) reportLocked(m *member, end semper.End) {
 	}
 	k.log.Warn("ended abnormally", attrs...)
 	r := semper.CrashReport{
-		At: end.At, What: m.rec.Name, Reason: end.Reason, PID: end.PID, Uptime: end.Uptime,
-		Restarts: m.rec.Restarts, Window: end.Window, Decision: end.Decision, Tail: end.Tail, Peak: end.Peak,
+		At: end.At, Reason: end.Reason, PID: end.PID, Uptime: end.Uptime,
+		Window: end.Window, Decision: end.Decision, Tail: end.Tail, Peak: end.Peak,
 		Intensity: semper.Intensity{Restarts: m.limit.Intensity, Within: semper.Duration(m.limit.Period)},
 	}
+	m.signLocked(&r)
+	k.fileReport(r)
+}
+
+// signLocked has r say that it is about m.
+func (m *member) signLocked(r *semper.CrashReport) {
+	r.What, r.Restarts = m.rec.Name, m.rec.Restarts
 	if in := m.rec.Instance; in != nil {
 		s := in.Spec
 		r.App, r.Environment, r.Service, r.Release, r.LastGood = s.App, s.Environment, s.Service, s.Release, s.Previous
 	} else {
 		r.What = "semper " + m.rec.Part.Kind
 	}
-	k.fileReport(r)
 }
 
 // fileReport has r written in its turn.

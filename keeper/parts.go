@@ -154,7 +154,7 @@ func (k *keeper) partOptions(m *member) (process.Options, error) {
 	if _, err := os.Stat(p.Binary); err != nil {
 		o.Exe = "/proc/self/exe" // the keeper's own file, which runs and so still exists
 	}
-	o.Env = allot.PartEnviron(p.Kind, k.dir.NotifySocket(), os.Environ())
+	o.Env = allot.PartEnviron(p.Kind, k.dir.NotifySocket(), k.dir.TreeSocket(), os.Environ())
 	of := k.socketsOf(p.Kind)
 	if len(of) > 0 {
 		o.Env = append(o.Env, handoff.Environ(of, 3))

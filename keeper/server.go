@@ -76,7 +76,7 @@ func (k *keeper) handler() http.Handler {
 	mux.HandleFunc("POST /v1/instances/exec", wire.Take(k.execBeside))
 	mux.HandleFunc("GET /v1/instances", wire.Give(func(*http.Request) ([]semper.InstanceStatus, error) { return k.statuses(nil), nil }))
 	mux.HandleFunc("GET /v1/watch", k.feed.Serve)
-	mux.HandleFunc("GET /v1/tree", wire.Give(func(*http.Request) (Node, error) { return k.tree(), nil }))
+	mux.HandleFunc("GET /v1/tree", wire.Give(func(r *http.Request) (Node, error) { return k.tree(r.Context()), nil }))
 	mux.HandleFunc("GET /v1/parts", wire.Give(func(*http.Request) ([]Part, error) { return k.listParts(), nil }))
 	mux.HandleFunc("GET /v1/info", wire.Give(func(*http.Request) (api.ServerInfo, error) { return k.info(), nil }))
 	mux.HandleFunc("GET /v1/crashes", wire.Give(func(*http.Request) ([]semper.CrashReport, error) { return k.crashes.List() }))

@@ -152,61 +152,6 @@ func (k *keeper) prune(ctx context.Context, m *member) {
 	}
 }
 
-// Tree of everything, as the supervisors have it.
-func (k *keeper) tree() Node {
-	root := Node{
-		Name: "semper keeper", Kind: "supervisor", State: "running", Strategy: supervise.OneForOne.String(),
-		PID: k.self().PID, StartedAt: k.self().StartedAt,
-	}
-	system := k.supervisorNode("system", k.system, limitOf(journal.Record{Part: &journal.Part{}}))
-	instances := k.supervisorNode("instances", k.instances, supervise.Flags{})
-	for _, info := range k.instances.Children() {
-		k.groupMu.Lock()
-		g := k.groups[info.ID]
-		k.groupMu.Unlock()
-		if g == nil {
-			continue
-		}
-		instances.Children = append(instances.Children, k.supervisorNode(g.limit.Name, g.sup, g.limit))
-	}
-	root.Children = []Node{system, instances}
-	return root
-}
-
-func (k *keeper) supervisorNode(name string, s *supervise.Supervisor, limit supervise.Flags) Node {
-	n := Node{Name: name, Kind: "supervisor", State: "running", Strategy: supervise.OneForOne.String(), Window: s.Window()}
-	if limit.Period > 0 {
-		n.Intensity = fmt.Sprintf("%d in %v", limit.Intensity, limit.Period)
-	}
-	for _, info := range s.Children() {
-		if !info.Supervisor {
-			n.Children = append(n.Children, k.processNode(info))
-		}
-	}
-	return n
-}
-
-func (k *keeper) processNode(info supervise.ChildInfo) Node {
-	n := Node{Name: info.ID, Kind: "process", State: info.State.String(), Restarts: info.Restarts}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	m := k.members[info.ID]
-	if m == nil {
-		return n
-	}
-	n.State, n.Restarts = string(m.state), m.rec.Restarts
-	if m.rec.Notified {
-		n.State = string(semper.Ready)
-	}
-	if m.cur != nil && m.cur.p != nil {
-		n.PID, n.StartedAt = m.rec.Identity.PID, m.rec.StartedAt
-	}
-	if m.rec.LastEnd != nil {
-		n.Reason = m.rec.LastEnd.Reason.String()
-	}
-	return n
-}
-
 // logPath is where the output of a member goes.
 func (k *keeper) logPath(r journal.Record) string {
 	if r.Part != nil {

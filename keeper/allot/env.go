@@ -21,6 +21,7 @@ type Grant struct {
 	Socket  string // "": none
 	Scratch string
 	Notify  string // path of the sd_notify socket
+	Tree    string // path of the socket for the tree of the program
 	// Secrets are the values of the spec's secret references, by variable.
 	Secrets map[string]string
 	// Path and Lang are the keeper's own PATH and LANG.
@@ -46,6 +47,7 @@ func (g Grant) Environ() []string {
 		"SEMPER_INSTANCE=" + string(s.ID),
 		"SEMPER_SCRATCH=" + g.Scratch,
 		"NOTIFY_SOCKET=" + g.Notify,
+		"SEMPER_TREE=" + g.Tree,
 	}
 	if g.Port != 0 {
 		env = append(env, "PORT="+strconv.Itoa(g.Port))
@@ -75,7 +77,7 @@ func (g Grant) Environ() []string {
 // PartEnviron is the environment of one of semper's own processes, made from the keeper's. Its garbage
 // collector is told to keep the process small, because all of semper should fit beside the services of
 // a small machine; a person's own settings win.
-func PartEnviron(kind, notify string, own []string) []string {
+func PartEnviron(kind, notify, tree string, own []string) []string {
 	set := map[string]string{
 		// An edge's live heap is small; each collection it is spared is one no request waits beside.
 		"GOGC":       map[string]string{"store": "50", "control": "50", "edge": "400"}[kind],
@@ -84,7 +86,7 @@ func PartEnviron(kind, notify string, own []string) []string {
 	// These speak of the keeper itself.
 	drop := []string{
 		"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
-		"SEMPER_LISTENERS", "SEMPER_KEEPER_KEPT",
+		"SEMPER_LISTENERS", "SEMPER_KEEPER_KEPT", "SEMPER_TREE",
 	}
 	var env []string
 	for _, v := range own {
@@ -97,7 +99,7 @@ func PartEnviron(kind, notify string, own []string) []string {
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		env = append(env, name+"="+set[name])
 	}
-	return append(env, "NOTIFY_SOCKET="+notify)
+	return append(env, "NOTIFY_SOCKET="+notify, "SEMPER_TREE="+tree)
 }
 
 // ReadSecrets reads the values of the spec's secret references ("name@version") from below dir, by

@@ -31,6 +31,9 @@ func (d Dir) KeeperSocket() string { return d.join("run", "keeper.sock") }
 // NotifySocket is where sd_notify messages go.
 func (d Dir) NotifySocket() string { return d.join("run", "notify.sock") }
 
+// TreeSocket is where programs show what runs in them.
+func (d Dir) TreeSocket() string { return d.join("run", "tree.sock") }
+
 // PartSocket is where the part answers.
 func (d Dir) PartSocket(id string) string { return d.join("run", id+".sock") }
 
