@@ -144,8 +144,8 @@ func TestLostLeadershipEndsTheTermInOrder(t *testing.T) {
 		if _, err := c.Hold(ctx, "", "", true, "tester"); semper.CodeOf(err) != semper.Unavailable || !strings.Contains(err.Error(), "nothing was changed") {
 			t.Fatalf("a command between two terms: %v", err)
 		}
-		if deploy(t, c, "two"); current(t, c).Release != "r2" {
-			t.Error("the next term does not work")
+		if deploy(t, c, "two"); current(t, c).Release != "r2" || current(t, c).Hold != nil {
+			t.Error("the next term does not work, or took what was withdrawn")
 		}
 	})
 }
@@ -214,6 +214,70 @@ func TestPanicInTheSeekerSeeksAgain(t *testing.T) {
 		}
 		if ends := m.ends(0); !slices.Contains(ends, "seeker ended") {
 			t.Errorf("what ended: %q", ends)
+		}
+	})
+}
+
+// TestCommandOutlivesTheModelItWaitedFor has many commands wait for one model when that breaks: one is lost, and says so;
+// the others are performed by the next model, each once.
+func TestCommandOutlivesTheModelItWaitedFor(t *testing.T) {
+	on(t, func(t *testing.T, m *machine, s *brokenStore, c *control.Control) {
+		deploy(t, c, "one")
+		synctest.Wait()
+		before := secretEvents(t, c)
+		s.commit.Store(true)
+		answers := make(chan error)
+		const n = 100 // more than may wait in the mailbox
+		for range n {
+			go func() { _, err := c.SetSecret(t.Context(), "bar", "key", nil, "tester"); answers <- err }()
+		}
+		lost := 0
+		for range n {
+			if err := <-answers; semper.CodeOf(err) == semper.Internal {
+				lost++
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		if done := secretEvents(t, c) - before; lost != 1 || done != n-1 {
+			t.Errorf("%d commands lost, %d performed, want 1 and %d", lost, done, n-1)
+		}
+	})
+}
+
+func secretEvents(t *testing.T, c *control.Control) (n int) {
+	t.Helper()
+	events, err := c.Events(t.Context(), "bar", 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e := range events {
+		if e.Kind == "secret.set" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestReadersEndWithTheTree has a reader whose own context does not end.
+func TestReadersEndWithTheTree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		defer m.follow()()
+		c, stop := m.run(m.store)
+		deploy(t, c, "one")
+		events, err := c.Events(t.Context(), "", 0, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-events
+		stop()
+		for range events { // until it is closed
+		}
+		if _, err := c.Events(t.Context(), "", 0, true); semper.CodeOf(err) != semper.Unavailable {
+			t.Errorf("a reader after the end: %v", err)
 		}
 	})
 }

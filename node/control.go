@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,17 +18,19 @@ import (
 	"semper/keeper"
 	"semper/store/blob"
 	"semper/store/etcd"
+	"semper/supervise"
 	"semper/web"
 )
 
-// Control is the control process: it leads rollouts and answers the API and the page.
+// Control is the control process: it leads rollouts and answers the API and the page. It returns when ctx ends, and
+// with an error when its tree has given up: then the keeper starts another.
 func Control(ctx context.Context, o PartOptions) error {
 	d := dirs(o.Dir)
-	listeners, sockets, err := handoff.Listeners()
+	sockets, err := handoff.Inherited()
 	if err != nil {
 		return err
 	}
-	defer offer(ctx, o, sockets)()
+	defer handoff.Close(sockets)
 	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{})
 	if err != nil {
 		return err
@@ -41,58 +44,98 @@ func Control(ctx context.Context, o PartOptions) error {
 	if err != nil {
 		return err
 	}
-	k := keeper.NewClient(d.keeper())
-	defer k.Close()
-	machine := &machine{dirs: d, keeper: k}
-	edges := newEdges(k)
-	defer edges.close()
-	c := control.New(control.Options{
-		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
-		Secrets: secrets(d.secrets()), Machine: machine, Log: o.Log, ID: holder(),
-	})
-	lead, resign := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer resign()
-	wg.Go(func() {
-		if err := c.Run(lead); err != nil {
-			o.Log.Error("control ended", "error", err)
-		}
-	})
-	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, PeerCredCheck: true, UI: web.Handler(c)})
 	certs, err := certificates(d.tls())
 	if err != nil {
 		return err
 	}
-	for i, l := range listeners["apitcp"] {
-		listeners["apitcp"][i] = newSecureListener(l, certs)
-	}
-	return serveAPI(ctx, o.Log, h, listeners)
+	k := keeper.NewClient(d.keeper())
+	defer k.Close()
+	edges := newEdges(k)
+	defer edges.close()
+	c := control.New(control.Options{
+		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
+		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(),
+		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
+	})
+	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, PeerCredCheck: true, UI: web.Handler(c)})
+	return controlTree(ctx, o, c, sockets, &surface{log: o.Log, handler: h, sockets: sockets, certs: certs})
 }
 
-// serveAPI serves until ctx ends, then lets short requests finish; long ones are cut and their
-// clients come back to the next control process, which listens on the same sockets.
-func serveAPI(ctx context.Context, log *slog.Logger, h http.Handler, listeners map[string][]net.Listener) error {
+// controlTree runs the parts until ctx ends or they give up. They do not depend on each other's state, so one that ends
+// is restarted alone. The order is that of the end, reversed: first the API finishes what it has, then the leadership is
+// given up, and until the last moment a keeper can have the sockets. Five restarts in ten seconds are what a bad moment
+// may cost; with more, the process is begun anew.
+func controlTree(ctx context.Context, o PartOptions, c *control.Control, sockets []handoff.Socket, s *surface) error {
+	tree, err := runTree(ctx, o, supervise.Flags{Name: o.ID, Intensity: 5, Period: 10 * time.Second}, []supervise.ChildSpec{
+		{ID: "sockets", Shutdown: supervise.Infinity, Start: supervise.Serve(func(ctx context.Context) error {
+			again(ctx, time.Second, func(ctx context.Context) {
+				if err := handoff.Serve(ctx, dirs(o.Dir).run(o.ID+".fd"), sockets); err != nil && ctx.Err() == nil {
+					o.Log.Error("listening sockets cannot be handed back; trying again", "error", err)
+				}
+			})
+			return nil
+		})},
+		c.Spec(),
+		{ID: "api", Shutdown: supervise.Infinity, Start: supervise.ServeReady(s.serve)},
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to end before it was ready
+		}
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return tree.Stop(context.WithoutCancel(ctx))
+	case <-tree.Done():
+		return fmt.Errorf("control gave up: %w", tree.Reason().Err)
+	}
+}
+
+// below has events tell where in the tree of this process a supervisor is that only knows its place in a part of it.
+func below(root string, o supervise.Options) supervise.Options {
+	observe := o.Observe
+	o.Observe = func(e supervise.Event) {
+		e.Supervisor = root + "/" + e.Supervisor
+		observe(e)
+	}
+	return o
+}
+
+// surface serves the API and the page on the sockets this process was given.
+type surface struct {
+	log     *slog.Logger
+	handler http.Handler
+	sockets []handoff.Socket
+	certs   *tls.Config
+	told    sync.Once // the keeper, that this part is ready
+}
+
+// serve serves until ctx ends, then lets short requests finish; long ones are cut and their clients come back to the
+// next control process, which listens on the same sockets.
+func (s *surface) serve(ctx context.Context, up func()) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, ConnContext: api.ConnContext,
+		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, ConnContext: api.ConnContext,
 		BaseContext: func(net.Listener) context.Context { return base },
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	listeners, err := s.listen()
+	if err != nil {
+		return err
 	}
 	var wg sync.WaitGroup
-	failed := make(chan error, 8)
-	for _, ls := range listeners {
-		for _, l := range ls {
-			wg.Go(func() {
-				if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-					failed <- err
-				}
-			})
-		}
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		wg.Go(func() {
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
 	}
-	ready(ctx, log)
-	var err error
+	s.told.Do(func() { ready(ctx, s.log) })
+	up()
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -105,6 +148,25 @@ func serveAPI(ctx context.Context, log *slog.Logger, h http.Handler, listeners m
 	}
 	wg.Wait()
 	return err
+}
+
+// listen makes listeners of their own for this incarnation: it closes them in the end, and the sockets stay.
+func (s *surface) listen() ([]net.Listener, error) {
+	var out []net.Listener
+	for _, socket := range s.sockets {
+		l, err := socket.Listen()
+		if err != nil {
+			for _, l := range out {
+				err = errors.Join(err, l.Close())
+			}
+			return nil, err
+		}
+		if socket.Name == "apitcp" {
+			l = newSecureListener(l, s.certs)
+		}
+		out = append(out, l)
+	}
+	return out, nil
 }
 
 // holder names this process among all that ever were on this machine, so that a successor can tell
