@@ -1,4 +1,5 @@
 #!/usr/bin/env escript
+%%! -env ERL_CRASH_DUMP_SECONDS 0
 %% otptrace.escript plays cases on the supervisor of Erlang/OTP, as otptrace plays them on package supervise: the same
 %% cases on stdin, the same traces on stdout. `otptrace -help` documents both. Cases run side by side in one VM, so that
 %% their waits overlap. Needs OTP 24 or later; says "late" instead of a trace that a busy machine has spoilt.
@@ -397,9 +398,11 @@ look(#d{w = #w{tab = Tab}, boot = Boot} = D) ->
         _ when Waits =/= []; Dead =/= [] -> moving;
         {none, []} -> moving;
         {_, []} when D#d.stopped -> moving;
-        {none, _} -> {still, ["  / starting"]};
-        _ -> describe_all(D, lists:sort([{P, Pid} || [P, Pid] <- ets:match(Tab, {{sup, '$1'}, '$2'})]), Gates, [])
+        {none, _} -> describe_all(D, sups(Tab), Gates, ["  / starting"]);
+        _ -> describe_all(D, sups(Tab), Gates, [])
     end.
+
+sups(Tab) -> lists:sort([{P, Pid} || [P, Pid] <- ets:match(Tab, {{sup, '$1'}, '$2'})]).
 
 %% busy says whether a start is blocked somewhere below the supervisor at Path.
 busy(<<>>, Gates) -> Gates =/= [];

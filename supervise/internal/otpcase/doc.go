@@ -44,14 +44,16 @@
 //     depends on the phase of its clock; no two restarts are that far apart.
 //   - A supervisor of OTP blocks while a child starts. One with OneForOne does not here, except in its own start; so
 //     starts block only in a boot, or below supervisors that all do one thing at a time.
-//   - A stop, or a terminate_child, cancels a blocked start here, and waits for it in OTP. No step does either.
+//   - A stop, or a terminate_child, cuts a start or a restart that is under way short here, and waits for it in OTP. No step
+//     does either while a start blocks, and nothing befalls the supervisors above, which would stop the blocked one.
 //   - A failed restart is counted here when it fails, in OTP when its supervisor gets round to the next attempt. What
 //     waited for a blocked start comes in between, and can make that attempt needless. So either no start fails in a
 //     case in which one blocks, or the limits are out of reach.
 //   - A StartChild with an invalid spec is refused here by the caller, in OTP by the supervisor, which may be blocked. No
 //     such call is made where starts block.
 //   - A nested supervisor is never killed: OTP would leave its children to end for themselves beside the next ones.
-//   - Several faults at once come only while a start blocks, where the mailbox gives them an order.
+//   - Several faults at once come only while a start blocks, where the mailbox gives them an order, and not where a nested
+//     supervisor may end for one of them while the one above it takes note that it has started.
 //   - OTP 25 has a bug: of a child of a simple_one_for_one whose restart is ignored it keeps an entry without a process,
 //     which it counts as active and on which its stop crashes. No such restart is ignored.
 //   - Back-off, Persist and External, which OTP does not have.

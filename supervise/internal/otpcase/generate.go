@@ -20,10 +20,14 @@ func Generate(seed uint64, n int) []Case {
 	return cases
 }
 
+// maxWaits bounds how long OTP takes for one case.
+const maxWaits = 4
+
 // A generator makes one case. It knows which paths there may be, not what runs.
 type generator struct {
 	*rand.Rand
 	period int // of the short windows of the case; 0: there are none
+	waits  int
 	deaf   bool
 	blocks blocks
 	serial int
@@ -48,7 +52,9 @@ const (
 	blocksUnlimited
 )
 
-// A gate is a child whose restart may block: every supervisor above it does one thing at a time, here as in OTP.
+// A gate is a child whose restart may block: every supervisor above it does one thing at a time, here as in OTP. One in a
+// nested supervisor is used only where the limits are out of reach: else that supervisor could end for what waited for
+// the release while the one above has hardly heard that it has started.
 type gate struct{ sup, id string }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
@@ -64,7 +70,7 @@ func oneOf[T any](g *generator, list []T) T { return list[g.IntN(len(list))] }
 func (g *generator) generate(name string) Case {
 	switch {
 	case g.chance(25):
-		g.period = 1 + g.IntN(5)
+		g.period = 1 + g.IntN(4)
 	case g.chance(20):
 		g.deaf = true
 	}
@@ -72,10 +78,8 @@ func (g *generator) generate(name string) Case {
 		g.blocks = blocksOnly + blocks(g.IntN(2))
 	}
 	c := Case{Name: name, Tree: g.tree("", 1, true)}
-	blocked := ""
-	if g.blocks != noBlocks && g.chance(25) && len(g.workers) > 0 {
-		blocked = oneOf(g, g.workers)
-		g.add(Step{Do: "advance", Ms: 1}) // so that the boot is looked at
+	if g.blocks != noBlocks && g.chance(40) && len(g.workers) > 0 {
+		g.blockBoot(&c.Tree)
 	}
 	for range 3 + g.IntN(10) {
 		g.step()
@@ -87,48 +91,45 @@ func (g *generator) generate(name string) Case {
 		g.add(Step{Do: "kill"})
 	}
 	c.Steps = g.steps
-	if blocked != "" {
-		c.block(blocked, 1+g.IntN(3))
-	}
 	return c
 }
 
-// block makes the boot wait at path until after a few faults.
-func (c *Case) block(path string, faults int) {
-	t := &c.Tree
-	ids := strings.Split(path, "/")
-	for i, id := range ids {
-		k := slices.IndexFunc(t.Children, func(c Child) bool { return c.ID == id })
-		if i == len(ids)-1 {
-			t.Children[k].Starts = append([]string{"block"}, t.Children[k].Starts...)
-			break
-		}
-		t = t.Children[k].Tree
+// blockBoot makes the boot wait at a child of the root until after some faults. Not at one further down: what fails to
+// start after the release would stop its supervisor, which cuts the work short that has waited there.
+func (g *generator) blockBoot(t *Tree) {
+	i := max(g.IntN(len(t.Children)), g.IntN(len(t.Children))) // a late one: others are up by then
+	t.Children[i].Starts = append([]string{"block"}, t.Children[i].Starts...)
+	faults := 1 + g.IntN(3)
+	if t.Strategy == "one_for_one" {
+		faults = 1 // it would serve several side by side
 	}
-	faults = min(faults, len(c.Steps))
-	for _, s := range c.Steps[:faults] {
-		if s.Do == "stop" || s.Do == "kill" || s.Do == "release" {
-			faults = 0
+	for range faults {
+		victim := t.Children[g.IntN(i+1)]
+		if path := g.below(victim.ID); victim.Tree != nil && len(path) > 0 {
+			g.exit(oneOf(g, path))
+		} else {
+			g.exit(victim.ID)
 		}
 	}
-	c.Steps = slices.Insert(c.Steps, faults, Step{Do: "release", Child: path})
+	g.add(Step{Do: "release", Child: t.Children[i].ID})
 }
 
 // tree makes a supervisor at path; ordered tells whether all above it do one thing at a time.
 func (g *generator) tree(path string, depth int, ordered bool) Tree {
-	t := Tree{Strategy: g.pick("one_for_one rest_for_one rest_for_one one_for_all one_for_all")}
+	t := Tree{Strategy: g.pick("one_for_one one_for_one rest_for_one rest_for_one one_for_all one_for_all")}
 	if g.chance(12) {
 		t.Strategy = simple
 	}
 	intensity := oneOf(g, []int{0, 1, 1, 2, 2, 3, 4, 10})
+	t.Period = 3600
+	if g.period > 0 && g.chance(85) {
+		t.Period = g.period
+		intensity = 1 + g.IntN(3)
+	}
 	if g.blocks == blocksUnlimited {
 		intensity = 1000
 	}
 	t.Intensity = &intensity
-	t.Period = 3600
-	if g.period > 0 && g.chance(70) {
-		t.Period = g.period
-	}
 	g.sups = append(g.sups, path)
 	if t.dynamic() {
 		g.dynamics[path] = true
@@ -148,7 +149,7 @@ func (g *generator) tree(path string, depth int, ordered bool) Tree {
 func (g *generator) child(path, id string, depth int, ordered, significant bool) Child {
 	nested := depth < 3 && g.chance(25)
 	c := g.spec(id, !nested)
-	if ordered {
+	if ordered && (path == "" || g.blocks == blocksUnlimited) {
 		g.gates = append(g.gates, gate{path, id})
 	}
 	if nested {
@@ -213,9 +214,12 @@ func (g *generator) add(s Step) {
 // step adds a step, or a few that belong together.
 func (g *generator) step() {
 	switch n := g.IntN(100); {
-	case g.period > 0 && n < 25:
+	case g.period > 0 && n < 35:
 		g.advance()
-	case len(g.dynamics) > 0 && n < 45:
+	case g.period > 0 && n < 75 && len(g.workers) > 0:
+		victim := g.workers[g.IntN(min(len(g.workers), 2))] // mostly the same, or limits are seldom reached
+		g.add(Step{Do: "exit", Child: victim, Reason: "crash"})
+	case len(g.dynamics) > 0 && g.IntN(100) < 45:
 		g.startDynamic()
 	case n < 65:
 		g.fault()
@@ -229,6 +233,10 @@ func (g *generator) step() {
 // advance lets time pass so that any two moments lie clearly within one window or clearly do not, in every phase of
 // OTP's clock, which counts whole seconds.
 func (g *generator) advance() {
+	if g.waits == maxWaits {
+		return
+	}
+	g.waits++
 	within, beyond := g.period*1000-int(slack.Milliseconds())-50, g.period*1000+1100
 	for _, i := range g.Perm(6) {
 		ms := []int{150, 500, 1000, 2000, within, beyond}[i]
@@ -335,17 +343,22 @@ func (g *generator) call(path, not string) {
 	g.add(Step{Do: do, Child: child})
 }
 
-// blocking makes a restart wait until after a few more faults. They concern only what the blocked supervisor serves
-// itself: what is above it would cancel the blocked start, where OTP waits for it.
-func (g *generator) blocking() {
-	b := oneOf(g, g.gates)
-	path := join(b.sup, b.id)
+// below are the workers that a supervisor has, itself or through others. While it is blocked, faults concern only them: a
+// supervisor further up would stop it, which cuts its work short here, but not in OTP.
+func (g *generator) below(sup string) []string {
 	var below []string
 	for _, w := range g.workers {
-		if b.sup == "" || strings.HasPrefix(w, b.sup+"/") {
+		if sup == "" || strings.HasPrefix(w, sup+"/") {
 			below = append(below, w)
 		}
 	}
+	return below
+}
+
+// blocking makes a restart wait until after a few more faults.
+func (g *generator) blocking() {
+	b := oneOf(g, g.gates)
+	path, below := join(b.sup, b.id), g.below(b.sup)
 	if len(below) == 0 {
 		return
 	}

@@ -21,29 +21,21 @@ const (
 // rest waits until nothing moves by itself any more, writes down what happened since the last rest, and reports
 // whether the root lives.
 func (p *play) rest(t *Trace, head string) bool {
-	last, same, many := -1, 0, 0
-	var state []string
-	for {
+	var last []string
+	for same, events := 0, -1; ; time.Sleep(poll) {
 		p.mu.Lock()
-		events := len(p.events)
+		n := len(p.events)
 		p.mu.Unlock()
-		now, still, blocked := p.look()
-		if still && events == last && slices.Equal(now, state) {
-			same++
-		} else {
-			same = 0
+		state, still, blocked := p.look()
+		if !still || n != events || !slices.Equal(state, last) {
+			same, events, last = 0, n, state
+			continue
 		}
-		last, state = events, now
-		many = 1
-		if blocked {
-			many = looks
+		same++
+		if same == looks || !blocked {
+			return p.tell(t, head, state)
 		}
-		if same >= many {
-			break
-		}
-		time.Sleep(poll)
 	}
-	return p.tell(t, head, state)
 }
 
 // tell writes down one step.
@@ -70,58 +62,51 @@ func (p *play) tell(t *Trace, head string, state []string) bool {
 // look describes the supervisors that live, or says that something still moves, or that a start is blocked.
 func (p *play) look() (state []string, still, blocked bool) {
 	p.mu.Lock()
-	sups := maps.Clone(p.supervisors)
-	calls := slices.Clone(p.pending)
+	sups, gates := maps.Clone(p.supervisors), slices.Collect(maps.Keys(p.blocked))
 	failed, stopped := p.rootErr != nil, p.stopped
-	var gates []string
-	for path := range p.blocked {
-		gates = append(gates, path)
-	}
-	for i, q := range calls {
-		c := *q
-		calls[i] = &c
-	}
+	waits := slices.ContainsFunc(p.pending, func(q *pending) bool { return q.answer == "" && !busy(q.path, gates) })
 	p.mu.Unlock()
-	busy := func(path string) bool {
-		return slices.ContainsFunc(gates, func(g string) bool { return path == "" || strings.HasPrefix(g, path+"/") })
-	}
-	for _, q := range calls {
-		if q.answer == "" && !busy(q.path) {
-			return nil, false, len(gates) > 0
-		}
-	}
-	if sups[""] == nil {
-		if len(gates) > 0 {
-			return []string{"  / starting"}, true, true
-		}
-		return nil, failed, false
+	blocked = len(gates) > 0
+	switch {
+	case failed:
+		return nil, true, blocked
+	case waits, sups[""] == nil && !blocked:
+		return nil, false, blocked
+	case sups[""] == nil:
+		state = []string{"  / starting"}
 	}
 	for _, path := range slices.Sorted(maps.Keys(sups)) {
-		switch ok, gone := p.describe(path, sups[path], busy(path), &state); {
+		words, still, gone := describe(sups[path], busy(path, gates))
+		switch {
 		case gone && path == "":
-			return nil, true, false
-		case !ok, stopped && len(gates) == 0:
-			return nil, false, len(gates) > 0
+			return nil, true, blocked
+		case !still, stopped && !blocked:
+			return nil, false, blocked
 		}
+		state = append(state, fmt.Sprintf("  /%s %s", path, words))
 	}
-	return state, true, len(gates) > 0
+	return state, true, blocked
 }
 
-// describe appends what one supervisor says of its children, and reports whether they are all at rest, or it is gone.
-func (p *play) describe(path string, s supervisor, busy bool, state *[]string) (still, gone bool) {
+// busy reports whether a start is blocked somewhere below the supervisor at path.
+func busy(path string, gates []string) bool {
+	return slices.ContainsFunc(gates, func(g string) bool { return path == "" || strings.HasPrefix(g, path+"/") })
+}
+
+// describe says what a supervisor says of its children, and whether they are all at rest, or it is gone.
+func describe(s supervisor, busy bool) (words string, still, gone bool) {
 	select {
 	case <-s.Done():
-		return false, true
+		return "", false, true
 	default:
 	}
 	if busy {
-		*state = append(*state, fmt.Sprintf("  /%s busy", path))
-		return true, false
+		return "busy", true, false
 	}
-	var kids []string
 	if n, ok := s.(*nested); ok {
 		s = n.supervisor
 	}
+	var kids []string
 	for _, i := range s.Children() {
 		switch i.State {
 		case supervise.StateUndefined:
@@ -129,20 +114,17 @@ func (p *play) describe(path string, s supervisor, busy bool, state *[]string) (
 		case supervise.StateRunning:
 			select {
 			case <-i.Child.Done():
-				return false, false
+				return "", false, false
 			default:
 			}
 			kids = append(kids, i.ID+" up")
 		default:
-			return false, false
+			return "", false, false
 		}
 	}
 	if _, ok := s.(*supervise.Dynamic); ok {
 		slices.Sort(kids) // OTP has no order there
 	}
 	n := s.Count()
-	line := fmt.Sprintf("  /%s %s; active %d, supervisors %d, workers %d",
-		path, strings.Join(kids, ", "), n.Active, n.Supervisors, n.Workers)
-	*state = append(*state, line)
-	return true, false
+	return fmt.Sprintf("%s; active %d, supervisors %d, workers %d", strings.Join(kids, ", "), n.Active, n.Supervisors, n.Workers), true, false
 }

@@ -140,7 +140,7 @@ func (s *Step) validate(key string) error {
 		name  string
 		given bool
 	}{
-		{"child", s.Child != ""}, {"reason", s.Reason != ""}, {"starts", s.Starts != nil},
+		{"child", s.Child != ""}, {"reason", s.Reason != ""}, {"starts", len(s.Starts) > 0},
 		{"supervisor", s.Supervisor != ""}, {"spec", s.Spec != nil}, {"ms", s.Ms != 0},
 	} {
 		switch must := slices.Contains(fields, f.name); {
