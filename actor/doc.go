@@ -1,6 +1,6 @@
 // Package actor gives Go programs processes in the sense of Erlang/OTP: state with a mailbox that nobody else touches,
 // that can end without taking anything with it, and whose end others are told of. It imports nothing but the standard
-// library and package supervise, which restarts what ends.
+// library, package supervise, which restarts what ends, and package telemetry, which tells who wants to know.
 //
 // # Problem
 //
