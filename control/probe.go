@@ -29,6 +29,7 @@ func (m *model) probe(c *Control, in *instance) {
 			defer context.AfterFunc(ended, cancel)()
 			p := newProber(c, h, in, s, ready)
 			p.untold, again = again, true
+			defer func() { ready = p.ready }()
 			if ended.Err() == nil {
 				p.run(ctx)
 			}

@@ -73,12 +73,11 @@ func (p *leader) Handle(self *actor.Self[act], a act) error {
 	case news:
 		a.take(p.m)
 	case *command:
-		if !a.settle(begun) {
-			return nil
+		if a.settle(begun) {
+			a.from.Reply(a.do(p.m))
 		}
-		a.from.Reply(a.do(p.m))
 	}
-	p.later(self)
+	p.later(self) // in any case: the message has cancelled the Timeout
 	return nil
 }
 

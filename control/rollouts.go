@@ -137,7 +137,7 @@ func (c *Control) Deploy(ctx context.Context, r api.DeployRequest) (semper.Rollo
 	return out, err
 }
 
-// deploy runs in the loop.
+// deploy is run by the model.
 func (c *Control) deploy(m *model, r api.DeployRequest) (semper.Rollout, error) {
 	envs := make(map[semper.EnvironmentKey]semper.Environment, len(m.envs))
 	for k, e := range m.envs {

@@ -294,7 +294,7 @@ func (c *Control) acknowledged(ctx context.Context, op string) (semper.Epoch, er
 	}
 }
 
-// command runs a user's command on one environment inside the loop and stores what it changes, with
+// command runs a user's command on one environment by the model and stores what it changes, with
 // the route table and the events, in one transaction.
 func (c *Control) command(ctx context.Context, op, app, env string, f func(*model, *change, semper.Environment) (semper.Environment, []semper.Event, error)) error {
 	return c.ask(ctx, op, func(m *model) error {

@@ -20,6 +20,15 @@ import (
 type brokenStore struct {
 	semper.Store
 	commit, lead, get atomic.Bool
+	away              atomic.Int32 // how many more times List fails
+}
+
+func (s *brokenStore) List(ctx context.Context, prefix string) ([]semper.Item, int64, error) {
+	if s.away.Load() > 0 {
+		s.away.Add(-1)
+		return nil, 0, &semper.Error{Code: semper.Unavailable, Err: errAway}
+	}
+	return s.Store.List(ctx, prefix)
 }
 
 func (s *brokenStore) Commit(ctx context.Context, t semper.Txn) (int64, error) {
@@ -121,6 +130,27 @@ func TestModelThatBreaksForEverGivesTheTermUp(t *testing.T) {
 		}
 		if deploy(t, c, "two"); current(t, c).Release != "r2" {
 			t.Error("the next term does not work")
+		}
+	})
+}
+
+// TestCommandWaitsForTheStore breaks the model while the store cannot be read: a command waits until it can.
+func TestCommandWaitsForTheStore(t *testing.T) {
+	on(t, func(t *testing.T, m *machine, s *brokenStore, c *control.Control) {
+		deploy(t, c, "one")
+		for _, times := range []int32{1, 2, 20} { // one restart more, two, and more than the term has
+			s.away.Store(times)
+			s.commit.Store(true)
+			if _, err := c.Hold(t.Context(), "", "", true, "tester"); semper.CodeOf(err) != semper.Internal {
+				t.Fatalf("the command in whose middle the model broke: %v", err)
+			}
+			if _, err := c.Resume(t.Context(), "", "", "tester"); err != nil {
+				t.Errorf("with the store away %d times: %v", times, err)
+			}
+			if n := s.away.Load(); n != 0 {
+				t.Errorf("it was performed with the store away %d more times", n)
+			}
+			time.Sleep(time.Minute)
 		}
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"semper/rollout"
 )
 
-// view is the model as readers see it: a copy made by the loop after each change, never altered.
-// Slices and maps inside the stored values are shared, because the loop replaces and never changes them.
+// view is the model as readers see it: a copy made by its process after each change, never altered.
+// Slices and maps inside the stored values are shared, because the process replaces and never changes them.
 type view struct {
 	envs      map[semper.EnvironmentKey]semper.Environment
 	versions  map[semper.EnvironmentKey]int64
