@@ -187,7 +187,7 @@ func (f *following) crash(ctx context.Context, r semper.Rollout) string {
 	}
 	var newest semper.CrashReport
 	for _, c := range list {
-		if c.Release == r.To && !c.At.Before(r.StartedAt) && c.At.After(newest.At) {
+		if c.Actor == nil && c.Release == r.To && !c.At.Before(r.StartedAt) && c.At.After(newest.At) {
 			newest = c
 		}
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (c *command) crashCommand() *cobra.Command {
 				rows := draw.Grid{}
 				rows.Row(p.Bold("crash"), "at", "what", "reason", "uptime", "decision")
 				for _, r := range l {
-					rows.Row(r.ID, draw.Clock(r.At), r.What, draw.OneLine(r.Reason.String()), draw.Span(r.Uptime.D()), draw.OneLine(r.Decision))
+					rows.Row(r.ID, draw.Clock(r.At), draw.OneLine(what(r)), draw.OneLine(r.Reason.String()), draw.Span(r.Uptime.D()), draw.OneLine(r.Decision))
 				}
 				rows.Write(w)
 			})
@@ -154,6 +155,14 @@ func (c *command) crashCommand() *cobra.Command {
 		},
 	}
 	return topic("crash", "why something ended", "  semper crash list\n  semper crash show last", list, show)
+}
+
+// what is short for what ended: an actor by its process and its path in that.
+func what(r semper.CrashReport) string {
+	if r.Actor == nil {
+		return r.What
+	}
+	return r.What + " › " + cmp.Or(r.Actor.Path, r.Actor.Label, r.Actor.Process)
 }
 
 func (c *command) crash(ctx context.Context, s *api.Client, id string) (semper.CrashReport, error) {

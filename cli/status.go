@@ -167,9 +167,13 @@ func (c *command) ledgerCommand() *cobra.Command {
 }
 
 func (c *command) treeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "tree", Short: "the supervision tree: semper's own processes and every instance",
-		Example: "  semper tree",
+	var depth int
+	cmd := &cobra.Command{
+		Use: "tree", Short: "the supervision tree: the machine, semper's own processes, every instance, and the actors in them",
+		Long: `Show one tree: the machine, the keeper, its supervisors and processes, and below a process what its program tells of
+itself, if it uses the package actor/observer. Long lists of a program are cut short, those in trouble first; with
+-o json they are whole.`,
+		Example: "  semper tree\n  semper tree --depth 4\n  semper tree --json",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
 			n, err := s.Tree(ctx)
@@ -177,16 +181,22 @@ func (c *command) treeCommand() *cobra.Command {
 				return err
 			}
 			return c.print(n, treeNames(n), func(w io.Writer, p draw.Paint) {
-				for _, l := range draw.Tree(n, p, c.env.Now()) {
+				for _, l := range draw.Tree(n, p, c.env.Now(), depth) {
 					fmt.Fprintln(w, l)
 				}
 			})
 		}),
 	}
+	cmd.Flags().IntVar(&depth, "depth", 0, "how many levels to draw; 0 is all")
+	return cmd
 }
 
+// treeNames go as deep as the processes: the names inside programs mean nothing to other commands.
 func treeNames(n api.TreeNode) []string {
 	out := []string{n.Name}
+	if n.Kind == api.NodeProcess {
+		return out
+	}
 	for _, child := range n.Children {
 		out = append(out, treeNames(child)...)
 	}

@@ -125,13 +125,16 @@ func (u *ui) past(ctx context.Context, l *look, n int) (last int64) {
 
 // ofInstances is the part of the tree above the given instances.
 func ofInstances(n api.TreeNode, instances []api.Instance) api.TreeNode {
+	if n.Kind == api.NodeProcess {
+		return n // with all that runs in it
+	}
 	n.Children = slices.Clone(n.Children)
 	for i := range n.Children {
 		n.Children[i] = ofInstances(n.Children[i], instances)
 	}
 	n.Children = slices.DeleteFunc(n.Children, func(c api.TreeNode) bool {
-		if len(c.Children) > 0 {
-			return false
+		if c.Kind != api.NodeProcess {
+			return len(c.Children) == 0
 		}
 		return !slices.ContainsFunc(instances, func(in api.Instance) bool { return string(in.ID) == c.Name })
 	})

@@ -263,10 +263,40 @@ func pipsOf(n api.TreeNode) *pips {
 	return p
 }
 
+// inside is what runs in a process, as far as its program tells, in numbers.
+type inside struct{ Count, Troubled int }
+
+func insideOf(n api.TreeNode) (in inside) {
+	for _, c := range n.Children {
+		below := insideOf(c)
+		in.Count += 1 + below.Count
+		in.Troubled += below.Troubled
+		if c.Trouble() {
+			in.Troubled++
+		}
+	}
+	in.Count += n.More
+	return in
+}
+
+// mostInside is how many children of one supervisor in a program are listed.
+const mostInside = 50
+
+// shown are a node's children as far as they are listed.
+type shown struct {
+	Children []api.TreeNode
+	More     int
+}
+
+func shownOf(n api.TreeNode) (s shown) {
+	s.Children, s.More = n.Shown(mostInside)
+	return s
+}
+
 // leafName is a node's name, an instance's without its app.
 func leafName(n api.TreeNode) string {
 	_, after, ok := strings.Cut(n.Name, "/")
-	if !ok || len(n.Children) > 0 || n.Kind == "supervisor" {
+	if !ok || n.Kind != api.NodeProcess {
 		return n.Name
 	}
 	return after

@@ -165,14 +165,22 @@ func (s *Semper) Tree(context.Context) (api.TreeNode, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	part := func(name string, pid int) api.TreeNode {
-		return api.TreeNode{Name: name, Kind: "process", State: "running", PID: pid}
+		return api.TreeNode{Name: name, Kind: api.NodeProcess, State: "running", PID: pid}
 	}
+	edge := part("edge-1", 3003)
+	edge.Children = []api.TreeNode{{
+		Name: "edge", Kind: api.NodeSupervisor, Strategy: "one_for_one", Intensity: "3 in 5s", Window: 1, State: "running",
+		Children: []api.TreeNode{
+			{Name: "table", Kind: api.NodeActor, State: "running", Process: "<7>", Messages: 812, Mailbox: 3, Restarts: 1, Reason: "crash: panic: no table"},
+			{Name: "lanes", Kind: api.NodeSupervisor, Strategy: "simple_one_for_one", Intensity: "3 in 5s", State: "running", More: 4120},
+		},
+	}}
 	root := api.TreeNode{
 		Name: "semper keeper", Kind: "supervisor", Strategy: "one_for_one", Intensity: "10 in 1m0s", State: "running", PID: 4000,
 		Children: []api.TreeNode{
 			{
 				Name: "system", Kind: "supervisor", Strategy: "one_for_one", Intensity: "10 in 1m0s", State: "running",
-				Children: []api.TreeNode{part("store-1", 3001), part("control-1", 3002), part("edge-1", 3003)},
+				Children: []api.TreeNode{part("store-1", 3001), part("control-1", 3002), edge},
 			},
 		},
 	}
@@ -185,7 +193,7 @@ func (s *Semper) Tree(context.Context) (api.TreeNode, error) {
 		}
 		root.Children = append(root.Children, node)
 	}
-	return root, s.down
+	return api.TreeNode{Name: "node test", Kind: api.NodeMachine, State: "running", Children: []api.TreeNode{root}}, s.down
 }
 
 // Crashes implements [api.Service]: newest first.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"semper"
 	"semper/api"
 )
 
@@ -53,39 +52,5 @@ func Changes(w io.Writer, p Paint, changes []string) {
 			ch = p.Warn(ch)
 		}
 		fmt.Fprintln(w, "  "+ch)
-	}
-}
-
-// Crash prints a crash report whole.
-func Crash(w io.Writer, p Paint, r semper.CrashReport) {
-	fmt.Fprintf(w, "%s  %s %s\n", p.Bold(r.ID), r.What, p.Bad(OneLine(r.Reason.String())))
-	rows := Grid{}
-	row := func(k, v string) {
-		if v != "" {
-			rows.Row("  "+p.Dim(k), OneLine(v))
-		}
-	}
-	row("at", Clock(r.At))
-	row("release", string(r.Release))
-	if r.PID != 0 {
-		row("pid", fmt.Sprint(r.PID))
-	}
-	row("uptime", Span(r.Uptime.D()))
-	row("restarts", fmt.Sprintf("%d, of these %d within %s (gives up over %d)", r.Restarts, r.Window, r.Intensity.Within, r.Intensity.Restarts))
-	row("decision", r.Decision)
-	if r.Peak.MemoryBytes > 0 || r.Peak.CPU > 0 {
-		row("peak", fmt.Sprintf("memory %s, cpu time %s", Size(r.Peak.MemoryBytes), Span(r.Peak.CPU.D())))
-	}
-	row("last good", string(r.LastGood))
-	rows.Write(w)
-	if len(r.Diff) > 0 {
-		fmt.Fprintf(w, "\nwhat differs from %s\n", r.LastGood)
-		Changes(w, p, r.Diff)
-	}
-	if len(r.Tail) > 0 {
-		fmt.Fprintln(w, "\nlast lines of output")
-		for _, l := range r.Tail {
-			fmt.Fprintln(w, p.Dim("  │ ")+Safe(l))
-		}
 	}
 }

@@ -41,8 +41,10 @@
       return;
     }
     if (old.nodeName === 'TIME' && old.dateTime === want.dateTime && old.className === want.className) return;
+    // Whether a list is open is the reader's.
+    const theirs = (a) => a.name === 'open' && old.nodeName === 'DETAILS';
     for (const a of want.attributes) if (old.getAttribute(a.name) !== a.value) old.setAttribute(a.name, a.value);
-    for (const a of [...old.attributes]) if (!want.hasAttribute(a.name)) old.removeAttribute(a.name);
+    for (const a of [...old.attributes]) if (!want.hasAttribute(a.name) && !theirs(a)) old.removeAttribute(a.name);
     morphChildren(old, want);
   }
 
