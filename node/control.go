@@ -62,19 +62,12 @@ func Control(ctx context.Context, o PartOptions) error {
 }
 
 // controlTree runs the parts until ctx ends or they give up. They do not depend on each other's state, so one that ends
-// is restarted alone. The order is that of the end, reversed: first the API finishes what it has, then the leadership is
-// given up, and until the last moment a keeper can have the sockets. Five restarts in ten seconds are what a bad moment
+// is restarted alone. The order is that of the end, reversed: first the API finishes what it has, and then the leadership is
+// given up. Five restarts in ten seconds are what a bad moment
 // may cost; with more, the process is begun anew.
 func controlTree(ctx context.Context, o PartOptions, c *control.Control, sockets []handoff.Socket, s *surface) error {
 	tree, err := runTree(ctx, o, supervise.Flags{Name: o.ID, Intensity: 5, Period: 10 * time.Second}, []supervise.ChildSpec{
-		{ID: "sockets", Shutdown: supervise.Infinity, Start: supervise.Serve(func(ctx context.Context) error {
-			again(ctx, time.Second, func(ctx context.Context) {
-				if err := handoff.Serve(ctx, dirs(o.Dir).run(o.ID+".fd"), sockets); err != nil && ctx.Err() == nil {
-					o.Log.Error("listening sockets cannot be handed back; trying again", "error", err)
-				}
-			})
-			return nil
-		})},
+		{ID: "sockets", Restart: supervise.Transient, Start: supervise.Serve(handBack(ctx, o, sockets))},
 		c.Spec(),
 		{ID: "api", Shutdown: supervise.Infinity, Start: supervise.ServeReady(s.serve)},
 	})
@@ -89,6 +82,22 @@ func controlTree(ctx context.Context, o PartOptions, c *control.Control, sockets
 		return tree.Stop(context.WithoutCancel(ctx))
 	case <-tree.Done():
 		return fmt.Errorf("control gave up: %w", tree.Reason().Err)
+	}
+}
+
+// handBack gives the inherited sockets to a keeper that lost its own, until part ends: a process on its way out has a
+// successor to ask. That it cannot is no reason to end: it tries again.
+func handBack(part context.Context, o PartOptions, sockets []handoff.Socket) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(part, cancel)()
+		again(ctx, time.Second, func(ctx context.Context) {
+			if err := handoff.Serve(ctx, dirs(o.Dir).run(o.ID+".fd"), sockets); err != nil {
+				o.Log.Error("listening sockets cannot be handed back; trying again", "error", err)
+			}
+		})
+		return nil
 	}
 }
 
