@@ -41,7 +41,7 @@ var rules = []rule{
 	{pkg: "supervise", tests: []string{"supervise/internal/otpcase"}, why: "a public library for any Go program: nothing of semper"},
 	{pkg: "supervise/internal/otpcase", may: []string{"supervise"}, why: "cases and their traces, for the command and the tests that compare with OTP"},
 	{pkg: "supervise/otptrace", may: []string{"supervise/internal/otpcase"}, why: "cases on stdin, traces on stdout"},
-	{pkg: "actor", may: []string{"supervise"}, why: "a public library for any Go program: processes, over supervise and nothing else"},
+	{pkg: "actor", may: []string{"supervise", "actor/telemetry"}, why: "a public library for any Go program: processes, over supervise and nothing else of semper's"},
 	{pkg: "actor/agent", may: []string{"actor", "supervise"}, why: "state shared by functions, over the public face of actor"},
 	{pkg: "actor/task", may: []string{"actor", "supervise"}, why: "functions with a result, as processes, over the public face of actor"},
 	{pkg: "actor/statem", may: []string{"actor", "supervise"}, why: "state machines, as processes"},
@@ -53,9 +53,9 @@ var rules = []rule{
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
-	{pkg: "edge", may: []string{"", "edge/hold", "edge/ledger", "edge/procid", "edge/wsframe"}, external: []string{"golang.org/x/sys"},
+	{pkg: "edge", may: []string{"", "supervise", "edge/hold", "edge/ledger", "edge/procid", "edge/wsframe"}, external: []string{"golang.org/x/sys"},
 		tests: []string{"github.com/coder/websocket"},
-		why:   "the data plane outlives everything else, so it depends on nothing else"},
+		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
 	{pkg: "edge/hold", why: "who waits, who goes on: a queue of plain values"},
 	{pkg: "edge/procid", why: "a process named by pid and start, over restarts"},
 	{pkg: "edge/ledger", may: []string{"", "edge/procid"}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
@@ -95,7 +95,7 @@ var rules = []rule{
 	{pkg: "control", may: []string{"", "actor", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	// Composition.
-	{pkg: "node", may: []string{"", "api", "control", "edge", "keeper", "internal/handoff", "internal/notify", "store/blob", "store/etcd", "unit/process", "web"},
+	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "keeper", "internal/handoff", "internal/notify", "store/blob", "store/etcd", "unit/process", "web"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.

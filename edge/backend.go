@@ -213,6 +213,6 @@ func (b *backend) eject(why string, err error) {
 		b.edge.log.Info("backend ejected", "instance", b.id, "address", b.address, "why", why, "error", err)
 	}
 	if start {
-		b.edge.spawn(b.probe)
+		b.edge.spawn(&b.edge.background.backends, "probe "+string(b.id), b.probe)
 	}
 }

@@ -69,10 +69,10 @@ func (e *Edge) controlDrain(w http.ResponseWriter, r *http.Request) {
 		limit = d
 	}
 	e.end.once.Do(func() {
-		e.spawn(func() {
+		e.spawnDrain(func(here context.Context) {
 			ctx, cancel := context.WithTimeout(e.ctx, limit)
 			defer cancel()
-			e.drain(ctx)
+			e.drain(here, ctx)
 		})
 	})
 	reply(w, http.StatusAccepted, e.State())

@@ -30,9 +30,8 @@ func (e *Edge) newServer(c *tls.Config) *http.Server {
 // A door is a listener this edge accepts from.
 type door struct {
 	net.Listener
-	edge   *Edge
-	closed atomic.Bool
-	once   sync.Once
+	edge *Edge
+	once sync.Once
 }
 
 // open makes l a door; false when the edge takes no connections any more, and l is closed then.
@@ -47,8 +46,6 @@ func (e *Edge) open(l net.Listener) (*door, bool) {
 	e.doors[d] = struct{}{}
 	return d, true
 }
-
-func (d *door) isClosed() bool { return d.closed.Load() }
 
 // Accept wraps, so that a drain knows every connection.
 func (d *door) Accept() (net.Conn, error) {
@@ -65,7 +62,6 @@ func (d *door) Accept() (net.Conn, error) {
 
 // Close gives this process's descriptor back, once.
 func (d *door) Close() (err error) {
-	d.closed.Store(true)
 	d.once.Do(func() { err = d.Listener.Close() })
 	return err
 }

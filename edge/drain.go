@@ -52,7 +52,7 @@ func (e *Edge) Done() <-chan struct{} { return e.end.done }
 // moment and are closed then; streams and tunnels end after a minute, tunnels with a Close frame. What
 // is left at the end of ctx is cut, and the error says so. A second Drain waits for the first.
 func (e *Edge) Drain(ctx context.Context) error {
-	e.end.once.Do(func() { e.spawn(func() { e.drain(ctx) }) })
+	e.end.once.Do(func() { e.spawnDrain(func(here context.Context) { e.drain(here, ctx) }) })
 	select {
 	case <-e.end.done:
 	case <-e.ctx.Done():
@@ -62,11 +62,13 @@ func (e *Edge) Drain(ctx context.Context) error {
 	return e.end.failed
 }
 
-func (e *Edge) drain(ctx context.Context) {
+// drain is the drain that ctx bounds; the edge ends it through here.
+func (e *Edge) drain(here, ctx context.Context) {
 	defer e.end.finish()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.ctx, cancel)()
+	defer context.AfterFunc(here, cancel)()
 	now := time.Now()
 	limit := now.Add(drainStreams)
 	if d, ok := ctx.Deadline(); ok && d.Before(limit) {

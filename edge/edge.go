@@ -17,6 +17,7 @@ import (
 
 	"semper"
 	"semper/edge/ledger"
+	"semper/supervise"
 )
 
 // Options say what an edge is made of.
@@ -26,6 +27,9 @@ type Options struct {
 	Log     *slog.Logger   // nil discards; requests are logged at debug level
 	Trusted []netip.Prefix // peers whose X-Forwarded-*, Forwarded, X-Real-Ip and X-Request-Id are believed
 	TLS     *tls.Config    // for listeners served with TLS; HTTP/2 is offered on those
+	// Observe is told what happens to the parts in the background, as the Observe of supervise.Options; nil: nobody is.
+	// It must not call the edge.
+	Observe func(supervise.Event)
 }
 
 // Key names an entry of a ledger: a release of an app.
@@ -49,7 +53,7 @@ type Edge struct {
 
 	ctx        context.Context // of everything in the background
 	stop       context.CancelFunc
-	background sync.WaitGroup
+	background *background
 	kick       chan struct{} // buffered, 1: wakes the loop of tend.go
 
 	plain, secure *http.Server
@@ -99,23 +103,19 @@ func New(o Options) (*Edge, error) {
 	e.plain, e.secure = e.newServer(nil), e.newServer(o.TLS)
 	ch := make(chan struct{})
 	e.changed.Store(&ch)
+	e.current.Store(new(snapshot)) // for tend, which begins at once
+	if e.background, err = startBackground(o.ID, e.loop, o.Observe); err != nil {
+		e.stop()
+		return nil, errors.Join(fmt.Errorf("start edge: %w", err), books.Close())
+	}
+	e.registry.Lock()
 	e.current.Store(e.compile(t))
-	e.spawn(e.loop)
+	e.registry.Unlock()
+	e.tend()
 	if t.Epoch > 0 {
 		e.log.Info("serving by the last route table", "epoch", t.Epoch)
 	}
 	return e, nil
-}
-
-// spawn runs f in the background, unless the edge is closed; Close waits for it.
-func (e *Edge) spawn(f func()) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return false
-	}
-	e.background.Go(f)
-	return true
 }
 
 func (e *Edge) snapshot() *snapshot { return e.current.Load() }
@@ -170,7 +170,7 @@ func (e *Edge) Apply(t semper.Table) error {
 }
 
 // compile makes the snapshot of t, with the backends and lanes that are there already. e.registry is
-// held, or nobody else knows e.
+// held.
 func (e *Edge) compile(t semper.Table) *snapshot {
 	s := &snapshot{table: t, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
 	named := make(map[*backend]bool)
@@ -278,7 +278,7 @@ func (e *Edge) Close() error {
 	e.cutAll()
 	errs := []error{e.plain.Close(), e.secure.Close()}
 	e.stop()
-	e.background.Wait()
+	errs = append(errs, e.background.stop())
 	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })
 	e.registry.Lock()
 	for _, b := range e.backends {
@@ -293,7 +293,7 @@ func (e *Edge) Close() error {
 }
 
 // Serve takes connections from l until the edge is drained or closed. Then l is closed here, and only
-// here: the socket stays open for whoever else has it.
+// here: the socket stays open for whoever else has it. An error tells that l failed before that.
 func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 	if useTLS && e.o.TLS == nil {
 		return &semper.Error{Code: semper.Invalid, Op: "serve " + l.Addr().String(), Message: "a TLS listener needs a TLS configuration"}
@@ -304,6 +304,9 @@ func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 	}
 	e.serving.Add(1)
 	defer func() {
+		e.mu.Lock()
+		delete(e.doors, d)
+		e.mu.Unlock()
 		e.serving.Add(-1)
 		e.sayIdle()
 	}()
@@ -313,7 +316,7 @@ func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 	} else {
 		err = e.plain.Serve(d)
 	}
-	if d.isClosed() || errors.Is(err, http.ErrServerClosed) {
+	if e.draining.Load() || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", l.Addr(), err)

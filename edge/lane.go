@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +74,7 @@ func (l *lane) join(w *hold.Waiter, b hold.Bounds, again bool) bool {
 	}
 	l.setStateLocked()
 	if !l.pumping {
-		l.pumping = l.edge.spawn(l.pump)
+		l.pumping = l.edge.spawn(&l.edge.background.lines, string(l.key), l.pump)
 	}
 	l.wake()
 	return true
@@ -106,8 +107,8 @@ func (l *lane) waiting() int {
 	return l.line.Len()
 }
 
-// pump lets waiters go until nobody waits. There is at most one per lane.
-func (l *lane) pump() {
+// pump lets waiters go until nobody waits or ctx ends. There is at most one per lane.
+func (l *lane) pump(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -123,6 +124,8 @@ func (l *lane) pump() {
 		select {
 		case <-l.kick:
 		case <-timer.C:
+		case <-ctx.Done(): // the edge closes, which whoever waits is told by itself
+			return
 		}
 	}
 }

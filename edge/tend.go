@@ -1,6 +1,9 @@
 package edge
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // tend asks the loop to look after the backends that are on their way out.
 func (e *Edge) tend() {
@@ -10,8 +13,8 @@ func (e *Edge) tend() {
 	}
 }
 
-// loop gives up backends nobody needs any more and cuts what is past its instant.
-func (e *Edge) loop() {
+// loop gives up backends nobody needs any more and cuts what is past its instant, until ctx ends.
+func (e *Edge) loop(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -21,8 +24,8 @@ func (e *Edge) loop() {
 		}
 		timer.Reset(pause)
 		select {
-		case <-e.ctx.Done():
-			return
+		case <-ctx.Done():
+			return nil
 		case <-e.kick:
 		case <-timer.C:
 		}

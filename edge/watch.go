@@ -39,7 +39,8 @@ func (b *backend) watchProcess() {
 		return
 	}
 	context.AfterFunc(b.ctx, func() { f.Close() }) //nolint:errcheck // never written
-	b.edge.spawn(func() {
+	b.edge.spawn(&b.edge.background.backends, "watch "+string(b.id), func(ctx context.Context) {
+		defer context.AfterFunc(ctx, func() { f.Close() })() //nolint:errcheck // never written
 		err := raw.Read(func(fd uintptr) bool {
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			n, err := unix.Poll(p, 0)
@@ -60,17 +61,20 @@ const (
 
 // probe asks an ejected backend until it answers, or is out of every table. Control may be away just
 // now, and its next table with it: an instance that its keeper restarted has to get traffic all the same.
-func (b *backend) probe() {
+func (b *backend) probe(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.ctx, cancel)()
 	pause := probeFirst
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
 		select {
-		case <-b.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-timer.C:
 		}
-		if b.answers() {
+		if b.answers(ctx) {
 			break
 		}
 		pause = min(pause*2, probeLast)
@@ -85,12 +89,12 @@ func (b *backend) probe() {
 }
 
 // answers runs the backend's check once. What only its keeper can judge is judged by whether it accepts.
-func (b *backend) answers() bool {
+func (b *backend) answers(ctx context.Context) bool {
 	timeout := b.health.Timeout.D()
 	if timeout <= 0 {
 		timeout = probeTimeout
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if b.health.Kind != semper.HealthHTTP {
 		c, err := b.dial(ctx, "", "")

@@ -2,126 +2,165 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"sync"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
-	"semper"
 	"semper/edge"
 	"semper/internal/handoff"
-	"semper/store/etcd"
+	"semper/supervise"
 )
 
 // Edge is an edge process. It serves by the last route table on disk at once and follows the store
 // from then on; the end of ctx drains it.
+//
+// It is a tree:
+//
+//	edge-1 (one for one, gives up)
+//	├─ observer     shows the tree and its crashes
+//	├─ background   what works beside the requests: see package edge
+//	├─ helpers      (one for one, persists)
+//	│  ├─ sockets   gives the listening sockets to a keeper that lost its own
+//	│  ├─ control   the edge's own socket
+//	│  └─ table     follows the route table
+//	└─ listeners    (one for one, gives up)
+//	   └─ https 0  one accept loop for each listening socket
+//
+// Nothing here depends on the life of a sibling, only on the edge itself, so each is restarted alone. The edge serves
+// without its helpers, by the table it has: their faults are tried again for ever, ever later up to a second, and never
+// cost a request. Without an accept loop, or without what works in the background, it does not serve as it should and
+// cannot say so: after six faults within ten seconds the tree gives up and the process ends, for its keeper to start
+// another on the same sockets.
+//
+// The order is that of need: the helpers are there, and the store's table was waited for, before the keeper is told that
+// the edge is ready, and that before the first accept. The drain does not stop parts of the tree: while it lasts the
+// table is followed, the socket answers, and what is on its way out is cut in time. The tree ends when it is over.
 func Edge(ctx context.Context, o PartOptions) error {
 	d := dirs(o.Dir)
 	listeners, sockets, err := handoff.Listeners()
 	if err != nil {
 		return err
 	}
+	defer handoff.Close(sockets)
 	certs, err := certificates(d.tls())
 	if err != nil {
 		return err
 	}
-	e, err := edge.New(edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, TLS: certs})
+	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, TLS: certs}}
+	root := bounded(o.ID)
+	root.AutoShutdown = supervise.AnySignificant
+	// The start is not broken off: a drain that is asked for meanwhile finds an edge that serves.
+	tree, err := runTree(context.WithoutCancel(ctx), o, root, p.specs())
 	if err != nil {
-		return err
+		return errors.Join(err, p.close())
 	}
-	defer offer(ctx, o, sockets)()
-	end, err := answer(o, e.Control())
-	if err != nil {
-		return errors.Join(err, e.Close())
-	}
-	defer end()
-
-	follow, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
-	caught := make(chan struct{})
-	wg.Go(func() { followTable(follow, d, e, o, caught) })
-	// A fresh start waits a moment for the store's table, so that an old one from disk is not served
-	// when a newer one is at hand; without a store the old one is what there is.
-	select {
-	case <-caught:
-	case <-time.After(2 * time.Second):
-	case <-ctx.Done():
-	}
+	defer tree.Stop(context.Background()) //nolint:errcheck // nothing ends its waiting
 	// Ready before the first accept: whoever waits for every edge's acknowledgement counts this one from here on.
 	ready(ctx, o.Log)
-	served := make(chan error, len(sockets))
-	for name, ls := range listeners {
-		for _, l := range ls {
-			wg.Go(func() { served <- e.Serve(l, name == "https") })
-		}
+	if err := tree.StartChild(context.WithoutCancel(ctx), p.accepting(listeners)); err != nil {
+		return errors.Join(err, p.close())
 	}
 	select {
 	case <-ctx.Done():
-	case <-e.Done(): // asked through the control socket
-		return e.Close()
-	case err := <-served:
-		if err != nil {
-			return errors.Join(err, e.Close())
-		}
+	case <-p.edge.Done(): // asked through the control socket
+		return p.close()
+	case <-tree.Done():
+		return errors.Join(tree.Reason().Err, p.close())
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	if err := e.Drain(drain); err != nil {
+	if err := p.edge.Drain(drain); err != nil {
 		o.Log.Warn("drained in part", "error", err)
 	}
-	return e.Close()
+	return p.close()
 }
 
 // drainTimeout bounds the life of an edge that was told to end: what its own drain deadlines allow at most.
 const drainTimeout = 10 * time.Minute
 
-// followTable applies each new route table; caught is closed at the first.
-func followTable(ctx context.Context, d dirs, e *edge.Edge, o PartOptions, caught chan struct{}) {
-	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{})
-	if err != nil {
-		o.Log.Error("the store's client cannot be made; serving by the last route table", "error", err)
-		return
-	}
-	defer s.Close() //nolint:errcheck // nothing was written
-	var once sync.Once
-	again(ctx, 50*time.Millisecond, func(ctx context.Context) {
-		items, rev, err := s.List(ctx, tableKey)
-		if err != nil {
-			o.Log.Debug("store away; serving by the last route table", "error", err)
-			return
-		}
-		for _, it := range items {
-			apply(e, it, o)
-		}
-		once.Do(func() { close(caught) })
-		ch, err := s.Watch(ctx, tableKey, rev)
-		if err != nil {
-			return
-		}
-		for batch := range ch {
-			for _, c := range batch {
-				if !c.Deleted {
-					apply(e, c.Item, o)
-				}
-			}
-		}
-	})
+// bounded are the flags of a supervisor of an edge, whose name is its path.
+func bounded(path ...string) supervise.Flags {
+	return supervise.Flags{Name: strings.Join(path, "/"), Intensity: 5, Period: 10 * time.Second}
 }
 
-const tableKey = "table"
+// gently spaces out the restarts of a part: the first is at once.
+var gently = supervise.Backoff{Min: 10 * time.Millisecond, Max: time.Second, Jitter: 0.2, Reset: 10 * time.Second}
 
-func apply(e *edge.Edge, it semper.Item, o PartOptions) {
-	if it.Key != tableKey {
-		return
+// plane is what the parts of an edge process have in common.
+type plane struct {
+	ctx     context.Context // ends when the drain begins
+	o       PartOptions
+	dirs    dirs
+	sockets []handoff.Socket
+	options edge.Options
+	edge    *edge.Edge // made by the first child, for those after it; one for the whole life
+}
+
+func (p *plane) specs() []supervise.ChildSpec {
+	helpers := bounded(p.o.ID, "helpers")
+	helpers.GiveUp = supervise.Persist
+	return []supervise.ChildSpec{
+		// Temporary and significant: it cannot be replaced below those that use it. When it has given up, so has the process.
+		{ID: "background", Supervisor: true, Restart: supervise.Temporary, Significant: true, Start: p.open},
+		{ID: "helpers", Supervisor: true, Start: subtree(p.o.Log, helpers, []supervise.ChildSpec{
+			{ID: "sockets", Restart: supervise.Transient, Backoff: gently, Start: supervise.Serve(offering(p.ctx, p.o, p.sockets))},
+			{ID: "control", Backoff: gently, Start: supervise.ServeReady(func(ctx context.Context, ready func()) error {
+				return answer(ctx, p.o, p.edge.Control(), ready)
+			})},
+			{ID: "table", Backoff: gently, Start: supervise.ServeReady(p.follow)},
+		})},
 	}
-	var t semper.Table
-	err := json.Unmarshal(it.Value, &t)
-	if err == nil {
-		err = e.Apply(t)
-	}
+}
+
+// open makes the edge.
+func (p *plane) open(ctx context.Context) (supervise.Child, error) {
+	p.options.Observe = observe(ctx, p.o.Log).Observe
+	e, err := edge.New(p.options)
 	if err != nil {
-		o.Log.Error("route table refused; serving by the one before", "epoch", t.Epoch, "error", err)
+		return nil, err
+	}
+	p.edge = e
+	return e.Background(), nil
+}
+
+func (p *plane) close() error {
+	if p.edge == nil {
+		return nil
+	}
+	return p.edge.Close()
+}
+
+// accepting is the part that takes connections.
+func (p *plane) accepting(listeners map[string][]net.Listener) supervise.ChildSpec {
+	var specs []supervise.ChildSpec
+	n := make(map[string]int)
+	for _, s := range p.sockets {
+		i := n[s.Name]
+		n[s.Name]++
+		specs = append(specs, supervise.ChildSpec{
+			ID: s.Name + " " + strconv.Itoa(i), Restart: supervise.Transient, Backoff: gently, Start: p.accept(s, listeners[s.Name][i]),
+		})
+	}
+	return supervise.ChildSpec{ID: "listeners", Supervisor: true, Restart: supervise.Temporary, Significant: true,
+		Start: subtree(p.o.Log, bounded(p.o.ID, "listeners"), specs)}
+}
+
+// accept is one accept loop. An ended one has closed its listener: the next takes connections from the same socket by
+// another.
+func (p *plane) accept(s handoff.Socket, first net.Listener) supervise.StartFunc {
+	return func(ctx context.Context) (supervise.Child, error) {
+		l := first
+		if first = nil; l == nil {
+			var err error
+			if l, err = s.Listen(); err != nil {
+				return nil, err
+			}
+		}
+		return supervise.Serve(func(ctx context.Context) error {
+			defer context.AfterFunc(ctx, func() { l.Close() })() //nolint:errcheck // a copy of the socket
+			return p.edge.Serve(l, s.Name == "https")
+		})(ctx)
 	}
 }

@@ -20,50 +20,37 @@ type PartOptions struct {
 	Log *slog.Logger
 }
 
-// offer gives the inherited sockets back to a keeper that lost its own, for as long as ctx lives.
-func offer(ctx context.Context, o PartOptions, sockets []handoff.Socket) func() {
-	done := make(chan struct{})
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		defer close(done)
-		if err := handoff.Serve(ctx, dirs(o.Dir).run(o.ID+".fd"), sockets); err != nil && ctx.Err() == nil {
-			o.Log.Error("listening sockets cannot be handed back", "error", err)
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-		handoff.Close(sockets)
+// offering gives the inherited sockets back to a keeper that lost its own, until its context ends or that of the
+// part: one that is on its way out has a successor to ask.
+func offering(part context.Context, o PartOptions, sockets []handoff.Socket) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(part, cancel)()
+		return handoff.Serve(ctx, dirs(o.Dir).run(o.ID+".fd"), sockets)
 	}
 }
 
-// answer serves h on the part's own unix socket, mode 0600.
-func answer(o PartOptions, h http.Handler) (func(), error) {
+// answer serves h on the part's own unix socket, mode 0600, until ctx ends, which cuts what is under way.
+func answer(ctx context.Context, o PartOptions, h http.Handler, ready func()) error {
 	path := dirs(o.Dir).run(o.ID + ".sock")
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return err
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return errors.Join(err, l.Close())
 	}
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			o.Log.Error("the part's own socket ended", "error", err)
-		}
-	}()
-	return func() {
-		if err := s.Close(); err != nil {
-			o.Log.Debug("own socket", "error", err)
-		}
-		<-done
-	}, nil
+	defer context.AfterFunc(ctx, func() { s.Close() })() //nolint:errcheck // the next incarnation binds anew
+	ready()
+	if err := s.Serve(l); ctx.Err() == nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // ready tells the keeper, and returns once it has taken it in: from then on this part is counted. A
