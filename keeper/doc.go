@@ -31,6 +31,10 @@
 //	    └── app/env r42 web   one_for_one, intensity of the service, never gives up
 //	        └── app/web.r42.1
 //
+// That is what restarts. What is shown is one level more at the top, the machine, and as many below each process as its
+// program tells of (package trees): asked when somebody looks, all at once and for a moment only. Nothing is decided by
+// what a program says, and the crash of an actor is a report, not an end.
+//
 // A supervisor of a service that passed its intensity says so (End.GaveUp) and goes on at back-off:
 // whether a crash loop turns a rollout back is decided elsewhere, and half a service is better than
 // none. A start that fails is an incarnation that ended at once (ReasonStart): counted, backed off
