@@ -80,12 +80,13 @@ func (e *Edge) spawn(in *family, id string, f func(context.Context)) bool {
 	return e.spawned(id, err)
 }
 
-// spawnDrain is spawn for the one drain, which has no second life.
-func (e *Edge) spawnDrain(f func(context.Context)) bool {
+// spawnDrain is spawn for the one drain, which has no second life. Where the edge is closed, whoever waits for the drain
+// sees that.
+func (e *Edge) spawnDrain(f func(context.Context)) {
 	err := e.background.root.StartChild(context.Background(), supervise.ChildSpec{
 		ID: "drain", Restart: supervise.Temporary, Shutdown: supervise.Infinity, Start: once(f),
 	})
-	return e.spawned("drain", err)
+	e.spawned("drain", err)
 }
 
 func (e *Edge) spawned(id string, err error) bool {

@@ -57,6 +57,13 @@
 // They nest in the order order, registry, lane, backend, tunnel, Edge.mu, and no lock is held over I/O
 // but a body's over the read of it. Everything in the background belongs to the Edge; Close waits for it.
 //
+// # Faults of its own
+//
+// What works beside the requests is a supervision tree (see background.go): a panic in the loop that cuts, in that of a
+// line, or in the watch on an instance costs nothing but its restart, and [Options].Observe is told. When the tree cannot
+// repair itself it ends, and with it [Edge.Background]: whoever runs the edge replaces it then. A panic in a request's
+// goroutine ends that request, as net/http has it.
+//
 // # What it does not do
 //
 // It has no opinion on whether a release is good, never makes a table, and asks nobody while it serves.

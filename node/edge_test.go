@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"semper/actor/observer"
 	"semper/edge"
 	"semper/internal/handoff"
@@ -35,6 +37,20 @@ func shared(t *testing.T) (handoff.Socket, string) {
 		t.Fatal(err)
 	}
 	return s, l.Addr().String()
+}
+
+// dataDir is an empty data directory.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "edge") // short: a path of a unix socket has a limit
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // a test's
+	if err := os.MkdirAll(filepath.Dir(dirs(dir).run("x")), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // served waits for an answer of the edge at addr, whatever it is: without a route table it is a refusal.
@@ -122,14 +138,7 @@ func lookedAt(t *testing.T, l net.Listener) observer.Node {
 // what it has.
 func TestEdgeIsATree(t *testing.T) { // not parallel: it sets the environment of the process
 	s, addr := shared(t)
-	dir, err := os.MkdirTemp("", "edge") // short: a path of a unix socket has a limit
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // a test's
-	if err := os.MkdirAll(filepath.Dir(dirs(dir).run("x")), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	dir := dataDir(t)
 	semper, err := net.Listen("unix", filepath.Join(dir, "tree"))
 	if err != nil {
 		t.Fatal(err)
@@ -168,5 +177,21 @@ func TestEdgeIsATree(t *testing.T) { // not parallel: it sets the environment of
 	wg.Wait()
 	if _, err := os.Stat(dirs(dir).run("edge-1.fd")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the sockets are still offered: %v", err)
+	}
+}
+
+// TestEdgeGivesUpASocketThatIsShut: a socket on which no accept loop can live ends the process with an error, so that
+// its keeper sees it, and not with a silence.
+func TestEdgeGivesUpASocketThatIsShut(t *testing.T) { // not parallel: it sets the environment of the process
+	s, _ := shared(t)
+	if err := unix.Shutdown(s.FD(), unix.SHUT_RD); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(handoff.Env, "http="+strconv.Itoa(s.FD()))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err := Edge(ctx, PartOptions{Dir: dataDir(t), ID: "edge-1", Log: slog.New(slog.DiscardHandler)})
+	if !errors.Is(err, supervise.ErrAutoShutdown) || !strings.Contains(err.Error(), "listeners") {
+		t.Errorf("it ended with %v, want the end of its listeners", err)
 	}
 }
