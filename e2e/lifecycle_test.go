@@ -213,9 +213,11 @@ func TestUpgradeInPlace(t *testing.T) {
 		t.Errorf("the keeper's pid changed from %d to %d", pid, s.part("keeper"))
 	}
 	for kind, old := range map[string]int{"edge": edge, "store": store, "control": control} {
-		if now := s.part(kind); now == old || now == 0 {
-			t.Errorf("%s was not replaced: %d, then %d", kind, old, now)
-		}
+		// The upgrade is done when the new part serves; the old one may still finish what it has.
+		eventually(t, kind+" is replaced", func() bool {
+			now := s.part(kind)
+			return now != old && now != 0
+		})
 	}
 	after := s.status().Instances
 	for i := range before {
