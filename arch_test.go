@@ -120,6 +120,7 @@ var rules = []rule{
 	{pkg: "bench/app", external: []string{"github.com/coder/websocket"}, tests: []string{"bench/load"}, why: "what the bench deploys"},
 	{pkg: "bench/cmd/load", may: []string{"bench/load"}, why: "the load as a command"},
 	{pkg: "bench/rig", may: []string{"api"}, external: []string{"golang.org/x/sys"}, why: "drives the binary from outside; api for the keys of its JSON"},
+	{pkg: "bench/actors", may: []string{"actor", "supervise"}, why: "measures them beside Erlang/OTP, over their public faces"},
 	{pkg: "bench/cmd/bench", may: []string{"", "api", "bench/load", "bench/rig"}, why: "measures through load and rig; the nouns and api for the keys of the JSON"},
 	{pkg: "bench/cmd/demo", may: []string{"bench/load", "bench/rig"}, why: "shows through load and rig"},
 }

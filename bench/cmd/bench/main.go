@@ -4,6 +4,7 @@
 //	make bench                              everything
 //	make bench ARGS='-only deploys,idle'    some figures
 //	make bench ARGS='-deploys 20'           a shorter run
+//	make bench ARGS='-only actors'          actor and supervise beside Erlang/OTP, into bench/actors
 //	make soak                               deploys, rollbacks and kills for half an hour
 package main
 
@@ -85,8 +86,11 @@ func measurements() []measurement {
 	}
 }
 
+// actors is the measurement that wants no server, and has a page of its own.
+const actors = "actors"
+
 func names() []string {
-	var all []string
+	all := []string{actors}
 	for _, m := range measurements() {
 		all = append(all, m.name)
 	}
@@ -106,6 +110,11 @@ func run(ctx context.Context, o options) (err error) {
 	for name := range strings.SplitSeq(o.only, ",") {
 		if name != "" && !slices.Contains(names(), name) {
 			return fmt.Errorf("no figure %q: there are %s", name, strings.Join(names(), ", "))
+		}
+	}
+	if o.soak == 0 && (o.only == "" || slices.Contains(strings.Split(o.only, ","), actors)) {
+		if err := besideOTP(ctx, o.only != ""); err != nil || o.only == actors {
+			return err
 		}
 	}
 	b := &bench{options: o, apps: map[string]string{}, names: map[string]string{}}
@@ -140,6 +149,22 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}
 	return b.write(ctx, all)
+}
+
+// besideOTP runs bench/actors, before there is a server that could disturb it. Who asked for it is told when there is no
+// Erlang; for all others the rest goes on.
+func besideOTP(ctx context.Context, asked bool) error {
+	if _, err := exec.LookPath("erlc"); err != nil && !asked {
+		say("%s: left out, as there is no Erlang/OTP here: apt-get install erlang-base", actors)
+		return nil
+	}
+	say("%s …", actors)
+	cmd := exec.CommandContext(ctx, "go", "run", "./bench/actors")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", actors, err)
+	}
+	return nil
 }
 
 func say(format string, args ...any) {
