@@ -49,7 +49,8 @@
 //	{"id":9,"want":"process","pid":"<18>"}
 //	{"id":9,"error":"no process <18> in the tree: ..."}
 //
-// The program tells of crashes unasked, each a [Crash]:
+// The program tells of crashes unasked, each a [Crash]. Processes report theirs by themselves; where a supervisor has
+// other children, its Observe does, with [Services], and then there is no pid:
 //
 //	{"crash":{"at":"2026-11-21T05:06:04Z","pid":"<17>","label":"cart","path":"shop/cart","reason":"crash: panic: boom",
 //	  "last_message":"{add 3}","state":"&{...}","mailbox":3,"messages":812,"uptime_ns":61000000000,"stack":"..."}}
