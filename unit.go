@@ -117,6 +117,7 @@ type InstanceStatus struct {
 	LastEnd     *End          `json:"last_end,omitempty"`
 	LogPath     string        `json:"log_path,omitempty"`
 	Warning     string        `json:"warning,omitempty"` // a protection this machine could not give
+	Crashes     int           `json:"crashes,omitempty"` // of actors in it, reported since the keeper began
 }
 
 // End is one end of an incarnation.

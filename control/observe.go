@@ -57,7 +57,7 @@ func (c *Control) watchKeeper(ctx context.Context) error {
 		for batch := range ch {
 			whole := first
 			first = false
-			ended := slices.ContainsFunc(batch, func(s semper.InstanceStatus) bool { return s.LastEnd != nil })
+			ended := slices.ContainsFunc(batch, func(s semper.InstanceStatus) bool { return s.LastEnd != nil || s.Crashes > 0 })
 			c.tell(ctx, "instances", func(m *model) {
 				m.observe(c, batch, whole)
 				if whole || ended {

@@ -164,7 +164,7 @@ func (s *server) reportsTheCart(pid int) {
 	s.t.Helper()
 	eventually(s.t, "the report", func() bool { return strings.Contains(s.must("crash", "list"), "shop/carts") })
 	text := s.must("crash", "show", "last")
-	for _, want := range []string{"of actors/web.r1.1", "fell off the shelf", "its last message", "its state", "Articles:map[tea:1]", "cart).Handle", "left to its supervisor"} {
+	for _, want := range []string{"of actors/web.r1.1", "fell off the shelf", "its last message", "Metres:2", "its state", "Articles:map[tea:1]", "cart).Handle", "left to its supervisor"} {
 		if !strings.Contains(text, want) {
 			s.t.Errorf("the report does not say %q:\n%s", want, text)
 		}

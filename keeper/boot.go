@@ -246,7 +246,7 @@ func (k *keeper) noteUncleanEnd() {
 	k.fileReport(semper.CrashReport{
 		At: time.Now(), What: "semper keeper", PID: last.PID, Decision: "this keeper took over",
 		Reason: semper.Reason{Kind: semper.ReasonUnknown, Detail: "it left without a word"},
-	})
+	}, nil)
 	k.journal.Flush()
 }
 

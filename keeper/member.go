@@ -27,6 +27,7 @@ type member struct {
 	limit   supervise.Flags
 	bounder *process.Bounder
 	inside  trees.Budget // of crashes inside its program
+	crashes int          // inside its program, on disk
 }
 
 // statusLocked is an instance's status.
@@ -34,7 +35,7 @@ func (m *member) statusLocked(k *keeper) semper.InstanceStatus {
 	r, in := m.rec, m.rec.Instance
 	st := semper.InstanceStatus{
 		Spec: in.Spec, State: m.state, Incarnation: r.Incarnation, Restarts: r.Restarts,
-		LogPath: k.dir.InstanceLog(in.Spec.ID), Warning: in.Warning, Address: addressOf(in),
+		Crashes: m.crashes, LogPath: k.dir.InstanceLog(in.Spec.ID), Warning: in.Warning, Address: addressOf(in),
 	}
 	if r.LastEnd != nil {
 		end := *r.LastEnd

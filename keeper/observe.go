@@ -71,7 +71,7 @@ func (k *keeper) reportLocked(m *member, end semper.End) {
 		Intensity: semper.Intensity{Restarts: m.limit.Intensity, Within: semper.Duration(m.limit.Period)},
 	}
 	m.signLocked(&r)
-	k.fileReport(r)
+	k.fileReport(r, nil)
 }
 
 // signLocked has r say that it is about m.
@@ -85,15 +85,18 @@ func (m *member) signLocked(r *semper.CrashReport) {
 	}
 }
 
-// fileReport has r written in its turn.
-func (k *keeper) fileReport(r semper.CrashReport) {
+// fileReport has r written in its turn. then, which may be nil, is called with mu held when that is done.
+func (k *keeper) fileReport(r semper.CrashReport, then func()) {
 	k.journal.Do(func() {
 		if _, err := k.crashes.Add(r); err != nil {
 			k.log.Error("crash report not written", "what", r.What, "error", err)
 		}
 		k.mu.Lock()
+		defer k.mu.Unlock()
+		if then != nil {
+			then()
+		}
 		k.changedLocked(nil)
-		k.mu.Unlock()
 	})
 }
 

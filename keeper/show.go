@@ -56,7 +56,11 @@ func (k *keeper) actorCrashed(of trees.Member, p trees.Peer, c observer.Crash) {
 	r.PID = p.PID
 	m.signLocked(&r)
 	k.log.Warn("an actor crashed", "what", of.Name, "pid", p.PID, "actor", cmp.Or(r.Actor.Path, r.Actor.Process), "reason", r.Reason.String())
-	k.fileReport(r)
+	k.fileReport(r, func() { // whoever watches the instance can fetch it now
+		if m.crashes++; !m.gone {
+			k.changedLocked(m)
+		}
+	})
 }
 
 // tree is everything: the machine, the supervisors of this keeper, their processes, and what runs in those.

@@ -119,7 +119,7 @@ func TestTheTreeGoesOnInPrograms(t *testing.T) {
 	}); i >= 0 {
 		t.Errorf("%+v", reports[i])
 	}
-	st := w.await(spec.ID, "its status", func(semper.InstanceStatus) bool { return true })
+	st := w.await(spec.ID, "its reports are told of", func(s semper.InstanceStatus) bool { return s.Crashes >= trees.MaxCrashes })
 	if st.Restarts != 0 || st.LastEnd != nil || st.PID != in.PID {
 		t.Errorf("counted against the instance: %+v", st)
 	}

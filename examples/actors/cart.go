@@ -16,7 +16,10 @@ type (
 		from    actor.From[int]
 	}
 	list struct{ from actor.From[map[string]int] }
-	drop struct{ from actor.From[struct{}] } // breaks the cart, to be seen
+	drop struct { // breaks the cart, to be seen
+		Metres int
+		from   actor.From[struct{}]
+	}
 )
 
 func (add) isMessage()  {}

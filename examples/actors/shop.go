@@ -88,7 +88,7 @@ func (s *shop) handler() http.Handler {
 		return actor.Call(ctx, to, func(from actor.From[int]) message { return add{article, from} })
 	}))
 	mux.HandleFunc("POST /actors/{customer}/crash", s.ask(func(ctx context.Context, to target, _ *http.Request) (any, error) {
-		return actor.Call(ctx, to, func(from actor.From[struct{}]) message { return drop{from} })
+		return actor.Call(ctx, to, func(from actor.From[struct{}]) message { return drop{2, from} })
 	}))
 	return mux
 }

@@ -32,7 +32,7 @@ func node(o observer.Node) api.TreeNode {
 		Process: cut(o.PID, maxLine), Restarts: o.Restarts, StartedAt: o.Since, Reason: cut(o.Last, maxLine), Mailbox: o.Mailbox,
 		Messages: o.Messages, Dropped: o.Dropped, Blocking: texts(o.Blocking), More: max(o.More, 0),
 	}
-	if o.Label != o.ID {
+	if o.Label != o.ID && !strings.HasSuffix(o.Label, "/"+o.ID) { // a supervisor is called by its path
 		n.Label = cut(o.Label, maxLine)
 	}
 	if o.Period > 0 {
