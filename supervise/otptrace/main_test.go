@@ -97,7 +97,7 @@ func TestHelp(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, want string }{
-		{`{"name":"x",` + "\n" + `"tree":{"childs":[]}}`, "otptrace: line 2: invalid case: childs: there is no such key; otptrace -help lists those there are\n"},
+		{`{"name":"x",` + "\n" + `"tree":{"childs":[]}}`, "otptrace: line 2: invalid case: childs: there is no such key here; otptrace -help lists those there are\n"},
 		{`{"name":"x","tree":{}} {"name":`, "otptrace: line 1: invalid case: unexpected EOF\n"},
 	} {
 		if code, out, errs := command(t, c.in); code != 2 || out != "" || errs != c.want {

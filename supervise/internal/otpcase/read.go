@@ -58,6 +58,9 @@ var unknown = regexp.MustCompile(`unknown field "(.*)"`)
 
 // one reads a single case. With an error comes the place in raw that it is about.
 func one(raw []byte) (c Case, at int64, err error) {
+	if at, err := checkKeys(raw); err != nil {
+		return c, at, err
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	err = d.Decode(&c)
@@ -69,16 +72,57 @@ func one(raw []byte) (c Case, at int64, err error) {
 		return c, kind.Offset, fmt.Errorf("%s: got %s, want %s", cmp.Or(kind.Field, "the case"), kind.Value, jsonName(kind.Type.Kind().String()))
 	}
 	if m := unknown.FindStringSubmatch(err.Error()); m != nil {
-		key := regexp.MustCompile(`"` + regexp.QuoteMeta(m[1]) + `"\s*:`)
-		if found := key.FindIndex(raw); found != nil {
-			at = int64(found[0]) + 1
-		}
-		return c, at, fmt.Errorf("%s: there is no such key; otptrace -help lists those there are", m[1])
+		return c, place(raw, m[1]), fmt.Errorf("%s: there is no such key here; otptrace -help lists those there are", m[1])
 	}
 	if strings.HasPrefix(err.Error(), "shutdown") {
-		at = int64(bytes.Index(raw, []byte(`"shutdown"`))) + 1
+		return c, place(raw, "shutdown"), err
 	}
-	return c, at, err
+	return c, 1, err
+}
+
+// checkKeys refuses a key that comes twice in one object, and one with capital letters, which encoding/json would take for
+// the same without them.
+func checkKeys(raw []byte) (at int64, err error) {
+	var open []map[string]bool // the objects around the place, with their keys so far; nil for a list
+	isKey := false
+	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		if err != nil {
+			return d.InputOffset(), err
+		}
+		key, isText := token.(string)
+		switch {
+		case token == json.Delim('{'):
+			open = append(open, map[string]bool{})
+		case token == json.Delim('['):
+			open = append(open, nil)
+		case token == json.Delim('}') || token == json.Delim(']'):
+			open = open[:len(open)-1]
+		case isText && isKey:
+			keys := open[len(open)-1]
+			switch {
+			case key != strings.ToLower(key):
+				return d.InputOffset(), fmt.Errorf("%s: there is no such key; keys have no capital letters", key)
+			case keys[key]:
+				return d.InputOffset(), fmt.Errorf("%s: the object has it twice", key)
+			}
+			keys[key], isKey = true, false
+			continue
+		}
+		isKey = len(open) > 0 && open[len(open)-1] != nil
+	}
+}
+
+// place is where a key stands first, or the beginning.
+func place(raw []byte, key string) int64 {
+	found := regexp.MustCompile(`"` + regexp.QuoteMeta(key) + `"\s*:`).FindIndex(raw)
+	if found == nil {
+		return 1
+	}
+	return int64(found[0]) + 1
 }
 
 // jsonName says in the words of JSON what a Go kind is read from.
