@@ -36,7 +36,8 @@ func (c *core) startFailed(k *kid, err error) {
 	if k.why == forStart || k.why == forRestart {
 		c.remove(k)
 	}
-	if c.dynamic || errors.Is(err, ErrAlreadyStarted) {
+	var below *StartError // of a supervisor one of whose children lives elsewhere: an ordinary failure here
+	if c.dynamic || errors.Is(err, ErrAlreadyStarted) && !errors.As(err, &below) {
 		failure = err // as in OTP; the child of the same name lives elsewhere: not a failure of this start
 	}
 	c.answerStarter(k, failure)

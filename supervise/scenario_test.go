@@ -166,6 +166,12 @@ func TestScenario17AlreadyStartedElsewhere(t *testing.T) {
 		if err != elsewhere {
 			t.Errorf("error %v, want it unwrapped", err)
 		}
+		err = s.StartChild(bg, ChildSpec{ID: "b", Supervisor: true, Start: func(ctx context.Context) (Child, error) {
+			return Start(ctx, Flags{}, []ChildSpec{{ID: "a", Start: func(context.Context) (Child, error) { return nil, elsewhere }}}, Options{})
+		}})
+		if failed := (*StartError)(nil); !errors.As(err, &failed) || failed.Child != "b" {
+			t.Errorf("error %v, want a *StartError of b: that a child of it lives elsewhere is its own matter", err)
+		}
 		l.wantChildren(s, "")
 	})
 }
