@@ -165,11 +165,11 @@ type CrashReport struct {
 	Actor *ActorCrash `json:"actor,omitempty"`
 }
 
-// An ActorCrash is what a program said of the end of one of its actors. Nothing of it is proven; each text is bounded.
+// An ActorCrash is what a program said of the end of one of its actors, or supervised goroutines. Nothing of it is proven; each text is bounded.
 type ActorCrash struct {
-	Process     string   `json:"process"`         // its number in the program: "<17>"
-	Label       string   `json:"label,omitempty"` // what it is called
-	Path        string   `json:"path,omitempty"`  // of ids from the root of the program's tree
+	Process     string   `json:"process,omitempty"` // its number in the program: "<17>"; none of a goroutine
+	Label       string   `json:"label,omitempty"`   // what it is called
+	Path        string   `json:"path,omitempty"`    // of ids from the root of the program's tree
 	LastMessage string   `json:"last_message,omitempty"`
 	State       string   `json:"state,omitempty"`    // through the program's own redactor
 	Mailbox     int      `json:"mailbox,omitempty"`  // messages that waited
@@ -181,7 +181,7 @@ type ActorCrash struct {
 	Dropped     uint64   `json:"dropped,omitempty"` // crashes of this member's actors before this one that left no report
 }
 
-// Subject is what ended: the instance or part, or the actor in it.
+// Subject is what ended: the instance or part, or the actor or service in it.
 func (r CrashReport) Subject() string {
 	if r.Actor == nil {
 		return r.What
@@ -192,5 +192,9 @@ func (r CrashReport) Subject() string {
 			name = other
 		}
 	}
-	return "actor " + name + " of " + r.What
+	kind := "actor "
+	if r.Actor.Process == "" {
+		kind = "service "
+	}
+	return kind + name + " of " + r.What
 }

@@ -73,6 +73,13 @@ func TestThePageOfAnActorsCrash(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, b.String())
 		}
 	}
+	var service strings.Builder
+	if err := parsePages("test").t.ExecuteTemplate(&service, "crash", semper.CrashReport{ID: "c-4", What: "bar/web.r1.1", Actor: &semper.ActorCrash{Path: "shop/http"}}); err != nil {
+		t.Fatal(err)
+	}
+	if html := service.String(); !strings.Contains(html, "shop/http") || strings.Contains(html, "Last message") || strings.Contains(html, "Handled") {
+		t.Errorf("a goroutine handles no messages:\n%s", html)
+	}
 	if strings.Contains(b.String(), "Used at most") || strings.Contains(b.String(), "It printed nothing") {
 		t.Errorf("it speaks of the process:\n%s", b.String())
 	}

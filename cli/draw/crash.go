@@ -49,7 +49,9 @@ func Crash(w io.Writer, p Paint, r semper.CrashReport) {
 
 func actorRows(row func(k, v string), a semper.ActorCrash) {
 	row("actor", strings.TrimSpace(a.Label+" "+a.Process))
-	row("handled", Plural(int(min(a.Messages, 1<<53)), "message")) //nolint:gosec // bounded
+	if a.Process != "" {
+		row("handled", Plural(int(min(a.Messages, 1<<53)), "message"))
+	}
 	if a.Mailbox > 0 {
 		row("mailbox", Plural(a.Mailbox, "message")+" waited")
 	}
