@@ -1,8 +1,8 @@
 // Command actors measures actor and supervise beside Erlang/OTP, and writes bench/actors/RESULTS.md and results.json.
 //
 //	go run ./bench/actors             everything, five rounds
-//	go run ./bench/actors -short      a tenth of the counts, two rounds
-//	go run ./bench/actors -only call  one group
+//	go run ./bench/actors -short      a tenth of the counts, two rounds, to the terminal only
+//	go run ./bench/actors -only call  one group, to the terminal only
 //
 // Each group of figures is measured by turns: a new Erlang virtual machine, a new Go program, and again. So whatever
 // slows the machine down for a while slows both. A ratio is made within a round, and the median of the rounds is told.
@@ -43,7 +43,7 @@ type options struct {
 func main() {
 	var o options
 	short := flag.Bool("short", false, "a tenth of the counts and two rounds")
-	flag.StringVar(&o.out, "out", "bench/actors", "directory for RESULTS.md and results.json")
+	flag.StringVar(&o.out, "out", "", "directory for RESULTS.md and results.json; empty: bench/actors after a whole run, else none")
 	flag.StringVar(&o.only, "only", "", "comma-separated groups: "+strings.Join(order, ", ")+"; empty: all")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds a median is taken of")
 	flag.IntVar(&o.divisor, "divisor", 1, "divides all counts")
@@ -68,6 +68,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if o.group != "" {
 		return o.here()
+	}
+	if o.out == "" && o.only == "" && o.divisor == 1 {
+		o.out = "bench/actors"
 	}
 	chosen := order
 	if o.only != "" {
@@ -124,6 +127,7 @@ func (o options) beside(ctx context.Context, chosen []string) error {
 	}
 	otp, here := samples{}, samples{}
 	divisor, cores := strconv.Itoa(o.divisor), strconv.Itoa(runtime.GOMAXPROCS(0))
+	var problems error // a group that fails is left out and told of; the others are written all the same
 	for _, group := range chosen {
 		for round := range o.rounds {
 			fmt.Fprintf(os.Stderr, "%s %s %d/%d\n", time.Now().Format(time.TimeOnly), group, round+1, o.rounds)
@@ -132,14 +136,16 @@ func (o options) beside(ctx context.Context, chosen []string) error {
 				args = append(args, "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")
 			}
 			if err := otp.add(ctx, "erl", append(args, "-run", "otp", "main", group, divisor)...); err != nil {
-				return err
+				problems = errors.Join(problems, err)
+				break
 			}
 			if err := here.add(ctx, self, "-go", group, "-divisor", divisor); err != nil {
-				return err
+				problems = errors.Join(problems, err)
+				break
 			}
 		}
 	}
-	return write(ctx, o, otp, here)
+	return errors.Join(problems, write(ctx, o, otp, here))
 }
 
 // compile leaves otp.beam in dir: native code by the virtual machine's JIT, where a script would be interpreted.
@@ -159,7 +165,7 @@ func compile(ctx context.Context, dir string) error {
 
 // add runs one side of one group.
 func (s samples) add(ctx context.Context, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var problems bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)

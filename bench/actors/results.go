@@ -160,9 +160,13 @@ func machineOf(ctx context.Context, o options) machine {
 	}
 }
 
-// write leaves the results as JSON and as a page.
+// write leaves the results as JSON and as a page, or shows the page where no place is given for it.
 func write(ctx context.Context, o options, otp, here samples) error {
 	m, all := machineOf(ctx, o), compare(otp, here)
+	if o.out == "" {
+		_, err := os.Stdout.Write(page(m, all))
+		return err
+	}
 	j, err := json.MarshalIndent(struct {
 		Machine     machine
 		Results     []result

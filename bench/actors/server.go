@@ -59,6 +59,12 @@ type server struct {
 	done chan<- struct{}
 }
 
+// Init makes the start wait for a callback, as in Erlang.
+func (s *server) Init(*actor.Self[message]) error {
+	s.n = 0
+	return nil
+}
+
 func (s *server) Handle(self *actor.Self[message], m message) error {
 	switch m := m.(type) {
 	case get:
@@ -127,6 +133,7 @@ type upServer struct {
 }
 
 func (s *upServer) Init(self *actor.Self[message]) error {
+	s.n = 0
 	s.up <- self.Ref()
 	return nil
 }
