@@ -98,6 +98,9 @@ func (s *Self[M]) retire() {
 func (s *Self[M]) forget() {
 	s.busy()
 	s.batch, s.at, s.continues, s.server = nil, 0, nil, nil
+	if s.clock != nil {
+		s.clock.drop()
+	}
 }
 
 // die is the end: no message is taken any more, names are free, and then everyone who must know is told. It reports

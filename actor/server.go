@@ -57,7 +57,8 @@ type Timeout struct{}
 // Continue and Timeout are for callbacks only. All other methods may be called by any goroutine.
 type Self[M any] struct {
 	process
-	box mailbox[M] // guarded by mu
+	box   mailbox[M] // guarded by mu
+	clock *clock[M]  // the same; made by the first After
 
 	// What follows belongs to the goroutine that runs it.
 	finishing bool          // Terminate runs, or has run
@@ -102,12 +103,6 @@ func (s *Self[M]) busy() {
 		s.idler = nil
 		s.lull++
 	}
-}
-
-// After casts m to the process itself when d has passed. Stop of the timer takes it back if it has not been sent. A
-// process that has ended meanwhile gets nothing.
-func (s *Self[M]) After(d time.Duration, m M) *time.Timer {
-	return time.AfterFunc(d, func() { _ = s.put(context.Background(), envelope[M]{m: m}) })
 }
 
 // run is the goroutine of a process that is busy.
