@@ -60,7 +60,7 @@ type server struct {
 }
 
 // Init makes the start wait for a callback, as in Erlang.
-func (s *server) Init(*actor.Self[message]) error {
+func (s *server) Init(*actor.Self[message]) error { //nolint:unparam // the signature of actor.Initer
 	s.n = 0
 	return nil
 }
@@ -132,7 +132,7 @@ type upServer struct {
 	up chan<- actor.Ref[message]
 }
 
-func (s *upServer) Init(self *actor.Self[message]) error {
+func (s *upServer) Init(self *actor.Self[message]) error { //nolint:unparam // the signature of actor.Initer
 	s.n = 0
 	s.up <- self.Ref()
 	return nil
