@@ -16,17 +16,17 @@ import (
 
 // quiz is a call with a number, so that an answer can be told from that to another call.
 type quiz struct {
-	n    int64
-	from From[int64]
-	how  int
+	n     int64
+	from  From[int64]
+	how   int
+	given chan bool // takes what Reply said: whether the caller had the answer
 }
 
 // crowd are processes that come and go, one behind each name, while everything is done to them.
 type crowd struct {
-	names    []*Name[any]
-	accepted sync.Map // quiz number → whether Reply said that the caller had it
-	replies  sync.WaitGroup
-	quizzes  atomic.Int64
+	names   []*Name[any]
+	replies sync.WaitGroup
+	quizzes atomic.Int64
 
 	mu  sync.Mutex
 	all []PID
@@ -37,11 +37,12 @@ type member struct{ c *crowd }
 func (m *member) Handle(_ *Self[any], what any) error {
 	switch what := what.(type) {
 	case quiz:
-		reply := func() { m.c.accepted.Store(what.n, what.from.Reply(-what.n)) }
+		reply := func() { what.given <- what.from.Reply(-what.n) }
 		switch what.how % 5 {
 		case 0:
-			m.c.replies.Go(func() {
-				time.Sleep(time.Duration(what.n%100) * time.Microsecond)
+			m.c.replies.Add(1)
+			time.AfterFunc(time.Duration(what.n%100)*time.Microsecond, func() {
+				defer m.c.replies.Done()
 				reply()
 			})
 		case 1:
@@ -77,7 +78,7 @@ func (c *crowd) start(r *rand.Rand) (Ref[any], error) {
 
 // call checks P9.
 func (c *crowd) call(t *testing.T, r *rand.Rand) {
-	q := quiz{n: c.quizzes.Add(1), how: r.IntN(10)}
+	q := quiz{n: c.quizzes.Add(1), how: r.IntN(10), given: make(chan bool, 1)}
 	ctx, cancel := context.WithTimeout(quiet, time.Duration(r.IntN(200))*time.Microsecond)
 	defer cancel()
 	got, err := Call(ctx, c.names[r.IntN(len(c.names))], func(f From[int64]) any {
@@ -97,25 +98,21 @@ func (c *crowd) call(t *testing.T, r *rand.Rand) {
 	if q.from.Waiting() || q.from.Reply(1) || q.from.Fail(errBoom) {
 		t.Errorf("call %d is over and takes an answer", q.n)
 	}
-	if err == nil { // the answer came: Reply must say so, when it returns
-		c.replies.Go(func() {
-			for {
-				if yes, ok := c.accepted.Load(q.n); ok {
-					if !yes.(bool) {
-						t.Errorf("call %d has an answer that was not given", q.n)
-					}
-					return
-				}
-				time.Sleep(time.Millisecond)
+	c.replies.Go(func() {
+		if err == nil { // the answer came: Reply must say so, when it returns
+			if !<-q.given {
+				t.Errorf("call %d has an answer that was not given", q.n)
 			}
-		})
-	} else {
-		c.replies.Go(func() {
-			if yes, ok := c.accepted.Load(q.n); ok && yes.(bool) {
+			return
+		}
+		select {
+		case yes := <-q.given:
+			if yes {
 				t.Errorf("call %d ended with %v, and was answered", q.n, err)
 			}
-		})
-	}
+		default: // not answered yet, or never
+		}
+	})
 }
 
 // disturb does one thing to one of the crowd.
