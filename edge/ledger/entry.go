@@ -52,9 +52,6 @@ func (e *Entry) Accept(s *Slot) {
 	e.slot = s
 }
 
-// Accepted reports whether the request is in the ledger.
-func (e *Entry) Accepted() bool { return e.slot != nil }
-
 // Hold counts the request as held, once.
 func (e *Entry) Hold() {
 	if e.slot != nil && !e.held {
