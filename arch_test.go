@@ -59,6 +59,7 @@ var rules = []rule{
 	{pkg: "edge/hold", why: "who waits, who goes on: a queue of plain values"},
 	{pkg: "edge/procid", why: "a process named by pid and start, over restarts"},
 	{pkg: "edge/ledger", may: []string{"", "edge/procid"}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
+	{pkg: "edge/sketch", why: "durations in fixed buckets, to add up, to ask for quantiles, to send"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
 
 	// Adapters wrap one thing each.

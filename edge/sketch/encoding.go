@@ -1,0 +1,71 @@
+package sketch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// version names the layout of the buckets and of the encoding. Counts of two versions do not add up.
+const version = 1
+
+// ErrEncoding is wrapped by the errors about bytes that no Counts was encoded to.
+var ErrEncoding = errors.New("not an encoded sketch of this version")
+
+// AppendBinary appends c's encoding: the version, the sum, and for each bucket that is not empty how many were skipped
+// and its count, all but the version as varints. A few hundred bytes are usual.
+func (c Counts) AppendBinary(b []byte) ([]byte, error) {
+	b = append(b, version)
+	b = binary.AppendUvarint(b, c.sum)
+	next := 0
+	for i, n := range c.n {
+		if n == 0 {
+			continue
+		}
+		b = binary.AppendUvarint(b, uint64(i-next))
+		b = binary.AppendUvarint(b, n)
+		next = i + 1
+	}
+	return b, nil
+}
+
+// MarshalBinary is AppendBinary to nothing.
+func (c Counts) MarshalBinary() ([]byte, error) { return c.AppendBinary(nil) }
+
+// UnmarshalBinary sets c to what b encodes. c is unchanged when there is an error, which wraps [ErrEncoding].
+func (c *Counts) UnmarshalBinary(b []byte) error {
+	if len(b) == 0 || b[0] != version {
+		return fmt.Errorf("decode sketch: %w: it begins with % x", ErrEncoding, b[:min(len(b), 1)])
+	}
+	r := reader{b: b[1:]}
+	d := Counts{sum: r.uvarint()}
+	for at := uint64(0); len(r.b) > 0 && !r.bad; at++ {
+		gap, n := r.uvarint(), r.uvarint()
+		if at += gap; gap >= Buckets || at >= Buckets || n == 0 || n > math.MaxUint64-d.count {
+			r.bad = true
+			break
+		}
+		d.add(int(at), n)
+	}
+	if r.bad {
+		return fmt.Errorf("decode sketch: %w: cut short or out of range", ErrEncoding)
+	}
+	*c = d
+	return nil
+}
+
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
