@@ -62,6 +62,8 @@ var rules = []rule{
 	{pkg: "edge/sketch", why: "durations in fixed buckets, to add up, to ask for quantiles, to send"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
 
+	{pkg: "edge/conformance/wire", why: "the strict judge of what crossed the wire: shares nothing with what it judges"},
+
 	// Adapters wrap one thing each.
 	{pkg: "unit", why: "the doc of what a unit is"},
 	{pkg: "unit/process", may: []string{"", "unit/process/internal/cgroup"}, external: []string{"golang.org/x/sys"}, why: "wraps the operating system's processes"},
