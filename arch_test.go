@@ -61,6 +61,7 @@ var rules = []rule{
 	{pkg: "edge/ledger", may: []string{"", "edge/procid"}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
 	{pkg: "edge/sketch", why: "durations in fixed buckets, to add up, to ask for quantiles, to send"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
+	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance/wire", why: "the strict judge of what crossed the wire: shares nothing with what it judges"},
 

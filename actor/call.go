@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
-
-	"semper/supervise"
 )
 
 // A From is where the reply to one call goes. It is put into the message, may be handed on, and is answered once, from
@@ -58,12 +56,7 @@ type request struct {
 	prev, next *request // of the list, guarded by to.mu
 }
 
-// A waiter is who waits for the answer.
-type waiter struct {
-	c chan struct{} // takes one answer without blocking
-	// begun is the supervised start that the answer acknowledges, in place of c.
-	begun *supervise.Starting
-}
+type waiter struct{ c chan struct{} }
 
 func (q *request) fail(err error) bool {
 	if !q.state.CompareAndSwap(waiting, settled) {
@@ -75,11 +68,7 @@ func (q *request) fail(err error) bool {
 }
 
 func (q *request) settle() {
-	if q.w.begun == nil {
-		q.w.c <- struct{}{}
-	} else {
-		q.acknowledge()
-	}
+	q.w.c <- struct{}{}
 	q.unlist()
 }
 
