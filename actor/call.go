@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"semper/supervise"
 )
 
 // A From is where the reply to one call goes. It is put into the message, may be handed on, and is answered once, from
@@ -56,7 +58,12 @@ type request struct {
 	prev, next *request // of the list, guarded by to.mu
 }
 
-type waiter struct{ c chan struct{} }
+// A waiter is who waits for the answer.
+type waiter struct {
+	c chan struct{} // takes one answer without blocking
+	// begun is the supervised start that the answer acknowledges, in place of c.
+	begun *supervise.Starting
+}
 
 func (q *request) fail(err error) bool {
 	if !q.state.CompareAndSwap(waiting, settled) {
@@ -68,7 +75,11 @@ func (q *request) fail(err error) bool {
 }
 
 func (q *request) settle() {
-	q.w.c <- struct{}{}
+	if q.w.begun == nil {
+		q.w.c <- struct{}{}
+	} else {
+		q.acknowledge()
+	}
 	q.unlist()
 }
 

@@ -26,7 +26,7 @@ type Options struct {
 // ErrIgnore and other errors of Init come back as they are, a panic as a *PanicError. A name that a living process has
 // gives an *AlreadyStartedError with its PID.
 func Start[M any](ctx context.Context, server Server[M], o Options) (Ref[M], error) {
-	s, err := start(ctx, server, o)
+	s, err := start(ctx, server, &o)
 	if err != nil {
 		return Ref[M]{}, err
 	}
@@ -40,23 +40,83 @@ func Child[M any](id string, server func() Server[M], o Options) supervise.Child
 		o.Label = id
 	}
 	return supervise.ChildSpec{ID: id, Start: func(ctx context.Context) (supervise.Child, error) {
-		if server == nil {
-			return nil, fmt.Errorf("%w: child %s has no function that makes its server", ErrInvalid, id)
-		}
-		s, err := start(ctx, server(), o)
-		if err != nil {
+		if ctx, ok := ctx.(*supervise.Starting); ok {
+			s, ack, err := begin(ctx, server, &o)
+			if err == nil {
+				s.boot(ack)
+			}
 			return nil, err
 		}
-		return (*child)(&s.process), nil
+		return startChild(ctx, server, &o)
 	}}
 }
 
-func start[M any](ctx context.Context, server Server[M], o Options) (*Self[M], error) {
+func startChild[M any](ctx context.Context, server func() Server[M], o *Options) (supervise.Child, error) {
+	if server == nil {
+		return nil, noServer(o)
+	}
+	s, err := start(ctx, server(), o)
+	if err != nil {
+		return nil, err
+	}
+	return (*child)(&s.process), nil
+}
+
+func noServer(o *Options) error {
+	return fmt.Errorf("%w: child %s has no function that makes its server", ErrInvalid, o.Label)
+}
+
+// begin makes a process whose start goes on in the goroutine that its supervisor has given to it: that becomes the first
+// of the process.
+func begin[M any](ctx *supervise.Starting, server func() Server[M], o *Options) (*Self[M], *request, error) {
+	if server == nil {
+		return nil, nil, noServer(o)
+	}
+	s, err := prepare(ctx, server(), o)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := &begun{waiter: waiter{begun: ctx}}
+	a.to, a.w = &s.process, &a.waiter
+	if !a.keep() {
+		s.retire()
+		return nil, nil, s.stillborn()
+	}
+	ctx.OnCancel(a)
+	return s, &a.request, nil
+}
+
+// begun is the acknowledgement of such a start.
+type begun struct {
+	request
+	waiter
+}
+
+// Cancel implements supervise.Canceler: the end of the start's context.
+func (a *begun) Cancel(cause error) { a.request.cancel(cause) }
+
+func (q *request) cancel(cause error) {
+	if q.fail(fmt.Errorf("start of %v: Init did not return in time: %w", q.to.String(), cause)) {
+		q.to.unparent()
+		q.to.kill(Reason{Kind: Killed, Err: cause})
+	}
+}
+
+func (q *request) acknowledge() {
+	if q.err != nil {
+		q.w.begun.Fail(q.err)
+	} else {
+		q.w.begun.Ack((*child)(q.to))
+	}
+}
+
+// prepare makes a process with its name and its parent.
+func prepare[M any](ctx context.Context, server Server[M], o *Options) (*Self[M], error) {
 	if err := o.validate(ctx, server == nil); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("start of %s: the context was over before it: %w", label(o, server), context.Cause(ctx))
+		return nil, late(label(o, server), ctx)
 	}
 	s := newSelf(ctx, server, o)
 	if o.Name != nil {
@@ -66,14 +126,34 @@ func start[M any](ctx context.Context, server Server[M], o Options) (*Self[M], e
 	}
 	parent := s.parent
 	if parent != nil && !s.tie(parent) {
-		s.die(noProc, true)
-		return nil, fmt.Errorf("link to the parent %v: %w", PID{parent}, ErrNoProc)
+		return nil, s.orphan()
+	}
+	return s, nil
+}
+
+// late, stillborn and orphan are not written out where they are needed: the frames there are those of every start, and a start
+// whose frames are large has its stack copied.
+func late(what string, ctx context.Context) error {
+	return fmt.Errorf("start of %s: the context was over before it: %w", what, context.Cause(ctx))
+}
+
+func (p *process) stillborn() error { return &ExitError{PID: PID{p}, Reason: PID{p}.Reason()} }
+
+func (p *process) orphan() error {
+	p.die(noProc, true)
+	return fmt.Errorf("link to the parent %v: %w", PID{p.parent}, ErrNoProc)
+}
+
+func start[M any](ctx context.Context, server Server[M], o *Options) (*Self[M], error) {
+	s, err := prepare(ctx, server, o)
+	if err != nil {
+		return nil, err
 	}
 	w := &waiter{c: make(chan struct{}, 1)}
 	ack := &request{to: &s.process, w: w}
 	if !ack.keep() { // killed by one that found it by its name
 		s.retire()
-		return nil, &ExitError{PID: s.PID(), Reason: s.PID().Reason()}
+		return nil, s.stillborn()
 	}
 	go s.boot(ack)
 	if over := ctx.Done(); over == nil {
@@ -82,10 +162,7 @@ func start[M any](ctx context.Context, server Server[M], o Options) (*Self[M], e
 		select {
 		case <-w.c:
 		case <-over:
-			if ack.fail(fmt.Errorf("start of %v: Init did not return in time: %w", s.String(), context.Cause(ctx))) {
-				s.unparent()
-				s.kill(Reason{Kind: Killed, Err: context.Cause(ctx)})
-			}
+			ack.cancel(context.Cause(ctx))
 			<-w.c
 		}
 	}
@@ -112,7 +189,7 @@ func (o *Options) validate(ctx context.Context, noServer bool) error {
 	return nil
 }
 
-func newSelf[M any](ctx context.Context, server Server[M], o Options) *Self[M] {
+func newSelf[M any](ctx context.Context, server Server[M], o *Options) *Self[M] {
 	s := &Self[M]{server: server}
 	if o.Mailbox.Limit > 0 {
 		s.box.bound = &bound[M]{Mailbox: o.Mailbox}
@@ -124,15 +201,18 @@ func newSelf[M any](ctx context.Context, server Server[M], o Options) *Self[M] {
 	if o.Link {
 		s.parent = caller(ctx)
 	}
-	if self, ok := ctx.(interface{ core() *process }); ok {
-		s.base = self.core().base // not the parent itself: a process does not keep its ancestors in memory
-	} else {
+	switch ctx := ctx.(type) {
+	case interface{ core() *process }:
+		s.base = ctx.core().base // not the parent itself: a process does not keep its ancestors in memory
+	case *supervise.Starting:
+		s.base = ctx.Values()
+	default:
 		s.base = context.WithoutCancel(ctx)
 	}
 	return s
 }
 
-func label(o Options, server any) string {
+func label(o *Options, server any) string {
 	if o.Label != "" {
 		return o.Label
 	}

@@ -1,46 +1,47 @@
 package supervise
 
 import (
-	"context"
 	"errors"
 	"runtime/debug"
 )
 
-// An incarnation is what the loop keeps of one start and the child that came of it. Its goroutine calls the StartFunc.
-// It goes on to watch the child, so that every call into it is made where blocking hurts nobody else, unless the child
-// is a Notifier: of that nothing is kept.
-type incarnation struct {
-	// Of a start under way.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	// Of a child that is watched.
-	asks chan verb // doShutdown, doKill; one of each fits
-}
-
-// live is the goroutine of one incarnation.
-func (l *loop) live(k *kid, n int, run *incarnation, start StartFunc) {
-	defer l.works.Done()
-	child, watch := l.start(k, n, run, start)
+// live is the goroutine of one incarnation. It calls the StartFunc, and goes on to watch the child, so that every call
+// into it is made where blocking hurts nobody else, unless the child is a Notifier: of that nothing is kept. A start
+// that acknowledged by itself has made the goroutine the child's.
+func (l *loop) live(run *Starting, start StartFunc) {
+	itself := true
+	defer func() {
+		if !itself {
+			l.works.Done()
+		}
+	}()
+	child, watch := run.call(start, &itself)
 	switch {
-	case child == nil:
-	case watch == nil:
-		child.(Notifier).Notify(func() { l.box.put(ended{kid: k, n: n}) })
-	default:
-		l.watch(k, n, child, watch)
+	case watch != nil:
+		watch.watch(child)
+	case child != nil:
+		run.listen(child.(Notifier))
 	}
 }
 
-// start calls the StartFunc and tells the outcome, whatever it is: a panic is a failed start, as an exception is in
-// OTP, and so is the end of the goroutine.
-func (l *loop) start(k *kid, n int, run *incarnation, start StartFunc) (child Child, watch *incarnation) {
-	err := errors.New("the start ended its goroutine")
+var errStartGone = errors.New("the start ended its goroutine")
+
+// call calls the StartFunc and tells the outcome, whatever it is: a panic is a failed start, as an exception is in OTP,
+// and so is the end of the goroutine.
+func (s *Starting) call(start StartFunc, itself *bool) (child Child, watch *Starting) {
+	err := errStartGone
 	defer func() {
+		if !s.claim() {
+			child, watch = nil, nil
+			return // and a panic is the child's own: it ends the program, as that of any goroutine
+		}
+		*itself = false
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
-		l.box.put(answered{kid: k, n: n, child: child, run: watch, err: err})
+		s.put(child, watch, err)
 	}()
-	c, err2 := start(run.ctx)
+	c, err2 := start(s)
 	switch {
 	case err2 != nil: // c is possibly a nil pointer of a real type
 		err = err2
@@ -48,22 +49,38 @@ func (l *loop) start(k *kid, n int, run *incarnation, start StartFunc) (child Ch
 		err = errors.New("the start returned neither a child nor an error")
 	default:
 		child, err = c, nil
-		if _, tells := c.(Notifier); !tells {
-			watch = &incarnation{asks: make(chan verb, 2)}
-		}
+		watch = s.watcher(c)
 	}
 	return child, watch
 }
 
-func (l *loop) watch(k *kid, n int, child Child, run *incarnation) {
+// watcher is what watches a child that does not tell of its end itself; nil for one that does. It does not keep the
+// context.
+func (s *Starting) watcher(child Child) *Starting {
+	if _, tells := child.(Notifier); tells {
+		return nil
+	}
+	return &Starting{l: s.l, kid: s.kid, n: s.n, asks: make(chan verb, 2)} // one doShutdown, one doKill
+}
+
+func (s *Starting) put(child Child, watch *Starting, err error) {
+	s.l.box.put(answered{kid: s.kid, n: s.n, child: child, run: watch, err: err})
+}
+
+func (s *Starting) listen(child Notifier) {
+	l, k, n := s.l, s.kid, s.n
+	child.Notify(func() { l.box.put(ended{kid: k, n: n}) })
+}
+
+func (s *Starting) watch(child Child) {
 	for {
 		select {
 		case <-child.Done():
-			l.box.put(ended{kid: k, n: n})
+			s.l.box.put(ended{kid: s.kid, n: s.n})
 			return
-		case what := <-run.asks:
+		case what := <-s.asks:
 			tell(child, what)
-		case <-l.released:
+		case <-s.l.released:
 			return
 		}
 	}

@@ -23,8 +23,8 @@ type (
 	answered struct {
 		kid   *kid
 		n     int
-		child Child        // unless err
-		run   *incarnation // what watches child; nil when it tells of its end itself
+		child Child     // unless err
+		run   *Starting // what watches child; nil when it tells of its end itself
 		err   error
 	}
 	// ended says that the incarnation of this number is gone. The loop fills in the reason.

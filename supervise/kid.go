@@ -49,9 +49,9 @@ type kid struct {
 	prev, next *kid // in start order
 	seq        int  // grows in start order
 
-	child Child        // the last incarnation; compared, never called by the core
-	run   *incarnation // opaque to the core
-	n     int          // number of the start; results and ends of another number are stale
+	child Child     // the last incarnation; compared, never called by the core
+	run   *Starting // opaque to the core
+	n     int       // number of the start; results and ends of another number are stale
 
 	since   moment // when phase began
 	started moment // when the incarnation acknowledged

@@ -137,6 +137,9 @@ func (l *loop) Kill() { l.box.put(kill{}) }
 // Children that have a Release method, nested supervisors above all, are released as well. Afterwards every call
 // answers ErrReleased. Release must not be called by Observe or by a StartFunc of the supervisor.
 func (l *loop) Release() {
-	l.release.Do(func() { close(l.released) })
+	l.release.Do(func() {
+		close(l.released)
+		l.box.knock()
+	})
 	<-l.gone
 }

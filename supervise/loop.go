@@ -31,20 +31,18 @@ type loop struct {
 func (l *loop) run() {
 	defer close(l.gone)
 	defer l.box.close()
-	timer := time.NewTimer(time.Hour)
+	timer := time.AfterFunc(time.Hour, func() { l.box.put(tick{}) })
 	timer.Stop()
 	defer timer.Stop()
 	armed := false
 	var batch []input
 	for {
+		<-l.box.wake // all that wakes comes by it: a select would be a good part of what a restart costs
 		select {
-		case <-l.box.wake:
-		case <-timer.C:
-			armed = false
-			l.step(tick{})
 		case <-l.released:
 			l.letGo()
 			return
+		default:
 		}
 		batch = l.box.take(batch)
 		for i, in := range batch {
@@ -57,7 +55,7 @@ func (l *loop) run() {
 			return
 		}
 		if at, ok := l.core.next(); ok {
-			timer.Reset(time.Until(at))
+			timer.Reset(time.Until(at)) // one that has fired meanwhile is a tick too many, which does nothing
 			armed = true
 		} else if armed {
 			timer.Stop()
@@ -82,8 +80,7 @@ func (l *loop) step(in input) {
 	events, commands := l.core.step(now, in)
 	for _, c := range commands {
 		if c.verb == doStart {
-			c.kid.run = new(incarnation)
-			c.kid.run.ctx, c.kid.run.cancel = context.WithCancelCause(l.base)
+			c.kid.run = &Starting{l: l, kid: c.kid, n: c.n}
 		}
 	}
 	l.mu.Unlock()
@@ -103,7 +100,7 @@ func (l *loop) perform(c command) {
 	switch c.verb {
 	case doStart:
 		l.works.Add(1)
-		go l.live(c.kid, c.n, c.kid.run, c.kid.start)
+		go l.live(c.kid.run, c.kid.start)
 	case doCancel:
 		c.kid.run.cancel(c.err)
 	case doShutdown, doKill:
@@ -136,16 +133,20 @@ func (l *loop) tellDone() {
 // letGo ends the goroutines of all incarnations without touching a child that runs.
 func (l *loop) letGo() {
 	var children []Child
+	var starts []*Starting
 	l.mu.Lock()
 	for k := range l.core.kids.forward() {
 		switch k.phase {
 		case running, stopping:
 			children = append(children, k.child)
 		case starting:
-			k.run.cancel(ErrReleased)
+			starts = append(starts, k.run)
 		}
 	}
 	l.mu.Unlock()
+	for _, s := range starts {
+		s.cancel(ErrReleased)
+	}
 	l.works.Wait()
 	for _, in := range l.box.take(nil) {
 		if in, ok := in.(answered); ok && in.err == nil {

@@ -22,6 +22,11 @@ func (m *mailbox) put(in input) {
 	}
 	m.items = append(m.items, in)
 	m.mu.Unlock()
+	m.knock()
+}
+
+// knock makes the loop look.
+func (m *mailbox) knock() {
 	select {
 	case m.wake <- struct{}{}:
 	default:

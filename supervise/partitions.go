@@ -65,7 +65,7 @@ func (p *Partitions) partition(i int) ChildSpec {
 	s.ID = strconv.Itoa(i)
 	if start := s.Start; start != nil {
 		s.Start = func(ctx context.Context) (Child, error) {
-			child, err := start(ctx)
+			child, err := start(whole{ctx}) // it runs when For finds it
 			if err == nil && child != nil {
 				p.at[i].Store(&child)
 			}
@@ -169,3 +169,6 @@ func (p *Partitions) shrink(ctx context.Context, id string) error {
 	}
 	return err
 }
+
+// whole is the context of a start that does not acknowledge by itself.
+type whole struct{ context.Context }

@@ -71,7 +71,7 @@ func panicking2(context.Context) (c Child, err error) { panic("oh") }
 func (l *loop) failure(start StartFunc) error {
 	l.box.wake = make(chan struct{}, 1)
 	l.works.Add(1)
-	l.live(&kid{}, 1, &incarnation{}, start)
+	l.live(&Starting{l: l, kid: &kid{}, n: 1}, start)
 	return l.box.items[0].(answered).err
 }
 

@@ -34,7 +34,7 @@ func (l *loop) launch(ctx context.Context, c *core, o Options) error {
 	if err := usable(ctx); err != nil {
 		return fmt.Errorf("start of supervisor %s: %w", c.flags.Name, err)
 	}
-	l.observe, l.base, l.core = o.Observe, inherited{context.WithoutCancel(ctx)}, c
+	l.observe, l.base, l.core = o.Observe, &inherited{ctx}, c
 	c.unheard = o.Observe == nil
 	l.box.wake = make(chan struct{}, 1)
 	l.done, l.gone, l.released = make(chan struct{}), make(chan struct{}), make(chan struct{})
