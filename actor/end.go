@@ -1,6 +1,9 @@
 package actor
 
-import "runtime/debug"
+import (
+	"runtime"
+	"runtime/debug"
+)
 
 // stop ends the process for the error of a callback.
 func (s *Self[M]) stop(err error) {
@@ -13,7 +16,17 @@ func (s *Self[M]) stop(err error) {
 		return
 	}
 	stop, _ := err.(*stopError) //nolint:errorlint // one that was wrapped was returned by a callback
+	makeRoom()
 	s.end(r, stop == nil || !stop.foreign)
+}
+
+// makeRoom makes the stack large enough for a report at once, while there is little on it: grown step by step, deep in
+// the formatting, it would be copied several times, which took longer than a restart.
+//
+//go:noinline
+func makeRoom() {
+	var room [4 << 10]byte
+	runtime.KeepAlive(&room)
 }
 
 // end is the orderly end of a process, by its own goroutine: Terminate, a report, the death. Each of them happens even

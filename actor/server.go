@@ -113,15 +113,27 @@ func (s *Self[M]) run() {
 			s.broke(recover())
 		}
 	}()
-	for s.turn() {
-	}
+	s.turns()
 	done = true
 }
 
-// turn handles what has come, and reports whether there may be more.
-func (s *Self[M]) turn() bool {
+// turns handles messages until there are none, or the process has ended.
+func (s *Self[M]) turns() {
+	for {
+		more, err := s.turn()
+		if err != nil {
+			s.stop(err)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// turn handles what has come, and reports whether there may be more. An error is to end the process.
+func (s *Self[M]) turn() (more bool, err error) {
 	if s.alarm.Load() && !s.alarmed() {
-		return false
+		return false, nil
 	}
 	s.mu.Lock()
 	if n := s.at; n > 0 {
@@ -134,7 +146,7 @@ func (s *Self[M]) turn() bool {
 		}
 	}
 	if s.box.empty() || s.suspended {
-		return s.pause()
+		return s.pause(), nil
 	}
 	s.batch = s.box.take(s.batch)
 	s.mu.Unlock()
@@ -142,7 +154,7 @@ func (s *Self[M]) turn() bool {
 		if i > 0 {
 			s.hand.Store(int32(i))
 			if s.alarm.Load() && !s.alarmed() {
-				return false
+				return false, nil
 			}
 			if i >= len(s.batch) { // a Suspend gave the rest back
 				break
@@ -150,11 +162,10 @@ func (s *Self[M]) turn() bool {
 		}
 		s.at = i + 1
 		if err := s.handle(&s.batch[i]); err != nil {
-			s.stop(err)
-			return false
+			return false, err
 		}
 	}
-	return true
+	return true, nil
 }
 
 // pause ends a goroutine that has nothing to do; mu is held and released.

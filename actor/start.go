@@ -260,8 +260,7 @@ func (s *Self[M]) boot(ack *request) {
 	if err := s.carryOn(); err != nil {
 		s.stop(err)
 	} else {
-		for s.turn() {
-		}
+		s.turns()
 	}
 	done = true
 }
