@@ -60,6 +60,8 @@ var rules = []rule{
 	{pkg: "edge/procid", why: "a process named by pid and start, over restarts"},
 	{pkg: "edge/ledger", may: []string{"", "edge/procid"}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
 	{pkg: "edge/sketch", why: "durations in fixed buckets, to add up, to ask for quantiles, to send"},
+	{pkg: "edge/route", why: "which rule a request falls under, as a value: no connection, no file, no clock"},
+	{pkg: "edge/trace", why: "the W3C's trace context and nothing more"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
