@@ -172,13 +172,13 @@ func (p *process) tell(calls []*request, controls []func()) {
 		p.mu.Unlock()
 		return
 	}
-	links, watchers, monitoring := c.links, c.watchers, c.monitoring
-	c.links, c.watchers, c.monitoring = nil, nil, nil
+	linked, watchers, monitoring := c.links, c.watchers, c.monitoring
+	c.links, c.watchers, c.monitoring = links{}, nil, nil
 	p.mu.Unlock()
 	for ref, other := range monitoring {
 		other.unwatch(ref)
 	}
-	for other := range links {
+	for other := range linked.all() {
 		other.severed(p, r)
 	}
 	for ref, w := range watchers {
@@ -187,15 +187,13 @@ func (p *process) tell(calls []*request, controls []func()) {
 	p.mu.Lock()
 	p.told = true
 	after := c.after
-	c.after = nil
+	c.after = funcs{}
 	if c.ended != nil {
 		close(c.ended)
 	}
 	p.closeGone()
 	p.mu.Unlock()
-	for _, f := range after {
-		f()
-	}
+	after.call()
 }
 
 // left notes that no goroutine is inside the process any more; mu is held.

@@ -122,10 +122,10 @@ func (p *process) Unlink(other PID) {
 	lockBoth(p, q)
 	defer unlockBoth(p, q)
 	if p.cold != nil {
-		delete(p.cold.links, q)
+		p.cold.links.drop(q)
 	}
 	if q.cold != nil {
-		delete(q.cold.links, p)
+		q.cold.links.drop(p)
 	}
 }
 
@@ -140,16 +140,9 @@ func (p *process) tie(other *process) bool {
 	case other.over:
 		return false
 	}
-	p.rare().link(other)
-	other.rare().link(p)
+	p.rare().links.add(other)
+	other.rare().links.add(p)
 	return true
-}
-
-func (c *cold) link(other *process) {
-	if c.links == nil {
-		c.links = make(map[*process]struct{}, 1)
-	}
-	c.links[other] = struct{}{}
 }
 
 func lockBoth(p, q *process) {
@@ -170,8 +163,7 @@ func (p *process) linkedTo(other *process) bool {
 	if p.cold == nil {
 		return false
 	}
-	_, ok := p.cold.links[other]
-	return ok
+	return p.cold.links.has(other)
 }
 
 // TrapExit makes exit signals arrive as Exit messages instead of ending the process, and says what it was before. The
@@ -191,8 +183,8 @@ func (p *process) linked() []*process {
 	if p.cold == nil {
 		return nil
 	}
-	all := make([]*process, 0, len(p.cold.links))
-	for other := range p.cold.links {
+	all := make([]*process, 0, p.cold.links.len())
+	for other := range p.cold.links.all() {
 		all = append(all, other)
 	}
 	return all
@@ -224,6 +216,6 @@ func (c *child) Notify(f func()) {
 		f()
 		return
 	}
-	p.rare().after = append(p.rare().after, f)
+	p.rare().after.add(f)
 	p.mu.Unlock()
 }

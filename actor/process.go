@@ -82,9 +82,9 @@ func runs(r runner) func() { return func() { r.run() } }
 
 // cold is the part of a process that only some have.
 type cold struct {
-	links      map[*process]struct{}
+	links      links
 	watchers   map[uint64]*process  // who watches it, by the same
-	after      []func()             // called when all are told
+	after      funcs                // called when all are told
 	monitoring map[uint64]*process  // who is watched by it, by the number of the monitor
 	ended      chan struct{}        // closed by the death; made when somebody asks
 	whenAsked  map[*func()]struct{} // called when its context ends

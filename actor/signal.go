@@ -13,7 +13,7 @@ func (p *process) severed(from *process, r Reason) {
 		p.mu.Unlock()
 		return
 	}
-	delete(p.cold.links, from)
+	p.cold.links.drop(from)
 	p.deliver(from, r)
 }
 

@@ -203,7 +203,7 @@ func (c *core) unname(k *kid) {
 }
 
 // ended takes the end of an incarnation.
-func (c *core) ended(in ended) {
+func (c *core) ended(in *ended) {
 	k := in.kid
 	if in.n != k.n {
 		return

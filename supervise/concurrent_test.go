@@ -167,17 +167,17 @@ func TestStaleInputs(t *testing.T) {
 	a := c.byID["a"]
 	c.step(now, &call{op: opBoot})
 	c.step(now, answered{kid: a, n: 1})
-	c.step(now, ended{kid: a, n: 1, reason: Reason{Kind: Crash}})
+	c.step(now, &ended{kid: a, n: 1, reason: Reason{Kind: Crash}})
 	c.step(now, answered{kid: a, n: 1})
 	if a.phase != starting || a.n != 2 {
 		t.Errorf("an old answer: phase %d, start %d", a.phase, a.n)
 	}
 	c.step(now, answered{kid: a, n: 2})
-	c.step(now, ended{kid: a, n: 1})
+	c.step(now, &ended{kid: a, n: 1})
 	if a.phase != running {
 		t.Errorf("an old end: phase %d", a.phase)
 	}
-	c.step(now, ended{kid: a, n: 2, reason: Reason{Kind: Crash}})
+	c.step(now, &ended{kid: a, n: 2, reason: Reason{Kind: Crash}})
 	c.step(now, retry{kid: a, n: 1})
 	if a.phase != waiting {
 		t.Errorf("an old retry: phase %d", a.phase)

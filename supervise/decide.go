@@ -90,7 +90,7 @@ func (c *core) dispatch(in input) {
 		c.call(in)
 	case answered:
 		c.answered(in)
-	case ended:
+	case *ended:
 		c.ended(in)
 	case retry:
 		c.retry(in)

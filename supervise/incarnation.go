@@ -68,15 +68,15 @@ func (s *Starting) put(child Child, watch *Starting, err error) {
 }
 
 func (s *Starting) listen(child Notifier) {
-	l, k, n := s.l, s.kid, s.n
-	child.Notify(func() { l.box.put(ended{kid: k, n: n}) })
+	l, e := s.l, &ended{kid: s.kid, n: s.n}
+	child.Notify(func() { l.box.put(e) })
 }
 
 func (s *Starting) watch(child Child) {
 	for {
 		select {
 		case <-child.Done():
-			s.l.box.put(ended{kid: s.kid, n: s.n})
+			s.l.box.put(&ended{kid: s.kid, n: s.n})
 			return
 		case what := <-s.asks:
 			tell(child, what)

@@ -57,7 +57,7 @@ const (
 
 func (*call) input()    {}
 func (answered) input() {}
-func (ended) input()    {}
+func (*ended) input()   {}
 func (retry) input()    {}
 func (nudge) input()    {}
 func (tick) input()     {}

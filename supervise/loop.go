@@ -68,13 +68,12 @@ func (l *loop) run() {
 // incarnation can be.
 func (l *loop) step(in input) {
 	now := time.Now()
-	if e, ok := in.(ended); ok {
+	if e, ok := in.(*ended); ok {
 		if !e.kid.lives(e.n) {
 			return
 		}
 		e.reason = e.kid.child.Reason()
 		l.bury(e.kid, e.reason, now)
-		in = e
 	}
 	l.mu.Lock()
 	events, commands := l.core.step(now, in)

@@ -100,7 +100,7 @@ func (w *world) finishChild(id string, r Reason) {
 	w.decided = w.decided || k.significant || w.changed
 	delete(w.alive, id)
 	delete(w.asked, id)
-	w.step(ended{kid: k, n: n, reason: r})
+	w.step(&ended{kid: k, n: n, reason: r})
 	if auto := errors.Is(w.core.reason.Err, ErrAutoShutdown); known && auto != ends {
 		w.fail("P11: %s ended for %v: shut down %v, want %v", id, r, auto, ends)
 	}

@@ -65,7 +65,7 @@ func TestScenario83StepsOfTheCore(t *testing.T) {
 				case doStart:
 					todo = append(todo, answered{kid: cmd.kid, n: cmd.n, child: new(still)})
 				case doShutdown:
-					todo = append(todo, ended{kid: cmd.kid, n: cmd.n, reason: Reason{Kind: Shutdown}})
+					todo = append(todo, &ended{kid: cmd.kid, n: cmd.n, reason: Reason{Kind: Shutdown}})
 				}
 			}
 		}
