@@ -65,6 +65,7 @@ var rules = []rule{
 	{pkg: "edge/trace", why: "the W3C's trace context and nothing more"},
 	{pkg: "edge/proxyproto", why: "bytes to a header and back, and a listener that waits for it; nothing of semper"},
 	{pkg: "edge/route/sticky", why: "a signed cookie, by the standard library alone"},
+	{pkg: "edge/files", tests: []string{"edge/route"}, why: "a directory over HTTP, by the standard library alone"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
