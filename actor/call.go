@@ -155,7 +155,9 @@ func Call[R, M any](ctx context.Context, to Target[M], ask func(From[R]) M) (R, 
 	if err := s.put(ctx, envelope[M]{m: ask(From[R]{a}), x: &a.request}); err != nil {
 		return a.leave(err)
 	}
-	if over := ctx.Done(); over == nil {
+	if p := asked(ctx); p != nil && p.awaiting.CompareAndSwap(nil, &a.request) {
+		p.await()
+	} else if over := ctx.Done(); over == nil {
 		<-w.c
 	} else {
 		select {
@@ -164,8 +166,38 @@ func Call[R, M any](ctx context.Context, to Target[M], ask func(From[R]) M) (R, 
 			return a.leave(fmt.Errorf("call of %v: %w", s.String(), context.Cause(ctx)))
 		}
 	}
+	if a.state.Load() == left {
+		a.unlist()
+		a.err = fmt.Errorf("call of %v: %w", s.String(), context.Canceled)
+	}
 	s.spare.Store(w)
 	return a.value, a.err
+}
+
+// asked is the process whose own context ctx is, that which ends when the process is asked to end; nil for any other.
+func asked(ctx context.Context) *process {
+	if c, ok := ctx.(interface{ asked() *process }); ok {
+		return c.asked()
+	}
+	return nil
+}
+
+// await waits for the answer to p's own call, or until p is asked to end. One channel is enough for both, and a select
+// on two costs a third of a call more.
+func (p *process) await() {
+	q := p.awaiting.Load()
+	if p.leaving() {
+		q.abandon()
+	}
+	<-q.w.c
+	p.awaiting.Store(nil)
+}
+
+// abandon ends the waiting from the side of the caller.
+func (q *request) abandon() {
+	if q.state.CompareAndSwap(waiting, left) {
+		q.w.c <- struct{}{}
+	}
 }
 
 // leave ends the waiting for err, unless there is an answer already. Only then may the waiter be used again: a From

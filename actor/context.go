@@ -10,6 +10,8 @@ import (
 
 func (p *process) core() *process { return p }
 
+func (p *process) asked() *process { return p }
+
 // Deadline implements context.Context: a process has none.
 func (p *process) Deadline() (time.Time, bool) { return time.Time{}, false }
 
@@ -81,6 +83,9 @@ func (p *process) AfterFunc(f func()) (stop func() bool) {
 
 // endContext is called with mu held, after exit or phase has been set.
 func (p *process) endContext() {
+	if q := p.awaiting.Load(); q != nil {
+		q.abandon()
+	}
 	c := p.cold
 	if c == nil {
 		return
@@ -97,6 +102,8 @@ func (p *process) endContext() {
 
 // finalContext is the context of Terminate: that of the process, but it ends only with the process.
 type finalContext struct{ *process }
+
+func (c finalContext) asked() *process { return nil }
 
 func (c finalContext) Done() <-chan struct{} { return c.process.done() }
 

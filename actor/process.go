@@ -60,8 +60,9 @@ type process struct {
 	handled  uint64 // messages handled: the reductions
 
 	// What a send touches stands together, and right before the mailbox: a message costs cache misses above all.
-	loop      func()                 // runs it; kept so that a wake allocates nothing
-	spare     atomic.Pointer[waiter] // of the last call, for the next one
+	loop      func()                  // runs it; kept so that a wake allocates nothing
+	spare     atomic.Pointer[waiter]  // of the last call, for the next one
+	awaiting  atomic.Pointer[request] // the call in which a callback of it waits
 	mu        sync.Mutex
 	phase     phase
 	active    bool // a goroutine is inside run, also after the death

@@ -41,13 +41,20 @@ type Reporter func(CrashReport)
 type reporterKey struct{}
 
 // WithReporter makes f take the crash reports of all that is started with the context, and of what those start in turn.
-// Without it they go to log/slog.
+// Without it they go to log/slog. A nil f turns them off: then none is made, unless somebody attends to [EventCrash].
 func WithReporter(ctx context.Context, f Reporter) context.Context {
 	return context.WithValue(ctx, reporterKey{}, f)
 }
 
 // report makes the crash report; its goroutine only. It is delivered also when a Redactor ends the goroutine.
 func (s *Self[M]) report(r Reason) {
+	if f, set := s.base.Value(reporterKey{}).(Reporter); set && f == nil && !EventCrash.Listening() {
+		return
+	}
+	s.describe(r)
+}
+
+func (s *Self[M]) describe(r Reason) {
 	c := CrashReport{
 		At: time.Now(), PID: s.PID(), Label: s.label, Reason: r, Uptime: time.Since(s.since), Ancestors: s.kin.names(),
 		Callers: s.callers(),
@@ -88,8 +95,11 @@ func (s *Self[M]) report(r Reason) {
 // deliverReport hands a report to its Reporter. When there is none, or it is broken, the report goes to log/slog.
 func (s *Self[M]) deliverReport(c CrashReport) {
 	s.tellCrash(c)
-	f, _ := s.base.Value(reporterKey{}).(Reporter)
-	if f == nil {
+	f, set := s.base.Value(reporterKey{}).(Reporter)
+	switch {
+	case set && f == nil:
+		return
+	case !set:
 		c.log()
 		return
 	}

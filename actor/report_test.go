@@ -166,9 +166,10 @@ func TestReportGoesToTheLog(t *testing.T) { //nolint:paralleltest // it changes 
 	was := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
 	defer slog.SetDefault(was)
-	for _, f := range []Reporter{nil, func(CrashReport) { panic("reporter") }} {
+	broken := WithReporter(context.Background(), func(CrashReport) { panic("reporter") })
+	for _, ctx := range []context.Context{context.Background(), broken} {
 		text.Reset()
-		a, err := Start[any](WithReporter(context.Background(), f), &counter{}, Options{Label: "it"})
+		a, err := Start[any](ctx, &counter{}, Options{Label: "it"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,10 +180,30 @@ func TestReportGoesToTheLog(t *testing.T) { //nolint:paralleltest // it changes 
 				t.Errorf("no %q in %s", want, text.String())
 			}
 		}
-		if f != nil && !strings.Contains(text.String(), "panic=reporter") {
+		if ctx == broken && !strings.Contains(text.String(), "panic=reporter") {
 			t.Errorf("the fault of the reporter is hidden: %s", text.String())
 		}
 	}
+	text.Reset()
+	a, err := Start[any](WithReporter(broken, nil), unshowable{t}, Options{Label: "it"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = a.Cast("crash")
+	<-a.PID().Gone()
+	if text.Len() > 0 {
+		t.Errorf("reports are off, and yet: %s", &text)
+	}
+}
+
+// unshowable is a server of which nobody is to make a report.
+type unshowable struct{ t *testing.T }
+
+func (u unshowable) Handle(*Self[any], any) error { return errBoom }
+
+func (u unshowable) Redact(any) any {
+	u.t.Error("a report was made that nobody wanted")
+	return nil
 }
 
 // Whoever starts a process in another one's callback is its ancestor, and so on up.
