@@ -67,6 +67,7 @@ var rules = []rule{
 	{pkg: "edge/route/sticky", why: "a signed cookie, by the standard library alone"},
 	{pkg: "edge/files", tests: []string{"edge/route"}, why: "a directory over HTTP, by the standard library alone"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
+	{pkg: "edge/balance", may: []string{"edge/epoch"}, why: "who gets a request: arithmetic on counters, which are those that requests claim"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance/wire", why: "the strict judge of what crossed the wire: shares nothing with what it judges"},
