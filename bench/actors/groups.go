@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"runtime"
 	"strconv"
@@ -147,24 +148,29 @@ func inUse() float64 {
 
 func crashes(s scale, f figures) {
 	n := s.of(2000)
-	f["restart_killed"] = restarts(n, func(r actor.Ref[message]) { r.PID().Kill() })
-	f["restart_crashed"] = restarts(n, func(r actor.Ref[message]) { check(r.Cast(crash{})) })
+	off := actor.WithReporter(context.Background(), nil)
+	crashing := func(r actor.Ref[message]) { check(r.Cast(crash{})) }
+	f["restart_killed"] = restarts(off, n, func(r actor.Ref[message]) { r.PID().Kill() })
+	f["restart_crashed"] = restarts(off, n, crashing)
+	null := must(os.OpenFile(os.DevNull, os.O_WRONLY, 0))
+	slog.SetDefault(slog.New(slog.NewTextHandler(null, nil)))
+	f["restart_reported"] = restarts(context.Background(), n, crashing)
+	check(null.Close())
 }
 
 // restarts has a supervisor for every 200, as otp.erl, where adding one looks at all those of the period.
-func restarts(n int, end func(actor.Ref[message])) float64 {
+func restarts(ctx context.Context, n int, end func(actor.Ref[message])) float64 {
 	const each = 200
 	rounds := max(1, n/each)
-	restartsOf(each, end)
+	restartsOf(ctx, each, end)
 	total := 0.0
 	for range rounds {
-		total += restartsOf(each, end)
+		total += restartsOf(ctx, each, end)
 	}
 	return total / float64(rounds*each)
 }
 
-func restartsOf(n int, end func(actor.Ref[message])) float64 {
-	ctx := actor.WithReporter(context.Background(), func(actor.CrashReport) {})
+func restartsOf(ctx context.Context, n int, end func(actor.Ref[message])) float64 {
 	up := make(chan actor.Ref[message], 1)
 	spec := actor.Child("c", func() actor.Server[message] { return &upServer{up: up} }, actor.Options{})
 	flags := supervise.Flags{Intensity: 1_000_000, Period: 5 * time.Second}

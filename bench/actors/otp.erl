@@ -116,7 +116,13 @@ run(idle, Scale) ->
 run(crash, Scale) ->
     N = Scale(2000),
     say("restart_killed", restarts(N, fun(P) -> exit(P, kill) end)),
-    say("restart_crashed", restarts(N, fun(P) -> gen_server:cast(P, crash) end));
+    say("restart_crashed", restarts(N, fun(P) -> gen_server:cast(P, crash) end)),
+    % What a new system does with reports, into another file: handler and formatter as the kernel sets them up.
+    Formatter = {logger_formatter, #{legacy_header => true, single_line => false}},
+    ok = logger:remove_handler(default),
+    ok = logger:add_handler(null, logger_std_h, #{config => #{file => "/dev/null"}, formatter => Formatter}),
+    ok = logger:set_primary_config(level, notice),
+    say("restart_reported", restarts(N, fun(P) -> gen_server:cast(P, crash) end));
 run(ring, Scale) ->
     say("ring_raw", per(Scale(1000000), hops(raw_ring(1000), fun(P, M) -> P ! M end))),
     say("ring", per(Scale(1000000), hops(ring(1000), fun gen_server:cast/2)));

@@ -42,6 +42,7 @@ var rows = []row{
 	{what: "idle process under a dynamic supervisor, its part of that included", unit: "bytes", otp: "idle_supervised", actor: "idle_supervised", limit: 0.4},
 	{what: "killed → restarted and has answered a call", unit: "ns", otp: "restart_killed", actor: "restart_killed", limit: 0.5},
 	{what: "crashed → restarted and has answered a call", unit: "ns", otp: "restart_crashed", actor: "restart_crashed", limit: 0.5},
+	{what: "the same, with the crash reports that both make by default, into /dev/null", unit: "ns", otp: "restart_reported", actor: "restart_reported", limit: 0.5},
 	{what: "ring of 1,000, per hop / bare processes", unit: "ns", otp: "ring_raw", actor: "ring", plain: "plain_ring", limit: 0.7},
 	{what: "the same / gen_servers", unit: "ns", otp: "ring", actor: "ring", limit: 0.7},
 	{what: "10,000 senders into one mailbox, per message", unit: "ns", otp: "fanin", actor: "fanin", plain: "plain_fanin", limit: 0.7},
@@ -190,8 +191,8 @@ most of the rounds behind them. The ratio is made within each round; its median 
 the company, on the same side: that must stay at 1, and the target leaves room for noise.
 
 Messages on the Go side are of an interface type with a struct for each kind, as the package doc has it, so that most cost an allocation;
-otp.erl has the same as tuples. Crash reports are off on both sides: in Erlang by the level of the logger, in Go by a Reporter that
-does nothing, for which the report is made all the same. The callers of calls are a process in Erlang and a goroutine in Go, except in the row that says
+otp.erl has the same as tuples. Crash reports are off on both sides, by the level of the logger and by a nil Reporter, except in the row
+that says otherwise. The callers of calls are a process in Erlang and a goroutine in Go, except in the row that says
 otherwise. Memory is erlang:memory(processes), and heap and stacks in use after a collection in Go. The last column is a goroutine and a channel,
 which have no end that others see, no names, no links, and end the program when they panic.
 
