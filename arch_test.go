@@ -132,6 +132,12 @@ var rules = []rule{
 	{pkg: "bench/cmd/load", may: []string{"bench/load"}, why: "the load as a command"},
 	{pkg: "bench/rig", may: []string{"api"}, external: []string{"golang.org/x/sys"}, why: "drives the binary from outside; api for the keys of its JSON"},
 	{pkg: "bench/actors", may: []string{"actor", "supervise"}, why: "measures them beside Erlang/OTP, over their public faces"},
+	{pkg: "bench/proxy/openloop", may: []string{"bench/load"}, external: []string{"golang.org/x/sys"}, why: "requests on a timetable, over raw sockets; load for its histogram"},
+	{pkg: "bench/proxy/proc", may: []string{"bench/rig"}, external: []string{"golang.org/x/sys"}, why: "processes on a core of their own, and what they use; rig for their memory"},
+	{pkg: "bench/proxy/contender", may: []string{"bench/proxy/proc", "bench/rig"}, why: "the proxies that are compared, semper from outside like the others"},
+	{pkg: "bench/proxy/generate", external: []string{"github.com/coder/websocket"}, why: "closed-loop work for any proxy"},
+	{pkg: "bench/proxy/backend", external: []string{"github.com/coder/websocket"}, why: "the instance behind the proxies"},
+	{pkg: "bench/proxy/reverse", why: "the standard library's proxy as a program, and nothing else"},
 	{pkg: "bench/cmd/bench", may: []string{"", "api", "bench/load", "bench/rig"}, why: "measures through load and rig; the nouns and api for the keys of the JSON"},
 	{pkg: "bench/cmd/demo", may: []string{"bench/load", "bench/rig"}, why: "shows through load and rig"},
 }
