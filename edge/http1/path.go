@@ -17,7 +17,10 @@ func CanonicalPath(dst, path []byte) (out []byte, ok bool) {
 		return rootPath, true
 	}
 	if bytes.IndexByte(path, '%') < 0 && !bytes.Contains(path, slashDot) {
-		return path, plain(path)
+		if !plain(path) {
+			return nil, false
+		}
+		return path, true
 	}
 	if _, d := checkPath(path); d != fine || !plain(path) {
 		return nil, false

@@ -140,7 +140,7 @@ func (w *wire) finish() {
 	w.send(m, framing)
 	w.inBody = false
 	if w.response {
-		w.ended = !m.keep && !w.resp.Informational()
+		w.ended = !w.resp.Informational() // a second answer was not asked for
 		w.resp.Reset()
 	} else {
 		w.ended = !m.keep
@@ -258,7 +258,7 @@ func reparses(t testing.TB, w *wire) {
 			t.Fatalf("sent\n%q\nreads as\n%v", m.sent, v)
 		}
 		got := v.messages[0]
-		if got.start != m.start || !w.response && got.host != m.host || got.body != m.body || !slices.Equal(got.trailers, m.trailers) || !got.done {
+		if got.start != m.start || !w.response && got.host != m.host || got.body != m.body || got.framing == Chunked && !slices.Equal(got.trailers, m.trailers) || !got.done {
 			t.Fatalf("sent\n%q\nreads as\n%v\ninstead of\n%v", m.sent, got, m)
 		}
 		for _, f := range m.fields {
