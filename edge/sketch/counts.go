@@ -10,7 +10,6 @@ import (
 // Counts is what sketches counted. The zero Counts is empty. It is a value in all but its storage: Merge and Sub change the
 // receiver, and a copy that is to be kept apart is made by Clone. It is not safe for concurrent use.
 type Counts struct {
-	sum   uint64 // nanoseconds
 	count uint64
 	n     []uint64 // by bucket, up to the highest that was used
 }
@@ -26,15 +25,21 @@ func (c *Counts) add(i int, n uint64) {
 // Count is how many durations were counted.
 func (c Counts) Count() uint64 { return c.count }
 
-// Sum is all durations together, exact to the nanosecond.
-func (c Counts) Sum() time.Duration { return time.Duration(c.sum) }
+// Sum is all durations together, each told as the middle of its bucket: as far off as a quantile is.
+func (c Counts) Sum() time.Duration {
+	var sum time.Duration
+	for i, n := range c.n {
+		sum += time.Duration(n) * middle(i)
+	}
+	return sum
+}
 
-// Mean is the mean duration; zero when there is none.
+// Mean is the mean duration, as far off as a quantile is; zero when there is none.
 func (c Counts) Mean() time.Duration {
 	if c.count == 0 {
 		return 0
 	}
-	return time.Duration(c.sum / c.count)
+	return c.Sum() / time.Duration(c.count)
 }
 
 // Clone is a copy that shares nothing with c.
@@ -50,7 +55,6 @@ func (c *Counts) Merge(o Counts) {
 			c.add(i, n)
 		}
 	}
-	c.sum += o.sum
 }
 
 // Sub is what was counted after old, an earlier reading of the same sketches. Where old has more, which means that it is
@@ -67,7 +71,6 @@ func (c Counts) Sub(old Counts) Counts {
 		d.n[i] -= n
 	}
 	d.count -= old.count
-	d.sum -= min(d.sum, old.sum)
 	return d
 }
 

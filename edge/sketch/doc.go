@@ -14,8 +14,8 @@
 //
 // # Two types
 //
-// A [Sketch] is written by requests: one atomic add to a bucket and one to the sum, no lock, and an allocation only when an
-// octave is used for the first time (512 bytes). It is safe for concurrent use; give each loop its own to keep the
+// A [Sketch] is written by requests: one atomic add, no lock, and an allocation only when an octave is used
+// for the first time (512 bytes). It is safe for concurrent use; give each loop its own to keep the
 // cache lines apart. Uncontended atomic adds cost about 2 ns here, plain ones less than 1: not enough of a difference to
 // have a second kind of counter that is right only with one writer.
 //

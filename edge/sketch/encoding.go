@@ -13,11 +13,10 @@ const version = 1
 // ErrEncoding is wrapped by the errors about bytes that no Counts was encoded to.
 var ErrEncoding = errors.New("not an encoded sketch of this version")
 
-// AppendBinary appends c's encoding: the version, the sum, and for each bucket that is not empty how many were skipped
+// AppendBinary appends c's encoding: the version, and for each bucket that is not empty how many were skipped
 // and its count, all but the version as varints. A few hundred bytes are usual.
 func (c Counts) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, version)
-	b = binary.AppendUvarint(b, c.sum)
 	next := 0
 	for i, n := range c.n {
 		if n == 0 {
@@ -39,7 +38,7 @@ func (c *Counts) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("decode sketch: %w: it begins with % x", ErrEncoding, b[:min(len(b), 1)])
 	}
 	r := reader{b: b[1:]}
-	d := Counts{sum: r.uvarint()}
+	var d Counts
 	for at := uint64(0); len(r.b) > 0 && !r.bad; at++ {
 		gap, n := r.uvarint(), r.uvarint()
 		if at += gap; gap >= Buckets || at >= Buckets || n == 0 || n > math.MaxUint64-d.count {

@@ -65,7 +65,6 @@ type octave [perOctave]atomic.Uint64
 
 // A Sketch counts durations. The zero Sketch is empty and ready. Its methods are safe for concurrent use.
 type Sketch struct {
-	sum     atomic.Uint64
 	octaves [octaves]atomic.Pointer[octave]
 }
 
@@ -77,7 +76,6 @@ func (s *Sketch) Add(d time.Duration) {
 		o = s.grow(i >> linearBits)
 	}
 	o[i&(perOctave-1)].Add(1)
-	s.sum.Add(uint64(max(d, 0)))
 }
 
 // grow is apart from Add so that Add stays small.
@@ -86,9 +84,9 @@ func (s *Sketch) grow(i int) *octave {
 	return s.octaves[i].Load()
 }
 
-// ReadInto adds what s has counted to c. An Add that runs meanwhile is in it wholly, not at all, or with its bucket alone.
+// ReadInto adds what s has counted to c. Nothing stops meanwhile: of two durations added one after the other it may have the
+// second alone.
 func (s *Sketch) ReadInto(c *Counts) {
-	c.sum += s.sum.Load()
 	for i := octaves - 1; i >= 0 && c.n == nil; i-- {
 		if s.octaves[i].Load() != nil {
 			c.n = make([]uint64, 0, (i+1)*perOctave)

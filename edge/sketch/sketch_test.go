@@ -91,7 +91,8 @@ func TestQuantilesAreWithinTheirError(t *testing.T) {
 		if got := c.Quantile(q); math.Abs(float64(got-want)) > bound {
 			t.Fatalf("quantile %g of %v is %v, told as %v", q, all, want, got)
 		}
-		if c.Count() != uint64(len(all)) || c.Sum() != sum || c.Mean() != sum/time.Duration(len(all)) {
+		slack := float64(sum)*RelativeError + float64(len(all))*(1<<(unitBits-1))
+		if c.Count() != uint64(len(all)) || math.Abs(float64(c.Sum()-sum)) > slack || c.Mean() != c.Sum()/time.Duration(len(all)) {
 			t.Fatalf("count %d, sum %v, mean %v of %v", c.Count(), c.Sum(), c.Mean(), all)
 		}
 	})
@@ -165,7 +166,7 @@ func of(ds ...time.Duration) Counts {
 }
 
 func equal(a, b Counts) bool {
-	return cmp.Equal(buckets(a), buckets(b)) && a.Sum() == b.Sum() && a.Count() == b.Count()
+	return cmp.Equal(buckets(a), buckets(b)) && a.Count() == b.Count()
 }
 
 func buckets(c Counts) map[Bucket]uint64 {
@@ -228,13 +229,12 @@ func TestEncodingRefuses(t *testing.T) {
 	t.Parallel()
 	for name, b := range map[string][]byte{
 		"nothing":            nil,
-		"another version":    {2, 0},
-		"no sum":             {1},
-		"no count":           {1, 0, 3},
-		"a count of zero":    {1, 0, 3, 0},
-		"a bucket too far":   {1, 0, 0xff, 0xff, 0x7f, 1},
-		"one that wraps":     {1, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1},
-		"counts that wrap":   {1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1},
+		"another version":    {2},
+		"no count":           {1, 3},
+		"a count of zero":    {1, 3, 0},
+		"a bucket too far":   {1, 0xff, 0xff, 0x7f, 1},
+		"one that wraps":     {1, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1},
+		"counts that wrap":   {1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1},
 		"a varint too large": {1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
 	} {
 		var c Counts
