@@ -58,6 +58,7 @@ var rules = []rule{
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
 	{pkg: "edge/hold", why: "who waits, who goes on: a queue of plain values"},
 	{pkg: "edge/procid", why: "a process named by pid and start, over restarts"},
+	{pkg: "edge/front", may: []string{"edge/http1"}, why: "what the edge and its drivers say to each other; plain values and interfaces"},
 	{pkg: "edge/http1", why: "HTTP/1.1 on byte slices: decides, and does no I/O"},
 	{pkg: "edge/ledger", may: []string{"", "edge/procid"}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
 	{pkg: "edge/metrics", may: []string{"", "edge/sketch", "edge/trace"},

@@ -1,0 +1,161 @@
+// Package front is the contract between the edge and the drivers that move its bytes.
+//
+// # Problem
+//
+// There are two ways to run connections: a goroutine for each, which goes everywhere and carries everything, and loops
+// over epoll, which carry the ordinary request for less. Both must treat a request alike. So what is decided about it is
+// decided once, by the edge, and a driver only asks: the same questions, in the same order, with the same values.
+//
+// # A request's way
+//
+//	         ┌──────────── Forward ◀──────────┐
+//	head     ▼                                │ the next target
+//	parsed  Begin ──▶ Forward ──▶ attempt ──▶ Failed ──▶ Refuse ──▶ End
+//	         │ │                     │
+//	         │ └─▶ Refuse ──▶ End    └──▶ Head ──▶ content ──▶ End
+//	         └─▶ Pass: another way of the same process answers it
+//
+// Begin claims a target: the request is in flight there from then on, until End. Failed is asked when an attempt brought
+// no response, gives that claim back and may claim another. Head is asked when the response's head is there. End comes
+// exactly once for whatever Begin did not Pass, and Begin for nobody else before that.
+//
+// # Who owns what
+//
+// A driver owns the Exchange and calls a Session from one goroutine at a time. No method blocks, and none keeps a slice
+// of a buffer beyond the call but those of the Session's own memory that it puts into the Exchange, which are good until
+// End. A driver's own methods may be called from any goroutine.
+package front
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+
+	"semper/edge/http1"
+)
+
+// An Edge decides for the connections of its drivers.
+type Edge interface {
+	// Open is asked once for each connection.
+	Open(c Connection) Session
+}
+
+// A Connection is what is known of one before its first request.
+type Connection struct {
+	Peer netip.AddrPort       // of the client; invalid for a Unix socket
+	TLS  *tls.ConnectionState // nil for plaintext
+}
+
+// A Session decides for one connection.
+type Session interface {
+	// Begin decides about the request whose head has just been parsed.
+	Begin(x *Exchange) Action
+	// Failed decides what becomes of an attempt that brought no response: Forward, with another target, or Refuse.
+	Failed(x *Exchange, f Failure) Action
+	// Head decides how the response whose head has just been parsed is passed on. It is not asked for informational ones.
+	Head(x *Exchange)
+	// End takes the books.
+	End(x *Exchange, how Outcome)
+	// Close is the last call: the connection is gone, or another driver has it.
+	Close()
+}
+
+// An Action is what a driver does next with a request.
+type Action uint8
+
+// The actions.
+const (
+	Pass    Action = iota // this request is for the other way: see Driver
+	Forward               // send it to Exchange.Target
+	Refuse                // answer with Exchange.Refusal
+)
+
+// An Exchange is one request and what becomes of it. It is reused from request to request.
+type Exchange struct {
+	// Set by the driver before Begin. The head's bytes are good during Begin, and until the forwarded head is made from it.
+	Request *http1.Request
+	// Now is the monotonic clock in nanoseconds when the call was made, as exact as the driver has it. For all calls.
+	Now int64
+
+	// Set by the Session for Forward.
+	Target  *Target
+	Forward http1.Forward
+	// Keep is how much of the content may be kept for another attempt, in bytes; 0 for none.
+	Keep int
+
+	// Set by the driver before Head.
+	Response *http1.Response
+	// Set by the Session in Head.
+	Answer http1.Answer
+	// Stream says, after Head, that the response goes on until somebody ends it: it is no reason to wait for.
+	Stream bool
+
+	// Set by the Session for Refuse.
+	Refusal http1.Refusal
+
+	// Status is that of the answer, for End: set by the driver; 0 when there was none.
+	Status int
+	// Received and Sent count the bytes of content from and to the client.
+	Received, Sent int64
+}
+
+// A Target is one incarnation of an instance as drivers see it: whom to connect to. Drivers keep their connections by its
+// address in memory, so that another life of the instance never sees a request that was meant for this one.
+type Target struct {
+	Network, Address string // of package net: "tcp", "127.0.0.1:8000"; "unix", "/run/app.sock"
+}
+
+// A Failure is an attempt that brought no response.
+type Failure struct {
+	Kind FailureKind
+	// Unsent: no byte of the request was given to a connection, so that it may go elsewhere whatever its method.
+	Unsent bool
+	// Replayable: the whole request is still at hand.
+	Replayable bool
+	// Err is the evidence, for logs: of the connect or the read, or the *http1.Error that a response is refused for.
+	Err error
+}
+
+// FailureKind sorts failures by what they say of the target.
+type FailureKind uint8
+
+// The kinds of failure.
+const (
+	ConnectFailed FailureKind = iota // it takes no connections; Err says in what way
+	Broken                           // the connection ended, or was reset, before a response
+	TimedOut                         // no response came in time
+	Malformed                        // what came is not HTTP
+	WasCut                           // ended by Driver.Cut
+	ClientFault                      // the client went away, or its content is none: nobody waits for an answer, or it is an error of its own
+)
+
+// An Outcome is how a request ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Answered   Outcome = iota // the whole response was passed on
+	Refused                   // the edge answered
+	ClientGone                // the client did not take the answer
+	BrokenOff                 // the target ended in the middle of its response; so did the edge
+	CutOff                    // by Driver.Cut, in the middle of the response
+)
+
+// A Driver runs connections.
+type Driver interface {
+	// Serve takes connections from l until ctx ends. It does not close l, and takes nothing from it that it does not serve:
+	// what waits in the kernel's queue is there for whoever else has the socket.
+	Serve(ctx context.Context, l net.Listener) error
+	// Sweep closes the connections that wait for a request, and from now on each when it begins to.
+	Sweep()
+	// Cut breaks off the exchanges of those sessions of which which says so. It is asked by the goroutine that owns the
+	// session, between two calls of it.
+	Cut(which func(Session) bool)
+	// Retire closes the idle connections to t: it is gone.
+	Retire(t *Target)
+	// Connections is how many there are.
+	Connections() int
+	// Close ends all of them at once and waits for everything the driver runs.
+	Close() error
+}
