@@ -9,7 +9,7 @@ import (
 // What the fuzzers hold on to: nothing panics; an outcome does not depend on the pieces the bytes came in; what is sent
 // reads as the same message; and the parser of grammar_test.go agrees.
 
-const maxFuzz = 3 << 10
+const maxFuzz = 1 << 10
 
 func FuzzRequest(f *testing.F) {
 	for _, tc := range requestRows {
