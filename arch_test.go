@@ -61,6 +61,7 @@ var rules = []rule{
 	{pkg: "edge/front", may: []string{"edge/http1"}, why: "what the edge and its drivers say to each other; plain values and interfaces"},
 	{pkg: "edge/http1", why: "HTTP/1.1 on byte slices: decides, and does no I/O"},
 	{pkg: "edge/ledger", may: []string{"", "edge/procid"}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
+	{pkg: "edge/accesslog", may: []string{"", "edge/trace"}, why: "a line per request, beside its path; knows a request as plain values"},
 	{pkg: "edge/metrics", may: []string{"", "edge/sketch", "edge/trace"},
 		tests: []string{"github.com/prometheus/client_model", "github.com/prometheus/common", "google.golang.org/protobuf"},
 		why:   "counters on the request's path and their exposition; the official library judges it in tests only"},
@@ -72,6 +73,7 @@ var rules = []rule{
 	{pkg: "edge/files", tests: []string{"edge/route"}, why: "a directory over HTTP, by the standard library alone"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
 	{pkg: "edge/balance", may: []string{"edge/epoch"}, why: "who gets a request: arithmetic on counters, which are those that requests claim"},
+	{pkg: "edge/balance/admit", why: "what comes in, waits, or is tried again: functions of state and time"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance/wire", why: "the strict judge of what crossed the wire: shares nothing with what it judges"},

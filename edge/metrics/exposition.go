@@ -26,10 +26,10 @@ func names() map[string]bool {
 	return taken
 }
 
-// append writes all families: in OpenMetrics when open is set, else in Prometheus' text format.
-func (r *Registry) append(b []byte, open bool) []byte {
+// expose is all families as text: in OpenMetrics when open is set, else in Prometheus' format.
+func (r *Registry) expose(open bool) []byte {
 	all, families := r.list()
-	t := &text{b: b, open: open}
+	t := &text{open: open}
 	sums := make([]*sum, len(all))
 	keys := make([]string, len(all))
 	for i, s := range all {

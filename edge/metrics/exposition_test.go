@@ -25,7 +25,7 @@ import (
 // exposed is what a registry shows, in the order of its families, as the official parser reads it.
 func exposed(t *testing.T, r *Registry) []*dto.MetricFamily {
 	t.Helper()
-	b := r.append(nil, false)
+	b := r.expose(false)
 	p := expfmt.NewTextParser(model.LegacyValidation)
 	byName, err := p.TextToMetricFamilies(bytes.NewReader(b))
 	if err != nil {
@@ -100,10 +100,10 @@ func TestTheWholeIsWhatTheOfficialEncoderWrites(t *testing.T) {
 		}
 	}
 	open.WriteString("# EOF\n")
-	if d := cmp.Diff(strings.Split(plain.String(), "\n"), strings.Split(string(r.append(nil, false)), "\n")); d != "" {
+	if d := cmp.Diff(strings.Split(plain.String(), "\n"), strings.Split(string(r.expose(false)), "\n")); d != "" {
 		t.Errorf("text, official less ours:\n%s", d)
 	}
-	if d := cmp.Diff(strings.Split(open.String(), "\n"), strings.Split(string(r.append(nil, true)), "\n")); d != "" {
+	if d := cmp.Diff(strings.Split(open.String(), "\n"), strings.Split(string(r.expose(true)), "\n")); d != "" {
 		t.Errorf("OpenMetrics, official less ours:\n%s", d)
 	}
 }
@@ -175,17 +175,17 @@ func TestDurationsWithExamples(t *testing.T) {
 	if _, err := expfmt.MetricFamilyToOpenMetrics(&b, want); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(r.append(nil, true)); !strings.HasPrefix(got, b.String()) {
+	if got := string(r.expose(true)); !strings.HasPrefix(got, b.String()) {
 		t.Errorf("want\n%sgot\n%s", b.String(), got)
 	}
-	if got := string(r.append(nil, false)); strings.Contains(got, "trace_id") {
+	if got := string(r.expose(false)); strings.Contains(got, "trace_id") {
 		t.Errorf("examples in a format that has none:\n%s", got)
 	}
 }
 
 func value(t *testing.T, r *Registry, sample string) float64 {
 	t.Helper()
-	for line := range strings.SplitSeq(string(r.append(nil, false)), "\n") {
+	for line := range strings.SplitSeq(string(r.expose(false)), "\n") {
 		if rest, ok := strings.CutPrefix(line, sample+" "); ok {
 			v, err := strconv.ParseFloat(rest, 64)
 			if err != nil {
@@ -238,18 +238,18 @@ func TestEveryEventIsShown(t *testing.T) {
 		if Event(i) == upstreamReused { // follows from others
 			continue
 		}
-		before := string(r.append(nil, false))
+		before := string(r.expose(false))
 		r.Series(Key{}).Shard(0).Count(Event(i))
-		after := string(r.append(nil, false))
+		after := string(r.expose(false))
 		if before == after || shown[after] {
 			t.Errorf("event %d is not shown", i)
 		}
 		shown[after] = true
 	}
 	for i := range edgeEvents {
-		before := string(r.append(nil, false))
+		before := string(r.expose(false))
 		r.Shard(0).Count(EdgeEvent(i))
-		if before == string(r.append(nil, false)) {
+		if before == string(r.expose(false)) {
 			t.Errorf("event %d of the edge is not shown", i)
 		}
 	}

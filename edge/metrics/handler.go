@@ -24,7 +24,7 @@ func (r *Registry) Handler() http.Handler {
 		}
 		accept := strings.Join(q.Header.Values("Accept"), ",")
 		open := quality(accept, "application/openmetrics-text") >= max(quality(accept, "text/plain"), 0.001)
-		body := r.append(nil, open)
+		body := r.expose(open)
 		h := w.Header()
 		h.Set("Content-Type", typeText)
 		if open {

@@ -55,7 +55,7 @@ func TestHandler(t *testing.T) {
 			}
 			continue
 		}
-		if got, want := body(t, w, c.gzip), string(r.append(nil, c.open)); got != want || strings.HasSuffix(got, "# EOF\n") != c.open {
+		if got, want := body(t, w, c.gzip), string(r.expose(c.open)); got != want || strings.HasSuffix(got, "# EOF\n") != c.open {
 			t.Errorf("%s: %s", c.what, got)
 		}
 	}
