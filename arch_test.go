@@ -60,6 +60,7 @@ var rules = []rule{
 	{pkg: "edge/procid", why: "a process named by pid and start, over restarts"},
 	{pkg: "edge/front", may: []string{"edge/http1"}, why: "what the edge and its drivers say to each other; plain values and interfaces"},
 	{pkg: "edge/http1", why: "HTTP/1.1 on byte slices: decides, and does no I/O"},
+	{pkg: "edge/loop", may: []string{"edge/front", "edge/http1"}, external: []string{"golang.org/x/sys"}, why: "connections over epoll; asks front's questions and decides nothing"},
 	{pkg: "edge/ledger", may: []string{"", "edge/procid"}, external: []string{"golang.org/x/sys"}, why: "counters in a mapped file; control reads them when the edge is dead"},
 	{pkg: "edge/accesslog", may: []string{"", "edge/trace"}, why: "a line per request, beside its path; knows a request as plain values"},
 	{pkg: "edge/metrics", may: []string{"", "edge/sketch", "edge/trace"},
@@ -71,11 +72,15 @@ var rules = []rule{
 	{pkg: "edge/proxyproto", why: "bytes to a header and back, and a listener that waits for it; nothing of semper"},
 	{pkg: "edge/route/sticky", why: "a signed cookie, by the standard library alone"},
 	{pkg: "edge/files", tests: []string{"edge/route"}, why: "a directory over HTTP, by the standard library alone"},
+	{pkg: "edge/routefile", may: []string{"edge/route", "edge/routefile/internal/strict"}, tests: []string{"go.yaml.in/yaml/v4"}, why: "the file of semper edge run to rules and settings, before anything listens"},
+	{pkg: "edge/routefile/internal/strict", external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "YAML into types by their tags, with all that is wrong; of no one format"},
 	{pkg: "edge/wsframe", why: "the frame boundaries of RFC 6455 and nothing more"},
 	{pkg: "edge/balance", may: []string{"edge/epoch"}, why: "who gets a request: arithmetic on counters, which are those that requests claim"},
 	{pkg: "edge/balance/admit", why: "what comes in, waits, or is tried again: functions of state and time"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
+	{pkg: "edge/conformance", may: []string{"edge/conformance/wire"}, external: []string{"golang.org/x/net"}, tests: []string{"", "edge"},
+		why: "bad inputs for any proxy, seen from both sides: knows the edge by its address, and in its tests as one of many"},
 	{pkg: "edge/conformance/wire", why: "the strict judge of what crossed the wire: shares nothing with what it judges"},
 
 	// Adapters wrap one thing each.

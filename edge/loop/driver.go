@@ -1,0 +1,258 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"semper/edge/front"
+	"semper/edge/http1"
+)
+
+// Options say what a Driver is made of. Edge and Pass are needed; what is zero elsewhere has a default.
+type Options struct {
+	Edge front.Edge
+	// Pass takes a connection over, with what was read of the request that is not for a loop, and behind it. It must not
+	// block: a loop calls it.
+	Pass func(c net.Conn, read []byte)
+	// OnIdle is called when a connection has ended. It must not block.
+	OnIdle func()
+	Log    *slog.Logger // nil discards
+
+	Loops     int           // how many; zero: as many as there are processors
+	Limits    *http1.Limits // of requests
+	Responses *http1.Limits
+
+	Head     time.Duration // for a request's head, from its first byte to its last; 10 s
+	Idle     time.Duration // of a client's connection between requests; 75 s
+	Body     time.Duration // in which some of a request's content has to come; 60 s
+	Rate     int64         // bytes per second that content has to come at on the whole, after Body; 100
+	Write    time.Duration // in which a client has to take some of its answer; 90 s
+	Connect  time.Duration // to a target; 3 s
+	Response time.Duration // from a request's end to its response's head; zero: for ever
+	Stall    time.Duration // in which some of a response's content has to come, unless it is a stream; zero: for ever
+
+	IdleTargets int           // idle connections kept to one target by one loop; 256
+	IdleTarget  time.Duration // for how long; 60 s
+}
+
+func (o *Options) fill() {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&o.Head, 10*time.Second)
+	set(&o.Idle, 75*time.Second)
+	set(&o.Body, time.Minute)
+	set(&o.Write, 90*time.Second)
+	set(&o.Connect, 3*time.Second)
+	set(&o.IdleTarget, time.Minute)
+	if o.Rate == 0 {
+		o.Rate = 100
+	}
+	if o.IdleTargets == 0 {
+		o.IdleTargets = 256
+	}
+	if o.Loops == 0 {
+		o.Loops = runtime.NumCPU()
+	}
+	if o.Limits == nil {
+		o.Limits = &http1.Default
+	}
+	if o.Responses == nil {
+		o.Responses = &http1.DefaultResponse
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.OnIdle == nil {
+		o.OnIdle = func() {}
+	}
+}
+
+// Driver is a front.Driver of loops.
+type Driver struct {
+	o     Options
+	loops []*loop
+	conns atomic.Int64
+	works sync.WaitGroup
+	once  sync.Once
+}
+
+var _ front.Driver = (*Driver)(nil)
+
+// New starts the loops.
+func New(o Options) (*Driver, error) {
+	o.fill()
+	d := &Driver{o: o}
+	for range o.Loops {
+		l, err := newLoop(d)
+		if err != nil {
+			d.Close() //nolint:errcheck // it never fails
+			return nil, fmt.Errorf("start a loop: %w", err)
+		}
+		d.loops = append(d.loops, l)
+		d.works.Add(1)
+		go l.run()
+	}
+	return d, nil
+}
+
+// Serve implements front.Driver. Every loop takes connections from l, and the kernel wakes one of them for each.
+func (d *Driver) Serve(ctx context.Context, l net.Listener) error {
+	file, ok := l.(interface{ File() (*os.File, error) })
+	if !ok {
+		return fmt.Errorf("serve %s: a %T has no descriptor: give the listener itself", l.Addr(), l)
+	}
+	f, err := file.File()
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	defer f.Close() //nolint:errcheck // a copy
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	_, network := l.Addr().(*net.TCPAddr)
+	var doors []*door
+	defer func() {
+		for _, door := range doors {
+			door.loop.sync(func(*loop) { door.close() })
+		}
+	}()
+	for _, lp := range d.loops {
+		door := &door{loop: lp, tcp: network}
+		var dup error
+		if err := raw.Control(func(fd uintptr) { door.fd, dup = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || dup != nil {
+			return fmt.Errorf("serve %s: %w", l.Addr(), errors.Join(err, dup))
+		}
+		doors = append(doors, door)
+		var opened error
+		if !lp.sync(func(*loop) { opened = door.open() }) {
+			return net.ErrClosed
+		}
+		if opened != nil {
+			return fmt.Errorf("serve %s: %w", l.Addr(), opened)
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-d.loops[0].gone:
+	}
+	return nil
+}
+
+// Sweep implements front.Driver.
+func (d *Driver) Sweep() {
+	for _, l := range d.loops {
+		l.post((*loop).sweep)
+	}
+}
+
+// Cut implements front.Driver.
+func (d *Driver) Cut(which func(front.Session) bool) {
+	for _, l := range d.loops {
+		l.post(func(l *loop) { l.cut(which) })
+	}
+}
+
+// Retire implements front.Driver.
+func (d *Driver) Retire(t *front.Target) {
+	for _, l := range d.loops {
+		l.post(func(l *loop) { l.retire(t) })
+	}
+}
+
+// Connections implements front.Driver.
+func (d *Driver) Connections() int { return int(d.conns.Load()) }
+
+// Close implements front.Driver.
+func (d *Driver) Close() error {
+	d.once.Do(func() {
+		for _, l := range d.loops {
+			l.post(func(l *loop) { l.over = true })
+		}
+		d.works.Wait()
+	})
+	return nil
+}
+
+// A door is a listening socket as one loop has it.
+type door struct {
+	endpoint
+	loop  *loop
+	tcp   bool
+	shut  bool
+	later bool // out of descriptors: to be tried again
+}
+
+func (a *door) open() error {
+	a.endpoint.timer = timer{owner: &a.endpoint, slot: -1}
+	a.door = a
+	a.loop.register(&a.endpoint)
+	// Level-triggered: a loop takes one connection for each time it looks, so that the other loops get theirs.
+	if err := a.loop.poll.add(a.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, a.slot, a.gen); err != nil {
+		a.close()
+		return err
+	}
+	return nil
+}
+
+func (a *door) close() {
+	if a.shut {
+		return
+	}
+	a.shut = true
+	a.loop.forget(&a.endpoint)
+	unix.Close(a.fd) //nolint:errcheck // a copy of the socket
+}
+
+// accept takes what waits, up to a few.
+func (a *door) accept() {
+	for range 8 {
+		fd, peer, err := accept(a.fd)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+			a.pause(err)
+			return
+		case err != nil:
+			a.loop.d.o.Log.Error("take a connection", "error", err)
+			a.pause(err)
+			return
+		}
+		if a.tcp {
+			noDelay(fd)
+		}
+		a.loop.open(fd, peer)
+	}
+}
+
+// pause stops taking connections for a moment: they wait in the kernel.
+func (a *door) pause(err error) {
+	if !a.later {
+		a.loop.d.o.Log.Warn("no connection is taken for a moment", "error", err)
+		a.later = true
+		a.loop.poll.remove(a.fd) //nolint:errcheck // then it is tried again at once
+	}
+	a.loop.wheel.arm(&a.timer, a.loop.now+int64(100*time.Millisecond))
+}
+
+func (a *door) resume() {
+	a.later = false
+	if err := a.loop.poll.add(a.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, a.slot, a.gen); err != nil && !errors.Is(err, syscall.EEXIST) {
+		a.pause(err)
+	}
+}

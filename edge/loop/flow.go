@@ -1,0 +1,514 @@
+package loop
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"semper/edge/front"
+	"semper/edge/http1"
+)
+
+// A flow is one request on its way: from a whole head to the end of its answer.
+type flow struct {
+	loop *loop
+	conn *conn
+	up   *up
+	x    front.Exchange
+
+	// What the head said, for when its bytes are gone.
+	asked      http1.Asked
+	keepAlive  bool
+	noContent  bool // of the answer: it is for HEAD
+	idempotent bool
+	minor      uint8
+
+	// The request on its way out.
+	content_ http1.Body
+	chunked  bool
+	uploaded bool   // all of it has come from the client
+	sent     bool   // of this attempt, some byte was given to a connection
+	lost     bool   // more was sent than is kept
+	kept     []byte // the head as forwarded, and the content while it fits
+	spill    []byte // content that is not kept and was not taken yet
+	out      []byte // what is not sent yet: the end of kept, or spill
+	begun    int64  // when the content began to be waited for
+
+	// The response on its way back.
+	part     []byte          // of a head that came in pieces
+	partHead *http1.Response // of part
+	download http1.Body
+	rechunk  bool
+	answered bool // its head has been passed on
+	last     bool // all of it has been passed on
+	closes   bool
+	early    int // informational responses
+	decided  bool
+	patience int64         // until when it waits for a place in the target's queue; 0: it does not
+	outcome  front.Outcome // when decided: how it ends, once the client has taken its answer
+}
+
+// maxEarly bounds the informational responses to one request.
+const maxEarly = 32
+
+func (f *flow) reset() {
+	kept, spill := f.kept[:0], f.spill[:0]
+	if cap(kept) > keptBuffer {
+		kept = nil
+	}
+	if cap(spill) > keptBuffer {
+		spill = nil
+	}
+	*f = flow{loop: f.loop, kept: kept, spill: spill}
+}
+
+// begin sends the request whose head is r; rest came behind it. r and rest are good only here.
+func (f *flow) begin(r *http1.Request, rest []byte) {
+	l := f.loop
+	f.asked, f.keepAlive, f.minor = http1.Asked{Method: r.Method}, r.KeepAlive, r.Minor
+	f.noContent, f.idempotent = r.Method == http1.HEAD, r.Method.Idempotent()
+	f.content_.ResetRequest(r, l.d.o.Limits)
+	f.chunked = r.Framing.Kind == http1.Chunked
+	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
+	f.x.Keep += len(f.kept)
+	f.begun = l.now
+	f.x.Request = nil // its bytes go
+	n, err := f.take(rest)
+	f.conn.leave(rest[n:])
+	if err != nil {
+		f.badBody(err)
+		return
+	}
+	f.attempt()
+}
+
+// take moves what of p is content of the request into kept, before anything was sent.
+func (f *flow) take(p []byte) (n int, err error) {
+	for !f.uploaded {
+		piece, m, done, err := f.content_.Next(p[n:])
+		if err != nil {
+			return n, err
+		}
+		n += m
+		f.x.Received += int64(len(piece))
+		f.kept = f.frame(f.kept, piece, done)
+		f.uploaded = done
+		if m == 0 {
+			break
+		}
+	}
+	return n, nil
+}
+
+// frame appends content as the target gets it.
+func (f *flow) frame(dst, piece []byte, done bool) []byte {
+	if !f.chunked {
+		return append(dst, piece...)
+	}
+	dst = http1.AppendChunk(dst, piece)
+	if done {
+		dst = http1.AppendLastChunk(dst, &f.content_)
+	}
+	return dst
+}
+
+// attempt sends what is kept to the target.
+func (f *flow) attempt() {
+	l := f.loop
+	f.sent, f.out = false, f.kept
+	for {
+		u := l.pool(f.x.Target).take()
+		if u == nil {
+			break
+		}
+		// What must not be sent twice goes only to a connection whose peer is there.
+		if !f.idempotent && u.gone() {
+			u.close()
+			continue
+		}
+		u.flow, f.up, f.patience = f, u, 0
+		f.transmit()
+		return
+	}
+	u, err := l.dial(f)
+	if errors.Is(err, unix.EAGAIN) && l.patient(f) {
+		return
+	}
+	if err != nil {
+		f.failed(front.Failure{Kind: front.ConnectFailed, Unsent: true, Err: err})
+		return
+	}
+	f.up, f.patience = u, 0
+	if u.connecting {
+		u.arm(l.d.o.Connect)
+		return
+	}
+	f.transmit()
+}
+
+// connected: the connection stands.
+func (f *flow) connected() { f.transmit() }
+
+// transmit sends what is not sent yet. It reports whether the attempt goes on.
+func (f *flow) transmit() bool {
+	u := f.up
+	n, errno := send(u.fd, f.out)
+	switch {
+	case errno == unix.EAGAIN:
+		u.writable = false
+		return true
+	case errno != 0:
+		// It may have answered before it closed.
+		if u.readable && f.sent {
+			f.receive()
+			return false
+		}
+		f.broken(errno)
+		return false
+	}
+	f.sent = true
+	f.out = f.out[n:]
+	if len(f.out) > 0 {
+		u.writable = false
+		return true
+	}
+	f.out = nil
+	f.waitForMore()
+	return true
+}
+
+// waitForMore sets the deadline of whom is waited for now.
+func (f *flow) waitForMore() {
+	l, c := f.loop, f.conn
+	if f.uploaded {
+		if len(c.out) == 0 {
+			c.timer.at = 0
+		}
+		if !f.answered {
+			f.up.arm(l.d.o.Response)
+		}
+		return
+	}
+	f.up.timer.at = 0
+	at := l.now + int64(l.d.o.Body)
+	at = min(at, f.begun+int64(l.d.o.Body)+f.x.Received*1e9/max(l.d.o.Rate, 1))
+	l.wheel.arm(&c.timer, at)
+}
+
+// upload passes on what the client sends.
+func (f *flow) upload() {
+	c, l := f.conn, f.loop
+	for !c.dead && c.flow == f && !f.uploaded && len(f.out) == 0 && f.up != nil && !f.up.connecting {
+		buf := c.in
+		if len(buf) == 0 {
+			if !c.readable {
+				return
+			}
+			n, errno := recv(c.fd, l.rbuf)
+			if errno == unix.EAGAIN {
+				c.readable = false
+				return
+			}
+			if errno != 0 {
+				c.drop(front.ClientGone)
+				return
+			}
+			if n == 0 {
+				f.badBody(f.content_.Truncated())
+				return
+			}
+			if n < len(l.rbuf) && !c.ended {
+				c.readable = false
+			}
+			buf = l.rbuf[:n]
+		}
+		if !f.relay(buf) {
+			return
+		}
+	}
+}
+
+// relay passes on what of buf is content, and keeps the rest. It reports whether to go on.
+func (f *flow) relay(buf []byte) bool {
+	l, c := f.loop, f.conn
+	w, n := l.wbuf[:0], 0
+	for !f.uploaded && n < len(buf) {
+		piece, m, done, err := f.content_.Next(buf[n:])
+		if err != nil {
+			f.badBody(err)
+			return false
+		}
+		n += m
+		f.x.Received += int64(len(piece))
+		w = f.frame(w, piece, done)
+		f.uploaded = done
+		if m == 0 {
+			break
+		}
+	}
+	rest := buf[n:]
+	switch {
+	case len(w) == 0:
+	case !f.lost && len(f.kept)+len(w) <= f.x.Keep:
+		f.kept = append(f.kept, w...)
+		f.out = f.kept[len(f.kept)-len(w):]
+	default:
+		f.lost = true
+		f.out = w
+	}
+	l.wbuf = w[:0]
+	c.leave(rest)
+	if len(w) == 0 {
+		f.waitForMore()
+		return true
+	}
+	if !f.transmit() {
+		return false
+	}
+	if f.lost && len(f.out) > 0 { // it stands in the loop's buffer
+		f.spill = append(f.spill[:0], f.out...)
+		f.out = f.spill
+	}
+	return len(f.out) == 0
+}
+
+// progress: the connection to the target may be read or written again.
+func (f *flow) progress() {
+	u := f.up
+	if len(f.out) > 0 && u.writable {
+		if !f.transmit() {
+			return
+		}
+		f.upload()
+	}
+	if f.up == u && u.flow == f {
+		f.receive()
+	}
+}
+
+// resume: the client has taken what waited for it.
+func (f *flow) resume() {
+	if f.last {
+		f.end(front.Answered)
+		return
+	}
+	f.conn.timer.at = 0
+	if f.up != nil {
+		f.waitForMore()
+		f.receive()
+	}
+}
+
+// receive reads what the target sends, while the client takes it.
+func (f *flow) receive() {
+	u, l := f.up, f.loop
+	for f.up == u && u.flow == f && u.readable && len(f.conn.out) == 0 {
+		n, errno := recv(u.fd, l.rbuf)
+		switch {
+		case errno == unix.EAGAIN:
+			u.readable = false
+			return
+		case errno != 0:
+			f.broken(errno)
+			return
+		case n == 0:
+			f.ended()
+			return
+		}
+		if n < len(l.rbuf) && !u.ended {
+			u.readable = false
+		}
+		if f.answered {
+			f.content(l.wbuf[:0], l.rbuf[:n])
+		} else {
+			f.head(l.rbuf[:n])
+		}
+	}
+}
+
+// head reads the response's head, and the informational ones before it.
+func (f *flow) head(buf []byte) {
+	l := f.loop
+	r := f.partHead
+	if r == nil {
+		r = &l.resp
+		r.Reset()
+	} else {
+		f.part = append(f.part, buf...)
+		buf = f.part
+	}
+	w := l.wbuf[:0]
+	for {
+		n, err := r.Parse(buf, l.d.o.Responses, f.asked)
+		if err != nil {
+			f.failed(front.Failure{Kind: front.Malformed, Err: err})
+			return
+		}
+		if n == 0 {
+			f.keepPart(r, buf)
+			if len(w) > 0 {
+				f.conn.send(w)
+			}
+			return
+		}
+		if !r.Informational() {
+			f.x.Response, f.x.Now, f.x.Status = r, l.now, r.Status
+			f.conn.session.Head(&f.x)
+			f.pass(w, r, buf[n:])
+			return
+		}
+		if f.early++; f.early > maxEarly {
+			f.failed(front.Failure{Kind: front.Malformed, Err: errEarly})
+			return
+		}
+		if f.minor > 0 && r.Status != 100 { // 100 answers an expectation, and none was passed on
+			w = http1.AppendResponse(w, r, &http1.Answer{Method: f.asked.Method, Minor: f.minor})
+		}
+		buf = buf[n:]
+		r.Reset()
+	}
+}
+
+var errEarly = errors.New("too many informational responses")
+
+func (f *flow) keepPart(r *http1.Response, buf []byte) {
+	if f.partHead == nil {
+		f.partHead = new(http1.Response)
+		f.part = append([]byte(nil), buf...)
+		f.partHead.Parse(f.part, f.loop.d.o.Responses, f.asked) //nolint:errcheck // as before: it wants more
+		return
+	}
+	if len(buf) != len(f.part) { // informational heads stood before it
+		f.part = append(f.part[:0], buf...)
+		r.Reset()
+		r.Parse(f.part, f.loop.d.o.Responses, f.asked) //nolint:errcheck // the same
+	}
+}
+
+// pass passes the response's head on, and the content that came with it.
+func (f *flow) pass(w []byte, r *http1.Response, rest []byte) {
+	a := &f.x.Answer
+	if !f.uploaded { // it will not be read as HTTP any more: what is under way belongs to no request
+		a.Close = true
+	}
+	out, closes := a.Framing(r)
+	f.rechunk, f.closes = out.Kind == http1.Chunked, closes
+	f.keepAlive = f.keepAlive && !closes
+	f.answered = true
+	f.kept = f.kept[:0]
+	f.download.ResetResponse(r, f.loop.d.o.Responses)
+	w = http1.AppendResponse(w, r, a)
+	keep := r.KeepAlive
+	f.partHead = nil
+	if !keep {
+		f.up.ended = true // it is not to be used again
+	}
+	f.up.timer.at = 0
+	f.content(w, rest)
+}
+
+// content passes content on. w is what goes before it.
+func (f *flow) content(w, buf []byte) {
+	done, made, n := false, true, 0
+	for !done {
+		piece, m, d, err := f.download.Next(buf[n:])
+		if err != nil {
+			f.send(w)
+			f.breakOff(front.BrokenOff)
+			return
+		}
+		n += m
+		done = d
+		f.x.Sent += int64(len(piece))
+		switch {
+		case f.rechunk:
+			w = http1.AppendChunk(w, piece)
+			if done {
+				w = http1.AppendLastChunk(w, &f.download)
+			}
+		case len(w) == 0 && (done || n == len(buf)):
+			w, made = piece, false // as it came: nothing stands before it or behind it
+		default:
+			w = append(w, piece...)
+		}
+		if m == 0 || n == len(buf) {
+			break
+		}
+	}
+	if made && cap(w) <= 4*bufferSize {
+		f.loop.wbuf = w[:0]
+	}
+	if done {
+		f.release(n < len(buf))
+	}
+	c := f.conn
+	if len(w) > 0 && !c.send(w) {
+		return
+	}
+	if done && c.flow == f {
+		f.last = true
+		if len(c.out) == 0 {
+			f.end(front.Answered)
+		}
+		return
+	}
+	if f.up != nil && !f.x.Stream {
+		f.up.arm(f.loop.d.o.Stall)
+	}
+}
+
+func (f *flow) send(w []byte) {
+	if len(w) > 0 {
+		f.conn.send(w)
+	}
+}
+
+// release gives the connection back, or closes it: the response has ended.
+func (f *flow) release(more bool) {
+	u := f.up
+	f.up = nil
+	if more || !f.uploaded || len(f.out) > 0 {
+		u.flow = nil
+		u.close()
+		return
+	}
+	u.rest()
+}
+
+// ended: the target sends no more.
+func (f *flow) ended() {
+	switch {
+	case !f.answered && f.partHead != nil:
+		f.failed(front.Failure{Kind: front.Malformed, Err: http1.ErrResponseTruncated})
+	case !f.answered:
+		f.broken(errClosed)
+	case f.download.Truncated() != nil:
+		f.breakOff(front.BrokenOff)
+	default: // its end was that of the connection
+		f.release(true)
+		f.last = true
+		var w []byte
+		if f.rechunk {
+			w = http1.AppendLastChunk(f.loop.wbuf[:0], nil)
+		}
+		c := f.conn
+		if len(w) > 0 && !c.send(w) {
+			return
+		}
+		if len(c.out) == 0 {
+			f.end(front.Answered)
+		}
+	}
+}
+
+// end: the answer has been passed on.
+func (f *flow) end(how front.Outcome) {
+	c, keepAlive := f.conn, f.keepAlive && f.uploaded
+	if f.decided {
+		how = f.outcome
+	}
+	f.x.Now = f.loop.now
+	c.session.End(&f.x, how)
+	f.loop.give(f)
+	c.done(keepAlive)
+}

@@ -1,0 +1,330 @@
+package loop
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"semper/edge/front"
+	"semper/edge/http1"
+)
+
+// bufferSize is that of the two buffers of a loop, the one it reads into and the one it writes from.
+const bufferSize = 64 << 10
+
+// loop is one goroutine. Nothing in it is locked but its inbox.
+type loop struct {
+	d     *Driver
+	poll  poll
+	wheel wheel
+	now   int64 // monotonic nanoseconds since start, of the batch of events in hand
+	start time.Time
+	date  []byte // of the second in hand, for answers
+	dated int64
+
+	rbuf, wbuf []byte
+	req        http1.Request  // of heads that came in one piece
+	resp       http1.Response // the same
+
+	slots []*endpoint
+	free  []int32
+	gen   uint32
+	pools map[*front.Target]*pool
+	flows []*flow // free
+	again []*conn // have something to do at the end of the batch
+	queue []*flow // wait for a place in the queue of their target
+
+	swept bool
+	over  bool
+
+	bell int // eventfd
+	gone chan struct{}
+
+	mu     sync.Mutex // guards the following
+	inbox  []func(*loop)
+	closed bool
+}
+
+// An endpoint is a descriptor that a loop watches.
+type endpoint struct {
+	fd       int
+	slot     int32
+	gen      uint32
+	readable bool // as far as is known
+	writable bool
+	ended    bool // its peer sends no more
+	timer    timer
+
+	// One of these is whose it is.
+	conn *conn
+	up   *up
+	door *door
+}
+
+func newLoop(d *Driver) (*loop, error) {
+	l := &loop{
+		d: d, start: time.Now(), rbuf: make([]byte, bufferSize), wbuf: make([]byte, 0, bufferSize+4096),
+		pools: make(map[*front.Target]*pool), gone: make(chan struct{}), dated: -1,
+	}
+	var err error
+	if l.poll.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	if l.bell, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		unix.Close(l.poll.fd) //nolint:errcheck // it watches nothing
+		return nil, err
+	}
+	b := &endpoint{fd: l.bell}
+	l.register(b)
+	if err := l.poll.add(l.bell, unix.EPOLLIN, b.slot, b.gen); err != nil {
+		unix.Close(l.bell)    //nolint:errcheck // nobody has it
+		unix.Close(l.poll.fd) //nolint:errcheck // the same
+		return nil, err
+	}
+	return l, nil
+}
+
+// run is the goroutine of a loop.
+func (l *loop) run() {
+	defer l.d.works.Done()
+	defer close(l.gone)
+	runtime.LockOSThread() // it is the same thread's caches that hold its buffers
+	defer runtime.UnlockOSThread()
+	for !l.over {
+		n := l.poll.look()
+		if n == 0 {
+			n = l.poll.wait(l.pause())
+		}
+		l.now = int64(time.Since(l.start))
+		for i := range n {
+			e := l.poll.events[i]
+			if at := l.slots[e.Fd]; at != nil && at.gen == uint32(e.Pad) {
+				l.event(at, e.Events)
+			}
+		}
+		for len(l.again) > 0 {
+			c := l.again[len(l.again)-1]
+			l.again = l.again[:len(l.again)-1]
+			c.run()
+		}
+		l.wheel.expire(l.now, l.expired)
+		if len(l.queue) > 0 {
+			l.retry()
+		}
+	}
+	l.shut()
+}
+
+// pause is how many milliseconds to wait for events; -1: as long as it takes.
+func (l *loop) pause() int {
+	if len(l.queue) > 0 {
+		return 1
+	}
+	return l.wheel.next(l.now)
+}
+
+// patient lets f wait for a place in the queue of its target: unlike with TCP, the kernel does not wait for one of a
+// Unix socket. It is false when f has waited long enough.
+func (l *loop) patient(f *flow) bool {
+	if f.patience == 0 {
+		f.patience = l.now + int64(l.d.o.Connect)
+	}
+	if l.now >= f.patience {
+		f.patience = 0
+		return false
+	}
+	l.queue = append(l.queue, f)
+	return true
+}
+
+func (l *loop) retry() {
+	queue := l.queue
+	l.queue = nil
+	for _, f := range queue {
+		if f.patience != 0 && f.up == nil {
+			f.attempt()
+		}
+	}
+}
+
+func (l *loop) event(e *endpoint, events uint32) {
+	e.readable = e.readable || events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	e.writable = e.writable || events&unix.EPOLLOUT != 0
+	e.ended = e.ended || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	switch {
+	case e.conn != nil:
+		e.conn.event(events)
+	case e.up != nil:
+		e.up.event(events)
+	case e.door != nil:
+		e.door.accept()
+	default:
+		l.answerBell()
+	}
+}
+
+func (l *loop) expired(e *endpoint) {
+	switch {
+	case e.conn != nil:
+		e.conn.expired()
+	case e.up != nil:
+		e.up.expired()
+	case e.door != nil:
+		e.door.resume()
+	}
+}
+
+// register gives e a slot.
+func (l *loop) register(e *endpoint) {
+	l.gen++
+	e.gen = l.gen
+	if n := len(l.free); n > 0 {
+		e.slot = l.free[n-1]
+		l.free = l.free[:n-1]
+		l.slots[e.slot] = e
+		return
+	}
+	e.slot = int32(len(l.slots))
+	l.slots = append(l.slots, e)
+}
+
+// forget takes e out of everything but the kernel, which lets go when its descriptor is closed.
+func (l *loop) forget(e *endpoint) {
+	l.wheel.remove(&e.timer)
+	if l.slots[e.slot] == e {
+		l.slots[e.slot] = nil
+		l.free = append(l.free, e.slot)
+	}
+}
+
+// post has f done by the loop, soon; false when it has ended.
+func (l *loop) post(f func(*loop)) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.inbox = append(l.inbox, f)
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	unix.Write(l.bell, one[:]) //nolint:errcheck // at its limit it rings anyway
+	return true
+}
+
+// sync is post that waits; false when the loop ended before.
+func (l *loop) sync(f func(*loop)) bool {
+	done := make(chan struct{})
+	if !l.post(func(l *loop) { f(l); close(done) }) {
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-l.gone:
+		return false
+	}
+}
+
+func (l *loop) answerBell() {
+	var b [8]byte
+	unix.Read(l.bell, b[:]) //nolint:errcheck // it only stops the ringing
+	l.mu.Lock()
+	todo := l.inbox
+	l.inbox = nil
+	l.mu.Unlock()
+	for _, f := range todo {
+		f(l)
+	}
+}
+
+// shut closes everything.
+func (l *loop) shut() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	for _, e := range l.slots {
+		switch {
+		case e == nil:
+		case e.conn != nil:
+			e.conn.drop(front.CutOff)
+		case e.door != nil:
+			e.door.close()
+		}
+	}
+	for _, e := range l.slots { // what is left is idle
+		if e != nil && e.up != nil {
+			e.up.close()
+		}
+	}
+	unix.Close(l.poll.fd) //nolint:errcheck // it watches nothing any more
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unix.Close(l.bell) //nolint:errcheck // closed says that nobody rings any more
+}
+
+// open takes a new connection in.
+func (l *loop) open(fd int, peer netip.AddrPort) {
+	c := &conn{loop: l, session: l.d.o.Edge.Open(front.Connection{Peer: peer})}
+	c.endpoint = endpoint{fd: fd, conn: c, timer: timer{owner: &c.endpoint, slot: -1}, writable: true}
+	l.register(&c.endpoint)
+	l.d.conns.Add(1)
+	if err := l.poll.add(fd, watched, c.slot, c.gen); err != nil {
+		c.close()
+		return
+	}
+	// Until its first byte it has as long as for a head.
+	l.wheel.arm(&c.timer, l.now+int64(l.d.o.Head))
+}
+
+func (l *loop) sweep() {
+	l.swept = true
+	for _, e := range l.slots {
+		if e != nil && e.conn != nil {
+			e.conn.sweep()
+		}
+	}
+}
+
+func (l *loop) cut(which func(front.Session) bool) {
+	for _, e := range l.slots {
+		if e != nil && e.conn != nil && e.conn.flow != nil && which(e.conn.session) {
+			e.conn.flow.cut()
+		}
+	}
+}
+
+// today is the time as answers have it.
+func (l *loop) today() []byte {
+	if s := l.now / 1e9; s != l.dated {
+		l.dated = s
+		l.date = http1.AppendDate(l.date[:0], l.start.Add(time.Duration(l.now)))
+	}
+	return l.date
+}
+
+// take is a flow that is ready.
+func (l *loop) take() *flow {
+	if n := len(l.flows); n > 0 {
+		f := l.flows[n-1]
+		l.flows = l.flows[:n-1]
+		return f
+	}
+	return &flow{loop: l}
+}
+
+// flowsKept and keptBuffer bound what a loop keeps for reuse.
+const (
+	flowsKept  = 4096
+	keptBuffer = 32 << 10
+)
+
+func (l *loop) give(f *flow) {
+	f.reset()
+	if len(l.flows) < flowsKept {
+		l.flows = append(l.flows, f)
+	}
+}
