@@ -2,6 +2,8 @@ package wire
 
 import "strings"
 
+const methodOptions = "OPTIONS"
+
 func version(s string) (minor int, err error) {
 	switch s {
 	case "HTTP/1.1":
@@ -15,7 +17,7 @@ func version(s string) (minor int, err error) {
 // checkTarget takes the origin-form and, of OPTIONS, the asterisk: all that a proxy sends to an origin server.
 func (q *Request) checkTarget() error {
 	t := q.Target
-	if t == "*" && q.Method == "OPTIONS" {
+	if t == "*" && q.Method == methodOptions {
 		return nil
 	}
 	if !strings.HasPrefix(t, "/") {

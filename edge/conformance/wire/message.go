@@ -81,7 +81,7 @@ type Request struct {
 }
 
 // Close reports whether the connection ends with this request (RFC 9112, 9.3).
-func (r *Request) Close() bool { return closes(r.Fields, r.Minor) }
+func (q *Request) Close() bool { return closes(q.Fields, q.Minor) }
 
 // Response is one response message.
 type Response struct {
@@ -95,10 +95,10 @@ type Response struct {
 }
 
 // Close reports whether the connection ends with this response.
-func (r *Response) Close() bool { return r.Framing == UntilClose || closes(r.Fields, r.Minor) }
+func (p *Response) Close() bool { return p.Framing == UntilClose || closes(p.Fields, p.Minor) }
 
 // Interim reports whether another response to the same request follows; 101 is final here.
-func (r *Response) Interim() bool { return r.Status/100 == 1 && r.Status != 101 }
+func (p *Response) Interim() bool { return p.Status/100 == 1 && p.Status != 101 }
 
 func closes(f Fields, minor int) bool {
 	keep := minor == 1

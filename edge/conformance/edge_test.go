@@ -1,0 +1,114 @@
+package conformance_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"semper"
+	"semper/edge"
+	"semper/edge/conformance"
+)
+
+const (
+	hostA = "a.example"
+	hostB = "b.example"
+)
+
+// certificate signs itself for one name.
+func certificate(t *testing.T, name string, roots *x509.CertPool) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// record is a recorder that ends with the test.
+func record(t *testing.T, network, addr string) *conformance.Recorder {
+	t.Helper()
+	r, err := conformance.Record(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// edgeTarget is an edge of this module, with both listeners, in front of two recorders.
+func edgeTarget(t *testing.T) *conformance.Target {
+	t.Helper()
+	roots := x509.NewCertPool()
+	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, hostA, roots), certificate(t, hostB, roots)}}
+	e, err := edge.New(edge.Options{ID: "edge-1", Dir: t.TempDir(), TLS: config, Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	target := &conformance.Target{
+		Plain: serve(t, e, false), TLS: serve(t, e, true), Host: hostA, Other: hostB, Roots: roots,
+		Backend: record(t, "tcp", "127.0.0.1:0"), Guarded: record(t, "tcp", "127.0.0.1:0"), Patience: 3 * time.Second,
+	}
+	apply(t, e, map[string]string{"/": target.Backend.Addr().String(), "/guarded": target.Guarded.Addr().String()})
+	return target
+}
+
+// serve gives e a listener and returns its address.
+func serve(t *testing.T, e *edge.Edge, useTLS bool) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- e.Serve(l, useTLS) }()
+	t.Cleanup(func() {
+		e.Close() // reported by the first
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// apply makes a table of both hosts' paths.
+func apply(t *testing.T, e *edge.Edge, backends map[string]string) {
+	t.Helper()
+	tab := semper.Table{Epoch: e.Epoch() + 1}
+	for path, addr := range backends {
+		key := semper.PoolKey("bar/production/web" + path)
+		tab.Pools = append(tab.Pools, semper.Pool{Key: key, App: "bar", Release: "r1", Backend: []semper.Backend{{ID: semper.InstanceID("bar/" + addr), Address: addr}}})
+		for _, host := range []string{hostA, hostB} {
+			tab.Routes = append(tab.Routes, semper.Route{Host: host, Path: path, Pool: key})
+		}
+	}
+	if err := e.Apply(tab); err != nil {
+		t.Fatal(err)
+	}
+}
