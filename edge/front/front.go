@@ -12,11 +12,12 @@
 //	head     ▼                                │ the next target
 //	parsed  Begin ──▶ Forward ──▶ attempt ──▶ Failed ──▶ Refuse ──▶ End
 //	         │ │                     │
-//	         │ └─▶ Refuse ──▶ End    └──▶ Head ──▶ content ──▶ End
+//	         │ ├─▶ Refuse ──▶ End    └──▶ Head ──▶ content ──▶ End
+//	         │ └─▶ Wait, as Failed may say too ──▶ Woken ──▶ any of these but Pass
 //	         └─▶ Pass: another way of the same process answers it
 //
 // Begin claims a target: the request is in flight there from then on, until End. Failed is asked when an attempt brought
-// no response, gives that claim back and may claim another. Head is asked when the response's head is there. End comes
+// no response, gives that claim back and may claim another. Woken is asked when a wait is over. Head is asked when the response's head is there. End comes
 // exactly once for whatever Begin did not Pass, and Begin for nobody else before that.
 //
 // # Who owns what
@@ -51,7 +52,9 @@ type Connection struct {
 type Session interface {
 	// Begin decides about the request whose head has just been parsed.
 	Begin(x *Exchange) Action
-	// Failed decides what becomes of an attempt that brought no response: Forward, with another target, or Refuse.
+	// Woken decides about a request that waited, after Exchange.Waker was called for it. It may let it wait again.
+	Woken(x *Exchange) Action
+	// Failed decides what becomes of an attempt that brought no response: Forward, with another target, Wait or Refuse.
 	Failed(x *Exchange, f Failure) Action
 	// Head decides how the response whose head has just been parsed is passed on. It is not asked for informational ones.
 	Head(x *Exchange)
@@ -69,7 +72,12 @@ const (
 	Pass    Action = iota // this request is for the other way: see Driver
 	Forward               // send it to Exchange.Target
 	Refuse                // answer with Exchange.Refusal
+	Wait                  // neither yet: Exchange.Waker will be called
 )
+
+// A Waker is how a Session has a driver come back to a request that waits: Woken is called for it soon, by whoever owns
+// the session. Any goroutine may call Wake. A ticket whose request has ended meanwhile does nothing.
+type Waker interface{ Wake(ticket uint64) }
 
 // An Exchange is one request and what becomes of it. It is reused from request to request.
 type Exchange struct {
@@ -78,7 +86,14 @@ type Exchange struct {
 	// Now is the monotonic clock in nanoseconds when the call was made, as exact as the driver has it. For all calls.
 	Now int64
 
-	// Set by the Session for Forward.
+	// Date is now as a response has it, for all calls: set by the driver.
+	Date []byte
+	// Waker and Ticket are for Wait: set by the driver.
+	Waker  Waker
+	Ticket uint64
+
+	// Set by the Session for Forward. Forward counts in Begin, and when Begin answered Wait: the head is made then, once, for
+	// all attempts.
 	Target  *Target
 	Forward http1.Forward
 	// Keep is how much of the content may be kept for another attempt, in bytes; 0 for none.
