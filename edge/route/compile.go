@@ -14,6 +14,7 @@ type Error struct {
 	Name   string // of the rule, if it has one
 	Key    string // what of the rule, in the words of a route file: "path", "rewrite.pattern"
 	Reason string // what is wrong and what to do
+	Other  int    // of a rule that could never win: the index of the one that wins in its place; else -1
 }
 
 // Error is "rule 3 (shop): path: …"; rules are counted from 1.
@@ -56,7 +57,7 @@ type compiler struct {
 }
 
 func (c *compiler) add(r *Rule, key, format string, args ...any) {
-	c.problems = append(c.problems, &Error{Rule: r.index, Name: r.Name, Key: key, Reason: fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, &Error{Rule: r.index, Name: r.Name, Key: key, Reason: fmt.Sprintf(format, args...), Other: -1})
 }
 
 // check notes an error, if there is one.
@@ -114,6 +115,7 @@ func (c *compiler) hang(r *Rule, n *node, segments []string, e entry, host strin
 	for i := range *to {
 		if other := &(*to)[i]; e.isAs(other) {
 			c.add(r, "host", "rule %d is for the same requests (host %s): this one could never win; remove one, or add a condition to it", other.rule.index+1, orAny(host))
+			c.problems[len(c.problems)-1].Other = other.rule.index
 			return
 		}
 	}

@@ -77,7 +77,7 @@ func TestCompileSaysAllThatIsWrong(t *testing.T) {
 				t.Fatalf("%d errors: %v", len(all), err)
 			}
 			key, reason, _ := strings.Cut(c.want, ": ")
-			if e := all[0]; e.Rule != 1 || e.Name != "bad" || e.Key != key || !strings.Contains(e.Reason, reason) {
+			if e := all[0]; e.Rule != 1 || e.Other != -1 || e.Name != "bad" || e.Key != key || !strings.Contains(e.Reason, reason) {
 				t.Errorf("%+v, want %s", *e, c.want)
 			}
 			if strings.Contains(err.Error(), "\n") {
@@ -96,7 +96,7 @@ func TestRulesThatCouldNeverWin(t *testing.T) {
 		to("again", Match{Hosts: []string{"B.example"}, Path: "/x/", Conditions: []Condition{b, {InField, "x-a", Present, ""}}}),
 	})
 	all, _ := errors.AsType[Errors](err)
-	if len(all) != 1 || all[0].Rule != 2 || !strings.Contains(all[0].Reason, "rule 1 ") {
+	if len(all) != 1 || all[0].Rule != 2 || all[0].Other != 0 || !strings.Contains(all[0].Reason, "rule 1 ") {
 		t.Errorf("%v", err)
 	}
 }

@@ -3,11 +3,14 @@ package route
 import "time"
 
 // The tags of the types below are read by package routefile, so that file, schema and edge have one set of names:
-// yaml is the key, doc what it means, jsonschema its bounds, short the key that a value in place of keys stands for, and
-// off that the word turns it off.
+// yaml is the key, doc what it means, jsonschema its bounds, short the key that a value in place of keys stands for, off that
+// the word turns it off, and on what that word turns on.
 
 // Size is a number of bytes.
 type Size int64
+
+// Bytes is s as a number.
+func (s Size) Bytes() int64 { return int64(s) }
 
 // Seconds is a duration that matters in whole seconds on the wire.
 type Seconds = time.Duration
@@ -27,7 +30,7 @@ type Policy struct {
 	RateLimit    []RateLimit   `yaml:"rate_limit" doc:"How many requests are let through. All of the limits have to be kept. Beyond: 429 with Retry-After."`
 	Sticky       Sticky        `yaml:"sticky" short:"cookie" doc:"Bring a client back to where it was, by a signed cookie."`
 	Class        Class         `yaml:"class" jsonschema:"enum=critical,enum=normal,enum=background,default=normal" doc:"Who is turned away first when there is too much to do: background, then normal."`
-	Compress     Compress      `yaml:"compress" short:"algorithms" off:"off" doc:"Compress responses on the way out. Off when left out: a page that repeats what a request says beside a secret tells the secret by its length."`
+	Compress     Compress      `yaml:"compress" short:"algorithms" doc:"Compress responses on the way out. Off when left out: a page that repeats what a request says beside a secret tells the secret by its length."`
 	AccessLog    bool          `yaml:"access_log" jsonschema:"default=true" doc:"Write a line for each request."`
 	MaxStreamAge time.Duration `yaml:"max_stream_age" off:"off" jsonschema:"default=off" doc:"How long a WebSocket or event stream may be open. Then it is closed, spread out in time, so that its client comes back."`
 	ErrorPages   []ErrorPage   `yaml:"-"`
@@ -179,7 +182,7 @@ const (
 
 // Compress is about responses that come uncompressed. Off while Algorithms is empty.
 type Compress struct {
-	Algorithms []string `yaml:"algorithms" jsonschema:"enum=zstd,enum=gzip,example=[zstd, gzip]" doc:"In the order of preference where a client takes several."`
+	Algorithms []string `yaml:"algorithms" on:"zstd gzip" off:"off" jsonschema:"enum=zstd,enum=gzip,example=[zstd, gzip]" doc:"In the order of preference where a client takes several. on is zstd and gzip."`
 	Types      []string `yaml:"types" jsonschema:"example=[text/html, application/json]" doc:"Media types to compress. Text, JSON, XML, SVG and WebAssembly when left out."`
 	Minimum    Size     `yaml:"minimum" jsonschema:"default=1KiB" doc:"Smaller responses stay as they are."`
 }

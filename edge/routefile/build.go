@@ -1,0 +1,328 @@
+package routefile
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"mime"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"semper/edge/route"
+	"semper/edge/routefile/internal/strict"
+)
+
+// A reader makes a [File] of what was read, and finds what no single key can tell.
+type reader struct {
+	*strict.Doc
+	f   *format
+	dir string // absolute, of the file
+}
+
+// build is the file; it is worth something only if there are no problems.
+func (r *reader) build() *File {
+	f := r.f
+	file := &File{Listeners: f.Listeners, Certificates: f.Certificates, StickyKeys: f.StickyKeys, Log: f.Log, Metrics: f.Metrics, Pools: f.Pools}
+	for _, n := range f.Trusted {
+		file.Trusted = append(file.Trusted, n.Prefix)
+	}
+	r.listeners()
+	r.certificates()
+	r.stickyKeys(&file.StickyKeys)
+	for _, name := range slices.Sorted(maps.Keys(f.Pools)) {
+		r.pool(strict.Join("pools", name), name, f.Pools[name])
+	}
+	if f.Log.Access != "" && f.Log.Access != "stdout" && f.Log.Access != "stderr" {
+		file.Log.Access = r.absolute(f.Log.Access)
+	}
+	if r.Given("routes") && len(f.Routes) == 0 && !r.Wrong("routes") {
+		r.Misplaced("routes", "there is no route", `add one: "- {to: app}"`)
+	}
+	var rules []route.Rule
+	for i := range f.Routes {
+		rules = append(rules, r.rule(i, &f.Routes[i]))
+	}
+	r.errorPages("defaults", f.Defaults.ErrorPages)
+	var err error
+	if file.Matcher, err = route.Compile(rules); err != nil {
+		r.wrongRules(err)
+	}
+	return file
+}
+
+// absolute is a path seen from the file's directory.
+func (r *reader) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(r.dir, path)
+}
+
+// file makes a path absolute and looks whether something can be read there.
+func (r *reader) file(key string, path *string) []byte {
+	if *path == "" {
+		if r.Given(key) && !r.Wrong(key) {
+			r.Problem(key, "no file is named", "name one, or remove the key")
+		}
+		return nil
+	}
+	*path = r.absolute(*path)
+	data, err := readRegular(*path)
+	if err != nil {
+		r.Problem(key, fmt.Sprintf("%s %v", *path, err), "")
+	}
+	return data
+}
+
+func (r *reader) stickyKeys(k *StickyKeys) {
+	const least = 32
+	for _, one := range []struct {
+		key  string
+		path *string
+		to   *Secret
+	}{{"sticky_keys.current", &k.Current, &k.CurrentKey}, {"sticky_keys.previous", &k.Previous, &k.PreviousKey}} {
+		if *one.to = r.file(one.key, one.path); *one.path != "" && len(*one.to) < least && !r.Wrong(one.key) {
+			r.Problem(one.key, fmt.Sprintf("%s has %d bytes, too few for a key", *one.path, len(*one.to)), fmt.Sprintf("make one: head -c %d /dev/urandom > %s", least, *one.path))
+		}
+	}
+	if k.Previous != "" && k.Current == "" && !r.Wrong("sticky_keys") {
+		r.Misplaced("sticky_keys.previous", "there is a key before the current one, and no current one", "add current")
+	}
+}
+
+// rule is a route as package route has it.
+func (r *reader) rule(i int, f *routeFormat) route.Rule {
+	path := fmt.Sprintf("routes[%d]", i)
+	rule := route.Rule{Name: f.Name, Policy: f.Policy, Match: route.Match{Hosts: f.Host, Path: f.Path, Scheme: f.Scheme, Methods: f.Methods}}
+	if r.Given(path + ".exact") {
+		if r.Given(path + ".path") {
+			r.Misplaced(path+".exact", "the path is given twice", "keep path, for a prefix, or exact")
+		}
+		rule.Match.Path, rule.Match.Exact = f.Exact, true
+	}
+	for _, in := range []struct {
+		key   string
+		place route.Place
+		all   map[string]condition
+	}{{".header", route.InField, f.Header}, {".cookie", route.InCookie, f.Cookie}, {".query", route.InQuery, f.Query}} {
+		for _, name := range slices.Sorted(maps.Keys(in.all)) {
+			rule.Match.Conditions = append(rule.Match.Conditions, r.condition(strict.Join(path+in.key, name), in.place, name, in.all[name]))
+		}
+	}
+	if rule.Name == "" {
+		rule.Name = strings.Join(f.Host, ",") + rule.Match.Path
+	}
+	if rule.Name == "" {
+		rule.Name = "/"
+	}
+	rule.Action = r.action(path, f)
+	rule.Policy.ErrorPages = r.errorPages(path, f.ErrorPages)
+	return rule
+}
+
+func (r *reader) condition(path string, in route.Place, name string, f condition) route.Condition {
+	c := route.Condition{In: in, Name: name, Test: route.Present}
+	ways := 0
+	for _, way := range []struct {
+		key   string
+		test  route.Test
+		value string
+	}{{".equals", route.Equal, f.Equals}, {".prefix", route.Prefix, f.Prefix}, {".matches", route.Matches, f.Matches}, {".present", route.Present, ""}} {
+		if !r.Given(path + way.key) {
+			continue
+		}
+		if ways++; ways > 1 {
+			r.Misplaced(path+way.key, "the condition says two things", "keep one: a pattern can ask for both")
+		}
+		c.Test, c.Value = way.test, way.value
+	}
+	if ways == 0 && !r.Wrong(path) {
+		r.Problem(path, "the condition says nothing", "write a value, or {present: true}")
+	}
+	if r.Given(path+".present") && !f.Present {
+		c.Test = route.Absent
+	}
+	return c
+}
+
+// action is the one thing that a route does.
+func (r *reader) action(path string, f *routeFormat) route.Action {
+	var given []string
+	for _, key := range []string{"to", "split", "redirect", "respond", "files"} {
+		if r.Given(path + "." + key) {
+			given = append(given, key)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		r.Misplaced(path+"."+given[1], "the route does two things: "+strings.Join(given, " and "), "keep one")
+		return nil
+	case len(given) == 0:
+		r.Problem(path, "the route does nothing", "add to, split, redirect, respond or files")
+		return nil
+	}
+	if r.Given(path+".split_by") && given[0] != "split" {
+		r.Misplaced(path+".split_by", "there is nothing to split", "add split, or remove it")
+	}
+	switch given[0] {
+	case "to":
+		r.known(path+".to", f.To)
+		return &route.Forward{Pools: []route.Share{{Pool: f.To, Weight: 1}}}
+	case "split":
+		for _, s := range f.Split {
+			r.known(strict.Join(path+".split", s.Pool), s.Pool)
+		}
+		return &route.Forward{Pools: f.Split, By: f.SplitBy}
+	case "redirect":
+		return notNil(f.Redirect)
+	case "respond":
+		return r.respond(path+".respond", f.Respond)
+	}
+	return r.directory(path+".files", f.Files)
+}
+
+// notNil keeps a pointer that is nil, after a problem, from looking like an action.
+func notNil(a *route.Redirect) route.Action {
+	if a == nil {
+		return nil
+	}
+	return a
+}
+
+// known reports a pool that the file does not have.
+func (r *reader) known(path, pool string) {
+	if _, ok := r.f.Pools[pool]; ok || r.Wrong(path) || r.Wrong("pools") && pool != "" {
+		return
+	}
+	names := slices.Sorted(maps.Keys(r.f.Pools))
+	hint := strict.DidYouMean(pool, names, "there is ")
+	if len(names) == 0 {
+		hint = fmt.Sprintf("add one: pools: {%s: 127.0.0.1:9000}", pool)
+	}
+	r.Problem(path, fmt.Sprintf("there is no pool %q", pool), hint)
+}
+
+func (r *reader) respond(path string, f *respond) route.Action {
+	if f == nil {
+		return nil
+	}
+	a := f.Respond
+	a.Body = []byte(f.Body)
+	kind := "text/plain; charset=utf-8"
+	if r.Given(path + ".file") {
+		if r.Given(path + ".body") {
+			r.Misplaced(path+".file", "the body is given twice", "keep body or file")
+		}
+		a.Body, kind = r.file(path+".file", &f.File), typeOf(f.File)
+	}
+	hasType := slices.ContainsFunc(a.Fields, func(f route.Field) bool { return f.Name == "Content-Type" })
+	if len(a.Body) > 0 && !hasType {
+		a.Fields = append(slices.Clone(a.Fields), route.Field{Name: "Content-Type", Value: kind})
+	}
+	return &a
+}
+
+func (r *reader) directory(path string, f *route.Files) route.Action {
+	if f == nil {
+		return nil
+	}
+	if f.Dir != "" {
+		f.Dir = r.absolute(f.Dir)
+		if info, err := os.Stat(f.Dir); err != nil || !info.IsDir() {
+			r.Problem(path+".dir", f.Dir+" is no directory", "make it, or name another")
+		}
+	}
+	if f.Immutable != "" {
+		if _, err := regexp.Compile(f.Immutable); err != nil {
+			r.Problem(path+".immutable", fmt.Sprintf("the pattern cannot be compiled: %v", err), "")
+		}
+	}
+	return f
+}
+
+// errorPages reads the pages below path.
+func (r *reader) errorPages(path string, files map[string]string) []route.ErrorPage {
+	var pages []route.ErrorPage
+	for _, statuses := range slices.Sorted(maps.Keys(files)) {
+		at, file := strict.Join(path+".error_pages", statuses), files[statuses]
+		if !r.Given(at) { // of the defaults, which report it themselves
+			at = strict.Join("defaults.error_pages", statuses)
+		}
+		from, to, ok := statusRange(statuses)
+		if !ok {
+			r.Misplaced(at, fmt.Sprintf("%q is no status of an error", statuses), "write 404, 500-504 or 5xx")
+			continue
+		}
+		pages = append(pages, route.ErrorPage{From: from, To: to, Type: typeOf(file), Body: r.file(at, &file)})
+	}
+	return pages
+}
+
+// statusRange reads 404, 500-504 and 5xx.
+func statusRange(s string) (from, to int, ok bool) {
+	if digit, isClass := strings.CutSuffix(s, "xx"); isClass && (digit == "4" || digit == "5") {
+		from = int(digit[0]-'0') * 100
+		return from, from + 99, true
+	}
+	first, last, isRange := strings.Cut(s, "-")
+	if !isRange {
+		last = first
+	}
+	from, err1 := strconv.Atoi(first)
+	to, err2 := strconv.Atoi(last)
+	return from, to, err1 == nil && err2 == nil && from >= 400 && to <= 599 && from <= to
+}
+
+// typeOf is the media type of a page by its suffix.
+func typeOf(file string) string {
+	switch ext := filepath.Ext(file); ext {
+	case ".html", ".htm":
+		return "text/html; charset=utf-8"
+	case ".json":
+		return "application/json"
+	case "", ".txt":
+		return "text/plain; charset=utf-8"
+	default:
+		if t := mime.TypeByExtension(ext); t != "" {
+			return t
+		}
+		return "application/octet-stream"
+	}
+}
+
+// wrongRules reports what the matcher refuses, at the route or the defaults that say so. What is told already, most likely in
+// better words, is left out.
+func (r *reader) wrongRules(err error) {
+	type problem struct{ at, reason string }
+	var found []problem
+	all, _ := errors.AsType[route.Errors](err)
+	for _, e := range all {
+		path := fmt.Sprintf("routes[%d]", e.Rule)
+		top := e.Key[:len(e.Key)-len(strings.TrimLeft(e.Key, "abcdefghijklmnopqrstuvwxyz_"))]
+		switch {
+		case e.Key == "to" && r.Wrong(path):
+			continue
+		case e.Key == "path" && r.Given(path+".exact"):
+			top = "exact"
+		case !r.Given(path+"."+top) && r.Given("defaults."+top):
+			path = "defaults"
+		}
+		p := problem{path + "." + top + strings.TrimPrefix(e.Key, top), e.Reason}
+		if top == "exact" {
+			p.at = path + ".exact"
+		}
+		if e.Other >= 0 {
+			p.reason = fmt.Sprintf("the route in line %d is for the same requests, so this one never wins: remove one, or add a condition to it", r.Line(fmt.Sprintf("routes[%d]", e.Other)))
+		}
+		if !r.Wrong(path+"."+top) && !slices.Contains(found, p) {
+			found = append(found, p)
+		}
+	}
+	for _, p := range found {
+		r.Problem(p.at, p.reason, "")
+	}
+}

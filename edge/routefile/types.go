@@ -1,0 +1,136 @@
+package routefile
+
+import (
+	"net/netip"
+	"time"
+
+	"semper/edge/route"
+)
+
+// A File is a file that was read and can be served.
+type File struct {
+	Path         string // as Load was told
+	Listeners    []Listener
+	Trusted      []netip.Prefix
+	Certificates []Certificate
+	StickyKeys   StickyKeys
+	Log          Log
+	Metrics      Address
+	Pools        map[string]Pool
+	Matcher      *route.Matcher // of the routes, in their order; its rules name pools that are in Pools
+}
+
+// A Listener is one address the edge takes connections at; exactly one of HTTP, HTTPS and Unix is set.
+type Listener struct {
+	HTTP          Address       `yaml:"http" jsonschema:"example=:80" doc:"Address for plain HTTP: :80 on all of the machine's, 127.0.0.1:80 on one."`
+	HTTPS         Address       `yaml:"https" jsonschema:"example=:443" doc:"Address for HTTP over TLS."`
+	Unix          string        `yaml:"unix" jsonschema:"pattern=^/,example=/run/edge.sock" doc:"Path of a unix socket for plain HTTP."`
+	ProxyProtocol bool          `yaml:"proxy_protocol" jsonschema:"default=false" doc:"Connections begin with a PROXY header, version 1 or 2, which says who the client is. Those of networks that are not trusted, and those without, are closed."`
+	H2C           bool          `yaml:"h2c" jsonschema:"default=false" doc:"Take HTTP/2 without TLS from clients that begin with it."`
+	HTTP2         bool          `yaml:"http2" jsonschema:"default=true" doc:"Offer HTTP/2 over TLS."`
+	ClientCA      string        `yaml:"client_ca" jsonschema:"example=clients.pem" doc:"File with the authorities of client certificates. Clients have to show one of theirs."`
+	ClientAuth    string        `yaml:"client_auth" jsonschema:"enum=require,enum=optional,default=require" doc:"With client_ca: whether a client may come without a certificate."`
+	HeadTimeout   time.Duration `yaml:"head_timeout" jsonschema:"default=10s" doc:"How long a request's head may take, from its first byte, and a TLS handshake. Then: 408."`
+	IdleTimeout   time.Duration `yaml:"idle_timeout" jsonschema:"default=1m" doc:"How long a connection may wait for its next request."`
+	Head          route.Size    `yaml:"head" jsonschema:"default=64KiB" doc:"Largest head of a request. Beyond: 431."`
+	Fields        int           `yaml:"fields" jsonschema:"minimum=10,maximum=1000,default=100" doc:"Most header fields of a request. Beyond: 431."`
+	Connections   int           `yaml:"connections" jsonschema:"minimum=0,maximum=10000000,default=0" doc:"Most connections at once. 0: as many as the machine has descriptors for."`
+}
+
+// A Certificate is where a certificate comes from: Cert and Key, ACME or SelfSigned.
+type Certificate struct {
+	Cert       string   `yaml:"cert" jsonschema:"example=shop.pem" doc:"File with the certificate, and those between it and the authority. Read again when it changes."`
+	Key        string   `yaml:"key" jsonschema:"example=shop.key" doc:"File with its private key."`
+	ACME       *ACME    `yaml:"acme" doc:"Get certificates by ACME, and renew them."`
+	SelfSigned []string `yaml:"self_signed" jsonschema:"example=localhost" doc:"Names for which to make up a certificate that nobody trusts, for development."`
+}
+
+// ACME is an account at an authority and the names to get certificates for.
+type ACME struct {
+	Names     []string `yaml:"names" jsonschema:"required,example=[shop.example.com]" doc:"The names. Each gets a certificate of its own."`
+	Email     string   `yaml:"email" jsonschema:"example=ops@example.com" doc:"Where the authority may write to."`
+	Directory string   `yaml:"directory" jsonschema:"pattern=^https://,default=https://acme-v02.api.letsencrypt.org/directory" doc:"URL of the authority."`
+	Roots     string   `yaml:"roots" jsonschema:"example=ca.pem" doc:"File with the authorities that the directory's own certificate is checked by. Those of the system when left out."`
+}
+
+// StickyKeys are files with keys and, in a [File], what is in them. Without a current key whoever serves makes one up, once, and
+// keeps it over reloads.
+type StickyKeys struct {
+	Current  string `yaml:"current" jsonschema:"example=sticky.key" doc:"File with the key that signs: 32 random bytes or more, as of head -c 32 /dev/urandom."`
+	Previous string `yaml:"previous" jsonschema:"example=sticky.key.old" doc:"File with the key before, still believed."`
+
+	CurrentKey, PreviousKey Secret `yaml:"-"`
+}
+
+// A Secret does not show itself when it is printed.
+type Secret []byte
+
+// String hides the secret.
+func (Secret) String() string { return "[secret]" }
+
+// GoString hides the secret.
+func (Secret) GoString() string { return "[secret]" }
+
+// MarshalText hides the secret.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+
+// Log is where the access log goes.
+type Log struct {
+	Access string `yaml:"access" jsonschema:"example=/var/log/edge.log" doc:"File, stdout or stderr. No access log when left out."`
+	Format string `yaml:"format" jsonschema:"enum=json,enum=combined,default=json" doc:"json, or the combined format of Apache."`
+}
+
+// A Pool is a set of upstreams that are as good as each other.
+type Pool struct {
+	Upstreams      []Upstream    `yaml:"upstreams" short:"address" jsonschema:"required,example=127.0.0.1:9000" doc:"Its upstreams. Text is an address."`
+	Protocol       string        `yaml:"protocol" jsonschema:"enum=auto,enum=h1,enum=h2,enum=h2c,default=auto" doc:"h1: HTTP/1.1. h2: HTTP/2 over TLS. h2c: HTTP/2 without, as most gRPC servers speak it. auto: HTTP/1.1, or over TLS what the upstream offers."`
+	TLS            *UpstreamTLS  `yaml:"tls" short:"enabled" doc:"Speak TLS to the upstreams. on is enough where the system's authorities and the upstream's name will do."`
+	Health         Health        `yaml:"health" short:"path" doc:"Ask each upstream whether it is well. Text is the path to ask for. Nothing is asked when left out."`
+	Outlier        Outlier       `yaml:"outlier" doc:"Leave out upstreams whose answers fail, for a while."`
+	PanicThreshold int           `yaml:"panic_threshold" jsonschema:"minimum=0,maximum=100,default=50" doc:"Percentage of upstreams that have to be well. Below, it is asked of no one any more whether they are: the load of all would break the rest."`
+	SlowStart      time.Duration `yaml:"slow_start" off:"off" jsonschema:"default=off" doc:"How long an upstream that comes back takes to its full share."`
+	Keepalive      Keepalive     `yaml:"keepalive" doc:"Connections to upstreams that are kept for the next request."`
+	ProxyProtocol  string        `yaml:"proxy_protocol" jsonschema:"enum=off,enum=v1,enum=v2,default=off" doc:"Begin connections with a PROXY header that says who the client is. They serve one client then."`
+}
+
+// An Upstream is one address of a pool.
+type Upstream struct {
+	Address UpstreamAddress `yaml:"address" jsonschema:"required,example=127.0.0.1:9000" doc:"host:port, or unix:/path."`
+	Weight  int             `yaml:"weight" jsonschema:"minimum=0,maximum=1000,default=1" doc:"Its share, relative to the others'. 0 gets nothing new."`
+}
+
+// UpstreamTLS is how connections to upstreams are secured.
+type UpstreamTLS struct {
+	Enabled    bool   `yaml:"enabled" jsonschema:"default=true" doc:"Whether to."`
+	ServerName string `yaml:"server_name" jsonschema:"example=app.internal" doc:"Name that the upstream's certificate has to be for. The host of its address when left out."`
+	CA         string `yaml:"ca" jsonschema:"example=internal-ca.pem" doc:"File with the authorities to check it by. Those of the system when left out."`
+	Cert       string `yaml:"cert" jsonschema:"example=edge.pem" doc:"File with a certificate to show to the upstream."`
+	Key        string `yaml:"key" jsonschema:"example=edge.key" doc:"File with its private key."`
+}
+
+// Health is a question to an upstream. Off while Path is empty and TCP is not set.
+type Health struct {
+	Path     string        `yaml:"path" jsonschema:"pattern=^/,example=/healthz" doc:"Well is who answers GET of this path with a status of 200 to 399."`
+	TCP      bool          `yaml:"tcp" jsonschema:"default=false" doc:"Well is who accepts a connection."`
+	Host     string        `yaml:"host" jsonschema:"example=app.internal" doc:"Host field of the question. The upstream's address when left out."`
+	Interval time.Duration `yaml:"interval" jsonschema:"default=5s" doc:"Time between two questions."`
+	Timeout  time.Duration `yaml:"timeout" jsonschema:"default=2s" doc:"How long an answer may take."`
+	Rise     int           `yaml:"rise" jsonschema:"minimum=1,maximum=100,default=2" doc:"Good answers in a row until an upstream counts as well again."`
+	Fall     int           `yaml:"fall" jsonschema:"minimum=1,maximum=100,default=3" doc:"Bad ones until it does not."`
+}
+
+// Outlier is when an upstream is left out because of its answers.
+type Outlier struct {
+	Consecutive    int           `yaml:"consecutive" off:"off" jsonschema:"minimum=0,maximum=1000,default=5" doc:"Failures in a row: no connection, or one that breaks before an answer. 0 is off."`
+	Status5xx      bool          `yaml:"status_5xx" jsonschema:"default=false" doc:"Count answers of 500 to 599 as failures as well."`
+	FailurePercent int           `yaml:"failure_percent" off:"off" jsonschema:"minimum=0,maximum=100,default=0" doc:"Percentage of requests that fail. 0 is off."`
+	Base           time.Duration `yaml:"base" jsonschema:"default=30s" doc:"How long the first time; the n-th time n times as long."`
+	Max            time.Duration `yaml:"max" jsonschema:"default=5m" doc:"How long at most."`
+	MaxEjected     int           `yaml:"max_ejected" jsonschema:"minimum=0,maximum=100,default=10" doc:"Percentage of the pool that may be out at once. One always may."`
+}
+
+// Keepalive bounds idle connections to upstreams.
+type Keepalive struct {
+	Idle    int           `yaml:"idle" off:"off" jsonschema:"minimum=0,maximum=100000,default=64" doc:"How many per upstream. off: each request has a connection of its own, for upstreams that are not trusted to end their answers where they say."`
+	Timeout time.Duration `yaml:"timeout" jsonschema:"default=1m" doc:"How long one is kept. Shorter than the upstream keeps it."`
+}
