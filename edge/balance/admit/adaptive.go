@@ -35,7 +35,8 @@ type AdaptivePolicy struct {
 // Netflix's concurrency limits. After each sampling window:
 //
 //	gradient = ideal · (1 + buffer) / latency      within [0.5, 2]
-//	bound    = gradient · bound + √bound           within [least, most]
+//	base     = gradient · bound
+//	bound    = base + √base                        within [least, most]
 //
 // latency being the mean of the window, and ideal the least mean since it was measured last. It is measured every minute, by
 // fifty requests with no more than the least bound in flight; and when the bound has been the least for five windows, for then the
@@ -116,7 +117,8 @@ func (g gradient) next(p AdaptivePolicy, now int64, sum float64, n, inFlight int
 	g.ideal = min(g.ideal, latency)
 	busy := float64(inFlight) >= g.bound/2
 	slope := min(max(g.ideal*(1+float64(p.Buffer)/100)/latency, leastGradient), mostGradient)
-	bound := slope*g.bound + math.Sqrt(g.bound)
+	base := slope * g.bound
+	bound := base + math.Sqrt(base)
 	if slope >= 1 && !busy {
 		bound = g.bound // nothing shows that more would do
 	}

@@ -29,14 +29,8 @@ func offer(a *Adaptive, now int64, s service, most int64, d time.Duration) int64
 	return now
 }
 
-// equilibrium is where gradient · bound + √bound = bound, for latency in proportion to bound / workers.
-func equilibrium(workers float64) float64 {
-	bound := workers
-	for range 100 {
-		bound = 1.25 * workers / (1 - 1/math.Sqrt(bound))
-	}
-	return bound
-}
+// equilibrium is where the bound stays, for latency in proportion to bound / workers: its base is 1.25 · workers then.
+func equilibrium(workers float64) float64 { return 1.25*workers + math.Sqrt(1.25*workers) }
 
 func TestAdaptiveFindsTheBound(t *testing.T) {
 	t.Parallel()
@@ -123,11 +117,39 @@ func TestGradientStep(t *testing.T) {
 	for _, c := range []struct {
 		latency float64 // ms
 		want    float64
-	}{{25, 0.5*100 + 10}, {100, 0.5*100 + 10}, {15.625, 0.8*100 + 10}, {12.5, 110}, {10, 1.25*100 + 10}, {5, 1.25*100 + 10}} {
+	}{{25, 50 + math.Sqrt(50)}, {100, 50 + math.Sqrt(50)}, {15.625, 80 + math.Sqrt(80)}, {12.5, 110}, {10, 125 + math.Sqrt(125)}, {5, 125 + math.Sqrt(125)}} {
 		g := gradient{bound: 100, ideal: 10e6, measureAt: math.MaxInt64}
 		if got := g.next(p, 0, 20*c.latency*1e6, 20, 100).bound; math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("%v ms: bound %v, want %v", c.latency, got, c.want)
 		}
+	}
+}
+
+// TestAdaptiveDoubtsTheIdeal: when all becomes slower, however few are in flight, it does not take until the next minute to see.
+func TestAdaptiveDoubtsTheIdeal(t *testing.T) {
+	t.Parallel()
+	a := NewAdaptive(AdaptivePolicy{}, 0)
+	now := offer(a, 0, service{40, 10 * time.Millisecond}, math.MaxInt64, 15*time.Second)
+	offer(a, now, service{40, 200 * time.Millisecond}, math.MaxInt64, 25*time.Second)
+	if !near(a.g.ideal, float64(200*time.Millisecond), 0.01) || a.g.bound < 20 {
+		t.Errorf("after 25 s the ideal is %v, the bound %v", time.Duration(a.g.ideal), a.g.bound)
+	}
+}
+
+// TestMeasureLeavesOutTheQueue: what was in flight before the measurement stood in the queue that it is to be without.
+func TestMeasureLeavesOutTheQueue(t *testing.T) {
+	t.Parallel()
+	p := AdaptivePolicy{Least: 3, Most: 1000, Buffer: 25, Measure: time.Minute}
+	g := gradient{bound: 50, ideal: 10e6, measuring: true}
+	g = g.next(p, 1, 30*500e6, 30, 50)
+	for range 10 {
+		if !g.measuring {
+			break
+		}
+		g = g.next(p, 2, 10*20e6, 10, 3)
+	}
+	if g.measuring || g.ideal != 20e6 || g.bound != 50 {
+		t.Errorf("measuring %v, ideal %v, bound %v", g.measuring, time.Duration(g.ideal), g.bound)
 	}
 }
 

@@ -161,6 +161,17 @@ func TestQueueThatNobodyLeavesEnds(t *testing.T) {
 	}
 }
 
+func TestTheLastWhoGivesUpLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	q := newLine(1, QueuePolicy{Length: 9})
+	q.enter(0, 0)
+	_, w := q.enter(0, 1)
+	q.Remove(w, &q.l)
+	if q.l.Leave() {
+		t.Error("told to step, though nobody waits")
+	}
+}
+
 func TestNoQueueByDefault(t *testing.T) {
 	t.Parallel()
 	q := newLine(1, QueuePolicy{})
