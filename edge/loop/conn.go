@@ -124,11 +124,12 @@ func (c *conn) keepHead(buf []byte, kept bool) {
 func (c *conn) begin(r *http1.Request, buf []byte, n int) {
 	l := c.loop
 	f := l.take()
-	f.conn, f.x.Request, f.x.Now = c, r, l.now
-	switch c.session.Begin(&f.x) {
-	case front.Forward:
+	f.conn, f.x.Request = c, r
+	f.stamp()
+	switch action := c.session.Begin(&f.x); action {
+	case front.Forward, front.Wait:
 		c.flow = f
-		f.begin(r, buf[n:])
+		f.begin(r, buf[n:], action)
 	case front.Refuse:
 		c.flow = f
 		f.keepAlive, f.noContent = r.KeepAlive, r.Method == http1.HEAD

@@ -27,12 +27,9 @@ func (f *flow) failed(failure front.Failure) {
 		failure.Replayable = !f.lost
 	}
 	f.partHead, f.part = nil, nil
-	f.x.Now = f.loop.now
-	if f.conn.session.Failed(&f.x, failure) == front.Forward {
-		f.attempt()
-		return
-	}
-	f.refuse()
+	f.waiting = false
+	f.stamp()
+	f.act(f.conn.session.Failed(&f.x, failure))
 }
 
 // detach lets go of the connection to the target.
@@ -137,7 +134,7 @@ func (f *flow) abandon(how front.Outcome) {
 	if f.decided {
 		how = f.outcome
 	}
-	f.x.Now = f.loop.now
+	f.stamp()
 	f.conn.session.End(&f.x, how)
 	f.loop.give(f)
 }

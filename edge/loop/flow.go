@@ -30,6 +30,7 @@ type flow struct {
 	sent     bool   // of this attempt, some byte was given to a connection
 	lost     bool   // more was sent than is kept
 	kept     []byte // the head as forwarded, and the content while it fits
+	waiting  bool   // neither forwarded nor refused: until Wake
 	spill    []byte // content that is not kept and was not taken yet
 	out      []byte // what is not sent yet: the end of kept, or spill
 	begun    int64  // when the content began to be waited for
@@ -59,11 +60,11 @@ func (f *flow) reset() {
 	if cap(spill) > keptBuffer {
 		spill = nil
 	}
-	*f = flow{loop: f.loop, kept: kept, spill: spill}
+	*f = flow{loop: f.loop, kept: kept, spill: spill, x: front.Exchange{Waker: f}}
 }
 
 // begin sends the request whose head is r; rest came behind it. r and rest are good only here.
-func (f *flow) begin(r *http1.Request, rest []byte) {
+func (f *flow) begin(r *http1.Request, rest []byte, action front.Action) {
 	l := f.loop
 	f.asked, f.keepAlive, f.minor = http1.Asked{Method: r.Method}, r.KeepAlive, r.Minor
 	f.noContent, f.idempotent = r.Method == http1.HEAD, r.Method.Idempotent()
@@ -71,7 +72,6 @@ func (f *flow) begin(r *http1.Request, rest []byte) {
 	f.chunked = r.Framing.Kind == http1.Chunked
 	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
 	f.x.Keep += len(f.kept)
-	f.begun = l.now
 	f.x.Request = nil // its bytes go
 	n, err := f.take(rest)
 	f.conn.leave(rest[n:])
@@ -79,7 +79,35 @@ func (f *flow) begin(r *http1.Request, rest []byte) {
 		f.badBody(err)
 		return
 	}
-	f.attempt()
+	f.act(action)
+}
+
+// act does what the session says.
+func (f *flow) act(action front.Action) {
+	switch action {
+	case front.Forward:
+		f.attempt()
+	case front.Wait:
+		f.waiting = true
+	default:
+		f.refuse()
+	}
+}
+
+// Wake implements front.Waker.
+func (f *flow) Wake(ticket uint64) {
+	f.loop.post(func(*loop) {
+		if f.waiting && f.x.Ticket == ticket {
+			f.waiting = false
+			f.stamp()
+			f.act(f.conn.session.Woken(&f.x))
+		}
+	})
+}
+
+// stamp sets what each call of the session is given.
+func (f *flow) stamp() {
+	f.x.Now, f.x.Date = f.loop.now, f.loop.today()
 }
 
 // take moves what of p is content of the request into kept, before anything was sent.
@@ -116,6 +144,9 @@ func (f *flow) frame(dst, piece []byte, done bool) []byte {
 func (f *flow) attempt() {
 	l := f.loop
 	f.sent, f.out = false, f.kept
+	if f.begun == 0 {
+		f.begun = l.now
+	}
 	for {
 		u := l.pool(f.x.Target).take()
 		if u == nil {
@@ -352,7 +383,8 @@ func (f *flow) head(buf []byte) {
 			return
 		}
 		if !r.Informational() {
-			f.x.Response, f.x.Now, f.x.Status = r, l.now, r.Status
+			f.stamp()
+			f.x.Response, f.x.Status = r, r.Status
 			f.conn.session.Head(&f.x)
 			f.pass(w, r, buf[n:])
 			return
@@ -507,7 +539,7 @@ func (f *flow) end(how front.Outcome) {
 	if f.decided {
 		how = f.outcome
 	}
-	f.x.Now = f.loop.now
+	f.stamp()
 	c.session.End(&f.x, how)
 	f.loop.give(f)
 	c.done(keepAlive)

@@ -30,13 +30,14 @@ type loop struct {
 	req        http1.Request  // of heads that came in one piece
 	resp       http1.Response // the same
 
-	slots []*endpoint
-	free  []int32
-	gen   uint32
-	pools map[*front.Target]*pool
-	flows []*flow // free
-	again []*conn // have something to do at the end of the batch
-	queue []*flow // wait for a place in the queue of their target
+	slots  []*endpoint
+	free   []int32
+	gen    uint32
+	pools  map[*front.Target]*pool
+	flows  []*flow // free
+	ticket uint64  // of the flow that was taken last
+	again  []*conn // have something to do at the end of the batch
+	queue  []*flow // wait for a place in the queue of their target
 
 	swept bool
 	over  bool
@@ -308,12 +309,16 @@ func (l *loop) today() []byte {
 
 // take is a flow that is ready.
 func (l *loop) take() *flow {
+	l.ticket++
 	if n := len(l.flows); n > 0 {
 		f := l.flows[n-1]
 		l.flows = l.flows[:n-1]
+		f.x.Ticket = l.ticket
 		return f
 	}
-	return &flow{loop: l}
+	f := &flow{loop: l}
+	f.x.Waker, f.x.Ticket = f, l.ticket
+	return f
 }
 
 // flowsKept and keptBuffer bound what a loop keeps for reuse.

@@ -50,16 +50,25 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	switch {
 	case r.Unusual != 0:
 		return front.Pass
+	case string(r.Path()) == "/wait":
+		s.begin(x)
+		go x.Waker.Wake(x.Ticket)
+		return front.Wait
 	case string(r.Path()) == "/refuse":
 		s.edge.begun.Add(1)
 		x.Refusal = http1.Refusal{Status: 404, Word: "no-route", Text: "No app answers here."}
 		return front.Refuse
 	}
+	s.begin(x)
+	return front.Forward
+}
+
+func (s *session) begin(x *front.Exchange) {
+	r := x.Request
 	s.edge.begun.Add(1)
 	s.tries, s.minor, s.meth = 0, r.Minor, r.Method
 	x.Target, x.Keep = s.edge.targets[0], s.edge.keep
 	x.Forward = http1.Forward{Proto: "http", ClientIP: []byte("192.0.2.1"), Via: "semper"}
-	return front.Forward
 }
 
 func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
@@ -74,6 +83,8 @@ func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 	x.Refusal = http1.Refusal{Status: 502, Word: "bad-gateway", Text: "The app broke off before it answered."}
 	return front.Refuse
 }
+
+func (s *session) Woken(*front.Exchange) front.Action { return front.Forward }
 
 func (s *session) Head(x *front.Exchange) {
 	x.Answer = http1.Answer{Method: s.meth, Minor: s.minor}
@@ -183,6 +194,17 @@ func TestRequestsGoThere(t *testing.T) {
 			if err != nil || string(got) != body || resp.Header.Get("X-Path") != "/a?b=1" || resp.Header.Get("X-For") != "192.0.2.1" {
 				t.Errorf("%d, chunked %v: %d of %d bytes, %v, %v", i, chunked, len(got), len(body), resp.Header, err)
 			}
+		}
+	}
+	for range 100 {
+		resp, err := c.Post("http://"+r.addr+"/wait", "text/plain", strings.NewReader("held"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close() //nolint:errcheck // a test
+		if string(b) != "held" {
+			t.Errorf("%q", b)
 		}
 	}
 	resp, err := c.Get("http://" + r.addr + "/refuse")
