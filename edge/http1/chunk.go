@@ -139,7 +139,7 @@ func AppendChunk(dst, data []byte) []byte {
 
 // AppendChunkSize appends the line before n bytes of data, n above 0. Behind the data CR LF must follow.
 func AppendChunkSize(dst []byte, n int) []byte {
-	dst = strconv.AppendUint(dst, uint64(n), 16) //nolint:gosec // a length
+	dst = strconv.AppendUint(dst, uint64(n), 16)
 	return append(dst, "\r\n"...)
 }
 

@@ -55,6 +55,12 @@ var class = func() (t [256]uint8) {
 	return t
 }()
 
+// Every byte of a word.
+const (
+	ones = 0x0101010101010101
+	high = 0x80 * ones
+)
+
 // unhex is the value of a hexadecimal digit.
 func unhex(c byte) byte {
 	if c <= '9' {
@@ -66,15 +72,12 @@ func unhex(c byte) byte {
 // skipValue is the index of the first byte of b at or after i that cannot stand in a field's value, len(b) when there
 // is none.
 func skipValue(b []byte, i int) int {
-	const (
-		ones = 0x0101010101010101
-		high = 0x80 * ones
-	)
 	for i+8 <= len(b) {
 		x := binary.LittleEndian.Uint64(b[i:])
-		del := x ^ 0x7f*ones
-		// Of both terms the lowest bit set is exact, whatever borrows do above it: so is that of their union.
-		t := ((x-0x20*ones)&^x | (del-ones)&^del) & high
+		low := x &^ high
+		// No sum of two bytes carries into the next: the high bit of low+0x60 says 0x20 or above, that of low+1 says
+		// 0x7f, and that of x that it is neither.
+		t := (^(low + 0x60*ones) | (low + ones)) &^ x & high
 		if t == 0 {
 			i += 8
 			continue

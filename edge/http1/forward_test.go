@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -211,8 +212,35 @@ func TestNames(t *testing.T) {
 			t.Errorf("alias of %s: %v", name, !aliased.has(k))
 		}
 	}
+	for _, name := range kindNames {
+		if len(name) > 24 {
+			t.Errorf("%s has more than three words", name)
+		}
+	}
 	if numKinds > 64 {
 		t.Error("a set of kinds has 64 bits")
+	}
+}
+
+// TestReset: nothing of a message is in the next one.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	r := parsed(t, lines("OPTIONS http://a/./b?c HTTP/1.1", "Host: a", "X_A: 1", "X_A: 1", "Connection: upgrade", "Upgrade: x", "TE: trailers"))
+	s := answered(t, Asked{Method: HEAD}, lines("HTTP/1.1 200 OK", "Content-Length: 5"))
+	if _, err := r.Parse(nil, &Default); err != nil {
+		t.Fatal(err)
+	}
+	r.Reset()
+	s.Reset()
+	// What stays is memory: the table's, and first, which counts only where has says so.
+	for _, h := range []*head{&r.head, &s.head} {
+		if len(h.fields) > 0 {
+			t.Error("fields are left")
+		}
+		h.fields, h.first, h.under = nil, [numKinds]uint16{}, false
+	}
+	if !reflect.DeepEqual(*r, Request{}) || !reflect.DeepEqual(*s, Response{}) {
+		t.Errorf("%+v\n%+v", *r, *s)
 	}
 }
 

@@ -147,7 +147,7 @@ func (h *head) outcome(line []byte, lim *Limits, d defect) defect {
 // add notes the line whose CR is at i.
 func (h *head) add(line []byte, i int) {
 	name := line[h.start : h.colon-1]
-	f := field{start: uint32(h.start), name: uint32(h.colon - 1), end: uint32(i + 2), kind: kindOf(name)} //nolint:gosec // a head is far below 4 GiB
+	k := kindOf(name)
 	from, to := h.colon, i
 	for from < to && (line[from] == ' ' || line[from] == '\t') {
 		from++
@@ -155,11 +155,7 @@ func (h *head) add(line []byte, i int) {
 	for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
 		to--
 	}
-	f.from, f.to = uint32(from), uint32(to)
-	if h.under {
-		f.drop = isAlias(name)
-	}
-	if k := f.kind; k != Other {
+	if k != Other {
 		if h.has.has(k) {
 			h.twice |= 1 << k
 		} else {
@@ -167,7 +163,11 @@ func (h *head) add(line []byte, i int) {
 			h.first[k] = uint16(len(h.fields))
 		}
 	}
-	h.fields = append(h.fields, f)
+
+	h.fields = append(h.fields, field{
+		start: uint32(h.start), name: uint32(h.colon - 1), from: uint32(from), to: uint32(to), end: uint32(i + 2),
+		kind: k, drop: h.under && isAlias(name),
+	})
 	h.start, h.seen, h.colon = i+2, i+2, 0
 }
 

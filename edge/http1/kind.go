@@ -1,5 +1,7 @@
 package http1
 
+import "encoding/binary"
+
 // A Kind says which field a name stands for, as far as this engine or its drivers have to know. All others are Other.
 type Kind uint8
 
@@ -119,13 +121,40 @@ func slot(n int, first, last byte) uint {
 // kindOf is the kind of a name, which is a token and not empty.
 func kindOf(name []byte) Kind {
 	k := nameTable[slot(len(name), name[0], name[len(name)-1])]
-	if k != Other && foldEqual(name, kindNames[k]) {
+	if k != Other && nameIs(name, k) {
 		return k
 	}
 	if name[0]|0x20 == 'x' && len(name) >= len(forwardedPrefix) && foldEqual(name[:len(forwardedPrefix)], forwardedPrefix) {
 		return OtherForwarded
 	}
 	return Other
+}
+
+// nameWords are the names of 8 to 24 bytes as words: the first eight bytes, the next, and the last.
+var nameWords = func() (t [numKinds][3]uint64) {
+	for k, name := range kindNames {
+		if n := len(name); n >= 8 {
+			b := []byte(name)
+			t[k] = [3]uint64{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[min(8, n-8):]), binary.LittleEndian.Uint64(b[n-8:])}
+		}
+	}
+	return t
+}()
+
+// nameIs reports whether a name is that of a kind, whatever its case.
+func nameIs(name []byte, k Kind) bool {
+	n := len(name)
+	if n != len(kindNames[k]) {
+		return false
+	}
+	if n < 8 {
+		return foldEqual(name, kindNames[k])
+	}
+	const fold = 0x20 * ones
+	w := &nameWords[k]
+	return binary.LittleEndian.Uint64(name)|fold == w[0] &&
+		binary.LittleEndian.Uint64(name[n-8:])|fold == w[2] &&
+		(n <= 16 || binary.LittleEndian.Uint64(name[8:])|fold == w[1])
 }
 
 // isAlias reports whether name, which has underscores, is one of the aliased kinds for an app that takes them for

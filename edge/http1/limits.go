@@ -18,7 +18,7 @@ type Limits struct {
 	Trailer       int // the whole trailer section with its end; more is 431
 }
 
-// Default suits requests from anywhere. A head fits the buffer of an event loop.
+// Default suits requests from anywhere. A head fits the buffer of an event loop; a listener of its own may allow 64 KiB.
 var Default = Limits{
 	Target: 8 << 10, Line: 8 << 10, Head: 16 << 10, Fields: 100, Body: 1 << 30,
 	ChunkExt: 1 << 10, ChunkExtTotal: 64 << 10, Trailer: 8 << 10,

@@ -43,7 +43,7 @@ func (r *Request) readMethod(buf []byte) defect {
 	for i, c := range rest[:min(len(rest), maxMethod+1)] {
 		switch {
 		case c == ' ' && i > 0:
-			r.method = span{uint32(r.start), uint32(r.start + i)} //nolint:gosec // a head is far below 4 GiB
+			r.method = span{uint32(r.start), uint32(r.start + i)}
 			if r.Method = methodOf(rest[:i]); r.Method == OtherMethod && string(rest[:i]) == "CONNECT" {
 				return tunnel
 			}
@@ -91,11 +91,11 @@ func (r *Request) readPath(buf []byte, lim *Limits) defect {
 	if i == len(line) {
 		return r.more(line, lim)
 	}
-	r.path = span{uint32(r.start), uint32(i)} //nolint:gosec // a head is far below 4 GiB
+	r.path = span{uint32(r.start), uint32(i)}
 	switch line[i] {
 	case '?':
 		r.HasQuery = true
-		r.query.from = uint32(i + 1) //nolint:gosec // the same
+		r.query.from = uint32(i + 1)
 		r.seen, r.stage = i+1, atQuery
 		return fine
 	case ' ':
@@ -140,13 +140,13 @@ func (r *Request) endTarget(line []byte, i int) (d defect) {
 			return badTarget
 		}
 		r.Form = AsteriskForm
-		r.path = span{uint32(r.start), uint32(i)} //nolint:gosec // a head is far below 4 GiB
+		r.path = span{uint32(r.start), uint32(i)}
 	case r.stage == atAbsolute:
 		if d = r.absolute(line, i); d != fine {
 			return d
 		}
 	case r.HasQuery:
-		r.query.to = uint32(i) //nolint:gosec // the same
+		r.query.to = uint32(i)
 	}
 	if r.marks&isMark != 0 {
 		if d = r.examinePath(line[r.path.from:r.path.to]); d != fine {
@@ -177,8 +177,8 @@ func (r *Request) absolute(line []byte, end int) defect {
 	if !ok {
 		return badTarget
 	}
-	base := uint32(r.start)                              //nolint:gosec // a head is far below 4 GiB
-	in := func(i int) uint32 { return base + uint32(i) } //nolint:gosec // the same
+	base := uint32(r.start)
+	in := func(i int) uint32 { return base + uint32(i) }
 	r.host, r.port = span{in(at), in(slash)}, in(at+port)
 	r.Form = AbsoluteForm
 	query := slash

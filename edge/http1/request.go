@@ -88,7 +88,6 @@ type Request struct {
 	stage  uint8
 	marks  uint8 // OR of the classes of the path's bytes
 	method span
-	target span // while it is read
 	path   span
 	query  span
 	host   span // as sent, with port
@@ -109,9 +108,11 @@ const (
 
 // Reset makes r ready for the next request.
 func (r *Request) Reset() {
-	h := r.head
-	h.reset()
-	*r = Request{head: h}
+	r.reset()
+	r.Method, r.Form, r.Minor, r.Framing = OtherMethod, OriginForm, 0, Framing{}
+	r.Unusual, r.KeepAlive, r.Trailers, r.HasQuery = 0, false, false, false
+	r.stage, r.marks, r.port = atMethod, 0, 0
+	r.method, r.path, r.query, r.host, r.up = span{}, span{}, span{}, span{}, span{}
 }
 
 // Parse reads a head from the beginning of buf. n is its length, and the request is settled; what follows in buf is

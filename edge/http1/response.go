@@ -34,9 +34,8 @@ const (
 
 // Reset makes r ready for the next response.
 func (r *Response) Reset() {
-	h := r.head
-	h.reset()
-	*r = Response{head: h}
+	r.reset()
+	r.Status, r.Minor, r.Framing, r.KeepAlive, r.Declared, r.state = 0, 0, Framing{}, false, 0, atStatus
 }
 
 // Parse reads a head from the beginning of buf, as Request.Parse does. It takes informational responses too: after one

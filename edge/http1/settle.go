@@ -56,7 +56,7 @@ func (r *Request) settleHost() defect {
 		return badHost
 	}
 	if r.host.from == 0 { // the target's host takes precedence
-		r.host, r.port = span{f.from, f.to}, f.from+uint32(port) //nolint:gosec // a head is far below 4 GiB
+		r.host, r.port = span{f.from, f.to}, f.from+uint32(port)
 	}
 	return fine
 }
