@@ -9,7 +9,7 @@ LINT       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SOAK       = 30m
 CASES      = 2500
 
-.PHONY: build run test oracle bench lint fmt soak clean
+.PHONY: build run test oracle bench bench-proxy bench-gate lint fmt soak clean
 
 ## build: one static binary, bin/semper
 build:
@@ -31,6 +31,14 @@ oracle:
 ## bench: every figure semper claims, measured here; writes bench/RESULTS.md and bench/results.json
 bench: build
 	$(GO) run ./bench/cmd/bench -semper bin/semper $(ARGS)
+
+## bench-proxy: the edge beside nginx, HAProxy, Caddy and httputil.ReverseProxy, on a machine that does nothing else; writes bench/proxy/RESULTS.md
+bench-proxy: build
+	$(GO) run ./bench/proxy -semper bin/semper $(ARGS)
+
+## bench-gate: fails when an ordinary request costs more of nginx's processor time than agreed, or than GATE says
+bench-gate: build
+	$(GO) run ./bench/proxy -semper bin/semper -gate $(if $(GATE),-limit $(GATE)) $(ARGS)
 
 ## lint: formatting, vet, and the linters of .golangci.yml
 lint:

@@ -19,6 +19,7 @@ type Contender struct {
 	Name    string
 	find    func(context.Context) (string, error) // its program
 	version []string                              // arguments that make it tell
+	built   string                                // the version, of one that does not know it because it was built here
 	files   func(Setup) map[string]string         // what it reads, by name in Setup.Dir
 	args    func(Setup) []string
 	Path    string // set by Find
@@ -33,7 +34,17 @@ type Setup struct {
 	Upstream  Upstream
 	Cert      string // file: certificate and key, both PEM
 	AccessLog bool
+	Room      Room
 }
+
+// Room is how many connections a contender is set up for, where it wants to be told.
+type Room struct {
+	Clients   int // from clients
+	Instances int // to the instance
+}
+
+// descriptors of a process that has so many connections, its listeners and files besides.
+func (r Room) descriptors() int { return r.Clients + r.Instances + 200 }
 
 // Upstream is where the instance listens.
 type Upstream struct {
@@ -92,8 +103,8 @@ func (c *Contender) Find(ctx context.Context) error {
 		return fmt.Errorf("%s %s: %w\n%s", path, strings.Join(c.version, " "), err, text)
 	}
 	c.Path, c.Version = path, numbers.FindString(string(text))
-	if c.Version == "" {
-		c.Version = strings.TrimSpace(string(text))
+	if c.built != "" {
+		c.Version = c.built
 	}
 	return nil
 }

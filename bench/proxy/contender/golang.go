@@ -14,7 +14,7 @@ const caddyVersion = "v2.11.9"
 
 func caddy() Contender {
 	return Contender{
-		Name: Caddy, find: findCaddy, version: []string{"version"},
+		Name: Caddy, find: findCaddy, version: []string{"version"}, built: caddyVersion[len("v"):],
 		files: func(s Setup) map[string]string { return map[string]string{"Caddyfile": caddyText(s)} },
 		args: func(s Setup) []string {
 			return []string{"run", "--config", s.file("Caddyfile"), "--adapter", "caddyfile"}
@@ -115,26 +115,30 @@ func semper(name, path, driver string) Contender {
 		},
 		files: func(s Setup) map[string]string { return map[string]string{"routes.yaml": semperText(s)} },
 		args: func(s Setup) []string {
-			return []string{"edge", "run", "--routes", s.file("routes.yaml"), "--driver", driver, "--http", s.HTTP, "--https", s.HTTPS}
+			return []string{"edge", "run", "--routes", s.file("routes.yaml"), "--driver", driver}
 		},
 	}
 }
 
 // semperText is the file of routes: one pool for every host. Metrics and ledger are on, as they always are.
 func semperText(s Setup) string {
-	upstream, log := s.Upstream.Address, "off"
+	upstream, log := s.Upstream.Address, ""
 	if s.Upstream.Network == "unix" {
 		upstream = "unix:" + upstream
 	}
 	if s.AccessLog {
-		log = s.logFile()
+		log = "log: {access: " + s.logFile() + ", format: combined}\n"
 	}
-	return replace(`access_log: LOG
+	return replace(`listeners:
+  - {http: "HTTP_ADDRESS", idle_timeout: 1h}
+  - {https: "TLS_ADDRESS", idle_timeout: 1h}
 certificates:
   - {cert: CERT, key: CERT}
-pools:
-  app: {upstreams: ["UPSTREAM"], keepalive: 512}
+LOGpools:
+  app:
+    upstreams: "UPSTREAM"
+    keepalive: {idle: 512, timeout: 1h}
 routes:
   - {to: app}
-`, "LOG", log, "CERT", s.Cert, "UPSTREAM", upstream)
+`, "HTTP_ADDRESS", s.HTTP, "TLS_ADDRESS", s.HTTPS, "CERT", s.Cert, "LOG", log, "UPSTREAM", upstream)
 }

@@ -1,6 +1,9 @@
 package contender
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 func haproxy() Contender {
 	return Contender{
@@ -21,11 +24,10 @@ func haproxyText(s Setup) string {
 	}
 	return replace(`global
   nbthread 1
-  maxconn 30000
+  maxconn MAXIMUM
 defaults
   mode http
 LOG  http-reuse always
-  option forwardfor
   timeout connect 5s
   timeout client 1h
   timeout server 1h
@@ -34,13 +36,14 @@ LOG  http-reuse always
 frontend in
   bind HTTP_ADDRESS backlog 4096
   bind TLS_ADDRESS ssl crt CERT alpn h2,http/1.1 backlog 4096
+  http-request set-header X-Forwarded-For %[src]
   http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
   http-request set-header X-Forwarded-Proto https if { ssl_fc }
   http-request set-header X-Forwarded-Host %[req.hdr(Host)]
   default_backend app
 backend app
   server s1 UPSTREAM
-`, "LOG", log, "HTTP_ADDRESS", s.HTTP, "TLS_ADDRESS", s.HTTPS, "CERT", s.Cert, "UPSTREAM", upstream)
+`, "MAXIMUM", strconv.Itoa(s.Room.Clients), "LOG", log, "HTTP_ADDRESS", s.HTTP, "TLS_ADDRESS", s.HTTPS, "CERT", s.Cert, "UPSTREAM", upstream)
 }
 
 // split returns host and port of an address that has both.

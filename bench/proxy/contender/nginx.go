@@ -3,6 +3,7 @@ package contender
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -18,18 +19,18 @@ func nginx() Contender {
 }
 
 // nginxCommon begins every nginx configuration here. Workers stay root where the master is, so that they reach sockets and files of the run.
-func nginxCommon() string {
+func nginxCommon(r Room) string {
 	user := ""
 	if os.Geteuid() == 0 {
 		user = "user root;\n"
 	}
-	return user + `daemon off;
+	return user + replace(`daemon off;
 worker_processes 1;
-worker_rlimit_nofile 65536;
+worker_rlimit_nofile DESCRIPTORS;
 pid nginx.pid;
 error_log stderr warn;
-events { worker_connections 32768; }
-`
+events { worker_connections CONNECTIONS; }
+`, "DESCRIPTORS", strconv.Itoa(r.descriptors()), "CONNECTIONS", strconv.Itoa(r.Clients+r.Instances+100))
 }
 
 func nginxText(s Setup) string {
@@ -40,7 +41,7 @@ func nginxText(s Setup) string {
 	if s.AccessLog {
 		log = s.logFile() + " combined buffer=64k flush=1s"
 	}
-	return nginxCommon() + replace(`http {
+	return nginxCommon(s.Room) + replace(`http {
   access_log LOG;
   client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
   keepalive_requests 1000000000;
@@ -68,6 +69,7 @@ func nginxText(s Setup) string {
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header X-Forwarded-Host $http_host;
     proxy_set_header Connection "";
+    client_body_buffer_size 256k;
     location / { proxy_pass http://app; }
     # Fewer and larger reads for large answers.
     location /bytes/ { proxy_pass http://app; proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k; }
@@ -89,7 +91,7 @@ const Echo = "$request_method $request_uri $http_x_forwarded_for $http_x_forward
 
 // BackendText is nginx as the instance behind all contenders: Body, Echo, and the files of dir/bytes, over TCP and over a unix socket.
 func BackendText(dir, address, path string) string {
-	return nginxCommon() + replace(`http {
+	return nginxCommon(Room{Clients: 4096}) + replace(`http {
   access_log off;
   client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
   keepalive_requests 1000000000;

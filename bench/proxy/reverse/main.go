@@ -94,6 +94,7 @@ func proxy(network, upstream string) *httputil.ReverseProxy {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // as sent: it leaves out what it cannot parse otherwise
 			r.SetXForwarded()
 		},
 		Transport: &http.Transport{
