@@ -1,0 +1,265 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Pool is the connections to one incarnation of an instance: another life of it never gets a request that was written
+// for this one. It is safe for concurrent use.
+type Pool struct {
+	o    Options
+	h2   *shared // HTTP/2; nil where it is not spoken
+	own  sync.WaitGroup
+	over context.Context // done when the pool is closed
+	end  context.CancelFunc
+
+	mu     sync.Mutex // guards what follows
+	open   []*Conn    // all of them, in no order
+	idle   []*Conn    // the one that was used last is the last, and goes first
+	timer  *time.Timer
+	armed  bool
+	closed bool
+	stats  Stats
+}
+
+// Stats are counts of a pool's connections.
+type Stats struct {
+	Open int // now, whether used or idle
+	Idle int // now; of HTTP/1.1
+
+	Dialled uint64 // since the beginning
+	Reused  uint64 // uses of a connection that was idle
+	Stale   uint64 // idle connections that were not fit for use any more
+}
+
+// New makes a pool. It connects when it is asked to. It must be closed.
+func New(o Options) *Pool {
+	p := &Pool{o: o.settled()}
+	p.over, p.end = context.WithCancel(context.Background())
+	if o.Protocol != H1 {
+		p.h2 = newShared(p)
+	}
+	return p
+}
+
+// Get is a connection of HTTP/1.1: the idle one that was used last, if it is fit for use, or a new one. The caller has
+// to Release it. An error is an *Error; nothing was sent.
+func (p *Pool) Get(ctx context.Context) (*Conn, error) {
+	if p.h2 != nil && p.h2.certain.Load() {
+		return nil, &Error{Op: Connect, Err: ErrMultiplexed, unsent: true}
+	}
+	for {
+		c := p.pop()
+		if c == nil {
+			break
+		}
+		if c.quiet() {
+			c.begin(true)
+			return c, nil
+		}
+		c.Close() //nolint:errcheck // it is of no use
+		p.mu.Lock()
+		p.stats.Stale++
+		p.stats.Reused--
+		p.mu.Unlock()
+	}
+	c, err := p.connect(ctx)
+	if err != nil {
+		return nil, &Error{Op: Connect, Err: err, unsent: true}
+	}
+	return c, nil
+}
+
+// pop takes an idle connection, nil for none.
+func (p *Pool) pop() *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	c := p.idle[last]
+	p.idle[last] = nil
+	p.idle = p.idle[:last]
+	p.stats.Reused++
+	return c
+}
+
+// put keeps c for the next use.
+func (p *Pool) put(c *Conn) {
+	p.mu.Lock()
+	if p.closed || len(p.idle) >= p.o.MaxIdle || c.at < 0 {
+		p.mu.Unlock()
+		c.Close() //nolint:errcheck // nothing is to be saved
+		return
+	}
+	c.since = time.Now()
+	p.idle = append(p.idle, c)
+	if !p.armed {
+		p.armLocked(p.o.IdleTimeout)
+	}
+	p.mu.Unlock()
+}
+
+// armLocked has the idle connections looked at in a while. There is one timer, and none while nothing is idle.
+func (p *Pool) armLocked(d time.Duration) {
+	p.armed = true
+	p.own.Add(1) // for expire
+	if p.timer == nil {
+		p.timer = time.AfterFunc(d, p.expire)
+		return
+	}
+	p.timer.Reset(d)
+}
+
+// expire closes what has been idle for too long. Those stand at the beginning.
+func (p *Pool) expire() {
+	defer p.own.Done()
+	p.mu.Lock()
+	now, n := time.Now(), 0
+	for n < len(p.idle) && now.Sub(p.idle[n].since) >= p.o.IdleTimeout {
+		n++
+	}
+	old := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
+	p.armed = false
+	if len(p.idle) > 0 && !p.closed {
+		p.armLocked(p.idle[0].since.Add(p.o.IdleTimeout).Sub(now))
+	}
+	p.mu.Unlock()
+	closeAll(old)
+}
+
+func closeAll(conns []*Conn) {
+	for _, c := range conns {
+		c.Close() //nolint:errcheck // nothing is to be saved
+	}
+}
+
+// connect makes a connection of HTTP/1.1.
+func (p *Pool) connect(ctx context.Context) (*Conn, error) {
+	nc, socket, err := p.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := nc.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol == "h2" {
+		if err := p.h2.adopt(ctx, nc); err != nil {
+			return nil, err
+		}
+		return nil, ErrMultiplexed
+	}
+	c := newConn(p, nc, socket)
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		nc.Close() //nolint:errcheck // nothing is to be saved
+		return nil, ErrClosed
+	}
+	c.at = len(p.open)
+	p.open = append(p.open, c)
+	p.mu.Unlock()
+	c.begin(false)
+	return c, nil
+}
+
+// dial connects, and shakes hands where there is TLS.
+func (p *Pool) dial(ctx context.Context) (nc, socket net.Conn, err error) {
+	p.mu.Lock()
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		return nil, nil, ErrClosed
+	}
+	if socket, err = p.o.Dial(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+		return nil, nil, err
+	}
+	p.mu.Lock()
+	p.stats.Dialled++
+	p.mu.Unlock()
+	if p.o.TLS == nil {
+		return socket, socket, nil
+	}
+	t := tls.Client(socket, p.o.TLS)
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		socket.Close() //nolint:errcheck // nothing is to be saved
+		return nil, nil, err
+	}
+	return t, socket, nil
+}
+
+// enter counts a goroutine of the pool's own, which says p.own.Done; it reports false when the pool is closed.
+func (p *Pool) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.own.Add(1)
+	}
+	return !p.closed
+}
+
+// forget takes a closed connection out of the pool's books.
+func (p *Pool) forget(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.open) - 1
+	p.open[c.at] = p.open[last]
+	p.open[c.at].at = c.at
+	p.open[last] = nil
+	p.open = p.open[:last]
+	c.at = -1
+}
+
+// Stats are the counts as they are now.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	s := p.stats
+	s.Open, s.Idle = len(p.open), len(p.idle)
+	p.mu.Unlock()
+	if p.h2 != nil {
+		s.Open += p.h2.open()
+	}
+	return s
+}
+
+// CloseIdle closes the connections that nobody uses.
+func (p *Pool) CloseIdle() {
+	p.mu.Lock()
+	old := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	closeAll(old)
+	if p.h2 != nil {
+		p.h2.closeIdle()
+	}
+}
+
+// Close cuts all connections and waits for the goroutines of the pool. One of them may be reading the body of a request:
+// it ends when that Read returns. It must not be called twice at once.
+func (p *Pool) Close() {
+	p.end()
+	p.mu.Lock()
+	p.closed = true
+	if p.armed && p.timer.Stop() {
+		p.armed = false
+		p.own.Done()
+	}
+	all := slices.Clone(p.open)
+	p.idle = nil
+	p.mu.Unlock()
+	closeAll(all)
+	if p.h2 != nil {
+		p.h2.close()
+	}
+	p.own.Wait()
+}

@@ -1,0 +1,303 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// A shared is the HTTP/2 side of a pool: one connection that all requests share, and a further one only while that has
+// no stream left. The protocol itself is net/http's.
+type shared struct {
+	pool    *Pool
+	scheme  string
+	make    *http.Transport
+	certain atomic.Bool // the instance has chosen HTTP/2
+
+	mu      sync.Mutex // guards what follows
+	conns   []*sharedConn
+	dialing *dialing // nil for none
+	closed  bool
+}
+
+// A sharedConn is one connection.
+type sharedConn struct {
+	*http.ClientConn
+	nc   net.Conn
+	used atomic.Bool
+}
+
+// A dialing is an attempt to connect that all who need it wait for. It belongs to none of them.
+type dialing struct {
+	done chan struct{}
+	err  error
+}
+
+func newShared(p *Pool) *shared {
+	s := &shared{pool: p, scheme: "http"}
+	var speaks http.Protocols
+	given := func(ctx context.Context, _, _ string) (net.Conn, error) { return ctx.Value(givenKey{}).(net.Conn), nil } //nolint:errcheck // by connect
+	s.make = &http.Transport{
+		DisableCompression:     true,
+		IdleConnTimeout:        p.o.IdleTimeout,
+		MaxResponseHeaderBytes: int64(p.o.Limits.Head),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: p.o.BodyTimeout},
+		Protocols:              &speaks,
+		DialContext:            given,
+		DialTLSContext:         given,
+	}
+	if p.o.Protocol == H2C {
+		speaks.SetUnencryptedHTTP2(true)
+	} else {
+		s.scheme = "https"
+		speaks.SetHTTP2(true)
+	}
+	return s
+}
+
+// givenKey is of the connection that net/http is to use instead of dialling.
+type givenKey struct{}
+
+// roundTrip sends req over a connection that has a stream left.
+func (s *shared) roundTrip(req *http.Request) (*http.Response, error) {
+	cc, err := s.reserve(req.Context())
+	if err != nil {
+		closeBody(req)
+		return nil, &Error{Op: Connect, Err: err, unsent: true}
+	}
+	var begun atomic.Bool // something of it may have been written
+	ctx, cancel := context.WithCancelCause(req.Context())
+	w := &patience{cancel: cancel}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.GotConn != nil {
+		reused := cc.used.Swap(true)
+		trace.GotConn(httptrace.GotConnInfo{Conn: cc.nc, Reused: reused})
+	}
+	interim := 0
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaderField: func(string, []string) { begun.Store(true) },
+		WroteRequest:     func(httptrace.WroteRequestInfo) { w.begin(s.pool.o.HeadTimeout) },
+		Got1xxResponse: func(int, textproto.MIMEHeader) error {
+			if interim++; interim > s.pool.o.MaxInterim {
+				return errInterim
+			}
+			return nil
+		},
+	})
+	resp, err := cc.RoundTrip(s.outgoing(ctx, req))
+	if err != nil {
+		w.end()
+		return nil, s.fault(ctx, Await, err, !begun.Load() || disclaimed(err))
+	}
+	resp.Request = req
+	w.pause()
+	if resp.Body == http.NoBody {
+		w.end()
+		return resp, nil
+	}
+	resp.Body = &sharedContent{ReadCloser: resp.Body, pool: s.pool, ctx: ctx, patience: w}
+	return resp, nil
+}
+
+// outgoing is req as HTTP/2 has it: without what is about a connection (RFC 9113, 8.2.2), an upgrade included, which a
+// server may always ignore.
+func (s *shared) outgoing(ctx context.Context, req *http.Request) *http.Request {
+	out := req.Clone(ctx)
+	out.URL.Scheme = s.scheme
+	if out.Host == "" {
+		out.Host = out.URL.Host
+	}
+	out.URL.Host = "instance"
+	trailers := false
+	for _, line := range out.Header["Te"] {
+		for e := range strings.SplitSeq(line, ",") {
+			trailers = trailers || strings.EqualFold(strings.Trim(e, " \t"), "trailers")
+		}
+	}
+	for _, line := range out.Header["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.Trim(name, " \t"); !strings.EqualFold(name, "close") {
+				out.Header.Del(name)
+			}
+		}
+	}
+	for k := range out.Header {
+		switch http.CanonicalHeaderKey(k) {
+		case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings", "Expect":
+			delete(out.Header, k)
+		}
+	}
+	if trailers {
+		out.Header["Te"] = []string{"trailers"}
+	}
+	if out.Header["User-Agent"] == nil {
+		out.Header["User-Agent"] = []string{""} // else net/http would put its own
+	}
+	out.Trailer = req.Trailer // filled when the body has ended
+	return out
+}
+
+// reserve takes a stream of a connection. It connects where none is left.
+func (s *shared) reserve(ctx context.Context) (*sharedConn, error) {
+	for {
+		s.mu.Lock()
+		s.conns = slices.DeleteFunc(s.conns, func(c *sharedConn) bool { return c.Err() != nil })
+		for _, c := range s.conns {
+			if c.Reserve() == nil {
+				s.mu.Unlock()
+				return c, nil
+			}
+		}
+		d := s.dialing
+		if d == nil {
+			if d = s.dialLocked(); d == nil {
+				s.mu.Unlock()
+				return nil, ErrClosed
+			}
+		}
+		s.mu.Unlock()
+		select {
+		case <-d.done:
+			if d.err != nil {
+				return nil, d.err
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// dialLocked begins to connect; nil when the pool is closed.
+func (s *shared) dialLocked() *dialing {
+	if s.closed || !s.pool.enter() {
+		return nil
+	}
+	d := &dialing{done: make(chan struct{})}
+	s.dialing = d
+	go func() {
+		defer s.pool.own.Done()
+		nc, err := s.connect()
+		if err == nil {
+			err = s.adopt(s.pool.over, nc)
+		}
+		s.mu.Lock()
+		s.dialing, d.err = nil, err
+		s.mu.Unlock()
+		close(d.done)
+	}()
+	return d
+}
+
+func (s *shared) connect() (net.Conn, error) {
+	if s.scheme == "https" && s.pool.o.TLS == nil {
+		return nil, errNoTLS
+	}
+	nc, _, err := s.pool.dial(s.pool.over)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := nc.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol != "h2" {
+		nc.Close() //nolint:errcheck // nothing is to be saved
+		return nil, errNoH2
+	}
+	return nc, nil
+}
+
+// adopt makes a connection of HTTP/2 one of the pool's.
+func (s *shared) adopt(ctx context.Context, nc net.Conn) error {
+	cc, err := s.make.NewClientConn(context.WithValue(ctx, givenKey{}, nc), s.scheme, "instance:443")
+	if err != nil {
+		nc.Close() //nolint:errcheck // nothing is to be saved
+		return err
+	}
+	s.certain.Store(true)
+	s.mu.Lock()
+	spare := s.closed
+	for _, c := range s.conns {
+		spare = spare || c.Available() > 0 // somebody was faster
+	}
+	if !spare {
+		s.conns = append(s.conns, &sharedConn{ClientConn: cc, nc: nc})
+	}
+	closed := s.closed
+	s.mu.Unlock()
+	if spare {
+		cc.Close() //nolint:errcheck // nothing is to be saved
+	}
+	if closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+func (s *shared) open() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		if c.Err() == nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *shared) closeIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns = slices.DeleteFunc(s.conns, func(c *sharedConn) bool {
+		idle := c.InFlight() == 0
+		if idle {
+			c.Close() //nolint:errcheck // nothing is to be saved
+		}
+		return idle
+	})
+}
+
+func (s *shared) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, c := range s.conns {
+		c.Close() //nolint:errcheck // nothing is to be saved
+	}
+	s.conns = nil
+}
+
+// fault is err as what it means.
+func (s *shared) fault(ctx context.Context, op Op, err error, unsent bool) error {
+	switch {
+	case s.pool.over.Err() != nil:
+		err = ErrClosed
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	}
+	return &Error{Op: op, Err: err, unsent: unsent}
+}
+
+// A streamError has the shape of net/http's, which errors.As fills in for it.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (streamError) Error() string { return "an HTTP/2 stream was reset" }
+
+// disclaimed reports whether the instance has said that it did nothing about the request (RFC 9113, 8.7).
+func disclaimed(err error) bool {
+	const refusedStream = 7
+	var e streamError
+	if errors.As(err, &e) && e.Code == refusedStream {
+		return true
+	}
+	// Of a GOAWAY that names an earlier stream as the last one net/http has no error to ask for.
+	return strings.Contains(err.Error(), "graceful shutdown GOAWAY") || strings.Contains(err.Error(), "client conn not usable")
+}
