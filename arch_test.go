@@ -82,6 +82,7 @@ var rules = []rule{
 
 	{pkg: "edge/conformance", may: []string{"edge/conformance/wire"}, external: []string{"golang.org/x/net"}, tests: []string{"", "edge"},
 		why: "bad inputs for any proxy, seen from both sides: knows the edge by its address, and in its tests as one of many"},
+	{pkg: "edge/conformance/cmd/edgecheck", may: []string{"edge/conformance"}, why: "the bad inputs from a shell, for any proxy"},
 	{pkg: "edge/conformance/wire", why: "the strict judge of what crossed the wire: shares nothing with what it judges"},
 
 	// Adapters wrap one thing each.

@@ -264,6 +264,12 @@ func (h *h2Conn) close() Seen {
 		if s.Status != 0 {
 			seen.Answers = append(seen.Answers, &s.Response)
 		}
+		if n, err := strconv.Atoi(s.Fields.Get("Content-Length")); err == nil && s.ended && len(s.Body) > 0 && n != len(s.Body) {
+			seen.Ended, seen.Error = Truncated, wire.ErrTruncated // RFC 9113, 8.1.1: malformed, as a client can tell
+		}
+		if _, reset := h.resets[id]; s.opened && !s.ended && !reset {
+			seen.halfway++
+		}
 		if s.opened && !s.ended && h.ended != Open && h.ended != Garbage {
 			seen.Ended, seen.Error = Truncated, wire.ErrTruncated
 		}

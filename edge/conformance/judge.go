@@ -138,6 +138,9 @@ func (s *Seen) String() string {
 		fmt.Fprintf(&b, "GOAWAY %s, ", *s.GoAway)
 	}
 	b.WriteString(s.Ended.String())
+	if s.Ended == Open && s.halfway > 0 {
+		fmt.Fprintf(&b, ", %d streams not ended", s.halfway)
+	}
 	all := slices.Concat(s.Messages, s.Guarded)
 	for i, m := range all {
 		if i == 4 {

@@ -95,6 +95,7 @@ type Seen struct {
 	Resets   map[uint32]http2.ErrCode // HTTP/2: streams that were reset
 	GoAway   *http2.ErrCode           // HTTP/2
 	h2       bool
+	halfway  int // HTTP/2: streams whose answer has not ended
 	target   *Target
 }
 

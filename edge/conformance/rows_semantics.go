@@ -27,7 +27,7 @@ func wantsMaxBody(t *Target) string {
 
 // overLength announces one byte too many and sends none of it: the refusal must not wait for it.
 func overLength(r *run) error {
-	return r.with(Case{Name: r.c.Name, Want: []Outcome{refused(413)},
+	return r.with(Case{Name: r.c.Name, Want: []Outcome{declined(413)},
 		Steps: []Step{send(head("POST /r", fmt.Sprintf("Content-Length: %d", r.target.MaxBody+1)))}})
 }
 
