@@ -205,6 +205,12 @@ func TestNames(t *testing.T) {
 				t.Errorf("%s is taken for %d, not %d", s, got, k)
 			}
 		}
+		for i := range name {
+			other := []byte(name)
+			if other[i] = 'z'; other[i] != name[i] && kindOf(other) == k && k != OtherForwarded {
+				t.Errorf("%s is taken for %s", other, name)
+			}
+		}
 		if got := kindOf([]byte(name + "x")); got != Other && got != OtherForwarded {
 			t.Errorf("%sx is taken for %d", name, got)
 		}

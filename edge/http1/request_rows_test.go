@@ -123,6 +123,9 @@ var requestRows = []row{
 	{name: "30 other scheme", raw: "GET ftp://b/ HTTP/1.1\r\nHost: b\r\n\r\n", status: 400},
 	{name: "30 another other scheme", raw: "GET httpx://b/ HTTP/1.1\r\nHost: b\r\n\r\n", status: 400},
 	{name: "30 no authority", raw: "GET http:/b/ HTTP/1.1\r\nHost: b\r\n\r\n", status: 400},
+	{name: "30 no slashes", raw: "GET http:xyb/ HTTP/1.1\r\nHost: b\r\n\r\n", status: 400},
+	{name: "30 brace in the url's path", raw: "GET http://b/{x} HTTP/1.1\r\nHost: b\r\n\r\n", status: 400},
+	{name: "30 backslash in the url's path", raw: "GET http://b/x\\y HTTP/1.1\r\nHost: b\r\n\r\n", status: 400},
 	{name: "30 empty authority", raw: "GET http:///b HTTP/1.1\r\nHost: b\r\n\r\n", status: 400},
 	{name: "31 asterisk", raw: "GET * HTTP/1.1\r\nHost: a\r\n\r\n", status: 400},
 	{name: "31 asterisk of options", raw: "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", sent: []string{"OPTIONS * HTTP/1.1\r\n"}},
@@ -275,4 +278,27 @@ func (tc row) check(t *testing.T, w *wire) {
 		}
 	}
 	reparses(t, w)
+}
+
+// TestSmallLimits: each limit holds alone, also where another would have caught the message later.
+func TestSmallLimits(t *testing.T) {
+	t.Parallel()
+	raw := []byte("\r\nGET /0123456789 HTTP/1.1\r\nHost: a\r\nX: 0123456789\r\n\r\n")
+	for size := range len(raw) + 1 {
+		lim := Default
+		lim.Head = size
+		if got, want := everySplit(t, wire{lim: lim}, raw).status(), map[bool]int{true: 0, false: 431}[size == len(raw)]; got != want {
+			t.Errorf("a head of %d bytes where %d are allowed: %d", len(raw), size, got)
+		}
+		lim = Default
+		lim.Line = size
+		if got, want := everySplit(t, wire{lim: lim}, raw).status(), map[bool]int{true: 0, false: 431}[size >= len("X: 0123456789\r\n")]; got != want {
+			t.Errorf("a line of 15 bytes where %d are allowed: %d", size, got)
+		}
+		lim = Default
+		lim.Target = size
+		if got, want := everySplit(t, wire{lim: lim}, raw).status(), map[bool]int{true: 0, false: 414}[size >= len("/0123456789")]; got != want {
+			t.Errorf("a target of 11 bytes where %d are allowed: %d", size, got)
+		}
+	}
 }
