@@ -45,6 +45,7 @@ type Conn struct {
 	switched bool  // to another protocol
 	silent   bool  // what look has seen
 	one      [1]byte
+	poll     [1]unix.PollFd
 }
 
 func newConn(p *Pool, nc, socket net.Conn) *Conn {
@@ -109,8 +110,10 @@ func (c *Conn) Close() error {
 }
 
 // begin begins a use.
-func (c *Conn) begin(reused bool) {
-	c.reused = reused
+func (c *Conn) begin() {
+	if c.reused = c.Use() > 0; c.reused {
+		c.pool.reused.Add(1)
+	}
 	c.sent.Store(0)
 	c.in.begin()
 }
@@ -188,9 +191,11 @@ func (c *Conn) quiet() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// peek asks whether there is anything to read, an end included. It takes nothing and does not wait.
 func (c *Conn) peek(fd uintptr) {
-	_, _, err := unix.Recvfrom(int(fd), c.one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	c.silent = errors.Is(err, unix.EAGAIN)
+	c.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP} //nolint:gosec // a descriptor
+	n, err := unix.Poll(c.poll[:], 0)
+	c.silent = n == 0 && err == nil
 }
 
 // fail is err as the end of an exchange, in which op was under way.

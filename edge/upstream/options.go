@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"slices"
 	"time"
 
 	"semper/edge/http1"
@@ -71,10 +70,6 @@ func (o Options) settled() Options {
 	}
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = defaultIdleTimeout
-	}
-	if o.TLS != nil {
-		o.TLS = o.TLS.Clone()
-		o.TLS.NextProtos = slices.Clone(o.Protocol.names())
 	}
 	return o
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -148,4 +149,44 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		tick := time.NewTimer(time.Millisecond)
 		<-tick.C
 	}
+}
+
+// fileConn is the connection behind a descriptor, which it takes over.
+func fileConn(t testing.TB, fd int) net.Conn {
+	t.Helper()
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// serve runs a server of net/http.
+func serve(t testing.TB, network string, s *http.Server) *peer {
+	t.Helper()
+	address := "127.0.0.1:0"
+	if network == "unix" {
+		address = filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := &http.Server{Handler: s.Handler, Protocols: s.Protocols, TLSConfig: s.TLSConfig, ErrorLog: s.ErrorLog}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if one.TLSConfig != nil {
+			one.ServeTLS(l, "", "")
+		} else {
+			one.Serve(l)
+		}
+	}()
+	t.Cleanup(func() {
+		one.Close()
+		<-done
+	})
+	return &peer{Listener: l}
 }

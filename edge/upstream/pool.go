@@ -7,25 +7,28 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // A Pool is the connections to one incarnation of an instance: another life of it never gets a request that was written
 // for this one. It is safe for concurrent use.
 type Pool struct {
-	o    Options
-	h2   *shared // HTTP/2; nil where it is not spoken
-	own  sync.WaitGroup
-	over context.Context // done when the pool is closed
-	end  context.CancelFunc
+	o   Options
+	h2  *shared // HTTP/2; nil where it is not spoken
+	own sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	open   []*Conn    // all of them, in no order
-	idle   []*Conn    // the one that was used last is the last, and goes first
-	timer  *time.Timer
-	armed  bool
-	closed bool
-	stats  Stats
+	reused, stale atomic.Uint64
+	over          context.Context // done when the pool is closed
+	end           context.CancelFunc
+
+	mu      sync.Mutex // guards what follows
+	open    []*Conn    // all of them, in no order
+	idle    []*Conn    // the one that was used last is the last, and goes first
+	timer   *time.Timer
+	armed   bool
+	closed  bool
+	dialled uint64
 }
 
 // Stats are counts of a pool's connections.
@@ -51,8 +54,14 @@ func New(o Options) *Pool {
 // Get is a connection of HTTP/1.1: the idle one that was used last, if it is fit for use, or a new one. The caller has
 // to Release it. An error is an *Error; nothing was sent.
 func (p *Pool) Get(ctx context.Context) (*Conn, error) {
-	if p.h2 != nil && p.h2.certain.Load() {
-		return nil, &Error{Op: Connect, Err: ErrMultiplexed, unsent: true}
+	if p.h2 != nil {
+		spoken, err := p.h2.spoken(ctx)
+		if err == nil && spoken != H1 {
+			err = ErrMultiplexed
+		}
+		if err != nil {
+			return nil, &Error{Op: Connect, Err: err, unsent: true}
+		}
 	}
 	for {
 		c := p.pop()
@@ -60,19 +69,21 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 			break
 		}
 		if c.quiet() {
-			c.begin(true)
+			c.begin()
 			return c, nil
 		}
+		p.stale.Add(1)
 		c.Close() //nolint:errcheck // it is of no use
-		p.mu.Lock()
-		p.stats.Stale++
-		p.stats.Reused--
-		p.mu.Unlock()
 	}
-	c, err := p.connect(ctx)
+	nc, socket, err := p.dial(ctx, H1)
 	if err != nil {
 		return nil, &Error{Op: Connect, Err: err, unsent: true}
 	}
+	c, err := p.register(nc, socket)
+	if err != nil {
+		return nil, &Error{Op: Connect, Err: err, unsent: true}
+	}
+	c.begin()
 	return c, nil
 }
 
@@ -87,7 +98,6 @@ func (p *Pool) pop() *Conn {
 	c := p.idle[last]
 	p.idle[last] = nil
 	p.idle = p.idle[:last]
-	p.stats.Reused++
 	return c
 }
 
@@ -142,34 +152,35 @@ func closeAll(conns []*Conn) {
 	}
 }
 
-// connect makes a connection of HTTP/1.1.
-func (p *Pool) connect(ctx context.Context) (*Conn, error) {
-	nc, socket, err := p.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if t, ok := nc.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol == "h2" {
-		if err := p.h2.adopt(ctx, nc); err != nil {
-			return nil, err
-		}
-		return nil, ErrMultiplexed
-	}
+// register makes nc a connection of the pool's.
+func (p *Pool) register(nc, socket net.Conn) (*Conn, error) {
 	c := newConn(p, nc, socket)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.closed {
-		p.mu.Unlock()
 		nc.Close() //nolint:errcheck // nothing is to be saved
 		return nil, ErrClosed
 	}
 	c.at = len(p.open)
 	p.open = append(p.open, c)
-	p.mu.Unlock()
-	c.begin(false)
 	return c, nil
 }
 
-// dial connects, and shakes hands where there is TLS.
-func (p *Pool) dial(ctx context.Context) (nc, socket net.Conn, err error) {
+// spare keeps a new connection that nobody has asked for.
+func (p *Pool) spare(nc, socket net.Conn) error {
+	c, err := p.register(nc, socket)
+	if err != nil {
+		return err
+	}
+	if c.raw == nil {
+		return c.Close()
+	}
+	p.put(c)
+	return nil
+}
+
+// dial connects, and shakes hands where there is TLS: to speak one protocol, or to find out which.
+func (p *Pool) dial(ctx context.Context, protocol Protocol) (nc, socket net.Conn, err error) {
 	p.mu.Lock()
 	closed := p.closed
 	p.mu.Unlock()
@@ -183,12 +194,14 @@ func (p *Pool) dial(ctx context.Context) (nc, socket net.Conn, err error) {
 		return nil, nil, err
 	}
 	p.mu.Lock()
-	p.stats.Dialled++
+	p.dialled++
 	p.mu.Unlock()
 	if p.o.TLS == nil {
 		return socket, socket, nil
 	}
-	t := tls.Client(socket, p.o.TLS)
+	config := p.o.TLS.Clone()
+	config.NextProtos = protocol.names()
+	t := tls.Client(socket, config)
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
@@ -223,8 +236,7 @@ func (p *Pool) forget(c *Conn) {
 // Stats are the counts as they are now.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
-	s := p.stats
-	s.Open, s.Idle = len(p.open), len(p.idle)
+	s := Stats{Open: len(p.open), Idle: len(p.idle), Dialled: p.dialled, Reused: p.reused.Load(), Stale: p.stale.Load()}
 	p.mu.Unlock()
 	if p.h2 != nil {
 		s.Open += p.h2.open()

@@ -17,7 +17,7 @@ func (x *exchange) response(r *http1.Response) *http.Response {
 	resp := &http.Response{
 		Status: strconv.Itoa(r.Status) + " " + string(r.Reason()), StatusCode: r.Status,
 		Proto: "HTTP/1." + strconv.Itoa(int(r.Minor)), ProtoMajor: 1, ProtoMinor: int(r.Minor),
-		Header: headerOf(r), ContentLength: lengthOf(r), Close: !r.KeepAlive, Request: x.req, TLS: x.conn.TLS(),
+		Header: headerOf(r), ContentLength: lengthOf(r, x.asked.Method), Close: !r.KeepAlive, Request: x.req, TLS: x.conn.TLS(),
 	}
 	switch {
 	case r.Status == http.StatusSwitchingProtocols:
@@ -41,16 +41,14 @@ func (x *exchange) response(r *http1.Response) *http.Response {
 }
 
 // lengthOf is net/http's notion of a response's length: negative for unknown.
-func lengthOf(r *http1.Response) int64 {
+func lengthOf(r *http1.Response, asked http1.Method) int64 {
 	switch {
 	case r.Framing.Kind == http1.Length:
 		return r.Framing.Length
-	case r.Framing.Kind == http1.NoBody && r.Declared >= 0:
+	case r.Framing.Kind != http1.NoBody || asked == http1.HEAD:
 		return r.Declared
-	case r.Framing.Kind == http1.NoBody && (r.Status < 200 || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified):
-		return 0
 	}
-	return -1
+	return 0
 }
 
 // headerOf are the fields of r that may go further.

@@ -27,17 +27,17 @@ import (
 // Of an httptrace.ClientTrace GotConn, GotFirstResponseByte and Got1xxResponse are called; an error of the last ends
 // the exchange.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	if p.h2 != nil && (p.o.Protocol != Auto || p.h2.certain.Load()) {
-		return p.h2.roundTrip(req)
+	if p.h2 != nil {
+		spoken, err := p.h2.spoken(req.Context())
+		if err != nil {
+			closeBody(req)
+			return nil, &Error{Op: Connect, Err: err, unsent: true}
+		}
+		if spoken != H1 {
+			return p.h2.roundTrip(req)
+		}
 	}
-	resp, err := p.roundTrip(req)
-	if errors.Is(err, ErrMultiplexed) && p.h2 != nil {
-		return p.h2.roundTrip(req)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return resp, nil
+	return p.roundTrip(req)
 }
 
 func (p *Pool) roundTrip(req *http.Request) (*http.Response, error) {
@@ -50,9 +50,7 @@ func (p *Pool) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c, err := p.Get(ctx)
 	if err != nil {
-		if !errors.Is(err, ErrMultiplexed) {
-			closeBody(req)
-		}
+		closeBody(req)
 		return nil, err
 	}
 	trace := httptrace.ContextClientTrace(ctx)

@@ -17,10 +17,10 @@ import (
 // A shared is the HTTP/2 side of a pool: one connection that all requests share, and a further one only while that has
 // no stream left. The protocol itself is net/http's.
 type shared struct {
-	pool    *Pool
-	scheme  string
-	make    *http.Transport
-	certain atomic.Bool // the instance has chosen HTTP/2
+	pool   *Pool
+	scheme string
+	make   *http.Transport
+	chosen atomic.Uint32 // by the instance, of Auto: a Protocol, H1 or H2; Auto until it has
 
 	mu      sync.Mutex // guards what follows
 	conns   []*sharedConn
@@ -43,6 +43,7 @@ type dialing struct {
 
 func newShared(p *Pool) *shared {
 	s := &shared{pool: p, scheme: "http"}
+	s.chosen.Store(uint32(p.o.Protocol))
 	var speaks http.Protocols
 	given := func(ctx context.Context, _, _ string) (net.Conn, error) { return ctx.Value(givenKey{}).(net.Conn), nil } //nolint:errcheck // by connect
 	s.make = &http.Transport{
@@ -145,6 +146,24 @@ func (s *shared) outgoing(ctx context.Context, req *http.Request) *http.Request 
 	return out
 }
 
+// spoken is what the instance speaks, H1 or not. Of Auto the first connection tells.
+func (s *shared) spoken(ctx context.Context) (Protocol, error) {
+	for {
+		if p := Protocol(s.chosen.Load()); p != Auto {
+			return p, nil
+		}
+		s.mu.Lock()
+		d, err := s.dialLocked()
+		s.mu.Unlock()
+		if err == nil {
+			err = d.wait(ctx)
+		}
+		if err != nil {
+			return Auto, err
+		}
+	}
+}
+
 // reserve takes a stream of a connection. It connects where none is left.
 func (s *shared) reserve(ctx context.Context) (*sharedConn, error) {
 	for {
@@ -156,59 +175,65 @@ func (s *shared) reserve(ctx context.Context) (*sharedConn, error) {
 				return c, nil
 			}
 		}
-		d := s.dialing
-		if d == nil {
-			if d = s.dialLocked(); d == nil {
-				s.mu.Unlock()
-				return nil, ErrClosed
-			}
-		}
+		d, err := s.dialLocked()
 		s.mu.Unlock()
-		select {
-		case <-d.done:
-			if d.err != nil {
-				return nil, d.err
-			}
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err == nil {
+			err = d.wait(ctx)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 }
 
-// dialLocked begins to connect; nil when the pool is closed.
-func (s *shared) dialLocked() *dialing {
+// dialLocked begins to connect, unless somebody has.
+func (s *shared) dialLocked() (*dialing, error) {
+	if s.dialing != nil {
+		return s.dialing, nil
+	}
 	if s.closed || !s.pool.enter() {
-		return nil
+		return nil, ErrClosed
 	}
 	d := &dialing{done: make(chan struct{})}
 	s.dialing = d
 	go func() {
 		defer s.pool.own.Done()
-		nc, err := s.connect()
-		if err == nil {
-			err = s.adopt(s.pool.over, nc)
-		}
+		err := s.connect(s.pool.over)
 		s.mu.Lock()
 		s.dialing, d.err = nil, err
 		s.mu.Unlock()
 		close(d.done)
 	}()
-	return d
+	return d, nil
 }
 
-func (s *shared) connect() (net.Conn, error) {
+func (d *dialing) wait(ctx context.Context) error {
+	select {
+	case <-d.done:
+		return d.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// connect makes a connection, and of what it finds itself speaking what the pool speaks.
+func (s *shared) connect(ctx context.Context) error {
 	if s.scheme == "https" && s.pool.o.TLS == nil {
-		return nil, errNoTLS
+		return errNoTLS
 	}
-	nc, _, err := s.pool.dial(s.pool.over)
+	nc, socket, err := s.pool.dial(ctx, Protocol(s.chosen.Load()))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if t, ok := nc.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol != "h2" {
-		nc.Close() //nolint:errcheck // nothing is to be saved
-		return nil, errNoH2
+	t, ok := nc.(*tls.Conn)
+	switch {
+	case !ok || t.ConnectionState().NegotiatedProtocol == "h2":
+		return s.adopt(ctx, nc)
+	case s.chosen.CompareAndSwap(uint32(Auto), uint32(H1)):
+		return s.pool.spare(nc, socket)
 	}
-	return nc, nil
+	nc.Close() //nolint:errcheck // nothing is to be saved
+	return errNoH2
 }
 
 // adopt makes a connection of HTTP/2 one of the pool's.
@@ -218,23 +243,14 @@ func (s *shared) adopt(ctx context.Context, nc net.Conn) error {
 		nc.Close() //nolint:errcheck // nothing is to be saved
 		return err
 	}
-	s.certain.Store(true)
 	s.mu.Lock()
-	spare := s.closed
-	for _, c := range s.conns {
-		spare = spare || c.Available() > 0 // somebody was faster
-	}
-	if !spare {
-		s.conns = append(s.conns, &sharedConn{ClientConn: cc, nc: nc})
-	}
-	closed := s.closed
-	s.mu.Unlock()
-	if spare {
+	defer s.mu.Unlock()
+	if s.closed {
 		cc.Close() //nolint:errcheck // nothing is to be saved
-	}
-	if closed {
 		return ErrClosed
 	}
+	s.conns = append(s.conns, &sharedConn{ClientConn: cc, nc: nc})
+	s.chosen.CompareAndSwap(uint32(Auto), uint32(H2))
 	return nil
 }
 
