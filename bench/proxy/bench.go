@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -199,8 +200,7 @@ func (b *bench) startAll(ctx context.Context, upstreams ...contender.Upstream) (
 		for _, c := range b.contenders {
 			r, err := b.start(ctx, c, u, contender.Room{Clients: 4096, Instances: 4096})
 			if err != nil {
-				say("%s is left out: %v", c.Name, err)
-				b.problems = append(b.problems, fmt.Sprintf("%s before %s: %v", c.Name, u.Network, err))
+				b.problem("%s before %s: %v", c.Name, u.Network, err)
 				continue
 			}
 			all = append(all, r)
@@ -225,23 +225,37 @@ func (b *bench) warm(ctx context.Context, r *contender.Running) error {
 	return nil
 }
 
-// turns calls do for everybody in each round. Who begins moves on, so that nobody always follows the same one.
+// turns calls do for everybody in each round. Who begins moves on, so that nobody always follows the same one. Who fails is told and has no
+// more turns; an error is that nobody has one.
 func (b *bench) turns(ctx context.Context, all []*contender.Running, do func(round int, r *contender.Running) error) error {
+	out := make([]bool, len(all))
 	for round := range b.rounds {
 		for i := range all {
-			r := all[(i+round)%len(all)]
-			if err := ctx.Err(); err != nil {
-				return err
+			i = (i + round) % len(all)
+			if out[i] {
+				continue
 			}
-			if err := do(round, r); err != nil {
-				return fmt.Errorf("%s, round %d: %w", r.Name, round+1, err)
+			r := all[i]
+			err := do(round, r)
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			if err := r.Alive(); err != nil {
-				return err
+			if err = cmp.Or(r.Alive(), err); err != nil { // that it ended is the better reason
+				out[i] = true
+				b.problem("%s before %s, round %d: %v", r.Name, r.Setup.Upstream.Network, round+1, err)
 			}
 		}
 	}
+	if !slices.Contains(out, false) {
+		return errors.New("no contender could be measured to the end")
+	}
 	return nil
+}
+
+// problem tells what went wrong, now and on the page.
+func (b *bench) problem(format string, args ...any) {
+	say(format, args...)
+	b.problems = append(b.problems, fmt.Sprintf(format, args...))
 }
 
 // A cost is what a proxy used for some work, and how busy others kept the machine meanwhile.

@@ -32,7 +32,11 @@ func (b *bench) judge(ctx context.Context) error {
 	}
 	row := cpuRow("tcp", connections)
 	mine, theirs := values(b.readings, row, contender.Semper), values(b.readings, row, contender.Nginx)
-	ratio := spreadOf(ratios(b.readings, row, contender.Semper, row, contender.Nginx))
+	each := ratios(b.readings, row, contender.Semper, row, contender.Nginx)
+	if len(each) < b.rounds {
+		return fmt.Errorf("%d of %d rounds have both figures: the gate cannot judge", len(each), b.rounds)
+	}
+	ratio := spreadOf(each)
 	others, stolen, err := b.noise.end()
 	if err != nil {
 		return err
@@ -40,7 +44,7 @@ func (b *bench) judge(ctx context.Context) error {
 	fmt.Printf("processor time per request, %d connections: semper %s µs, nginx %s µs, ratio %s, limit %g; others had %.0f %% of the machine\n",
 		connections, number(spreadOf(mine), 2), number(spreadOf(theirs), 2), number(ratio, 3), b.limit, 100*(others+stolen))
 	if ratio.Median > b.limit {
-		return fmt.Errorf("an ordinary request costs %.3f of nginx's processor time, more than %g: find what made it slower (go run ./bench/proxy -only cpu, then perf), or tell why it must be", ratio.Median, b.limit)
+		return fmt.Errorf("an ordinary request costs %.3f times the processor time of nginx, more than %g: find what made it slower (go run ./bench/proxy -only cpu, then perf), or tell why it must be", ratio.Median, b.limit)
 	}
 	return nil
 }

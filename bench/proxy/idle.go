@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"semper/bench/proxy/contender"
@@ -26,11 +25,20 @@ func idle(ctx context.Context, b *bench) error {
 		{"idle/connection", n, contender.Room{Clients: n + few, Instances: few}, generate.Connections},
 		{"idle/websocket", n, contender.Room{Clients: n + few, Instances: n + few}, generate.WebSockets},
 	} {
+		out := map[string]bool{}
 		for round := range b.rounds {
 			for i := range b.contenders {
 				c := b.contenders[(i+round)%len(b.contenders)]
-				if err := b.hold(ctx, c, round, kind); err != nil {
-					return fmt.Errorf("%s, %s: %w", kind.row, c.Name, err)
+				if out[c.Name] {
+					continue
+				}
+				err := b.hold(ctx, c, round, kind)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					out[c.Name] = true
+					b.problem("%s, %s, round %d: %v", kind.row, c.Name, round+1, err)
 				}
 			}
 		}

@@ -1,7 +1,7 @@
 // Command proxy measures semper's edge beside nginx, HAProxy, Caddy and httputil.ReverseProxy, and writes bench/proxy/RESULTS.md and
 // results.json.
 //
-//	go run ./bench/proxy                everything, five rounds; wants half an hour of a machine that does nothing else
+//	go run ./bench/proxy                everything, five rounds; wants 40 minutes of a machine that does nothing else
 //	go run ./bench/proxy -short         the same with short runs, to the terminal only
 //	go run ./bench/proxy -only cpu,tls  some groups, to the terminal only
 //	go run ./bench/proxy -gate          whether semper's processor time per request is within the agreed ratio of nginx's
@@ -102,8 +102,7 @@ func run(ctx context.Context, o options) (err error) {
 	for _, g := range chosen {
 		say("%s …", g.name)
 		if err := g.measure(ctx, b); err != nil { // the other groups are worth as much without it
-			say("%s: %v", g.name, err)
-			b.problems = append(b.problems, fmt.Sprintf("%s: %v", g.name, err))
+			b.problem("%s: %v", g.name, err)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
