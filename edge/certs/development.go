@@ -1,0 +1,153 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+)
+
+const (
+	// maxDevelopment bounds how many names anybody can have certificates made for.
+	maxDevelopment = 256
+	developmentTTL = 365 * 24 * time.Hour
+	localhost      = "localhost"
+)
+
+// development makes self-signed certificates for whatever name is asked for, and keeps them in files, so that an
+// exception a browser was told to make holds over a restart. They are no authorities: who trusts one trusts that one.
+type development struct {
+	dir string // "" keeps them in memory
+
+	mu    sync.Mutex
+	certs map[string]*certificate // by name
+}
+
+func newDevelopment(dir string) *development {
+	return &development{dir: dir, certs: map[string]*certificate{}}
+}
+
+// plausible is what may become the name of a file and of a certificate.
+var plausible = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+
+// get is the certificate for name; for a name that is none, or is one too many, that of this machine.
+func (d *development) get(name string) (*tls.Certificate, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(name) > 253 || !plausible.MatchString(name) || d.certs[name] == nil && len(d.certs) >= maxDevelopment {
+		name = localhost
+	}
+	if c := d.certs[name]; c != nil && time.Until(c.notAfter()) > 0 {
+		return c.tls, nil
+	}
+	c, err := d.provide(name)
+	if err != nil {
+		return nil, fmt.Errorf("self-signed certificate for %s: %w", name, err)
+	}
+	d.certs[name] = newCertificate(c, Development)
+	return c, nil
+}
+
+// provide reads the certificate, or makes it if there is none or it ends within the month.
+func (d *development) provide(name string) (*tls.Certificate, error) {
+	if d.dir == "" {
+		text, err := selfSigned(name)
+		if err != nil {
+			return nil, err
+		}
+		return parsePair(text)
+	}
+	file := filepath.Join(d.dir, name+".pem")
+	old, err := os.ReadFile(file)
+	if err == nil {
+		if c, err := parsePair(old); err == nil && time.Until(c.Leaf.NotAfter) > 30*24*time.Hour {
+			return c, nil
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	text, err := selfSigned(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(file, text); err != nil {
+		return nil, err
+	}
+	// Another edge may have done the same: what is in the file now is what both go by.
+	if text, err = os.ReadFile(file); err != nil {
+		return nil, err
+	}
+	return parsePair(text)
+}
+
+func parsePair(text []byte) (*tls.Certificate, error) {
+	c, err := tls.X509KeyPair(text, text)
+	return &c, err
+}
+
+// selfSigned is a new key and a certificate for name, in PEM. That of this machine is for all it may be called by.
+func selfSigned(name string) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	t := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "semper self-signed"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(developmentTTL),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{name}, BasicConstraintsValid: true,
+	}
+	if name == localhost {
+		t.DNSNames, t.IPAddresses = machine()
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	pk, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	out.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	out.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pk}))
+	return out.Bytes(), nil
+}
+
+// machine is what this machine may be called by those who connect to it.
+func machine() (names []string, addrs []net.IP) {
+	names = []string{localhost}
+	if host, err := os.Hostname(); err == nil && host != "" && host != localhost {
+		names = append(names, host)
+	}
+	addrs = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return names, addrs
+	}
+	for _, a := range nets {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			addrs = append(addrs, n.IP)
+		}
+	}
+	return names, addrs
+}

@@ -1,0 +1,161 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+)
+
+const (
+	retryMin = time.Minute
+	retryMax = 6 * time.Hour
+	// handshakeWait bounds how long a handshake waits for the first try at its name.
+	handshakeWait = time.Minute
+	// maxOnDemand bounds the names that have certificates on demand, whatever Allow says.
+	maxOnDemand = 10_000
+)
+
+// tended is a name whose certificate the authority gives, and the goroutine that sees to it.
+type tended struct {
+	name   string
+	demand bool          // asked for by a client, not by the configuration
+	tried  chan struct{} // closed after the first try
+	cert   *certificate  // guarded by Manager.mu; nil until there is one
+}
+
+// backoff is how long to wait after the failures-th failure in a row: doubling, and a fifth more or less, so that many
+// names do not come back at once.
+func backoff(failures int) time.Duration {
+	d := retryMax
+	if failures < 10 {
+		d = min(d, retryMin<<max(failures-1, 0))
+	}
+	return jitter(d)
+}
+
+func jitter(d time.Duration) time.Duration { return d*4/5 + rand.N(d*2/5+1) }
+
+// order is the place of name in the configuration; the others are behind.
+func (a *ACME) order(name string) int {
+	if i := slices.Index(a.Names, name); i >= 0 {
+		return i
+	}
+	return len(a.Names)
+}
+
+// tend begins to see to name, if nobody does yet; nil after Close, and for one name on demand too many.
+func (m *Manager) tend(name string, demand bool) *tended {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.managed[name]; t != nil || m.ctx.Err() != nil {
+		return t
+	}
+	if demand && len(m.managed) >= maxOnDemand+len(m.o.ACME.Names) {
+		return nil
+	}
+	t := &tended{name: name, demand: demand, tried: make(chan struct{})}
+	m.managed[name] = t
+	m.wg.Go(func() { m.see(t) })
+	return t
+}
+
+// see keeps one name's certificate good until Close. A name on demand that could not be had is forgotten after a while,
+// so that it is tried again only if it is asked for again.
+func (m *Manager) see(t *tended) {
+	failures := 0
+	for first := true; ; first = false {
+		has, err := m.try(t, failures)
+		if m.ctx.Err() != nil {
+			err = m.ctx.Err() // who waits is not to be told that there is none
+		} else if err != nil {
+			failures++
+			m.log.Error("no new certificate; it is tried again", "name", t.name, "failures", failures, "error", err)
+			m.observe(Event{Name: t.name, Source: FromACME, Err: err})
+		} else {
+			failures = 0
+		}
+		if first {
+			close(t.tried)
+		}
+		wait := backoff(failures)
+		if err == nil {
+			wait = jitter(m.o.ACME.Check)
+		}
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if t.demand && !has {
+			m.mu.Lock()
+			delete(m.managed, t.name)
+			m.mu.Unlock()
+			return
+		}
+	}
+}
+
+// try brings t's certificate up to date once; has is whether there is any to serve afterwards.
+func (m *Manager) try(t *tended, failures int) (has bool, err error) {
+	select {
+	case m.slots <- struct{}{}:
+		defer func() { <-m.slots }()
+	case <-m.ctx.Done():
+		return false, m.ctx.Err()
+	}
+	got, err := m.obtain(m.ctx, t.name, failures)
+	m.mu.Lock()
+	was, is := t.cert, t.cert
+	if got != nil && (was == nil || was.tls != got) {
+		is = newCertificate(got, FromACME)
+		t.cert = is
+		m.publish()
+	}
+	m.mu.Unlock()
+	if is != nil && (was == nil || !was.tls.Leaf.Equal(is.tls.Leaf)) {
+		m.served(is)
+	}
+	return is != nil, err
+}
+
+// await is for a name that has no certificate: ours is whether it should have one from the authority. It is then waited
+// for until the first try is over; cert may still be nil.
+func (m *Manager) await(ctx context.Context, name string) (cert *tls.Certificate, ours bool) {
+	if m.o.ACME == nil || name == "" {
+		return nil, false
+	}
+	m.mu.Lock()
+	t := m.managed[name]
+	m.mu.Unlock()
+	if t == nil {
+		if m.o.ACME.Allow == nil || !plausible.MatchString(name) || !certmagic.SubjectQualifiesForCert(name) {
+			return nil, false
+		}
+		ctx, cancel := context.WithTimeout(ctx, handshakeWait)
+		defer cancel()
+		if m.o.ACME.Allow(ctx, name) != nil {
+			return nil, false
+		}
+		if t = m.tend(name, true); t == nil {
+			return nil, true
+		}
+	}
+	timeout := time.NewTimer(handshakeWait)
+	defer timeout.Stop()
+	select {
+	case <-t.tried:
+	case <-ctx.Done():
+	case <-m.ctx.Done():
+	case <-timeout.C:
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.cert == nil {
+		return nil, true
+	}
+	return t.cert.tls, true
+}
