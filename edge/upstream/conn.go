@@ -118,7 +118,8 @@ func (c *Conn) begin() {
 	c.in.begin()
 }
 
-// Write sends p, and counts what was sent.
+// Write sends p, and counts what was sent. After an error ReadHead says what became of the exchange: an instance may have
+// answered before it closed the connection.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	for {
 		if !c.switched {

@@ -37,7 +37,8 @@ type input struct {
 	stage  stage
 	keep   bool // the response leaves the connection open
 	body   http1.Body
-	armed  time.Time // the read deadline
+	wait   time.Duration // for more content
+	armed  time.Time     // the read deadline
 
 	n   int // of the last receive
 	err error
@@ -170,7 +171,10 @@ func (c *Conn) settle(r *http1.Response) {
 		}
 	default:
 		in.body.ResetResponse(r, c.pool.o.Limits)
-		in.keep = r.KeepAlive
+		in.keep, in.wait = r.KeepAlive, c.pool.o.BodyTimeout
+		if r.EventStream() {
+			in.wait = c.pool.o.StreamTimeout
+		}
 		in.stage = inBody
 		if in.body.Left() == 0 {
 			in.stage = atEnd
@@ -210,7 +214,7 @@ func (c *Conn) Next() (piece []byte, done bool, err error) {
 		if piece, done, err = c.Ready(); done || len(piece) > 0 || err != nil {
 			return piece, done, err
 		}
-		if err = c.more(c.fill(c.pool.o.BodyTimeout)); err != nil {
+		if err = c.more(c.fill(c.in.wait)); err != nil {
 			return nil, false, err
 		}
 		if c.in.stage == atEnd {
@@ -255,7 +259,7 @@ func (c *Conn) readInto(p []byte) (n int, done bool, err error) {
 	if in.stage != inBody || in.r < in.w || left < bufferSize || len(p) < bufferSize/2 {
 		return 0, false, nil
 	}
-	arm(&in.armed, c.pool.o.BodyTimeout, c.nc.SetReadDeadline)
+	arm(&in.armed, in.wait, c.nc.SetReadDeadline)
 	n, err = c.nc.Read(p[:min(int64(len(p)), left)])
 	if n == 0 {
 		return 0, false, c.more(err)

@@ -51,10 +51,12 @@ type Options struct {
 
 	// HeadTimeout is how long an instance may take for the head of a response, from the end of the request on;
 	// BodyTimeout is how long nothing of the content may come, and how long an instance may take nothing of a request.
-	// Zero is without bound. Both are kept within an eighth, never sooner: so a busy connection sets its deadline
+	// StreamTimeout takes the place of the latter in responses that may be silent for long: event streams, and gRPC.
+	// Zero is without bound. All are kept within an eighth, never sooner: so a busy connection sets its deadline
 	// once in many requests.
-	HeadTimeout time.Duration
-	BodyTimeout time.Duration
+	HeadTimeout   time.Duration
+	BodyTimeout   time.Duration
+	StreamTimeout time.Duration
 }
 
 // settled are the options with everything they leave out.

@@ -61,11 +61,12 @@ type sharedContent struct {
 	pool     *Pool
 	ctx      context.Context
 	patience *patience
+	wait     time.Duration
 }
 
-// Read reads, and is patient for BodyTimeout.
+// Read reads, and is patient.
 func (b *sharedContent) Read(p []byte) (int, error) {
-	b.patience.begin(b.pool.o.BodyTimeout)
+	b.patience.begin(b.wait)
 	n, err := b.ReadCloser.Read(p)
 	b.patience.pause()
 	switch {

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -12,7 +11,7 @@ import (
 )
 
 // A Pool is the connections to one incarnation of an instance: another life of it never gets a request that was written
-// for this one. It is safe for concurrent use.
+// for this one. It is safe for concurrent use. (It is no semper.Pool, whose backends have one of these each.)
 type Pool struct {
 	o   Options
 	h2  *shared // HTTP/2; nil where it is not spoken
@@ -189,7 +188,7 @@ func (p *Pool) dial(ctx context.Context, protocol Protocol) (nc, socket net.Conn
 	}
 	if socket, err = p.o.Dial(ctx); err != nil {
 		if ctx.Err() != nil {
-			err = errors.Join(context.Cause(ctx), err)
+			err = context.Cause(ctx)
 		}
 		return nil, nil, err
 	}

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"semper/edge/http1"
@@ -237,63 +235,6 @@ func TestKillWakesTheReader(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	c.Release(true)
-}
-
-func TestTimeouts(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		wire string
-		op   Op
-	}{
-		{"", Await},
-		{"HTTP/1.1 200", Await},
-		{"HTTP/1.1 103 Early Hints\r\n\r\n", Await},
-		{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", Receive},
-		{"HTTP/1.1 200 OK\r\n\r\nhel", Receive},
-	} {
-		pool := newPool(t, startPeer(t, "unix", answering(tc.wire)), func(o *Options) {
-			o.HeadTimeout, o.BodyTimeout = 20*time.Millisecond, 20*time.Millisecond
-		})
-		c, err := pool.Get(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r http1.Response
-		_, err = exchangeOnce(pool, c, &r, http1.Asked{}, nil)
-		var e *Error
-		if !errors.As(err, &e) || !e.Timeout() || e.Op != tc.op || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%q: %v", tc.wire, err)
-		}
-		c.Release(true)
-	}
-}
-
-// TestDeadlinesAreKeptByProgress: d at the soonest, an eighth more at the latest, and set only when they must be.
-func TestDeadlinesAreKeptByProgress(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var armed time.Time
-		sets := 0
-		set := func(time.Time) error { sets++; return nil }
-		const d = 8 * time.Second
-		for range 1000 {
-			arm(&armed, d, set)
-			if left := time.Until(armed); left < d || left > d+d/8 {
-				t.Fatalf("%v left", left)
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-		if sets > 100 {
-			t.Errorf("set %d times in 1000 reads", sets)
-		}
-		arm(&armed, d/2, set)
-		if left := time.Until(armed); left > d {
-			t.Errorf("a shorter one: %v left", left)
-		}
-		if arm(&armed, 0, set); !armed.IsZero() {
-			t.Error("still armed")
-		}
-	})
 }
 
 // TestIdleConnectionsExpire with one timer, and none when nothing is idle.

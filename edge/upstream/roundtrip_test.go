@@ -232,6 +232,30 @@ func TestErrorsSayHowFarItCame(t *testing.T) {
 	}
 }
 
+// TestClosedBetweenTheLookAndTheWrite: the moment that nobody can close. What was not sent may go elsewhere.
+func TestClosedBetweenTheLookAndTheWrite(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	pool := newPool(t, startPeer(t, "unix", func(c net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(c, okResponse)
+		<-end
+	}))
+	use(t, pool)
+	c, err := pool.Get(t.Context())
+	if err != nil || !c.Reused() {
+		t.Fatal(err)
+	}
+	close(end)
+	eventually(t, "it is closed", func() bool { return !c.quiet() })
+	c.Write([]byte(plainRequest))
+	var r http1.Response
+	if err := c.ReadHead(&r, http1.Asked{}); !StaleReuse(err) || Unsent(err) != (c.Written() == 0) || c.Written() != 0 {
+		t.Errorf("%v, %d written", err, c.Written())
+	}
+	c.Release(true)
+}
+
 func TestInterimResponsesAndTrailers(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1)

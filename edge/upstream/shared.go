@@ -104,7 +104,11 @@ func (s *shared) roundTrip(req *http.Request) (*http.Response, error) {
 		w.end()
 		return resp, nil
 	}
-	resp.Body = &sharedContent{ReadCloser: resp.Body, pool: s.pool, ctx: ctx, patience: w}
+	b := &sharedContent{ReadCloser: resp.Body, pool: s.pool, ctx: ctx, patience: w, wait: s.pool.o.BodyTimeout}
+	if t := resp.Header.Get("Content-Type"); strings.HasPrefix(t, "application/grpc") || strings.HasPrefix(t, "text/event-stream") {
+		b.wait = s.pool.o.StreamTimeout
+	}
+	resp.Body = b
 	return resp, nil
 }
 

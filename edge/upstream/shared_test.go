@@ -132,7 +132,7 @@ func TestAutoTakesHTTP1(t *testing.T) {
 // TestHTTP2ThatBreaksOff is an error, never an end.
 func TestHTTP2ThatBreaksOff(t *testing.T) {
 	t.Parallel()
-	pool := newPool(t, serve(t, "tcp", h2Server(func(w http.ResponseWriter, r *http.Request) {
+	p := serve(t, "tcp", h2Server(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/head":
 			panic(http.ErrAbortHandler)
@@ -145,8 +145,13 @@ func TestHTTP2ThatBreaksOff(t *testing.T) {
 			http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}
-	})), func(o *Options) { o.Protocol, o.BodyTimeout = H2C, 30*time.Millisecond })
+	}))
 	for _, path := range []string{"/head", "/body", "/stall"} {
+		pool := newPool(t, p, func(o *Options) {
+			if o.Protocol = H2C; path == "/stall" {
+				o.BodyTimeout = 30 * time.Millisecond
+			}
+		})
 		req := request(t, "GET", "")
 		req.URL.Path = path
 		resp, err := pool.RoundTrip(req)

@@ -48,7 +48,7 @@ func TestAChangeOfProtocol(t *testing.T) {
 		if resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "Chat" || resp.Header.Get("X") != "1" {
 			t.Errorf("%v", resp)
 		}
-		var both io.ReadWriteCloser = resp.Body.(io.ReadWriteCloser)
+		both := resp.Body.(io.ReadWriteCloser)
 		c := both.(*Conn)
 		io.WriteString(both, "bye")
 		c.CloseWrite()
