@@ -217,7 +217,7 @@ func (c *client) pace(data string, piece int, every, within time.Duration) {
 		case <-tick.C:
 			at := i % len(data)
 			c.conn.SetWriteDeadline(time.Now().Add(c.target.patience())) //nolint:errcheck // the write tells
-			io.WriteString(c.conn, data[at:min(at+piece, len(data))]) //nolint:errcheck // the reader sees the end
+			io.WriteString(c.conn, data[at:min(at+piece, len(data))])    //nolint:errcheck // the reader sees the end
 		}
 	}
 }

@@ -26,6 +26,9 @@
 // certificate of its own (-other), a path prefix /guarded with a backend of its own (-guarded), a listener that requires
 // the PROXY protocol (-proxy). What is not given is skipped.
 //
+// With -exchanges N it plays N valid exchanges instead, through the proxy and through the reverse proxy of Go's standard
+// library, and prints where the two differ; -seed makes other ones. See package traffic.
+//
 // The exit status is 0 when nothing failed, 1 when something did, 2 when the check could not be made.
 package main
 
@@ -63,6 +66,8 @@ type options struct {
 	roots            string
 	rows             string
 	list, cases      bool
+	exchanges        int
+	seed             uint64
 }
 
 func parse(args []string) (options, error) {
@@ -84,6 +89,8 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.target.Patience, "patience", 0, "how `long` to wait for what has no deadline (default 5s)")
 	f.StringVar(&o.rows, "rows", "", "which `rows` to run, like 1-26,63; all without it")
 	f.BoolVar(&o.list, "list", false, "list the rows and their cases, and run nothing")
+	f.IntVar(&o.exchanges, "exchanges", 0, "compare `n` valid exchanges with net/http, and run no row")
+	f.Uint64Var(&o.seed, "seed", 1, "`number` that makes the exchanges")
 	f.BoolVar(&o.cases, "v", false, "a line for each case, not only for those that fail")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -95,7 +102,7 @@ func parse(args []string) (options, error) {
 }
 
 // check is the command. It returns the exit status.
-func check(ctx context.Context, args []string, out io.Writer) (int, error) {
+func check(ctx context.Context, args []string, out io.Writer) (code int, err error) {
 	o, err := parse(args)
 	if err != nil {
 		return 2, err
@@ -112,7 +119,10 @@ func check(ctx context.Context, args []string, out io.Writer) (int, error) {
 	if err != nil {
 		return 2, err
 	}
-	defer end()
+	defer func() { err = errors.Join(err, end()) }()
+	if o.exchanges > 0 {
+		return o.compare(ctx, out)
+	}
 	r := report{out: out, cases: o.cases}
 	r.begin()
 	for _, row := range rows {
@@ -129,7 +139,7 @@ func check(ctx context.Context, args []string, out io.Writer) (int, error) {
 }
 
 // open starts the recorders and reads the roots; end undoes it.
-func (o *options) open() (end func(), err error) {
+func (o *options) open() (end func() error, err error) {
 	if o.target.Plain == "" && o.target.TLS == "" {
 		return nil, errors.New("there is nothing to check: give the proxy's address by -addr, -tls or both")
 	}
@@ -146,15 +156,13 @@ func (o *options) open() (end func(), err error) {
 	if o.target.Backend, err = listen(o.backend); err != nil {
 		return nil, err
 	}
-	end = func() { o.target.Backend.Close() }
-	if o.guarded != "" {
-		if o.target.Guarded, err = listen(o.guarded); err != nil {
-			end()
-			return nil, err
-		}
-		end = func() { o.target.Backend.Close(); o.target.Guarded.Close() }
+	if o.guarded == "" {
+		return o.target.Backend.Close, nil
 	}
-	return end, nil
+	if o.target.Guarded, err = listen(o.guarded); err != nil {
+		return nil, errors.Join(err, o.target.Backend.Close())
+	}
+	return func() error { return errors.Join(o.target.Backend.Close(), o.target.Guarded.Close()) }, nil
 }
 
 func listen(addr string) (*conformance.Recorder, error) {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"semper/edge/conformance"
+	"semper/edge/conformance/traffic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -60,5 +62,29 @@ func TestList(t *testing.T) {
 	var out bytes.Buffer
 	if code, err := check(t.Context(), []string{"-list", "-rows", "22"}, &out); code != 0 || err != nil || !strings.Contains(out.String(), "bare LF") {
 		t.Errorf("status %d, %v: %s", code, err, out.String())
+	}
+}
+
+// TestExchanges compares net/http with itself.
+func TestExchanges(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // for an address that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := l.Addr()
+	l.Close()
+	addr, end, err := traffic.Reference(backend)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	var out bytes.Buffer
+	code, err := check(t.Context(), []string{"-addr", addr, "-backend", backend.String(), "-exchanges", "200"}, &out)
+	if code != 0 || err != nil || !strings.Contains(out.String(), " 0 differ") {
+		t.Errorf("status %d, %v: %s", code, err, out.String())
+	}
+	if code, err := check(t.Context(), []string{"-addr", addr, "-backend", "127.0.0.1:0", "-host", "x", "-exchanges", "2"}, &out); code != 2 || err == nil {
+		t.Errorf("another host: status %d, %v", code, err)
 	}
 }
