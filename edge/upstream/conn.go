@@ -37,9 +37,8 @@ type Conn struct {
 	use    atomic.Uint64 // twice the number of the use, plus one when it was cut
 	reused bool
 	sent   atomic.Int64
-	armedW time.Time             // the write deadline; the writer's
-	watch  atomic.Pointer[watch] // of the context, after a change of protocol
-	once   sync.Once             // closes
+	armedW time.Time // the write deadline; the writer's
+	once   sync.Once // closes
 
 	in       input // the reader's
 	switched bool  // to another protocol
@@ -100,9 +99,6 @@ func (c *Conn) Close() error {
 	c.once.Do(func() {
 		if c.use.Or(1)&1 == 0 {
 			err = c.nc.Close() // TLS takes leave
-		}
-		if w := c.watch.Load(); w != nil {
-			w.end()
 		}
 		c.pool.forget(c)
 	})

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"semper/edge/http1"
 )
@@ -23,10 +24,6 @@ func (x *exchange) response(r *http1.Response) *http.Response {
 	case r.Status == http.StatusSwitchingProtocols:
 		resp.Header["Connection"], resp.Header["Upgrade"] = []string{"Upgrade"}, []string{string(r.Get(http1.Upgrade))}
 		resp.Body, resp.Close = x.conn, false
-		x.conn.watch.Store(x.watch)
-		if x.conn.killed() { // and closed perhaps before there was a watch to end
-			x.watch.end()
-		}
 	case x.conn.in.stage == atEnd:
 		resp.Body = http.NoBody
 		x.finish(true)
@@ -98,6 +95,7 @@ type content struct {
 	exchange *exchange
 	resp     *http.Response
 	use      uint64
+	whole    atomic.Bool // read to its end
 
 	mu    sync.Mutex // guards what follows, and the reader's side of the exchange
 	piece []byte     // taken, and not yet read
@@ -145,12 +143,15 @@ func (b *content) endLocked() {
 		b.resp.Trailer.Add(string(name), string(value))
 	}
 	b.err = io.EOF
+	b.whole.Store(true)
 	b.exchange.finish(true)
 }
 
 // Close ends the exchange. Before the end of the content that closes the connection.
 func (b *content) Close() error {
-	b.exchange.conn.Kill(b.use) // of a use that is over this does nothing
+	if !b.whole.Load() { // else the connection may still be in the use of an upload's last write
+		b.exchange.conn.Kill(b.use)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {

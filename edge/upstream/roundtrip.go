@@ -22,7 +22,7 @@ import (
 //
 // The response's body has to be closed; unless it was read to its end that closes the connection, and so does the end of
 // req's context. Content that was cut short ends with an error. After 101 the body is the *Conn itself, over which
-// whatever was asked for is spoken, and which is to be closed.
+// whatever was asked for is spoken. It is the caller's to close: the context has no say in it any more.
 //
 // Of an httptrace.ClientTrace GotConn, GotFirstResponseByte and Got1xxResponse are called; an error of the last ends
 // the exchange.
@@ -125,6 +125,9 @@ func (x *exchange) await() (*http.Response, error) {
 		if !first {
 			first = true
 			x.trace.GotFirstResponseByte()
+		}
+		if r.Status == http.StatusSwitchingProtocols && !x.watch.end() {
+			return nil, x.conn.fail(Await, ErrKilled)
 		}
 		if !r.Informational() {
 			return x.response(&r), nil

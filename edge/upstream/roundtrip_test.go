@@ -305,9 +305,7 @@ func TestInterimResponsesAndTrailers(t *testing.T) {
 	if head := <-got; !strings.HasPrefix(head, want) || !strings.HasSuffix(head, "0\r\nX-Len: 5\r\n\r\n") {
 		t.Errorf("the instance got %q", head)
 	}
-	if s := pool.Stats(); s.Idle != 1 {
-		t.Errorf("%+v", s)
-	}
+	eventually(t, "idle", func() bool { return pool.Stats().Idle == 1 })
 	veto := errors.New("enough")
 	ctx = httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { return veto }})
 	if _, err := pool.RoundTrip(request(t, "GET", "").WithContext(ctx)); !errors.Is(err, veto) {

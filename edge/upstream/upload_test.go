@@ -177,3 +177,37 @@ func TestContentAtHandGoesWithTheHead(t *testing.T) {
 		}
 	}
 }
+
+// TestTheReaderIsDoneFirst: the response was read and closed while the last of the request was being written; the
+// connection goes on once that is.
+func TestTheReaderIsDoneFirst(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t, startPeer(t, "unix", func(c net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(c, okResponse)
+		io.Copy(io.Discard, br)
+	}))
+	body, feed := newPipe()
+	req := request(t, "POST", "x")
+	req.Body, req.ContentLength = body, 1
+	resp, err := pool.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := resp.Body.(*content).exchange.up
+	if !up.goesOn(true) { // as the writer does when it has the last of it
+		t.Fatal("given up")
+	}
+	if text, err := whole(resp); text != "ok" || err != nil {
+		t.Errorf("%q %v", text, err)
+	}
+	if s := pool.Stats(); s.Open != 1 || s.Idle != 0 {
+		t.Errorf("while it is written: %+v", s)
+	}
+	feed.Write([]byte("x"))
+	<-body.closed
+	if s := pool.Stats(); s.Open != 1 || s.Idle != 1 {
+		t.Errorf("when it has been: %+v", s)
+	}
+	feed.Close()
+}
