@@ -57,8 +57,8 @@ func record(t *testing.T, network, addr string) *conformance.Recorder {
 	return r
 }
 
-// edgeTarget is an edge of this module, with both listeners, in front of two recorders.
-func edgeTarget(t *testing.T) *conformance.Target {
+// newEdge is an edge of this module with a certificate for each host.
+func newEdge(t *testing.T) (*edge.Edge, *x509.CertPool) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, hostA, roots), certificate(t, hostB, roots)}}
@@ -71,12 +71,28 @@ func edgeTarget(t *testing.T) *conformance.Target {
 			t.Error(err)
 		}
 	})
+	return e, roots
+}
+
+// edgeTarget is an edge with both listeners, in front of two recorders.
+func edgeTarget(t *testing.T) *conformance.Target {
+	t.Helper()
+	e, roots := newEdge(t)
 	target := &conformance.Target{
 		Plain: serve(t, e, false), TLS: serve(t, e, true), Host: hostA, Other: hostB, Roots: roots,
 		Backend: record(t, "tcp", "127.0.0.1:0"), Guarded: record(t, "tcp", "127.0.0.1:0"), Patience: 3 * time.Second,
 	}
 	apply(t, e, map[string]string{"/": target.Backend.Addr().String(), "/guarded": target.Guarded.Addr().String()})
 	return target
+}
+
+// edgeBefore is the TLS address of an edge in front of one instance.
+func edgeBefore(t *testing.T, instance string) string {
+	t.Helper()
+	e, _ := newEdge(t)
+	addr := serve(t, e, true)
+	apply(t, e, map[string]string{"/": instance})
+	return addr
 }
 
 // serve gives e a listener and returns its address.

@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"io"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -13,7 +14,17 @@ import (
 	"semper/edge/conformance"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv("CONFORMANCE_H2SPEC"); addr != "" {
+		h2specProcess(addr)
+		return
+	}
+	if what := os.Getenv("CONFORMANCE_GRPC"); what != "" {
+		grpcProcess(what)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestEveryRowOfTheTable(t *testing.T) {
 	t.Parallel()
