@@ -27,6 +27,7 @@ var (
 	refuseHeld      = refusal{status: http.StatusServiceUnavailable, word: "hold-limit", text: "The app is on hold, and no more requests can wait for it.", retry: 5}
 	refuseConnect   = refusal{status: http.StatusServiceUnavailable, word: "connect", text: "The app's instances do not take connections.", retry: 1}
 	refuseBroken    = refusal{status: http.StatusBadGateway, word: "bad-gateway", text: "The app broke off before it answered."}
+	refuseTimeout   = refusal{status: http.StatusGatewayTimeout, word: "timeout", text: "The app did not answer in time."}
 	refuseUpgrade   = refusal{status: http.StatusBadGateway, word: "bad-upgrade", text: "The app changed to a protocol that was not asked for.", close: true}
 	refuseCut       = refusal{status: http.StatusServiceUnavailable, word: "cut", text: "The release that had this request is gone: its time to drain has passed.", retry: 1}
 	refuseBody      = refusal{status: http.StatusBadRequest, word: "bad-body", text: "The request's body did not arrive whole.", close: true}

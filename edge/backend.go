@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/front"
 )
 
 // class indexes the counters of a backend.
@@ -42,6 +43,7 @@ type backend struct {
 	edge    *Edge
 
 	transport *http.Transport
+	target    *front.Target   // the same for drivers
 	ctx       context.Context // of the watch on it and the probes; ends with it
 	retire    context.CancelFunc
 
@@ -59,6 +61,8 @@ func (e *Edge) newBackend(in incarnation, p semper.Pool, h semper.Health) *backe
 	b := &backend{incarnation: in, app: p.App, release: p.Release, health: h, edge: e, running: make(map[*attempt]struct{})}
 	b.ctx, b.retire = context.WithCancel(e.ctx)
 	b.transport = b.newTransport()
+	b.target = &front.Target{}
+	b.target.Network, b.target.Address = network(in.address)
 	if in.pid > 0 {
 		b.watchProcess()
 	}
@@ -148,6 +152,9 @@ func (b *backend) cutClass(c class) {
 		if a.class == c {
 			a.cancel(errCut)
 		}
+	}
+	if d := b.edge.driver; d != nil {
+		d.Cut(func(s front.Session) bool { return s.(*session).in(b, c) }) //nolint:errcheck,forcetypeassert // there are no others
 	}
 }
 

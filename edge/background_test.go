@@ -118,10 +118,8 @@ func TestLineIsRestarted(t *testing.T) {
 	})
 	eventually(t, "one waits", func() bool { return f.State().Held[webPool] == 1 })
 	l := f.lanes[webPool]
-	broken := make(chan hold.Verdict)
-	close(broken) // to send on it panics
 	l.mu.Lock()
-	l.line.Rejoin(&hold.Waiter{Let: broken}, f.snapshot().pools[webPool].gate())
+	l.line.Rejoin(&hold.Waiter{Let: func(hold.Verdict) { panic("broken") }}, f.snapshot().pools[webPool].gate())
 	l.mu.Unlock()
 	f.table(1, nil, one.Backend)
 	if answer := <-got; answer != "one" {

@@ -32,6 +32,8 @@ type door struct {
 	net.Listener
 	edge *Edge
 	once sync.Once
+	ctx  context.Context // ends with it
+	end  context.CancelFunc
 }
 
 // open makes l a door; false when the edge takes no connections any more, and l is closed then.
@@ -39,6 +41,7 @@ func (e *Edge) open(l net.Listener) (*door, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := &door{Listener: l, edge: e}
+	d.ctx, d.end = context.WithCancel(e.ctx)
 	if e.closed || e.draining.Load() {
 		d.Close() //nolint:errcheck // nobody ever accepted from it
 		return nil, false
@@ -62,7 +65,10 @@ func (d *door) Accept() (net.Conn, error) {
 
 // Close gives this process's descriptor back, once.
 func (d *door) Close() (err error) {
-	d.once.Do(func() { err = d.Listener.Close() })
+	d.once.Do(func() {
+		d.end()
+		err = d.Listener.Close()
+	})
 	return err
 }
 
@@ -92,7 +98,14 @@ func (c *downstreamConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // pending reports whether bytes of a next request have arrived already.
 func (c *downstreamConn) pending() bool {
-	sc, ok := c.Conn.(syscall.Conn)
+	inner := c.Conn
+	if a, ok := inner.(*readAhead); ok {
+		if len(a.read) > 0 {
+			return true
+		}
+		inner = a.Conn
+	}
+	sc, ok := inner.(syscall.Conn)
 	if !ok {
 		return false
 	}

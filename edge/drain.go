@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/front"
 )
 
 const (
@@ -112,6 +113,9 @@ func (e *Edge) shut() {
 // sweep closes the idle connections on which nothing is under way.
 func (e *Edge) sweep() {
 	e.swept.Store(true)
+	if e.driver != nil {
+		e.driver.Sweep()
+	}
 	e.mu.Lock()
 	var idle []*downstreamConn
 	for c := range e.conns {
@@ -126,14 +130,21 @@ func (e *Edge) sweep() {
 }
 
 func (e *Edge) connections() int {
+	n := 0
+	if e.driver != nil {
+		n = e.driver.Connections()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.conns)
+	return n + len(e.conns)
 }
 
 // cutAll cuts everything in flight, and whatever waits.
 func (e *Edge) cutAll() {
 	e.end.cutOnce.Do(func() { close(e.end.cut) })
+	if e.driver != nil {
+		e.driver.Cut(func(front.Session) bool { return true })
+	}
 	e.registry.Lock()
 	defer e.registry.Unlock()
 	now := time.Now()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/front"
 	"semper/edge/ledger"
 	"semper/supervise"
 )
@@ -30,6 +31,8 @@ type Options struct {
 	// Observe is told what happens to the parts in the background, as the Observe of supervise.Options; nil: nobody is.
 	// It must not call the edge.
 	Observe func(supervise.Event)
+	// Driver says what carries plaintext connections.
+	Driver Driver
 }
 
 // Key names an entry of a ledger: a release of an app.
@@ -57,6 +60,9 @@ type Edge struct {
 	kick       chan struct{} // buffered, 1: wakes the loop of tend.go
 
 	plain, secure *http.Server
+	driver        front.Driver // of plaintext connections; nil: they are all net/http's
+	aside         *handover    // what the driver gives to net/http
+	asides        sync.WaitGroup
 	handlers      atomic.Int64  // requests inside ServeHTTP, tunnels included
 	serving       atomic.Int64  // accept loops; while one runs a connection may be between the kernel and conns
 	draining      atomic.Bool   // no new connections; answers say Connection: close
@@ -101,12 +107,16 @@ func New(o Options) (*Edge, error) {
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.plain, e.secure = e.newServer(nil), e.newServer(o.TLS)
+	if err := e.startDriver(); err != nil {
+		e.stop()
+		return nil, errors.Join(fmt.Errorf("start edge: %w", err), books.Close())
+	}
 	ch := make(chan struct{})
 	e.changed.Store(&ch)
 	e.current.Store(new(snapshot)) // for tend, which begins at once
 	if e.background, err = startBackground(o.ID, e.loop, o.Observe); err != nil {
 		e.stop()
-		return nil, errors.Join(fmt.Errorf("start edge: %w", err), books.Close())
+		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.stopDriver(), books.Close())
 	}
 	e.registry.Lock()
 	e.current.Store(e.compile(t))
@@ -175,7 +185,7 @@ func (e *Edge) compile(t semper.Table) *snapshot {
 	s := &snapshot{table: t, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
 	named := make(map[*backend]bool)
 	for _, p := range t.Pools {
-		c := &pool{Pool: p, lane: e.lanes[p.Key]}
+		c := &pool{Pool: p, lane: e.lanes[p.Key], release: []byte(p.Release)}
 		if c.lane == nil {
 			c.lane = newLane(e, p.Key)
 			e.lanes[p.Key] = c.lane
@@ -276,7 +286,7 @@ func (e *Edge) Close() error {
 	}
 	e.shut()
 	e.cutAll()
-	errs := []error{e.plain.Close(), e.secure.Close()}
+	errs := []error{e.stopDriver(), e.plain.Close(), e.secure.Close()}
 	e.stop()
 	errs = append(errs, e.background.stop())
 	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })
@@ -311,9 +321,12 @@ func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 		e.sayIdle()
 	}()
 	var err error
-	if useTLS {
+	switch {
+	case useTLS:
 		err = e.secure.ServeTLS(d, "", "")
-	} else {
+	case e.driver != nil && descriptor(l):
+		err = e.driver.Serve(d.ctx, l)
+	default:
 		err = e.plain.Serve(d)
 	}
 	if e.draining.Load() || errors.Is(err, http.ErrServerClosed) {

@@ -139,6 +139,22 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
+// abrupt is a client that, when it gives a request up, leaves for good: with a reset. One that only says that it sends no
+// more may still want its answer.
+func abrupt(t *testing.T) *http.Client {
+	t.Helper()
+	c := client(t)
+	c.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) { //nolint:forcetypeassert // it is one
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, addr)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			tcp.SetLinger(0) //nolint:errcheck // then the test tells
+		}
+		return conn, err
+	}
+	return c
+}
+
 func (f *fixture) url(path string) string { return "http://" + f.addr + path }
 
 // get is a response with its body read.

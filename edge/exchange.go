@@ -86,11 +86,12 @@ type exchange struct {
 	body       *body
 	begun      time.Time
 
-	entry  ledger.Entry
-	waiter *hold.Waiter
-	ticket bool // let go by a line: goes before those who wait
-	avoid  *backend
-	tries  int
+	entry   ledger.Entry
+	waiter  *hold.Waiter
+	verdict chan hold.Verdict // the waiter's; holds one
+	ticket  bool              // let go by a line: goes before those who wait
+	avoid   *backend
+	tries   int
 
 	status  int
 	release string
@@ -158,8 +159,9 @@ func (x *exchange) wait(p *pool) bool {
 	now := time.Now()
 	again := x.ticket
 	if x.waiter == nil {
+		x.verdict = make(chan hold.Verdict, 1)
 		x.waiter = &hold.Waiter{
-			Unsafe: x.unsafe, Bytes: x.bytes(), Let: make(chan hold.Verdict, 1),
+			Unsafe: x.unsafe, Bytes: x.bytes(), Let: x.let,
 			Held: now.Add(p.age), Backend: now.Add(min(p.age, backendWait)),
 		}
 	}
@@ -171,12 +173,12 @@ func (x *exchange) wait(p *pool) bool {
 	x.body.fetch()
 	v := hold.Wait
 	select {
-	case v = <-x.waiter.Let:
+	case v = <-x.verdict:
 	case <-x.r.Context().Done():
 	case <-x.edge.end.cut:
 	}
 	if v == hold.Wait && !p.lane.leave(x.waiter) {
-		v = <-x.waiter.Let
+		v = <-x.verdict
 	}
 	switch {
 	case x.r.Context().Err() != nil || x.body.failure() != nil:
@@ -193,6 +195,8 @@ func (x *exchange) wait(p *pool) bool {
 	}
 	return false
 }
+
+func (x *exchange) let(v hold.Verdict) { x.verdict <- v }
 
 // bytes is what the request's body counts for in a line.
 func (x *exchange) bytes() int64 {

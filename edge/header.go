@@ -77,7 +77,7 @@ func (e *Edge) outbound(r *http.Request, upgrade string) (id string) {
 	}
 	delete(h, "Expect") // the edge itself says 100 Continue, when the backend begins to read
 	if trailers {
-		h["Te"] = []string{"trailers"}
+		h["Te"], h["Connection"] = []string{"trailers"}, []string{"TE"}
 	}
 	if upgrade != "" {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
@@ -89,6 +89,7 @@ func (e *Edge) outbound(r *http.Request, upgrade string) (id string) {
 		h["X-Forwarded-For"] = []string{peer}
 	}
 	setMissing(h, "X-Forwarded-Host", r.Host)
+	h["Via"] = append(h["Via"], strings.TrimPrefix(r.Proto, "HTTP/")+" "+via)
 	proto := "http"
 	if r.TLS != nil {
 		proto = "https"

@@ -222,7 +222,8 @@ func TestAClientThatLeavesALineIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "held", func() bool { return f.State().Held[webPool] == 1 })
-		c.Close() //nolint:errcheck // that is the test
+		c.(*net.TCPConn).SetLinger(0) //nolint:errcheck,forcetypeassert // it leaves for good
+		c.Close()                     //nolint:errcheck // that is the test
 		eventually(t, "out of the line", func() bool { return f.State().Held[webPool] == 0 && f.ledger(1).Gone == gone+1 })
 	}
 	if got, want := f.settled(1), (semper.Ledger{Accepted: 4, Gone: 4, Held: 4}); got != want {

@@ -135,7 +135,7 @@ func (l *lane) step(now time.Time) (next time.Time, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next = l.line.Step(now, l.edge.snapshot().pools[l.key].gate(), func(w *hold.Waiter, v hold.Verdict) {
-		w.Let <- v
+		w.Let(v)
 	})
 	l.setStateLocked()
 	if l.line.Len() == 0 {

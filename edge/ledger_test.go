@@ -71,7 +71,7 @@ func TestEveryRequestEndsOnce(t *testing.T) {
 	var sent atomic.Int64
 	for range 12 {
 		wg.Go(func() {
-			c := client(t)
+			c := abrupt(t)
 			for ctx.Err() == nil {
 				moodyRequest(ctx, t, f, c)
 				sent.Add(1)
@@ -137,6 +137,7 @@ func moodyRequest(ctx context.Context, t *testing.T, f *fixture, c *http.Client)
 			return
 		}
 		io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx") //nolint:errcheck // in every way
+		conn.(*net.TCPConn).SetLinger(0)                                                 //nolint:errcheck,forcetypeassert // it leaves for good
 		conn.Close()                                                                     //nolint:errcheck // in every way
 		return
 	}

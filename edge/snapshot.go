@@ -33,6 +33,7 @@ type pool struct {
 	slot     *ledger.Slot
 	bounds   hold.Bounds
 	age      time.Duration
+	release  []byte // Pool.Release, as a field has it
 }
 
 // The bounds of a hold where a table names none.

@@ -312,7 +312,7 @@ func TestAClientThatGoesAwayFreesTheBackend(t *testing.T) {
 		<-arrived
 		cancel()
 	}()
-	if _, err := client(t).Do(req); !errors.Is(err, context.Canceled) {
+	if _, err := abrupt(t).Do(req); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	<-freed

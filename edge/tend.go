@@ -42,6 +42,9 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 			delete(e.backends, in)
 			b.retire()
 			b.transport.CloseIdleConnections()
+			if e.driver != nil {
+				e.driver.Retire(b.target)
+			}
 			continue
 		}
 		for c, at := range e.instants(s, b) {

@@ -36,10 +36,7 @@ func (b *backend) newTransport() *http.Transport {
 
 // dial connects to the backend. A refusal ejects it at once: nobody is there.
 func (b *backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	network, address := "tcp", b.address
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, address = "unix", path
-	}
+	network, address := network(b.address)
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := dialPatiently(ctx, network, address)
@@ -54,6 +51,14 @@ func (b *backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		u.raw, _ = sc.SyscallConn() //nolint:errcheck // without it only the check for a closed peer is missing
 	}
 	return u, nil
+}
+
+// network is an instance's address as package net has it.
+func network(address string) (network, addr string) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", address
 }
 
 // dialPatiently waits where a unix socket's backlog is full: there the kernel does not, as it does for

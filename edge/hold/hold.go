@@ -59,8 +59,8 @@ type Waiter struct {
 	Bytes   int64     // of its body, as declared
 	Held    time.Time // how long it waits for a hold to end
 	Backend time.Time // how long it waits for a backend
-	// Let is the owner's way to hand out the verdict; it holds one. The line does not use it.
-	Let chan Verdict
+	// Let is the owner's way to hand out the verdict; it does not block. The line does not use it.
+	Let func(Verdict)
 
 	seq  uint64
 	elem *list.Element

@@ -158,7 +158,7 @@ func (f *flow) attempt() {
 			continue
 		}
 		u.flow, f.up, f.patience = f, u, 0
-		f.transmit()
+		f.connected()
 		return
 	}
 	u, err := l.dial(f)
@@ -174,11 +174,15 @@ func (f *flow) attempt() {
 		u.arm(l.d.o.Connect)
 		return
 	}
-	f.transmit()
+	f.connected()
 }
 
 // connected: the connection stands.
-func (f *flow) connected() { f.transmit() }
+func (f *flow) connected() {
+	if f.transmit() {
+		f.upload() // what came meanwhile
+	}
+}
 
 // transmit sends what is not sent yet. It reports whether the attempt goes on.
 func (f *flow) transmit() bool {
@@ -372,7 +376,7 @@ func (f *flow) head(buf []byte) {
 	for {
 		n, err := r.Parse(buf, l.d.o.Responses, f.asked)
 		if err != nil {
-			f.failed(front.Failure{Kind: front.Malformed, Err: err})
+			f.malformed(w, err)
 			return
 		}
 		if n == 0 {
@@ -390,7 +394,7 @@ func (f *flow) head(buf []byte) {
 			return
 		}
 		if f.early++; f.early > maxEarly {
-			f.failed(front.Failure{Kind: front.Malformed, Err: errEarly})
+			f.malformed(w, errEarly)
 			return
 		}
 		if f.minor > 0 && r.Status != 100 { // 100 answers an expectation, and none was passed on
@@ -398,6 +402,13 @@ func (f *flow) head(buf []byte) {
 		}
 		buf = buf[n:]
 		r.Reset()
+	}
+}
+
+// malformed: what comes is no response. w are the informational ones before it.
+func (f *flow) malformed(w []byte, err error) {
+	if c := f.conn; len(w) == 0 || c.send(w) {
+		f.failed(front.Failure{Kind: front.Malformed, Err: err})
 	}
 }
 
