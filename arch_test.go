@@ -70,7 +70,7 @@ var rules = []rule{
 	{pkg: "edge/route", why: "which rule a request falls under, as a value: no connection, no file, no clock"},
 	{pkg: "edge/trace", why: "the W3C's trace context and nothing more"},
 	{pkg: "edge/certs", may: []string{""}, external: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"},
-		tests: []string{"store", "store/mem", "edge/certs/storagetest"},
+		tests: []string{"store", "store/mem", "edge/certs/storagetest", "golang.org/x/crypto"},
 		why:   "where the edge's TLS comes from; the one place where ACME is known, and the store only by its contract"},
 	{pkg: "edge/certs/storagetest", may: []string{"edge/certs"}, why: "the contract of what edges share, run by every realization"},
 	{pkg: "edge/proxyproto", why: "bytes to a header and back, and a listener that waits for it; nothing of semper"},

@@ -35,10 +35,16 @@ type development struct {
 
 	mu    sync.Mutex
 	certs map[string]*certificate // by name
+	made  int                     // names that have ever got one, as far as the directory knows
 }
 
 func newDevelopment(dir string) *development {
-	return &development{dir: dir, certs: map[string]*certificate{}}
+	d := &development{dir: dir, certs: map[string]*certificate{}}
+	if dir != "" {
+		files, _ := filepath.Glob(filepath.Join(dir, "*.pem")) // the pattern is a good one
+		d.made = len(files)
+	}
+	return d
 }
 
 // plausible is what may become the name of a file and of a certificate.
@@ -48,7 +54,7 @@ var plausible = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[
 func (d *development) get(name string) (*tls.Certificate, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(name) > 253 || !plausible.MatchString(name) || d.certs[name] == nil && len(d.certs) >= maxDevelopment {
+	if len(name) > 253 || !plausible.MatchString(name) || d.certs[name] == nil && d.made >= maxDevelopment && !d.kept(name) {
 		name = localhost
 	}
 	if c := d.certs[name]; c != nil && time.Until(c.notAfter()) > 0 {
@@ -62,6 +68,17 @@ func (d *development) get(name string) (*tls.Certificate, error) {
 	return c, nil
 }
 
+// kept reports whether there is a file for name.
+func (d *development) kept(name string) bool {
+	if d.dir == "" {
+		return false
+	}
+	_, err := os.Stat(d.file(name))
+	return err == nil
+}
+
+func (d *development) file(name string) string { return filepath.Join(d.dir, name+".pem") }
+
 // provide reads the certificate, or makes it if there is none or it ends within the month.
 func (d *development) provide(name string) (*tls.Certificate, error) {
 	if d.dir == "" {
@@ -69,15 +86,18 @@ func (d *development) provide(name string) (*tls.Certificate, error) {
 		if err != nil {
 			return nil, err
 		}
+		d.made++
 		return parsePair(text)
 	}
-	file := filepath.Join(d.dir, name+".pem")
+	file := d.file(name)
 	old, err := os.ReadFile(file)
 	if err == nil {
 		if c, err := parsePair(old); err == nil && time.Until(c.Leaf.NotAfter) > 30*24*time.Hour {
 			return c, nil
 		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	} else if errors.Is(err, fs.ErrNotExist) {
+		d.made++
+	} else {
 		return nil, err
 	}
 	text, err := selfSigned(name)

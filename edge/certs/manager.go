@@ -53,7 +53,7 @@ type Manager struct {
 	storage Storage // nil: nothing is kept
 	dev     *development
 	acme    *authority // nil without ACME
-	obtain  func(ctx context.Context, name string, attempt int) (*tls.Certificate, error)
+	obtain  obtain
 	slots   chan struct{} // bounds the tries at the same time
 
 	ctx  context.Context
@@ -76,7 +76,13 @@ type Manager struct {
 
 // New reads the files and begins to tend. It fails if a file cannot be used: at the start there is nothing before it to
 // go on with. It does not wait for an authority. The first handshakes may: those for a name wait for its first try.
-func New(o Options) (*Manager, error) {
+func New(o Options) (*Manager, error) { return newManager(o, nil) }
+
+// obtain brings a name's certificate up to date; see authority.obtain.
+type obtain func(ctx context.Context, name string, attempt int) (*tls.Certificate, error)
+
+// newManager is New with an authority, for tests of the schedule.
+func newManager(o Options, by obtain) (*Manager, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -86,7 +92,7 @@ func New(o Options) (*Manager, error) {
 	if o.Poll == 0 {
 		o.Poll = 10 * time.Second
 	}
-	m := &Manager{o: o, log: o.Log, storage: o.Storage, slots: make(chan struct{}, 16), managed: map[string]*tended{},
+	m := &Manager{o: o, log: o.Log, storage: o.Storage, obtain: by, slots: make(chan struct{}, 16), managed: map[string]*tended{},
 		files: files{pairs: o.Files, dir: o.FilesDir}}
 	devDir := ""
 	if o.Dir != "" {
@@ -134,8 +140,10 @@ func (m *Manager) prepare(a ACME) error {
 		a.Check = defaultCheck
 	}
 	m.o.ACME = &a
-	m.acme = newAuthority(&a, m.storage, m.log)
-	m.obtain = m.acme.obtain
+	if m.obtain == nil {
+		m.acme = newAuthority(&a, m.storage, m.log)
+		m.obtain = m.acme.obtain
+	}
 	return nil
 }
 
@@ -297,8 +305,12 @@ func (m *Manager) TLSConfig() *tls.Config {
 	}
 }
 
-// certificate answers one handshake.
 func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return m.answer(hello.Context(), hello)
+}
+
+// answer answers one handshake, which ends with ctx.
+func (m *Manager) answer(ctx context.Context, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	ix := m.index.Load()
 	name := strings.ToLower(hello.ServerName)
 	if e := ix.find(name); e != nil {
@@ -307,7 +319,7 @@ func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	if m.dev != nil && len(ix.all) == 0 {
 		return m.dev.get(name)
 	}
-	if cert, ours := m.await(hello.Context(), name); ours {
+	if cert, ours := m.await(ctx, name); ours {
 		return cert, nil // nil, while there is none, is the alert unrecognized_name
 	}
 	if m.o.Strict && name != "" {
