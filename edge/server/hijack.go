@@ -1,0 +1,71 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Hijack implements http.Hijacker. What the client sent behind the request stands in the reader. The connection counts as
+// the server's until it is closed, and Server.Close closes it.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.body.close() // before the lock: whoever reads may want it for 100 Continue
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hijacked {
+		return nil, nil, http.ErrHijacked
+	}
+	if w.started {
+		w.flushLocked()
+	}
+	if w.err != nil {
+		return nil, nil, w.err
+	}
+	c := w.c
+	c.home.leave(c)
+	c.watch(nil)
+	w.hijacked = true
+	read := bytes.Clone(c.in.bytes())
+	c.in.free()
+	if err := c.nc.SetDeadline(time.Time{}); err != nil {
+		return nil, nil, err
+	}
+	nc := &hijackedConn{Conn: c.nc, of: c}
+	in := bufio.NewReaderSize(&prefixed{Conn: c.nc, read: read}, max(smallBuffer, len(read)))
+	if len(read) > 0 {
+		in.Peek(len(read)) //nolint:errcheck // it is at hand: handlers look whether something is buffered
+	}
+	return nc, bufio.NewReadWriter(in, bufio.NewWriter(nc)), nil
+}
+
+// A hijackedConn is a connection that a handler has.
+type hijackedConn struct {
+	net.Conn
+	of   *conn
+	once sync.Once
+}
+
+// Close takes it out of the server's count as well.
+func (h *hijackedConn) Close() error {
+	err := h.Conn.Close()
+	h.once.Do(func() { h.of.server.remove(h.of) })
+	return err
+}
+
+// CloseWrite ends what is sent and leaves what is received.
+func (h *hijackedConn) CloseWrite() error { return closeWrite(h.Conn) }
+
+// NetConn is the connection that was hijacked.
+func (h *hijackedConn) NetConn() net.Conn { return h.Conn }
+
+// ReadFrom lets the kernel copy where it can.
+func (h *hijackedConn) ReadFrom(r io.Reader) (int64, error) {
+	if to, ok := h.Conn.(io.ReaderFrom); ok {
+		return to.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{h.Conn}, r)
+}

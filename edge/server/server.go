@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"semper/edge/front"
+	"semper/edge/http1"
+)
+
+// A Server is a front.Driver of goroutines. Its methods may be called from any goroutine.
+type Server struct {
+	o     Options
+	start time.Time // all instants are nanoseconds since then
+	ctx   context.Context
+	stop  context.CancelFunc
+	flows sync.Pool // of *flow
+	date  atomic.Pointer[date]
+
+	shards [shards]shard
+	turn   atomic.Uint32 // of the shards
+	conns  atomic.Int64
+	swept  atomic.Bool
+
+	base *http.Server  // what HTTP/2 and handlers know of this server
+	h2   *http2.Server //nolint:staticcheck // net/http's own cannot serve one connection
+
+	janitor janitor
+	works   sync.WaitGroup // goroutines of connections and handlers
+	once    sync.Once
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+}
+
+var _ front.Driver = (*Server)(nil)
+
+// New makes a server, which serves what it is given.
+func New(o Options) *Server {
+	o.fill()
+	s := &Server{o: o, start: time.Now()}
+	s.flows.New = func() any { return newFlow() }
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.prepareH2()
+	s.janitor.start(s)
+	return s
+}
+
+// now is the monotonic clock.
+func (s *Server) now() int64 { return int64(time.Since(s.start)) }
+
+// when is an instant as package net wants it; the zero one for 0.
+func (s *Server) when(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return s.start.Add(time.Duration(at))
+}
+
+// A date is a second as responses have it.
+type date struct {
+	second int64
+	text   []byte
+}
+
+func (s *Server) today() []byte {
+	now := time.Now()
+	d := s.date.Load()
+	if d == nil || d.second != now.Unix() {
+		d = &date{second: now.Unix(), text: http1.AppendDate(nil, now)}
+		s.date.Store(d)
+	}
+	return d.text
+}
+
+// enter counts a goroutine that Close waits for; false when the server is closed. It ends with s.works.Done.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.works.Add(1)
+	}
+	return !s.closed
+}
+
+// Serve implements front.Driver. l, or what it wraps, must have SetDeadline, as the listeners of package net do: Serve ends
+// by it, and leaves it unset. Connections of TLS come from a TLSListener or one of crypto/tls; those behind a PROXY header
+// from a proxyproto.Listener, below TLS where there is both.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	d := deadliner(l)
+	if d == nil {
+		return fmt.Errorf("serve %s: a %T has no SetDeadline: give a listener of package net, or one that shows it", l.Addr(), l)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		d.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed listener says so in Accept
+		close(fired)
+	})
+	defer func() {
+		if !stop() {
+			<-fired
+			d.SetDeadline(time.Time{}) //nolint:errcheck // for whoever serves it next
+		}
+	}()
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			s.ServeConn(c, nil)
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("serve %s: %w", l.Addr(), err)
+		default: // out of descriptors, most likely: those who come wait in the kernel
+			s.o.Log.Warn("no connection is taken for a moment", "listener", l.Addr().String(), "error", err)
+			pause(ctx, acceptPause)
+		}
+	}
+}
+
+const acceptPause = 100 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+type deadline interface{ SetDeadline(t time.Time) error }
+
+// ServeConn serves c, of which buffered has been read already and is this server's from now on. It returns at once.
+func (s *Server) ServeConn(c net.Conn, buffered []byte) {
+	k := newConn(s, c, buffered)
+	if !s.add(k) {
+		c.Close()
+		return
+	}
+	go k.serve()
+}
+
+// Sweep implements front.Driver. It tells HTTP/2 clients to go.
+func (s *Server) Sweep() {
+	s.swept.Store(true)
+	s.janitor.post(s.sweep)
+}
+
+// Cut implements front.Driver. It returns before the exchanges have ended.
+func (s *Server) Cut(which func(front.Session) bool) {
+	s.janitor.post(func() { s.cut(which) })
+}
+
+// Retire implements front.Driver. Connections that are in use now are idle after it: closing the pool is up to whoever
+// made it.
+func (s *Server) Retire(t *front.Target) {
+	if p := s.o.Pool(t); p != nil {
+		p.CloseIdle()
+	}
+}
+
+// Connections implements front.Driver. Those that a handler has hijacked count until it closes them.
+func (s *Server) Connections() int { return int(s.conns.Load()) }
+
+// Close implements front.Driver. It waits for handlers too, whose requests' contexts end.
+func (s *Server) Close() error {
+	s.once.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		s.stop()
+		s.each(func(c *conn) { c.interrupt(markOver) })
+		s.works.Wait()
+		s.janitor.stop()
+		s.base.Close() //nolint:errcheck // it has no listener
+	})
+	return nil
+}

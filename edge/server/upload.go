@@ -1,0 +1,139 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"semper/edge/http1"
+	"semper/edge/upstream"
+)
+
+// upload begins to send the content that is not at hand. It fails when the client does not take its 100 Continue.
+func (f *flow) upload() error {
+	if f.expects {
+		f.expects = false
+		if err := f.c.write([]byte(http1.Continue)); err != nil {
+			return err
+		}
+	}
+	f.c.in.wide = true
+	f.uploading = make(chan struct{})
+	go f.send(f.up, f.use)
+	return nil
+}
+
+// whole reports whether the request has been sent to its end.
+func (f *flow) whole() bool {
+	if f.uploading != nil {
+		select {
+		case <-f.uploading:
+		default:
+			return false
+		}
+	}
+	return f.uploaded
+}
+
+// stopUpload ends an upload. Its connection to the target is of no use then, unless all was sent.
+func (f *flow) stopUpload() {
+	if f.uploading == nil {
+		return
+	}
+	if !f.whole() {
+		c := f.c
+		c.mu.Lock()
+		c.marks.Or(markHalt)
+		c.mu.Unlock()
+		c.nc.SetReadDeadline(past) //nolint:errcheck // a closed connection wakes it too
+		f.up.Kill(f.use)
+		<-f.uploading
+		c.mu.Lock()
+		c.marks.And(^markHalt)
+		c.mu.Unlock()
+		c.armed = 0
+	}
+	f.uploading, f.c.in.wide = nil, false
+}
+
+// send is an upload's goroutine. It ends with the content, or when the target takes no more, the client sends no more, or
+// stopUpload wants it. A fault of the client's ends the connection to the target: that wakes the owner.
+func (f *flow) send(u *upstream.Conn, use uint64) {
+	defer close(f.uploading)
+	c := f.c
+	for !f.uploaded {
+		if c.in.empty() {
+			if err := c.fill(f.patience()); err != nil {
+				if !errors.Is(err, errStopped) {
+					f.blame(err)
+					u.Kill(use)
+				}
+				return
+			}
+		}
+		out, err := f.relay()
+		if err != nil {
+			f.blame(err)
+			u.Kill(use)
+			return
+		}
+		if len(out) == 0 {
+			continue // a part of a line between chunks
+		}
+		if _, err := u.Write(out); err != nil {
+			return // it may have answered, which the owner sees
+		}
+	}
+}
+
+// patience is until when the next bytes of content have to come: some, and enough on the whole.
+func (f *flow) patience() int64 {
+	o := &f.c.server.o
+	at := f.c.server.now() + int64(o.Body)
+	return min(at, f.begun+int64(o.Body)+f.received.Load()*1e9/max(o.Rate, 1))
+}
+
+// blame notes what is wrong with the client.
+func (f *flow) blame(err error) {
+	var e *http1.Error
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r := slowBody
+		f.fault = &r
+	case errors.Is(err, io.EOF):
+		r := refusalOf(f.content.Truncated())
+		f.fault = &r
+	case errors.As(err, &e):
+		r := e.Refusal()
+		f.fault = &r
+	default:
+		f.gone = true
+	}
+}
+
+// relay takes what is content of what has come, keeps it while it fits, and returns it as the target gets it.
+func (f *flow) relay() ([]byte, error) {
+	in := &f.c.in
+	w := f.spill[:0]
+	for !f.uploaded && !in.empty() {
+		piece, n, done, err := f.content.Next(in.bytes())
+		if err != nil {
+			return nil, err
+		}
+		in.skip(n)
+		f.received.Add(int64(len(piece)))
+		f.uploaded = done
+		if !f.chunked && f.lost { // as it came, and nothing behind it: it is all that can be taken now
+			return piece, nil
+		}
+		w = f.frame(w, piece, done)
+		if n == 0 {
+			break
+		}
+	}
+	f.spill = w
+	if f.lost = f.lost || len(f.kept)+len(w) > f.x.Keep; !f.lost {
+		f.kept = append(f.kept, w...)
+	}
+	return w, nil
+}
