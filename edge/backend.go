@@ -2,13 +2,13 @@ package edge
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"semper"
 	"semper/edge/front"
+	"semper/edge/upstream"
 )
 
 // class indexes the counters of a backend.
@@ -42,10 +42,10 @@ type backend struct {
 	health  semper.Health
 	edge    *Edge
 
-	transport *http.Transport
-	target    *front.Target   // the same for drivers
-	ctx       context.Context // of the watch on it and the probes; ends with it
-	retire    context.CancelFunc
+	pool   *upstream.Pool
+	target *front.Target   // the same for drivers
+	ctx    context.Context // of the watch on it and the probes; ends with it
+	retire context.CancelFunc
 
 	ejected  atomic.Bool // found dead; gets nothing until a probe passes
 	left     atomic.Bool // no table names it any more
@@ -60,7 +60,7 @@ type backend struct {
 func (e *Edge) newBackend(in incarnation, p semper.Pool, h semper.Health) *backend {
 	b := &backend{incarnation: in, app: p.App, release: p.Release, health: h, edge: e, running: make(map[*attempt]struct{})}
 	b.ctx, b.retire = context.WithCancel(e.ctx)
-	b.transport = b.newTransport()
+	b.pool = upstream.New(upstream.Options{Dial: b.dial, MaxIdle: idlePerBackend, IdleTimeout: idleTimeout})
 	b.target = &front.Target{}
 	b.target.Network, b.target.Address = network(in.address)
 	if in.pid > 0 {
@@ -87,10 +87,6 @@ type attempt struct {
 	class   class // guarded by backend.mu after begin
 	cancel  context.CancelCauseFunc
 	tunnel  *tunnel // guarded by backend.mu; of an upgraded connection
-
-	// conn carries it, and had carried base bytes before. They belong to the goroutine in RoundTrip.
-	conn *upstreamConn
-	base int64
 }
 
 // claim counts one more request in flight. It is undone by drop, or becomes an attempt by begin.

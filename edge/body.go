@@ -164,6 +164,16 @@ func (r *reading) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Buffered is how much a Read would bring without waiting.
+func (r *reading) Buffered() int {
+	b := r.body
+	if !b.mu.TryLock() {
+		return 0
+	}
+	defer b.mu.Unlock()
+	return int(max(b.total-r.at, 0))
+}
+
 // Close ends this reading, not the body.
 func (r *reading) Close() error {
 	r.closed.Store(true)

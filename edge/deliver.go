@@ -6,9 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"semper/edge/ledger"
@@ -21,17 +19,6 @@ const (
 )
 
 var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
-
-// isBreak reports whether err says that a connection ended, rather than what came over it.
-func isBreak(err error) bool {
-	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, errPeerClosed} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	// The transport has no error of its own to ask for here.
-	return strings.Contains(err.Error(), "server closed idle connection")
-}
 
 // deliver passes the backend's answer on as it comes.
 func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -290,16 +291,21 @@ func (e *Edge) Close() error {
 	e.stop()
 	errs = append(errs, e.background.stop())
 	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })
-	e.registry.Lock()
-	for _, b := range e.backends {
-		b.transport.CloseIdleConnections()
+	for _, b := range e.known() {
+		b.pool.Close()
 	}
-	e.registry.Unlock()
 	e.end.finish()
 	if done { // what still counts must not find its counters gone
 		errs = append(errs, e.books.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// known are the backends there are.
+func (e *Edge) known() []*backend {
+	e.registry.Lock()
+	defer e.registry.Unlock()
+	return slices.Collect(maps.Values(e.backends))
 }
 
 // Serve takes connections from l until the edge is drained or closed. Then l is closed here, and only

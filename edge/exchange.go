@@ -3,9 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -14,7 +12,9 @@ import (
 	"time"
 
 	"semper/edge/hold"
+	"semper/edge/http1"
 	"semper/edge/ledger"
+	"semper/edge/upstream"
 )
 
 const (
@@ -216,7 +216,7 @@ func (x *exchange) try(p *pool, b *backend) bool {
 	b.begin(a)
 	defer b.end(a)
 	x.tries++
-	resp, err := b.transport.RoundTrip(x.outgoing(ctx, a))
+	resp, err := b.pool.RoundTrip(x.outgoing(ctx))
 	x.early.Lock()
 	x.early.over = true
 	x.early.Unlock()
@@ -233,18 +233,11 @@ func (x *exchange) try(p *pool, b *backend) bool {
 }
 
 // outgoing is the request as b gets it.
-func (x *exchange) outgoing(ctx context.Context, a *attempt) *http.Request {
+func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	x.early.Lock()
 	x.early.over = false
 	x.early.Unlock()
-	must := !idempotent(x.r.Method)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(i httptrace.GotConnInfo) {
-			if c, ok := i.Conn.(*upstreamConn); ok {
-				a.conn, a.base = c, c.written.Load()
-				c.check.Store(must && i.Reused)
-			}
-		},
 		Got1xxResponse: x.pass1xx,
 	})
 	u := *x.r.URL
@@ -259,20 +252,11 @@ func (x *exchange) outgoing(ctx context.Context, a *attempt) *http.Request {
 	if x.body != nil {
 		out.Body = &reading{body: x.body}
 		out.Trailer = x.body.trail
-		out.GetBody = x.reread
 	}
 	return out.WithContext(ctx)
 }
 
-// reread is the body from its beginning, for the transport that found its idle connection dead.
-func (x *exchange) reread() (io.ReadCloser, error) {
-	if !x.body.replayable() {
-		return nil, errNotReplayable
-	}
-	return &reading{body: x.body}, nil
-}
-
-// pass1xx passes an informational answer on. It runs in the transport's goroutine.
+// pass1xx passes an informational answer on. It may run in another goroutine than the handler's.
 func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
 	x.early.Lock()
 	defer x.early.Unlock()
@@ -299,8 +283,8 @@ func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
 
 // failed decides about an attempt that brought no answer. It reports whether the request has one now.
 func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) bool {
-	var ne net.Error
-	unsent := a.conn == nil || a.conn.written.Load() == a.base
+	unsent := upstream.Unsent(err)
+	var bad *http1.Error
 	switch {
 	case errors.Is(context.Cause(ctx), errCut):
 		x.fail(refuseCut, ledger.Cut)
@@ -313,10 +297,10 @@ func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) b
 		return false
 	case unsent:
 		x.fail(refuseConnect, ledger.EdgeErrors)
-	case errors.As(err, &ne) || isBreak(err):
-		x.fail(refuseBroken, ledger.EdgeErrors)
-	default:
+	case errors.As(err, &bad):
 		x.fail(refuseTransport, ledger.EdgeErrors)
+	default:
+		x.fail(refuseBroken, ledger.EdgeErrors)
 	}
 	if x.edge.log.Enabled(ctx, slog.LevelDebug) {
 		x.edge.log.Debug("request failed", "id", x.id, "instance", a.backend.id, "unsent", unsent, "error", err)

@@ -99,16 +99,6 @@ func (e *Edge) outbound(r *http.Request, upgrade string) (id string) {
 		id = newID()
 		h[headerRequestID] = []string{id}
 	}
-	setMissing(h, "User-Agent", "") // else the transport would put its own
-	if !idempotent(r.Method) {
-		// Under its usual name it would make the transport repeat what was sent already.
-		for _, k := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
-			if v, ok := h[k]; ok {
-				delete(h, k)
-				h[strings.ToLower(k)] = v
-			}
-		}
-	}
 	return id
 }
 

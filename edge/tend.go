@@ -41,7 +41,7 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 		if b.left.Load() && b.load() == 0 {
 			delete(e.backends, in)
 			b.retire()
-			b.transport.CloseIdleConnections()
+			e.closePool(b)
 			if e.driver != nil {
 				e.driver.Retire(b.target)
 			}
@@ -60,6 +60,14 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 		}
 	}
 	return next
+}
+
+// closePool closes the connections to a backend that nobody uses any more. That waits for whoever still reads a body that
+// was not wanted to its end, so it has a place of its own.
+func (e *Edge) closePool(b *backend) {
+	if !e.spawn(&e.background.backends, "close "+string(b.id)+" "+b.address, func(context.Context) { b.pool.Close() }) {
+		b.pool.CloseIdle() // the edge closes, and every connection with it
+	}
 }
 
 // instants are when what is in flight to b is cut, per class; zero for never.

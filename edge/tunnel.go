@@ -102,8 +102,8 @@ func (t *tunnel) plan(f farewell) {
 
 // switchProtocols answers 101 and relays until one side has enough.
 func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
-	back, ok := resp.Body.(io.ReadWriteCloser)
-	if x.upgrade == "" || !ok || a.conn == nil || !strings.EqualFold(resp.Header.Get("Upgrade"), x.upgrade) {
+	back, ok := resp.Body.(net.Conn)
+	if x.upgrade == "" || !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), x.upgrade) {
 		a.cancel(nil)
 		resp.Body.Close() //nolint:errcheck // not wanted
 		x.fail(refuseUpgrade, ledger.EdgeErrors)
@@ -118,7 +118,7 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	defer client.Close() //nolint:errcheck // the tunnel is over
 	x.status = resp.StatusCode
 	t := &tunnel{
-		client: client, backend: a.conn, fromClient: buffered.Reader, fromBackend: back,
+		client: client, backend: back, fromClient: buffered.Reader, fromBackend: back,
 		frames: strings.EqualFold(x.upgrade, "websocket"), plans: make(chan farewell, 1),
 	}
 	if err := x.answer101(buffered.Writer, resp); err != nil {

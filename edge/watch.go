@@ -97,7 +97,7 @@ func (b *backend) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if b.health.Kind != semper.HealthHTTP {
-		c, err := b.dial(ctx, "", "")
+		c, err := b.dial(ctx)
 		if err != nil {
 			return false
 		}
@@ -114,7 +114,7 @@ func (b *backend) answers(ctx context.Context) bool {
 	}
 	req.Header.Set("User-Agent", "semper-edge")
 	req.Close = true
-	resp, err := b.transport.RoundTrip(req)
+	resp, err := b.pool.RoundTrip(req)
 	if err != nil {
 		return false
 	}
