@@ -135,15 +135,17 @@ func newAuthority(a *ACME, s Storage, log *slog.Logger) *authority {
 	return u
 }
 
-// obtain brings name's certificate up to date: loads it, orders it if there is none, renews it if it is time, staples it.
-// attempt counts the tries that failed since the last that did not. An error may come with the certificate there is:
-// it could not be renewed.
+func (u *authority) load(ctx context.Context, name string) (cert *tls.Certificate, err error) {
+	defer survive(&err)
+	c, err := u.config.CacheManagedCertificate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return &c.Certificate, nil
+}
+
 func (u *authority) obtain(ctx context.Context, name string, attempt int) (cert *tls.Certificate, err error) {
-	defer func() {
-		if p := recover(); p != nil { // it works on what comes from the network, and serving goes on without it
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer survive(&err)
 	ctx, cancel := context.WithTimeout(under(ctx), tryTimeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &attempt)
@@ -158,6 +160,13 @@ func (u *authority) obtain(ctx context.Context, name string, attempt int) (cert 
 		err = errors.New("no certificate came of it")
 	}
 	return cert, err
+}
+
+// survive makes an error of a panic in what works on input from the network: serving goes on without it.
+func survive(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
 }
 
 // challenge is the configuration for a handshake of tls-alpn-01, which is all such a connection does (RFC 8737).

@@ -52,8 +52,8 @@ type Manager struct {
 	log     *slog.Logger
 	storage Storage // nil: nothing is kept
 	dev     *development
-	acme    *authority // nil without ACME
-	obtain  obtain
+	acme    *authority    // nil without ACME
+	work    worker        // it, or a test's
 	slots   chan struct{} // bounds the tries at the same time
 
 	ctx  context.Context
@@ -78,11 +78,8 @@ type Manager struct {
 // go on with. It does not wait for an authority. The first handshakes may: those for a name wait for its first try.
 func New(o Options) (*Manager, error) { return newManager(o, nil) }
 
-// obtain brings a name's certificate up to date; see authority.obtain.
-type obtain func(ctx context.Context, name string, attempt int) (*tls.Certificate, error)
-
-// newManager is New with an authority, for tests of the schedule.
-func newManager(o Options, by obtain) (*Manager, error) {
+// newManager is New with a worker of its own, for tests of the schedule; nil is certmagic.
+func newManager(o Options, by worker) (*Manager, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -92,7 +89,7 @@ func newManager(o Options, by obtain) (*Manager, error) {
 	if o.Poll == 0 {
 		o.Poll = 10 * time.Second
 	}
-	m := &Manager{o: o, log: o.Log, storage: o.Storage, obtain: by, slots: make(chan struct{}, 16), managed: map[string]*tended{},
+	m := &Manager{o: o, log: o.Log, storage: o.Storage, work: by, slots: make(chan struct{}, 16), managed: map[string]*tended{},
 		files: files{pairs: o.Files, dir: o.FilesDir}}
 	devDir := ""
 	if o.Dir != "" {
@@ -109,6 +106,9 @@ func newManager(o Options, by obtain) (*Manager, error) {
 	}
 	m.index.Store(newIndex(nil, ""))
 	err := m.Reload()
+	if ix := m.index.Load(); err == nil && o.Default != "" && o.ACME == nil && len(ix.all) > 0 && ix.find(hostname(o.Default)) == nil {
+		err = fmt.Errorf("the default certificate is to be that of %s, and there is none for it: add it, or name another", o.Default)
+	}
 	if err == nil {
 		err = m.turn(m.ctx)
 	}
@@ -140,9 +140,9 @@ func (m *Manager) prepare(a ACME) error {
 		a.Check = defaultCheck
 	}
 	m.o.ACME = &a
-	if m.obtain == nil {
+	if m.work == nil {
 		m.acme = newAuthority(&a, m.storage, m.log)
-		m.obtain = m.acme.obtain
+		m.work = m.acme
 	}
 	return nil
 }

@@ -143,6 +143,7 @@ func TestNewRefuses(t *testing.T) {
 		"wrong key":       {Options{Files: []Pair{{Cert: p.Cert, Key: a.write(t, t.TempDir(), "x", "ecdsa", "x").Key}}}, "private key does not match"},
 		"no clients' CA":  {Options{Clients: &Clients{CA: filepath.Join(dir, "no")}}, "no such file"},
 		"bad clients'":    {Options{Clients: &Clients{CA: p.Key}}, "no certificate in PEM"},
+		"unknown default": {Options{Files: []Pair{p}, Default: "b.example"}, "none for it"},
 		"terms":           {Options{Dir: dir, ACME: acme(func(a *ACME) { a.Agreed = false })}, "agreed"},
 		"wildcard":        {Options{Dir: dir, ACME: acme(func(a *ACME) { a.Names = []string{"*.a.example"} })}, "dns-01"},
 		"upper case":      {Options{Dir: dir, ACME: acme(func(a *ACME) { a.Names = []string{"A.example"} })}, "no name"},

@@ -19,11 +19,20 @@ const (
 	maxOnDemand = 10_000
 )
 
+// worker does the work for one name, in the caller's goroutine.
+type worker interface {
+	// load is the certificate in the storage; nobody else is asked for one.
+	load(ctx context.Context, name string) (*tls.Certificate, error)
+	// obtain brings the certificate up to date: orders it if there is none, renews it if it is time. attempt counts the tries
+	// that failed since the last that did not. An error may come with a certificate: the one that could not be renewed.
+	obtain(ctx context.Context, name string, attempt int) (*tls.Certificate, error)
+}
+
 // tended is a name whose certificate the authority gives, and the goroutine that sees to it.
 type tended struct {
 	name   string
 	demand bool          // asked for by a client, not by the configuration
-	tried  chan struct{} // closed after the first try
+	tried  chan struct{} // closed when there is a certificate, or the first try is over
 	cert   *certificate  // guarded by Manager.mu; nil until there is one
 }
 
@@ -66,8 +75,14 @@ func (m *Manager) tend(name string, demand bool) *tended {
 // see keeps one name's certificate good until Close. A name on demand that could not be had is forgotten after a while,
 // so that it is tried again only if it is asked for again.
 func (m *Manager) see(t *tended) {
+	// What is kept is served before anybody outside is asked: an authority that is away or slow holds nobody up.
+	kept, err := m.work.load(m.ctx, t.name)
+	if err == nil {
+		m.set(t, kept)
+		close(t.tried)
+	}
 	failures := 0
-	for first := true; ; first = false {
+	for first := err != nil; ; first = false {
 		has, err := m.try(t, failures)
 		if m.ctx.Err() != nil {
 			err = m.ctx.Err() // who waits is not to be told that there is none
@@ -107,10 +122,15 @@ func (m *Manager) try(t *tended, failures int) (has bool, err error) {
 	case <-m.ctx.Done():
 		return false, m.ctx.Err()
 	}
-	got, err := m.obtain(m.ctx, t.name, failures)
+	got, err := m.work.obtain(m.ctx, t.name, failures)
+	return m.set(t, got), err
+}
+
+// set serves got, if it is any, from now on; has is whether there is any then.
+func (m *Manager) set(t *tended, got *tls.Certificate) (has bool) {
 	m.mu.Lock()
 	was, is := t.cert, t.cert
-	if got != nil && (was == nil || was.tls != got) {
+	if got != nil {
 		is = newCertificate(got, FromACME)
 		t.cert = is
 		m.publish()
@@ -119,11 +139,11 @@ func (m *Manager) try(t *tended, failures int) (has bool, err error) {
 	if is != nil && (was == nil || !was.tls.Leaf.Equal(is.tls.Leaf)) {
 		m.served(is)
 	}
-	return is != nil, err
+	return is != nil
 }
 
 // await is for a name that has no certificate: ours is whether it should have one from the authority. It is then waited
-// for until the first try is over; cert may still be nil.
+// for until the first try is over, and cert may still be nil.
 func (m *Manager) await(ctx context.Context, name string) (cert *tls.Certificate, ours bool) {
 	if m.o.ACME == nil || name == "" {
 		return nil, false

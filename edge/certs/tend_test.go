@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 	"testing"
@@ -31,6 +32,10 @@ func (s *script) at() []time.Time {
 	return slices.Clone(s.when)
 }
 
+func (s *script) load(context.Context, string) (*tls.Certificate, error) {
+	return nil, fs.ErrNotExist
+}
+
 func (s *script) obtain(ctx context.Context, name string, attempt int) (*tls.Certificate, error) {
 	s.mu.Lock()
 	s.when = append(s.when, time.Now())
@@ -54,7 +59,7 @@ func inBubble(t *testing.T, a *ACME, do func(try int) (bool, error), test func(m
 		s := &script{t: t, ca: newCA(t), do: do, tries: make(chan int, 1000)}
 		var told events
 		a.Agreed = true
-		m, err := newManager(Options{Dir: t.TempDir(), ACME: a, Observe: told.observe}, s.obtain)
+		m, err := newManager(Options{Dir: t.TempDir(), ACME: a, Observe: told.observe}, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,16 +230,54 @@ func TestOnDemand(t *testing.T) {
 	})
 }
 
+// hanging is an authority that never answers, and has something kept or not.
+type hanging struct{ kept *tls.Certificate }
+
+func (h hanging) load(context.Context, string) (*tls.Certificate, error) {
+	if h.kept == nil {
+		return nil, fs.ErrNotExist
+	}
+	return h.kept, nil
+}
+
+func (hanging) obtain(ctx context.Context, _ string, _ int) (*tls.Certificate, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestWhatIsKeptIsServed at once, while the authority does not answer: as many names as there are.
+func TestWhatIsKeptIsServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var names []string
+		for i := range 50 {
+			names = append(names, fmt.Sprintf("n%d.example", i))
+		}
+		kept := newCA(t).one(t, FromACME, "ecdsa", time.Now().Add(24*time.Hour), names...)
+		m, err := newManager(Options{Dir: t.TempDir(), ACME: &ACME{Names: names, Agreed: true}}, hanging{kept.tls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		began := time.Now()
+		for _, n := range names {
+			if c, err := m.answer(t.Context(), hello(n)); c != kept.tls || err != nil {
+				t.Errorf("%s: %v, %v", n, c, err)
+			}
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("waited %v", d)
+		}
+	})
+}
+
 // TestCloseWhileTrying ends the try, and tells nobody that there is no certificate.
 func TestCloseWhileTrying(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var told events
 		m, err := newManager(Options{Dir: t.TempDir(), ACME: &ACME{Names: []string{"a.example", "b.example"}, Agreed: true}, Observe: told.observe},
-			func(ctx context.Context, _ string, _ int) (*tls.Certificate, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			})
+			hanging{})
 		if err != nil {
 			t.Fatal(err)
 		}
