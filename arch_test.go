@@ -53,7 +53,7 @@ var rules = []rule{
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
-	{pkg: "edge", may: []string{"", "supervise", "edge/front", "edge/hold", "edge/http1", "edge/ledger", "edge/loop", "edge/procid", "edge/upstream", "edge/wsframe"}, external: []string{"golang.org/x/sys"},
+	{pkg: "edge", may: []string{"", "supervise", "edge/front", "edge/hold", "edge/http1", "edge/ledger", "edge/loop", "edge/procid", "edge/route", "edge/upstream", "edge/wsframe"}, external: []string{"golang.org/x/sys"},
 		tests: []string{"github.com/coder/websocket"},
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
 	{pkg: "edge/hold", why: "who waits, who goes on: a queue of plain values"},
