@@ -15,12 +15,12 @@ import (
 // The lanes and backends it names live on from snapshot to snapshot, with their counters.
 type snapshot struct {
 	table semper.Table
-	hosts map[string][]route // "" is any host; each from the longest path to the shortest
+	hosts map[string][]prefix // "" is any host; each from the longest path to the shortest
 	pools map[semper.PoolKey]*pool
 	drain map[semper.InstanceID]semper.Draining // instances on their way out
 }
 
-type route struct {
+type prefix struct {
 	path string // without a slash at its end; "" matches everything
 	pool *pool
 }
@@ -111,7 +111,7 @@ func (s *snapshot) match(host, path string) *pool {
 	return find(s.hosts[""], path)
 }
 
-func find(routes []route, path string) *pool {
+func find(routes []prefix, path string) *pool {
 	for _, r := range routes {
 		if rest, ok := strings.CutPrefix(path, r.path); ok && (rest == "" || rest[0] == '/') {
 			return r.pool
@@ -122,13 +122,13 @@ func find(routes []route, path string) *pool {
 
 // addRoutes fills hosts from the table's routes.
 func (s *snapshot) addRoutes() {
-	s.hosts = make(map[string][]route)
+	s.hosts = make(map[string][]prefix)
 	for _, r := range s.table.Routes {
 		host := canonicalHost(r.Host)
-		s.hosts[host] = append(s.hosts[host], route{strings.TrimRight(r.Path, "/"), s.pools[r.Pool]})
+		s.hosts[host] = append(s.hosts[host], prefix{strings.TrimRight(r.Path, "/"), s.pools[r.Pool]})
 	}
 	for _, routes := range s.hosts {
-		slices.SortStableFunc(routes, func(a, b route) int { return len(b.path) - len(a.path) })
+		slices.SortStableFunc(routes, func(a, b prefix) int { return len(b.path) - len(a.path) })
 	}
 }
 
