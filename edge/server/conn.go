@@ -23,8 +23,8 @@ const (
 	// reset, and a reset can overtake the answer.
 	lingerFor   = 2 * time.Second
 	lingerBytes = 256 << 10
-	// settled is how long a connection is idle before it goes to a goroutine with a small stack.
-	settled = 5 * time.Second
+	// settleFor is how long a connection is idle before it is parked.
+	settleFor = 5 * time.Second
 	// lastWrite is how long a client that is cut off may take for what it is still told.
 	lastWrite = time.Second
 )
@@ -45,7 +45,7 @@ type ending uint8
 const (
 	proceed  ending = iota // what was to be done next can be
 	keep                   // it takes another request
-	rest                   // it is idle for long
+	rest                   // it is parked
 	linger                 // it closes when its client has read the last answer
 	drop                   // it closes at once, so that no client takes anything for whole
 	hijacked               // somebody else has it
@@ -63,7 +63,6 @@ type conn struct {
 	socket  net.Conn        // below TLS and the like
 	raw     syscall.RawConn // the socket's; nil when it has none
 	plain   bool            // nc is the socket
-	fresh   bool            // its goroutine has done nothing yet: its stack is small
 	session front.Session
 
 	// The shard's, guarded by its mutex.
@@ -115,11 +114,10 @@ func (c *conn) serve() {
 	end = c.begin()
 }
 
-// resume is the goroutine of a connection that has been idle for a while.
+// resume is the goroutine of a connection that was parked.
 func (c *conn) resume() {
 	end := drop
 	defer func() { c.finish(end) }()
-	c.fresh = true
 	end = c.requests()
 }
 
@@ -133,7 +131,9 @@ func (c *conn) begin() ending {
 
 func (c *conn) finish(end ending) {
 	if end == rest {
-		go c.resume()
+		if !c.server.parked.park(c) {
+			go c.resume() // a deeper call would stand on this one
+		}
 		return
 	}
 	if end == linger {
@@ -157,7 +157,7 @@ func (c *conn) requests() (end ending) {
 				return end
 			}
 		}
-		c.idleUntil, c.fresh = 0, false
+		c.idleUntil = 0
 		f := c.server.flows.Get().(*flow) //nolint:errcheck // nothing else is put there
 		f.c = c
 		end := c.request(f)
@@ -187,26 +187,22 @@ func (c *conn) await() ending {
 	}
 	c.idle.Store(true)
 	defer c.idle.Store(false)
-	for {
-		at := c.idleUntil
-		if !c.fresh {
-			at = c.loosely(c.armed, min(settled, time.Duration(at-s.now())))
-		}
-		switch err := c.fill(at); {
-		case err == nil:
-			return proceed
-		case errors.Is(err, errSwept):
-			if !c.pending() {
-				return drop
-			}
-			c.idle.Store(false) // a request is there already
-			c.idleUntil, c.fresh = s.now()+int64(s.o.Head), true
-		case errors.Is(err, os.ErrDeadlineExceeded) && s.now() < c.idleUntil:
-			return rest
-		default:
-			return drop
-		}
+	d := time.Duration(c.idleUntil - s.now())
+	if c.raw != nil {
+		d = min(d, s.settle)
 	}
+	switch err := c.fill(c.loosely(c.armed, d)); {
+	case err == nil:
+		return proceed
+	case errors.Is(err, errSwept) && c.pending(): // a request is there already
+		c.idle.Store(false)
+		if c.fill(s.now()+int64(s.o.Head)) == nil {
+			return proceed
+		}
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.now() < c.idleUntil:
+		return rest
+	}
+	return drop
 }
 
 // request reads a head and does what it asks for.

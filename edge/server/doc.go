@@ -33,8 +33,9 @@
 // # Idle connections
 //
 // Buffers, heads and exchanges belong to requests, not to connections, and are taken from pools when the first byte of a
-// request is there. A goroutine's stack, once grown, is not given back to the last page; so a connection that has been
-// idle for some seconds goes to a new goroutine, whose stack is as small as stacks begin.
+// request is there. A connection that has been idle for some seconds gives its goroutine away as well, which with its stack
+// is most of what is left: it is parked, watched by one epoll instance together with all others, until it has something to
+// say or has been idle for too long.
 //
 // # Half-closed clients
 //

@@ -258,11 +258,11 @@ func (f *flow) attempt() (front.Action, ending) {
 	}
 	// Where sending failed it may have answered before it closed.
 	err := f.await()
-	var gone *clientError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0, f.pass()
-	case errors.As(err, &gone):
+	}
+	var gone *clientError
+	if errors.As(err, &gone) {
 		f.stopUpload()
 		return 0, f.abandon(front.ClientGone)
 	}

@@ -10,6 +10,9 @@ import (
 // lookEvery is how often it is looked whether the client of a request that takes its time is there.
 const lookEvery = 250 * time.Millisecond
 
+// expireTurns is in how many such turns it is looked for idle connections whose time has come.
+const expireTurns = 4
+
 // A janitor is the one goroutine of a server that belongs to no connection.
 type janitor struct {
 	over chan struct{}
@@ -64,6 +67,9 @@ func (j *janitor) run(s *Server) {
 		case <-t.C:
 			turn++
 			j.watch(s, turn)
+			if turn%expireTurns == 0 {
+				s.parked.leaveAll(s.now())
+			}
 			if s.swept.Load() && s.Connections() > 0 {
 				s.sweepH2() // those that came since
 			}

@@ -108,6 +108,7 @@ func (s *Server) sweep() {
 			c.nc.SetReadDeadline(past) //nolint:errcheck // then it ends by itself
 		}
 	})
+	s.parked.leaveAll(1<<63 - 1)
 	s.sweepH2()
 }
 

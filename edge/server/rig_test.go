@@ -40,6 +40,8 @@ func (f *fixed) Open(front.Connection) front.Session {
 	return &session{edge: f}
 }
 
+var testIP = []byte("192.0.2.1")
+
 type session struct {
 	edge  *fixed
 	tries int
@@ -61,7 +63,7 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	s.edge.begun.Add(1)
 	s.tries, s.minor, s.meth = 0, r.Minor, r.Method
 	x.Target, x.Keep = s.edge.targets[0], s.edge.keep
-	x.Forward = http1.Forward{Proto: "http", ClientIP: []byte("192.0.2.1"), Via: "semper"}
+	x.Forward = http1.Forward{Proto: "http", ClientIP: testIP, Via: "semper"}
 	if s.edge.waits != nil {
 		s.freed.Store(false)
 		w, ticket := x.Waker, x.Ticket

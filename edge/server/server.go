@@ -24,6 +24,8 @@ type Server struct {
 	stop  context.CancelFunc
 	flows sync.Pool // of *flow
 	date  atomic.Pointer[date]
+	// settle is settleFor, but in tests.
+	settle time.Duration
 
 	shards [shards]shard
 	turn   atomic.Uint32 // of the shards
@@ -34,6 +36,7 @@ type Server struct {
 	h2   *http2.Server //nolint:staticcheck // net/http's own cannot serve one connection
 
 	janitor janitor
+	parked  parked
 	works   sync.WaitGroup // goroutines of connections and handlers
 	once    sync.Once
 
@@ -46,10 +49,11 @@ var _ front.Driver = (*Server)(nil)
 // New makes a server, which serves what it is given.
 func New(o Options) *Server {
 	o.fill()
-	s := &Server{o: o, start: time.Now()}
+	s := &Server{o: o, start: time.Now(), settle: settleFor}
 	s.flows.New = func() any { return newFlow() }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.prepareH2()
+	s.parked.start(s)
 	s.janitor.start(s)
 	return s
 }
@@ -182,8 +186,10 @@ func (s *Server) Close() error {
 		s.mu.Unlock()
 		s.stop()
 		s.each(func(c *conn) { c.interrupt(markOver) })
+		s.parked.close()
 		s.works.Wait()
 		s.janitor.stop()
+		s.parked.stop()
 		s.base.Close() //nolint:errcheck // it has no listener
 	})
 	return nil

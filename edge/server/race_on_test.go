@@ -1,0 +1,6 @@
+//go:build race
+
+package server
+
+// racing: the race detector allocates.
+const racing = true
