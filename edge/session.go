@@ -198,7 +198,7 @@ func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 	switch {
 	case f.Kind == front.WasCut:
 		return s.refuse(x, &refuseCut, ledger.Cut)
-	case again && f.Unsent, again && s.idempotent && s.pool.lane.budget.take(time.Now(), s.pool.lane.requests.Load()):
+	case again && f.Unsent, again && f.Kind == front.Broken && s.idempotent && s.pool.lane.budget.take(time.Now(), s.pool.lane.requests.Load()):
 		s.entry.Retry()
 		s.avoid = b
 		return s.claim(x)

@@ -126,13 +126,14 @@ func (d *Driver) Serve(ctx context.Context, l net.Listener) error {
 	}
 	_, network := l.Addr().(*net.TCPAddr)
 	var doors []*door
+	failed := make(chan error, len(d.loops)+1)
 	defer func() {
 		for _, door := range doors {
 			door.loop.sync(func(*loop) { door.close() })
 		}
 	}()
 	for _, lp := range d.loops {
-		door := &door{loop: lp, tcp: network}
+		door := &door{loop: lp, tcp: network, failed: failed}
 		var dup error
 		if err := raw.Control(func(fd uintptr) { door.fd, dup = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || dup != nil {
 			return fmt.Errorf("serve %s: %w", l.Addr(), errors.Join(err, dup))
@@ -146,11 +147,31 @@ func (d *Driver) Serve(ctx context.Context, l net.Listener) error {
 			return fmt.Errorf("serve %s: %w", l.Addr(), opened)
 		}
 	}
-	select {
-	case <-ctx.Done():
-	case <-d.loops[0].gone:
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.loops[0].gone:
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("serve %s: %w", l.Addr(), err)
+		case <-look.C: // the loops have descriptors of their own, and would not notice that l is closed
+			if isClosed(l) && ctx.Err() == nil {
+				return fmt.Errorf("serve %s: %w", l.Addr(), net.ErrClosed)
+			}
+		}
 	}
-	return nil
+}
+
+func isClosed(l net.Listener) bool {
+	c, ok := l.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	return err != nil || raw.Control(func(uintptr) {}) != nil
 }
 
 // Sweep implements front.Driver.
@@ -195,6 +216,8 @@ type door struct {
 	tcp   bool
 	shut  bool
 	later bool // out of descriptors: to be tried again
+	// failed is told, once, when the socket takes no more connections.
+	failed chan<- error
 }
 
 func (a *door) open() error {
@@ -229,8 +252,8 @@ func (a *door) accept() {
 			a.pause(err)
 			return
 		case err != nil:
-			a.loop.d.o.Log.Error("take a connection", "error", err)
-			a.pause(err)
+			a.close()
+			a.failed <- err
 			return
 		}
 		if a.tcp {
