@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"semper/edge/message"
 	"strconv"
 	"strings"
 )
@@ -38,11 +39,11 @@ var (
 // answer sends the refusal, as a page where a browser asks.
 func (f refusal) answer(w http.ResponseWriter, r *http.Request, id string) {
 	h := w.Header()
-	h.Set(headerError, f.word)
+	h.Set(message.ErrorWord, f.word)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if id != "" {
-		h.Set(headerRequestID, id)
+		h.Set(message.RequestID, id)
 	}
 	if f.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(f.retry))
@@ -75,25 +76,12 @@ func examine(r *http.Request) (host, path string, bad *refusal) {
 		return "", "", &refuseMethod
 	case r.RequestURI == "*" || r.URL.Opaque != "":
 		return "", "", &refuseTarget
-	case !validHost(r.Host):
+	case !message.ValidHost(r.Host):
 		return "", "", &refuseHost
 	}
-	path, ok := canonicalPath(r.URL)
+	path, ok := message.CanonicalPath(r.URL)
 	if !ok {
 		return "", "", &refuseTarget
 	}
-	return canonicalHost(r.Host), path, nil
-}
-
-// validHost reports whether h is a name or address with an optional port. An empty one is an HTTP/1.0
-// client's.
-func validHost(h string) bool {
-	for i := range len(h) {
-		switch c := h[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
-		default:
-			return false
-		}
-	}
-	return true
+	return message.CanonicalHost(r.Host), path, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/edge/front"
+	"semper/edge/tunnel"
 	"semper/edge/upstream"
 )
 
@@ -86,7 +87,7 @@ type attempt struct {
 	backend *backend
 	class   class // guarded by backend.mu after begin
 	cancel  context.CancelCauseFunc
-	tunnel  *tunnel // guarded by backend.mu; of an upgraded connection
+	tunnel  *tunnel.Tunnel // guarded by backend.mu; of an upgraded connection
 }
 
 // claim counts one more request in flight. It is undone by drop, or becomes an attempt by begin.
@@ -120,7 +121,7 @@ func (b *backend) end(a *attempt) {
 }
 
 // become moves a to another class.
-func (b *backend) become(a *attempt, c class, t *tunnel) {
+func (b *backend) become(a *attempt, c class, t *tunnel.Tunnel) {
 	b.mu.Lock()
 	b.inFlight[c].Add(1)
 	b.inFlight[a.class].Add(-1)
@@ -132,7 +133,7 @@ func (b *backend) become(a *attempt, c class, t *tunnel) {
 		a.cancel(errCut)
 	case cut:
 		now := time.Now()
-		t.plan(farewell{soft: now, force: now})
+		t.Plan(tunnel.Farewell{Soft: now, Force: now})
 	}
 	if t != nil && (b.left.Load() || b.edge.draining.Load()) {
 		b.edge.tend()
@@ -167,7 +168,7 @@ func (b *backend) cutTunnels(now time.Time) {
 	b.cut[classWebSocket] = true
 	for a := range b.running {
 		if a.tunnel != nil {
-			a.tunnel.plan(farewell{soft: now, force: now})
+			a.tunnel.Plan(tunnel.Farewell{Soft: now, Force: now})
 		}
 	}
 }
@@ -179,7 +180,7 @@ func (b *backend) uncut() {
 	b.cut = [classes]bool{}
 	for a := range b.running {
 		if a.tunnel != nil {
-			a.tunnel.plan(farewell{})
+			a.tunnel.Plan(tunnel.Farewell{})
 		}
 	}
 }
@@ -196,7 +197,7 @@ func (b *backend) closeTunnels(now, at time.Time) {
 	}
 	for a := range b.running {
 		if a.tunnel != nil {
-			a.tunnel.plan(paced(now, at, i, n))
+			a.tunnel.Plan(tunnel.Paced(now, at, i, n))
 			i++
 		}
 	}

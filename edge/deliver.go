@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"semper/edge/ledger"
+	"semper/edge/message"
 )
 
 const (
@@ -34,7 +35,7 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 	}
 	err := x.copy(flush, resp)
 	for k, v := range resp.Trailer {
-		if trailerAllowed(k) {
+		if message.TrailerAllowed(k) {
 			x.w.Header()[http.TrailerPrefix+k] = v
 		}
 	}
@@ -73,21 +74,21 @@ func (x *exchange) head(resp *http.Response) {
 		h["Connection"] = []string{"close"}
 	}
 	closing := h["Connection"] // ours, not the backend's
-	removeHopByHop(resp.Header)
-	delete(resp.Header, headerError)
+	message.RemoveHopByHop(resp.Header)
+	delete(resp.Header, message.ErrorWord)
 	for k, v := range resp.Header {
 		h[k] = v
 	}
 	if closing != nil {
 		h["Connection"] = closing
 	}
-	h[headerRelease] = []string{x.release}
-	h[headerRequestID] = []string{x.id}
+	h[message.Release] = []string{x.release}
+	h[message.RequestID] = []string{x.id}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else net/http would guess one
 	}
 	for k := range resp.Trailer {
-		if trailerAllowed(k) {
+		if message.TrailerAllowed(k) {
 			h.Add("Trailer", k)
 		}
 	}

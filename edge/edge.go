@@ -19,6 +19,7 @@ import (
 	"semper"
 	"semper/edge/front"
 	"semper/edge/ledger"
+	"semper/edge/tablefile"
 	"semper/supervise"
 )
 
@@ -93,7 +94,7 @@ func New(o Options) (*Edge, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start edge: %w", err)
 	}
-	t, err := loadTable(o.Dir, o.Log)
+	t, err := tablefile.Load(o.Dir, o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("start edge: %w", err)
 	}
@@ -161,13 +162,13 @@ func (e *Edge) Apply(t semper.Table) error {
 	if t.Epoch <= e.Epoch() {
 		return nil
 	}
-	if err := validate(t); err != nil {
+	if err := tablefile.Validate(t); err != nil {
 		return err
 	}
 	if err := e.ctx.Err(); err != nil {
 		return &semper.Error{Code: semper.Unavailable, Op: "apply a route table", Message: "the edge is closed"}
 	}
-	if err := saveTable(e.o.Dir, t); err != nil {
+	if err := tablefile.Save(e.o.Dir, t); err != nil {
 		return err
 	}
 	e.registry.Lock()

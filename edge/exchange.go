@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/textproto"
 	"net/url"
 	"sync"
@@ -14,6 +16,8 @@ import (
 	"semper/edge/hold"
 	"semper/edge/http1"
 	"semper/edge/ledger"
+	"semper/edge/message"
+	"semper/edge/replay"
 	"semper/edge/upstream"
 )
 
@@ -25,6 +29,12 @@ const (
 	backendWait = 10 * time.Second
 	// maxEarly bounds the informational answers to one request that are passed on.
 	maxEarly = 32
+	// replayLimit is how much of a request's body is kept to send it again.
+	replayLimit = 64 << 10
+	// bodyIdle is how long a client may send nothing in the middle of a body.
+	bodyIdle = time.Minute
+	// lingerFor is what is left to a client for the rest of a body nobody needs.
+	lingerFor = 5 * time.Second
 )
 
 // ServeHTTP answers one request, by whatever snapshot is current when its head has been read.
@@ -44,11 +54,12 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, r, refuseRoute)
 		return
 	}
-	x := exchange{edge: e, w: w, r: r, host: host, path: path, unsafe: !safe(r.Method), upgrade: upgradeOf(r), begun: time.Now()}
-	x.id = e.outbound(r, x.upgrade)
-	x.body = newBody(w, r)
+	x := exchange{edge: e, w: w, r: r, host: host, path: path, unsafe: !message.Safe(r.Method), upgrade: message.UpgradeOf(r), begun: time.Now()}
+	peer, trusted := e.peer(r)
+	x.id = message.Outbound(r, message.Forward{Peer: peer, Trusted: trusted, Via: via, Upgrade: x.upgrade})
+	x.body = replay.New(w, r, replay.Options{Keep: replayLimit, Idle: bodyIdle, Trailer: message.TrailerAllowed})
 	x.run()
-	if x.body != nil && !x.body.finish() {
+	if !x.body.Finish() {
 		retireConn(r)
 	}
 	if e.log.Enabled(r.Context(), slog.LevelDebug) {
@@ -69,9 +80,9 @@ func (e *Edge) leave() {
 func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal) {
 	if r.Body != nil && r.Body != http.NoBody {
 		f.close = true
-		http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerRead)) //nolint:errcheck // best effort
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerFor)) //nolint:errcheck // best effort
 	}
-	f.answer(w, r, newID())
+	f.answer(w, r, message.NewID())
 }
 
 // An exchange is one request on its way through the edge. It belongs to its handler's goroutine.
@@ -83,7 +94,7 @@ type exchange struct {
 	unsafe     bool
 	upgrade    string // the protocol it asks to change to
 	id         string
-	body       *body
+	body       *replay.Body
 	begun      time.Time
 
 	entry   ledger.Entry
@@ -170,7 +181,7 @@ func (x *exchange) wait(p *pool) bool {
 		return false
 	}
 	x.entry.Hold()
-	x.body.fetch()
+	x.body.Fetch()
 	v := hold.Wait
 	select {
 	case v = <-x.verdict:
@@ -181,7 +192,7 @@ func (x *exchange) wait(p *pool) bool {
 		v = <-x.verdict
 	}
 	switch {
-	case x.r.Context().Err() != nil || x.body.failure() != nil:
+	case x.r.Context().Err() != nil || x.body.Failure() != nil:
 		x.clientFault()
 	case v == hold.Go:
 		x.ticket = true
@@ -250,8 +261,8 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 		out.Host = "localhost"
 	}
 	if x.body != nil {
-		out.Body = &reading{body: x.body}
-		out.Trailer = x.body.trail
+		out.Body = x.body.Read()
+		out.Trailer = x.body.Trailer()
 	}
 	return out.WithContext(ctx)
 }
@@ -267,7 +278,7 @@ func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
 		return errors.New("too many informational responses")
 	}
 	from := http.Header(h)
-	removeHopByHop(from)
+	message.RemoveHopByHop(from)
 	to := x.w.Header()
 	before := to.Clone()
 	for k, v := range from {
@@ -288,10 +299,10 @@ func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) b
 	switch {
 	case errors.Is(context.Cause(ctx), errCut):
 		x.fail(refuseCut, ledger.Cut)
-	case x.r.Context().Err() != nil || x.body.failure() != nil:
+	case x.r.Context().Err() != nil || x.body.Failure() != nil:
 		x.clientFault()
-	case x.body.replayable() && unsent && x.tries < maxTries,
-		x.body.replayable() && !unsent && x.tries < maxTries && idempotent(x.r.Method) && p.lane.budget.take(time.Now(), p.lane.requests.Load()):
+	case x.body.Replayable() && unsent && x.tries < maxTries,
+		x.body.Replayable() && !unsent && x.tries < maxTries && message.Idempotent(x.r.Method) && p.lane.budget.take(time.Now(), p.lane.requests.Load()):
 		x.entry.Retry()
 		x.avoid = a.backend
 		return false
@@ -311,7 +322,7 @@ func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) b
 // clientFault ends a request whose client went away, or sent a body that is none.
 func (x *exchange) clientFault() {
 	f := refuseBody
-	if err := x.body.failure(); err != nil && slow(err) {
+	if errors.Is(x.body.Failure(), replay.ErrTooSlow) {
 		f = refuseSlowBody
 	}
 	x.fail(f, ledger.Gone)
@@ -321,6 +332,19 @@ func (x *exchange) clientFault() {
 func (x *exchange) fail(f refusal, how ledger.End) {
 	x.entry.End(how)
 	x.status = f.status
-	f.close = f.close || x.edge.draining.Load() || x.body != nil && !x.body.complete()
+	f.close = f.close || x.edge.draining.Load() || !x.body.Complete()
 	f.answer(x.w, x.r, x.id)
+}
+
+// peer is the address at the other end of the connection, and whether it is to be believed.
+func (e *Edge) peer(r *http.Request) (ip string, trusted bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return "", false
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return host, false
+	}
+	return host, e.trusts(a.Unmap().WithZone(""))
 }

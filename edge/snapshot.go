@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"semper"
 	"semper/edge/hold"
 	"semper/edge/ledger"
+	"semper/edge/message"
 )
 
 // A snapshot is one table in the form requests use. It is immutable; the edge points to exactly one.
@@ -124,97 +124,10 @@ func find(routes []prefix, path string) *pool {
 func (s *snapshot) addRoutes() {
 	s.hosts = make(map[string][]prefix)
 	for _, r := range s.table.Routes {
-		host := canonicalHost(r.Host)
+		host := message.CanonicalHost(r.Host)
 		s.hosts[host] = append(s.hosts[host], prefix{strings.TrimRight(r.Path, "/"), s.pools[r.Pool]})
 	}
 	for _, routes := range s.hosts {
 		slices.SortStableFunc(routes, func(a, b prefix) int { return len(b.path) - len(a.path) })
 	}
-}
-
-// canonicalHost is a host without port, trailing dot and capitals.
-func canonicalHost(h string) string {
-	if i := strings.LastIndexByte(h, ':'); i >= 0 && strings.IndexByte(h[i:], ']') < 0 {
-		h = h[:i]
-	}
-	return strings.ToLower(strings.TrimSuffix(h, "."))
-}
-
-// canonicalPath is the path that is matched and forwarded. An encoded slash is no segment boundary, and
-// stays encoded; a literal dot segment is resolved; one that hides behind an encoding is refused, as are
-// NUL and backslash: what an app behind would make of them nobody knows.
-func canonicalPath(u *url.URL) (match string, ok bool) {
-	if strings.ContainsAny(u.Path, "\x00\\") {
-		return "", false
-	}
-	if u.RawPath != "" && u.EscapedPath() != u.RawPath {
-		u.RawPath = encodeStrays(u.RawPath)
-	}
-	if strings.Contains(u.Path, "/.") {
-		if ok := resolveDots(u); !ok {
-			return "", false
-		}
-	}
-	if u.Path == "" {
-		u.Path = "/"
-	}
-	if u.RawPath == "" {
-		return u.Path, true
-	}
-	raw := strings.NewReplacer("%2f", "%00", "%2F", "%00").Replace(u.RawPath)
-	match, err := url.PathUnescape(raw)
-	return match, err == nil
-}
-
-// encodeStrays encodes the bytes of an encoded path that should be encoded and are not (RFC 3986, 3.3).
-// Left to net/url, the whole path would be encoded anew, and an encoded slash come out as a slash.
-func encodeStrays(raw string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(raw) {
-		c := raw[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~!$&'()*+,;=:@/%[]", c) >= 0 {
-			b.WriteByte(c)
-			continue
-		}
-		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-	}
-	return b.String()
-}
-
-// resolveDots removes literal dot segments (RFC 3986, 5.2.4).
-func resolveDots(u *url.URL) bool {
-	segments := strings.Split(u.EscapedPath(), "/")
-	out := make([]string, 0, len(segments))
-	for i, s := range segments {
-		last := i == len(segments)-1
-		switch s {
-		case ".":
-			if last {
-				out = append(out, "")
-			}
-			continue
-		case "..":
-			if len(out) > 1 {
-				out = out[:len(out)-1]
-			}
-			if last {
-				out = append(out, "")
-			}
-			continue
-		}
-		for _, part := range strings.FieldsFunc(strings.NewReplacer("%2f", "/", "%2F", "/", "%2e", ".", "%2E", ".").Replace(s), func(r rune) bool { return r == '/' }) {
-			if part == "." || part == ".." {
-				return false
-			}
-		}
-		out = append(out, s)
-	}
-	raw := strings.Join(out, "/")
-	path, err := url.PathUnescape(raw)
-	if err != nil {
-		return false
-	}
-	u.Path, u.RawPath = path, raw
-	return true
 }

@@ -3,17 +3,15 @@ package edge
 import (
 	"bytes"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"semper"
+	"semper/edge/tablefile"
 )
 
 // TestBootsFromTheLastTable: a new edge of the same directory serves before anybody tells it anything.
@@ -33,7 +31,11 @@ func TestBootsFromTheLastTable(t *testing.T) {
 
 func TestABrokenTableIsMovedAside(t *testing.T) {
 	t.Parallel()
-	whole, err := encodeTable(semper.Table{Epoch: 7, Pools: []semper.Pool{{Key: "a/b/c", App: "a"}}})
+	kept := t.TempDir()
+	if err := tablefile.Save(kept, semper.Table{Epoch: 7, Pools: []semper.Pool{{Key: "a/b/c", App: "a"}}}); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(kept, tablefile.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +46,7 @@ func TestABrokenTableIsMovedAside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			path := filepath.Join(dir, tableName)
+			path := filepath.Join(dir, tablefile.Name)
 			for n := range 2 {
 				if err := os.WriteFile(path, b, 0o600); err != nil {
 					t.Fatal(err)
@@ -122,83 +124,6 @@ func TestATableThatCannotBeKeptIsNotServed(t *testing.T) {
 	}
 }
 
-func TestTablesSurviveTheFile(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	want := semper.Table{
-		Epoch: 9, Routes: []semper.Route{{Host: "a<&>.example", Path: "/x", Pool: "a/p/w"}},
-		Pools: []semper.Pool{{Key: "a/p/w", App: "a", Release: "r1", Hold: &semper.Hold{Writes: true, Since: at, By: "me"},
-			Limits:  semper.HoldLimits{Requests: 1, Bytes: 2, Age: 3, Rate: 4},
-			Backend: []semper.Backend{{ID: "a/w.r1.1", Address: "unix:/x", PID: 1, StartTicks: 1 << 63, Health: semper.Health{Kind: semper.HealthHTTP, Path: "/"}}}}},
-		Draining: []semper.Draining{{App: "a", Release: "r0", Instances: []semper.InstanceID{"x"}, Request: at, Stream: at, WebSocket: at}},
-	}
-	b, err := encodeTable(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := decodeTable(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
-	}
-}
-
-// FuzzTable: no file makes the loader panic, and what it takes is what is in it.
-func FuzzTable(f *testing.F) {
-	b, err := encodeTable(semper.Table{Epoch: 1, Pools: []semper.Pool{{Key: "a/b/c", App: "a"}}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Add([]byte(`{"format":1,"digest":"sha256:x","table":{}}`))
-	f.Add([]byte(`{"format":1,"table":null}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		tab, err := decodeTable(b)
-		if err != nil {
-			return
-		}
-		again, err := encodeTable(tab)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if back, err := decodeTable(again); err != nil || !cmp.Equal(tab, back) {
-			t.Fatalf("%v\n%s", err, cmp.Diff(tab, back))
-		}
-	})
-}
-
-// FuzzPath: what is forwarded is what was matched, and never climbs.
-func FuzzPath(f *testing.F) {
-	for _, s := range []string{"/", "/a/../b", "/%2e%2e/x", "/a%2f..", "/a%2F%2e./b", "//x/./", "/%25", "/a/.../b", "/.%2e", "/a/..", "/;/../"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		u, err := url.ParseRequestURI(s)
-		if err != nil || u.Scheme != "" || !strings.HasPrefix(s, "/") {
-			return
-		}
-		match, ok := canonicalPath(u)
-		if !ok {
-			return
-		}
-		sent, err := url.ParseRequestURI(u.RequestURI())
-		if err != nil {
-			t.Fatalf("%q is sent as %q: %v", s, u.RequestURI(), err)
-		}
-		for seg := range strings.SplitSeq(sent.Path, "/") {
-			if seg == ".." || seg == "." {
-				t.Fatalf("%q is sent as %q", s, u.RequestURI())
-			}
-		}
-		again, ok := canonicalPath(sent)
-		if !ok || again != match {
-			t.Fatalf("%q matches as %q, and what is sent as %q", s, match, again)
-		}
-	})
-}
-
 // TestMatch compares with the rule written out: an exact host before any, then the longest prefix.
 func TestMatch(t *testing.T) {
 	t.Parallel()
@@ -240,22 +165,6 @@ func TestMatch(t *testing.T) {
 	})
 }
 
-func TestHosts(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"A.Example": "a.example", "a.example:80": "a.example", "a.example.": "a.example", "[::1]:80": "[::1]", "[::1]": "[::1]", "": "",
-	} {
-		if got := canonicalHost(in); got != want {
-			t.Errorf("%q is %q, want %q", in, got, want)
-		}
-	}
-	for in, want := range map[string]bool{"a.example:80": true, "[::1]:80": true, "": true, "a_b": true, "a,b": false, "a b": false, "a@b": false, "a/b": false, "a\x00": false, "ü": false} {
-		if validHost(in) != want {
-			t.Errorf("%q: want %t", in, want)
-		}
-	}
-}
-
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	if _, err := New(Options{ID: "x"}); semper.CodeOf(err) != semper.Invalid {
@@ -280,7 +189,7 @@ func TestTheNewestTableIsKept(t *testing.T) {
 	if err := g.Apply(semper.Table{Epoch: 5}); err != nil || g.Epoch() != 5 {
 		t.Fatal(g.Epoch(), err)
 	}
-	if tab, err := loadTable(f.dir, slog.New(slog.DiscardHandler)); err != nil || tab.Epoch != 12 {
+	if tab, err := tablefile.Load(f.dir, slog.New(slog.DiscardHandler)); err != nil || tab.Epoch != 12 {
 		t.Errorf("kept %d, %v", tab.Epoch, err)
 	}
 }

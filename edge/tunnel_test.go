@@ -204,7 +204,7 @@ func TestARollbackCallsTheEndOff(t *testing.T) {
 	at := time.Now().Add(300 * time.Millisecond)
 	f.table(2, draining(1, at, one.ID), two.Backend)
 	f.table(1, nil, one.Backend)
-	over := time.NewTimer(time.Until(at) + 2*tunnelHard)
+	over := time.NewTimer(time.Until(at) + 2*time.Second)
 	defer over.Stop()
 	for open := true; open; {
 		if err := echo(t, c, "hello"); err != nil {

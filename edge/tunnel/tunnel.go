@@ -1,13 +1,16 @@
-package edge
+// Package tunnel joins a client and a backend after a change of protocol, until one of them has enough or the edge wants
+// an end.
+//
+// Of a WebSocket it follows the frames of both ways, so that it can end it as the protocol wants: with Close frames, in a
+// moment in which no message is half sent or waits for its answer. Many tunnels that have to end at one instant are ended
+// one by one before it, so that their clients do not come back all at once.
+package tunnel
 
 import (
-	"bufio"
 	"crypto/rand"
 	"errors"
 	"io"
 	"net"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,25 +19,29 @@ import (
 )
 
 const (
-	// tunnelSpread bounds over how long the ends of many tunnels are spread; tunnelPace is for each.
-	tunnelSpread = 3 * time.Second
-	tunnelPace   = 10 * time.Millisecond
-	// tunnelHard is what is left after a Close frame was due, for the peers to take leave.
-	tunnelHard = time.Second
-	// tunnelQuiet is how long nothing has passed in a quiet moment.
-	tunnelQuiet = 20 * time.Millisecond
-	// tunnelHalf is how long a WebSocket may stay half closed.
-	tunnelHalf = 5 * time.Second
+	// longest bounds over how long the ends of many tunnels are spread; pace is for each.
+	longest = 3 * time.Second
+	pace    = 10 * time.Millisecond
+	// leave is what is left after a Close frame was due, for the peers to take leave.
+	leave = time.Second
+	// quiet is how long nothing has passed in a quiet moment.
+	quiet = 20 * time.Millisecond
+	// halfOpen is how long a WebSocket may stay half closed.
+	halfOpen = 5 * time.Second
 )
 
-// A farewell says when a tunnel is to end: from soft on in the first quiet moment, from force on at the
-// end of a message, then of a frame, and tunnelHard later wherever it stands. The zero farewell calls
-// it off.
-type farewell struct{ soft, force time.Time }
+const bufferSize = 32 << 10
 
-// paced is the farewell of tunnel i of n that are to be gone at at.
-func paced(now, at time.Time, i, n int) farewell {
-	spread := min(time.Duration(n)*tunnelPace, tunnelSpread)
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// A Farewell says when a tunnel is to end: from Soft on in the first quiet moment, from Force on at the
+// end of a message, then of a frame, and leave later wherever it stands. The zero Farewell calls
+// it off.
+type Farewell struct{ Soft, Force time.Time }
+
+// Paced is the farewell of tunnel i of n that are to be gone at at.
+func Paced(now, at time.Time, i, n int) Farewell {
+	spread := min(time.Duration(n)*pace, longest)
 	start := at.Add(-spread)
 	if start.Before(now) {
 		start = now
@@ -42,22 +49,22 @@ func paced(now, at time.Time, i, n int) farewell {
 	}
 	soft := start.Add(spread * time.Duration(i) / time.Duration(n))
 	if soft.After(at) {
-		return farewell{soft, soft}
+		return Farewell{soft, soft}
 	}
-	return farewell{soft, at}
+	return Farewell{soft, at}
 }
 
-// A tunnel joins a client and a backend after a change of protocol. Of a WebSocket it follows the
+// A Tunnel joins a client and a backend after a change of protocol. Of a WebSocket it follows the
 // frames, so that it can end it as the protocol wants.
-type tunnel struct {
+type Tunnel struct {
 	client, backend net.Conn
 	fromClient      io.Reader
-	fromBackend     io.Reader
 	frames          bool
-	plans           chan farewell // the newest plan; buffered, 1
+	patience        time.Duration
+	plans           chan Farewell // the newest plan; buffered, 1
 
 	mu       sync.Mutex // guards what follows
-	planned  farewell
+	planned  Farewell
 	down, up wsframe.Tracker // what was written so far, to the client and to the backend
 	busy     [2]bool         // a write is under way
 	answered uint64          // client messages that passed before the newest server message
@@ -84,12 +91,31 @@ const (
 	wayUp              // to the backend
 )
 
-// plan sets the farewell, makes it sooner or calls it off. It does not block.
-func (t *tunnel) plan(f farewell) {
+// Options say what a Tunnel joins.
+type Options struct {
+	Client  net.Conn
+	Read    io.Reader // what the client sends: of the connection, and what was read of it before
+	Backend net.Conn
+	// WebSocket says that it is one, and not another protocol, of which nothing is known.
+	WebSocket bool
+	// Patience is how long nothing may pass either way; 0: for ever.
+	Patience time.Duration
+}
+
+// New is a tunnel that Run runs.
+func New(o Options) *Tunnel {
+	return &Tunnel{
+		client: o.Client, backend: o.Backend, fromClient: o.Read, frames: o.WebSocket, patience: o.Patience,
+		plans: make(chan Farewell, 1), traffic: time.Now(),
+	}
+}
+
+// Plan sets the farewell, makes it sooner or calls it off. It does not block.
+func (t *Tunnel) Plan(f Farewell) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	set := !t.planned.soft.IsZero()
-	if f.soft.IsZero() && !set || !f.soft.IsZero() && set && !f.force.Before(t.planned.force) {
+	set := !t.planned.Soft.IsZero()
+	if f.Soft.IsZero() && !set || !f.Soft.IsZero() && set && !f.Force.Before(t.planned.Force) {
 		return
 	}
 	t.planned = f
@@ -100,69 +126,24 @@ func (t *tunnel) plan(f farewell) {
 	t.plans <- f
 }
 
-// switchProtocols answers 101 and relays until one side has enough.
-func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
-	back, ok := resp.Body.(net.Conn)
-	if x.upgrade == "" || !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), x.upgrade) {
-		a.cancel(nil)
-		resp.Body.Close() //nolint:errcheck // not wanted
-		x.fail(refuseUpgrade, ledger.EdgeErrors)
-		return
-	}
-	defer back.Close() //nolint:errcheck // the tunnel is over
-	client, buffered, err := http.NewResponseController(x.w).Hijack()
-	if err != nil {
-		x.fail(refuseUpgrade, ledger.EdgeErrors)
-		return
-	}
-	defer client.Close() //nolint:errcheck // the tunnel is over
-	x.status = resp.StatusCode
-	t := &tunnel{
-		client: client, backend: back, fromClient: buffered.Reader, fromBackend: back,
-		frames: strings.EqualFold(x.upgrade, "websocket"), plans: make(chan farewell, 1),
-	}
-	if err := x.answer101(buffered.Writer, resp); err != nil {
-		x.entry.End(ledger.Gone)
-		return
-	}
-	a.backend.become(a, classWebSocket, t)
-	x.entry.End(t.run())
-}
-
-func (x *exchange) answer101(w *bufio.Writer, resp *http.Response) error {
-	h := resp.Header
-	up := h["Upgrade"]
-	removeHopByHop(h)
-	delete(h, headerError)
-	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, up
-	h[headerRelease], h[headerRequestID] = []string{x.release}, []string{x.id}
-	_, err := w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	if err == nil {
-		err = h.Write(w)
-	}
-	if err == nil {
-		_, err = w.WriteString("\r\n")
-	}
-	return errors.Join(err, w.Flush())
-}
-
 // over is how one way of a tunnel ended.
 type over struct {
 	way  way
 	read error // of its source; nil when the write failed
 }
 
-// run relays both ways until the tunnel is over, and keeps its farewell.
-func (t *tunnel) run() ledger.End {
+// Run relays both ways until the tunnel is over, and keeps its farewell.
+func (t *Tunnel) Run() ledger.End {
 	ends := make(chan over, 2)
 	go func() { ends <- t.relay(wayDown) }()
 	go func() { ends <- t.relay(wayUp) }()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var f farewell
+	var f Farewell
 	var first *over
 	for n := 0; n < 2; {
-		timer.Reset(t.keep(f, time.Now()))
+		now := time.Now()
+		timer.Reset(min(t.keep(f, now), t.tire(now)))
 		select {
 		case f = <-t.plans:
 			t.callOff(f)
@@ -177,17 +158,32 @@ func (t *tunnel) run() ledger.End {
 	return t.verdict(*first)
 }
 
+// tire plans the end of a tunnel that nothing has passed for too long, and says how long until that would be.
+func (t *Tunnel) tire(now time.Time) time.Duration {
+	if t.patience <= 0 {
+		return time.Hour
+	}
+	t.mu.Lock()
+	left := t.patience - now.Sub(t.traffic)
+	t.mu.Unlock()
+	if left > 0 {
+		return left
+	}
+	t.Plan(Farewell{now, now})
+	return time.Hour
+}
+
 // keep does what the farewell says is due at now, and says how long until the next of it.
-func (t *tunnel) keep(f farewell, now time.Time) time.Duration {
-	last, hard := f.force.Add(tunnelHard/2), f.force.Add(tunnelHard)
+func (t *Tunnel) keep(f Farewell, now time.Time) time.Duration {
+	last, hard := f.Force.Add(leave/2), f.Force.Add(leave)
 	if !t.frames {
-		hard = f.force
+		hard = f.Force
 	}
 	switch {
-	case f.soft.IsZero():
+	case f.Soft.IsZero():
 		return time.Hour
-	case now.Before(f.soft):
-		return f.soft.Sub(now)
+	case now.Before(f.Soft):
+		return f.Soft.Sub(now)
 	case !now.Before(hard):
 		t.mu.Lock()
 		t.closed = true
@@ -195,8 +191,8 @@ func (t *tunnel) keep(f farewell, now time.Time) time.Duration {
 		t.client.Close()  //nolint:errcheck // cut
 		t.backend.Close() //nolint:errcheck // cut
 		return time.Hour
-	case now.Before(f.force):
-		return min(t.ask(stageQuiet, now), f.force.Sub(now))
+	case now.Before(f.Force):
+		return min(t.ask(stageQuiet, now), f.Force.Sub(now))
 	case now.Before(last):
 		t.ask(stageSoon, now)
 		return last.Sub(now)
@@ -207,31 +203,31 @@ func (t *tunnel) keep(f farewell, now time.Time) time.Duration {
 
 // ask ends the tunnel if this is the moment; else it says how long until it may be, as far as only
 // time tells. What traffic tells, the relay that passes it sees.
-func (t *tunnel) ask(s stage, now time.Time) time.Duration {
+func (t *Tunnel) ask(s stage, now time.Time) time.Duration {
 	t.mu.Lock()
 	t.stage = s
-	wait := max(tunnelQuiet-now.Sub(t.traffic), 0)
+	wait := max(quiet-now.Sub(t.traffic), 0)
 	bye := (s != stageQuiet || wait == 0) && t.momentLocked()
 	t.mu.Unlock()
 	if bye {
 		t.sayBye()
 		return time.Hour
 	}
-	return max(wait, tunnelQuiet/4)
+	return max(wait, quiet/4)
 }
 
 // callOff takes an ending back where f is none.
-func (t *tunnel) callOff(f farewell) {
+func (t *Tunnel) callOff(f Farewell) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if f.soft.IsZero() {
+	if f.Soft.IsZero() {
 		t.stage = stageNone
 	}
 }
 
 // momentLocked reports whether this is the moment to end, once: nothing is half sent either way, and no
 // message of the client waits for its answer, unless the time for such courtesy has passed.
-func (t *tunnel) momentLocked() bool {
+func (t *Tunnel) momentLocked() bool {
 	if !t.frames || t.stage == stageNone || t.closed || t.lost || t.busy[wayDown] || t.busy[wayUp] || !t.down.AtFrame() || !t.up.AtFrame() {
 		return false
 	}
@@ -246,8 +242,8 @@ func (t *tunnel) momentLocked() bool {
 }
 
 // sayBye sends both sides a Close frame. Nobody else writes any more: closed is set.
-func (t *tunnel) sayBye() {
-	deadline := time.Now().Add(tunnelHard)
+func (t *Tunnel) sayBye() {
+	deadline := time.Now().Add(leave)
 	t.client.SetWriteDeadline(deadline)                                                      //nolint:errcheck // else the hard end comes
 	t.backend.SetWriteDeadline(deadline)                                                     //nolint:errcheck // else the hard end comes
 	t.client.Write(wsframe.Close(wsframe.ServiceRestart, "service restart: reconnect", nil)) //nolint:errcheck // it is over either way
@@ -262,12 +258,12 @@ func (t *tunnel) sayBye() {
 }
 
 // relay copies one way until its source ends or its target takes no more.
-func (t *tunnel) relay(w way) over {
-	src, dst, track := t.fromBackend, t.client, &t.down
+func (t *Tunnel) relay(w way) over {
+	src, dst, track := io.Reader(t.backend), t.client, &t.down
 	if w == wayUp {
 		src, dst, track = t.fromClient, t.backend, &t.up
 	}
-	buf := buffers.Get().(*[copyBuffer]byte) //nolint:errcheck // nothing else is put there
+	buf := buffers.Get().(*[bufferSize]byte) //nolint:errcheck // nothing else is put there
 	defer buffers.Put(buf)
 	for {
 		n, err := src.Read(buf[:])
@@ -286,7 +282,7 @@ func (t *tunnel) relay(w way) over {
 
 // pass writes the next piece of p: all of it, or while the tunnel is to end no more than to the end of
 // a frame. What comes after our own Close frame is dropped.
-func (t *tunnel) pass(w way, dst net.Conn, track *wsframe.Tracker, p []byte) (int, error) {
+func (t *Tunnel) pass(w way, dst net.Conn, track *wsframe.Tracker, p []byte) (int, error) {
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
@@ -319,7 +315,7 @@ func (t *tunnel) pass(w way, dst net.Conn, track *wsframe.Tracker, p []byte) (in
 }
 
 // halfClose passes the end of one way on to the other side.
-func (t *tunnel) halfClose(o over) {
+func (t *Tunnel) halfClose(o over) {
 	to, from := t.client, t.backend
 	if o.way == wayUp {
 		to, from = t.backend, t.client
@@ -335,13 +331,13 @@ func (t *tunnel) halfClose(o over) {
 	}
 	closeWrite(to) //nolint:errcheck // where it cannot, the deadline is there
 	if t.frames {
-		to.SetReadDeadline(time.Now().Add(tunnelHalf)) //nolint:errcheck // it is closed with the tunnel
+		to.SetReadDeadline(time.Now().Add(halfOpen)) //nolint:errcheck // it is closed with the tunnel
 	}
 }
 
 // sayLost tells a WebSocket client whose backend ended without a word to come again, and reports
 // whether it did. The relay that wrote to the client has ended, so nothing gets between.
-func (t *tunnel) sayLost(o over) bool {
+func (t *Tunnel) sayLost(o over) bool {
 	t.mu.Lock()
 	t.lost = t.frames && o.way == wayDown && !t.closed && t.down.AtFrame() && !t.down.Closed()
 	lost := t.lost
@@ -349,13 +345,13 @@ func (t *tunnel) sayLost(o over) bool {
 	if !lost {
 		return false
 	}
-	t.client.SetWriteDeadline(time.Now().Add(tunnelHard)) //nolint:errcheck // it is over either way
+	t.client.SetWriteDeadline(time.Now().Add(leave)) //nolint:errcheck // it is over either way
 	_, err := t.client.Write(wsframe.Close(wsframe.ServiceRestart, "the instance ended: reconnect", nil))
 	return err == nil
 }
 
 // verdict is how the tunnel ended, for the ledger.
-func (t *tunnel) verdict(first over) ledger.End {
+func (t *Tunnel) verdict(first over) ledger.End {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -369,4 +365,12 @@ func (t *tunnel) verdict(first over) ledger.End {
 		return ledger.Gone
 	}
 	return ledger.EdgeErrors
+}
+
+// closeWrite half-closes c where it can.
+func closeWrite(c net.Conn) error {
+	if h, ok := c.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return nil
 }

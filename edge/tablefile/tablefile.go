@@ -1,4 +1,9 @@
-package edge
+// Package tablefile keeps an edge's last route table on disk, so that an edge serves by it before anybody has told it
+// anything, and says which tables are none.
+//
+// A table is there whole, with the digest of its exact bytes, or not at all. A file that cannot be believed is moved
+// aside, to be looked at.
+package tablefile
 
 import (
 	"bytes"
@@ -15,11 +20,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper"
+	"semper/edge/message"
 )
 
 const (
-	tableName   = "table.json"
-	tableFormat = 1
+	Name   = "table.json"
+	format = 1
 )
 
 // savedTable is the file: the table with the digest of its exact bytes.
@@ -29,24 +35,24 @@ type savedTable struct {
 	Table  json.RawMessage `json:"table"`
 }
 
-// encodeTable is the content of the file for t.
-func encodeTable(t semper.Table) ([]byte, error) {
+// encode is the content of the file for t.
+func encode(t semper.Table) ([]byte, error) {
 	b, err := json.Marshal(t)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(savedTable{Format: tableFormat, Digest: semper.DigestOf(b), Table: b})
+	return json.Marshal(savedTable{Format: format, Digest: semper.DigestOf(b), Table: b})
 }
 
-// decodeTable reads what encodeTable wrote, and nothing else.
-func decodeTable(b []byte) (semper.Table, error) {
+// decode reads what encode wrote, and nothing else.
+func decode(b []byte) (semper.Table, error) {
 	var s savedTable
 	var t semper.Table
 	if err := json.Unmarshal(b, &s); err != nil {
 		return t, err
 	}
-	if s.Format != tableFormat {
-		return t, fmt.Errorf("format %d, where this edge reads %d", s.Format, tableFormat)
+	if s.Format != format {
+		return t, fmt.Errorf("format %d, where this edge reads %d", s.Format, format)
 	}
 	if got := semper.DigestOf(s.Table); got != s.Digest {
 		return t, &semper.Error{Code: semper.Tampered, Message: fmt.Sprintf("table has digest %s, not %s", got.Short(), s.Digest.Short())}
@@ -55,13 +61,13 @@ func decodeTable(b []byte) (semper.Table, error) {
 	if err := d.Decode(&t); err != nil {
 		return t, err
 	}
-	return t, validate(t)
+	return t, Validate(t)
 }
 
-// loadTable reads the last table of dir. A file that cannot be believed is moved aside, so that it is
+// Load reads the last table of dir. A file that cannot be believed is moved aside, so that it is
 // there to be looked at and the edge serves by the next table it is given.
-func loadTable(dir string, log *slog.Logger) (semper.Table, error) {
-	path := filepath.Join(dir, tableName)
+func Load(dir string, log *slog.Logger) (semper.Table, error) {
+	path := filepath.Join(dir, Name)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return semper.Table{}, nil
@@ -69,7 +75,7 @@ func loadTable(dir string, log *slog.Logger) (semper.Table, error) {
 	if err != nil {
 		return semper.Table{}, fmt.Errorf("read the last route table: %w", err)
 	}
-	t, err := decodeTable(b)
+	t, err := decode(b)
 	if err == nil {
 		return t, nil
 	}
@@ -87,9 +93,9 @@ func loadTable(dir string, log *slog.Logger) (semper.Table, error) {
 	return semper.Table{}, nil
 }
 
-// saveTable puts t on disk so that it survives a power cut, or leaves the one before. While an edge is
+// Save puts t on disk so that it survives a power cut, or leaves the one before. While an edge is
 // replaced two of them keep their tables here; the older table never takes the place of the newer.
-func saveTable(dir string, t semper.Table) (err error) {
+func Save(dir string, t semper.Table) (err error) {
 	defer func() {
 		if err != nil {
 			err = &semper.Error{Code: codeOfDisk(err), Op: "keep the route table", Err: err,
@@ -104,13 +110,13 @@ func saveTable(dir string, t semper.Table) (err error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, tableName)
+	path := filepath.Join(dir, Name)
 	if b, err := os.ReadFile(path); err == nil {
-		if there, err := decodeTable(b); err == nil && there.Epoch >= t.Epoch {
+		if there, err := decode(b); err == nil && there.Epoch >= t.Epoch {
 			return nil
 		}
 	}
-	b, err := encodeTable(t)
+	b, err := encode(t)
 	if err != nil {
 		return err
 	}
@@ -143,8 +149,8 @@ func codeOfDisk(err error) semper.Code {
 	return semper.Internal
 }
 
-// validate refuses a table by which requests could go astray.
-func validate(t semper.Table) error {
+// Validate refuses a table by which requests could go astray.
+func Validate(t semper.Table) error {
 	bad := func(format string, a ...any) error {
 		return &semper.Error{Code: semper.Invalid, Op: fmt.Sprintf("route table %d", t.Epoch), Message: fmt.Sprintf(format, a...)}
 	}
@@ -174,7 +180,7 @@ func validate(t semper.Table) error {
 	type place struct{ host, path string }
 	routes := make(map[place]bool, len(t.Routes))
 	for _, r := range t.Routes {
-		at := place{canonicalHost(r.Host), r.Path}
+		at := place{message.CanonicalHost(r.Host), r.Path}
 		switch {
 		case !strings.HasPrefix(r.Path, "/"):
 			return bad("route path %q does not begin with /", r.Path)
