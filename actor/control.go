@@ -54,8 +54,8 @@ func (id PID) Info() Info {
 		i.OpenCalls++
 	}
 	if c := p.cold; c != nil {
-		i.Monitors, i.WatchedBy = len(c.monitoring), len(c.watchers)+c.after.len()
-		for other := range c.links.all() {
+		i.Monitors, i.WatchedBy = len(c.monitoring), len(c.watchers)+c.after.Len()
+		for other := range c.links.All() {
 			i.Links = append(i.Links, PID{other})
 		}
 	}

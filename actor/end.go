@@ -3,6 +3,8 @@ package actor
 import (
 	"runtime"
 	"runtime/debug"
+
+	"semper/actor/internal/few"
 )
 
 // stop ends the process for the error of a callback.
@@ -173,12 +175,12 @@ func (p *process) tell(calls []*request, controls []func()) {
 		return
 	}
 	linked, watchers, monitoring := c.links, c.watchers, c.monitoring
-	c.links, c.watchers, c.monitoring = links{}, nil, nil
+	c.links, c.watchers, c.monitoring = few.Set[process]{}, nil, nil
 	p.mu.Unlock()
 	for ref, other := range monitoring {
 		other.unwatch(ref)
 	}
-	for other := range linked.all() {
+	for other := range linked.All() {
 		other.severed(p, r)
 	}
 	for ref, w := range watchers {
@@ -187,13 +189,13 @@ func (p *process) tell(calls []*request, controls []func()) {
 	p.mu.Lock()
 	p.told = true
 	after := c.after
-	c.after = funcs{}
+	c.after = few.Funcs{}
 	if c.ended != nil {
 		close(c.ended)
 	}
 	p.closeGone()
 	p.mu.Unlock()
-	after.call()
+	after.Call()
 }
 
 // left notes that no goroutine is inside the process any more; mu is held.

@@ -122,10 +122,10 @@ func (p *process) Unlink(other PID) {
 	lockBoth(p, q)
 	defer unlockBoth(p, q)
 	if p.cold != nil {
-		p.cold.links.drop(q)
+		p.cold.links.Drop(q)
 	}
 	if q.cold != nil {
-		q.cold.links.drop(p)
+		q.cold.links.Drop(p)
 	}
 }
 
@@ -140,8 +140,8 @@ func (p *process) tie(other *process) bool {
 	case other.over:
 		return false
 	}
-	p.rare().links.add(other)
-	other.rare().links.add(p)
+	p.rare().links.Add(other)
+	other.rare().links.Add(p)
 	return true
 }
 
@@ -163,7 +163,7 @@ func (p *process) linkedTo(other *process) bool {
 	if p.cold == nil {
 		return false
 	}
-	return p.cold.links.has(other)
+	return p.cold.links.Has(other)
 }
 
 // TrapExit makes exit signals arrive as Exit messages instead of ending the process, and says what it was before. The
@@ -183,8 +183,8 @@ func (p *process) linked() []*process {
 	if p.cold == nil {
 		return nil
 	}
-	all := make([]*process, 0, p.cold.links.len())
-	for other := range p.cold.links.all() {
+	all := make([]*process, 0, p.cold.links.Len())
+	for other := range p.cold.links.All() {
 		all = append(all, other)
 	}
 	return all
@@ -216,6 +216,6 @@ func (c *child) Notify(f func()) {
 		f()
 		return
 	}
-	p.rare().after.add(f)
+	p.rare().after.Add(f)
 	p.mu.Unlock()
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"semper/actor/internal/few"
 	"semper/supervise"
 )
 
@@ -83,9 +84,9 @@ func runs(r runner) func() { return func() { r.run() } }
 
 // cold is the part of a process that only some have.
 type cold struct {
-	links      links
+	links      few.Set[process]
 	watchers   map[uint64]*process  // who watches it, by the same
-	after      funcs                // called when all are told
+	after      few.Funcs            // called when all are told
 	monitoring map[uint64]*process  // who is watched by it, by the number of the monitor
 	ended      chan struct{}        // closed by the death; made when somebody asks
 	whenAsked  map[*func()]struct{} // called when its context ends

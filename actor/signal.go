@@ -13,7 +13,7 @@ func (p *process) severed(from *process, r Reason) {
 		p.mu.Unlock()
 		return
 	}
-	p.cold.links.drop(from)
+	p.cold.links.Drop(from)
 	p.deliver(from, r)
 }
 
