@@ -75,6 +75,7 @@ var rules = []rule{
 		tests: []string{"github.com/prometheus/client_model", "github.com/prometheus/common", "google.golang.org/protobuf"},
 		why:   "counters on the request's path and their exposition; the official library judges it in tests only"},
 	{pkg: "edge/sketch", why: "durations in fixed buckets, to add up, to ask for quantiles, to send"},
+	{pkg: "edge/witness", may: []string{"edge/accesslog", "edge/http1", "edge/metrics", "edge/trace"}, why: "one story of a request for counters, log and trace; the only place where the three meet"},
 	{pkg: "edge/route", why: "which rule a request falls under, as a value: no connection, no file, no clock"},
 	{pkg: "edge/trace", why: "the W3C's trace context and nothing more"},
 	{pkg: "edge/certs", may: []string{""}, external: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"},

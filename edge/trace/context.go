@@ -55,6 +55,48 @@ func New() Context {
 	return c
 }
 
+// A Starter starts traces at the cost of one random number each, with its traceparent written at once. The first half of
+// the ids is that of the Starter, which is random; so are the other half, which sampling goes by, and with it the flag
+// Random. It is safe for concurrent use.
+type Starter struct {
+	sampler Sampler
+	half    [8]byte
+	text    [Size]byte
+}
+
+// NewStarter makes a Starter whose traces are sampled if s says so.
+func NewStarter(s Sampler) *Starter {
+	t := &Starter{sampler: s}
+	c := New()
+	copy(t.half[:], c.Trace[:])
+	c.Append(t.text[:0])
+	return t
+}
+
+// Start starts a trace: c becomes its context, and text the traceparent. The id of the span that there is not is the second
+// half of the trace's: ids of spans have to differ within their trace only.
+func (t *Starter) Start(c *Context, text *[Size]byte) {
+	id := rand.Uint64()
+	for id == 0 {
+		id = rand.Uint64()
+	}
+	flags := Random
+	if t.sampler.picks(id) {
+		flags |= Sampled
+	}
+	copy(c.Trace[:], t.half[:])
+	binary.BigEndian.PutUint64(c.Trace[8:], id)
+	binary.BigEndian.PutUint64(c.Parent[:], id)
+	c.Flags = flags
+	*text = t.text
+	high, low := digits(uint32(id>>32)), digits(uint32(id))
+	binary.BigEndian.PutUint64(text[19:], high)
+	binary.BigEndian.PutUint64(text[27:], low)
+	binary.BigEndian.PutUint64(text[36:], high)
+	binary.BigEndian.PutUint64(text[44:], low)
+	text[Size-1] = '0' + byte(flags)
+}
+
 // Append appends c as a traceparent of version 00.
 func (c Context) Append(b []byte) []byte {
 	b = append(b, "00-"...)

@@ -22,6 +22,8 @@ func (s Sampler) Keep(c Context) bool {
 	if c.Flags&Sampled != 0 {
 		return true
 	}
-	r := binary.BigEndian.Uint64(c.Trace[8:]) & (1<<56 - 1)
-	return r >= 1<<56-s.below
+	return s.picks(binary.BigEndian.Uint64(c.Trace[8:]))
 }
+
+// picks decides by the second half of a trace's id.
+func (s Sampler) picks(id uint64) bool { return id&(1<<56-1) >= 1<<56-s.below }

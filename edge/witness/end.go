@@ -1,0 +1,75 @@
+package witness
+
+import (
+	"time"
+
+	"semper/edge/metrics"
+	"semper/edge/trace"
+)
+
+// An End is how a request ended.
+type End struct {
+	Status         int             // of the answer; 0 where none was begun
+	Received, Sent int64           // bytes of content, from and to the client
+	Failure        metrics.Failure // of the attempt under way
+	Cause          string          // in one word, why the edge answered itself or broke off; empty if it did neither
+}
+
+// End says that the request is over. It is the last call.
+func (q *Request) End(now int64, e End) {
+	q.settle(now, metrics.Attempt{Status: e.Status, Failure: e.Failure})
+	if q.counters == nil {
+		q.Enter(q.shard.witness.nowhere)
+	}
+	took := time.Duration(now - q.began)
+	sampled := q.context.Flags&trace.Sampled != 0
+	o := metrics.Outcome{
+		Method: q.method, Protocol: metrics.Protocol(q.line.Protocol), TLS: q.line.TLS, Status: e.Status, Took: took,
+		RequestBody: e.Received, ResponseBody: e.Sent,
+		Trace: q.context.Trace, Span: q.context.Parent, Sampled: sampled, Ended: now + q.offset,
+	}
+	if q.stream && q.headed != 0 {
+		o.Took = time.Duration(q.headed - q.began)
+	}
+	q.counters.Done(&o)
+	if q.shard.witness.log != nil {
+		q.write(took, &e)
+	}
+	q.shard.give(q)
+}
+
+func (q *Request) write(took time.Duration, e *End) {
+	l := &q.line
+	l.Began, l.Took, l.Upstream, l.Held = q.began+q.offset, took, q.upstream, q.held
+	l.Status, l.RequestBytes, l.ResponseBytes, l.Tries = e.Status, e.Received, e.Sent, q.tries
+	l.Trace, l.Span, l.TraceSampled = q.context.Trace, q.context.Parent, q.context.Flags&trace.Sampled != 0
+	l.Cause = e.Cause
+	if q.place != q.shard.witness.nowhere {
+		l.Place = q.place.line
+	}
+	if q.shard.owned {
+		q.shard.ring.Write(l)
+		return
+	}
+	q.shard.lines.Write(l)
+}
+
+// AppendTiming appends a line with Server-Timing, where the request asked for it and may.
+func (q *Request) AppendTiming(b []byte, now int64) []byte {
+	if !q.timing {
+		return b
+	}
+	b = append(b, timingName...)
+	b = append(b, ": "...)
+	return append(q.appendTiming(b, now), "\r\n"...)
+}
+
+const timingName = "Server-Timing"
+
+func (q *Request) appendTiming(b []byte, now int64) []byte {
+	t := trace.Timing{Total: time.Duration(now - q.began), Held: q.held, Upstream: q.upstream}
+	if q.tried != 0 {
+		t.Upstream += time.Duration(now - q.tried)
+	}
+	return trace.AppendServerTiming(b, t, q.context)
+}

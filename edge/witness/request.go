@@ -1,0 +1,305 @@
+package witness
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"semper/edge/accesslog"
+	"semper/edge/http1"
+	"semper/edge/metrics"
+	"semper/edge/trace"
+)
+
+// A Client is where a request comes from.
+type Client struct {
+	Addr    netip.Addr // the zero Addr for a Unix socket
+	TLS     bool
+	Trusted bool // may ask for Server-Timing
+}
+
+// A Shard is what one loop tells a witness by, or some goroutines.
+type Shard struct {
+	witness *Witness
+	number  int
+	edge    *metrics.Shard
+	lines   *accesslog.Shared
+
+	// A loop's own.
+	owned  bool
+	ring   *accesslog.Ring
+	free   []*Request
+	offset int64 // of the wall clock from the loop's
+	again  int64 // by the loop's clock: when offset is to be found anew
+}
+
+// Count counts an event that is of no request.
+func (s *Shard) Count(e metrics.EdgeEvent) { s.edge.Count(e) }
+
+// freeKept bounds how many Requests a loop keeps: more than that are on their way at a time only where most of them wait.
+const freeKept = 4096
+
+// pool are the free Requests of goroutines.
+var pool = sync.Pool{New: func() any { return new(Request) }}
+
+func (s *Shard) take() *Request {
+	if !s.owned {
+		q := pool.Get().(*Request) //nolint:errcheck,forcetypeassert // nothing else is put there
+		q.shard = s
+		return q
+	}
+	if n := len(s.free); n > 0 {
+		q := s.free[n-1]
+		s.free = s.free[:n-1]
+		return q
+	}
+	return &Request{shard: s}
+}
+
+func (s *Shard) give(q *Request) {
+	if q.text = q.text[:0]; cap(q.text) > textKept {
+		q.text = nil
+	}
+	q.told = told{}
+	q.line.Place, q.line.ID, q.line.Instance = nil, nil, "" // what else is in it is set for each line, or is q's own
+	if !s.owned {
+		q.shard = nil
+		pool.Put(q)
+		return
+	}
+	if len(s.free) < freeKept {
+		s.free = append(s.free, q)
+	}
+}
+
+// wall is what is to be added to now for the time of day. A loop's clock and the time of day are compared once a second:
+// that is how often somebody may have set the clock.
+func (s *Shard) wall(now int64) int64 {
+	if !s.owned {
+		return time.Now().UnixNano() - now
+	}
+	if now >= s.again {
+		s.offset, s.again = time.Now().UnixNano()-now, now+int64(time.Second)
+	}
+	return s.offset
+}
+
+// textKept bounds the memory for strings that a free Request keeps.
+const textKept = 4 << 10
+
+// A Request is one request as it is seen, from Begin to End. It belongs to whoever carries the request. Times are
+// nanoseconds of any clock that does not jump, the same one for all calls.
+type Request struct {
+	shard  *Shard
+	text   []byte // of the line: the strings whose buffers are used again before the end
+	parent [trace.Size]byte
+	fields trace.Incoming
+	line   accesslog.Entry
+
+	told
+}
+
+// told is what a Request forgets.
+type told struct {
+	counters *metrics.Counters // nil before Enter
+	place    *Place
+	method   metrics.Method
+	began    int64
+	offset   int64 // of the wall clock
+	tried    int64 // when the attempt began that is under way; 0: none is
+	reused   bool  // it goes over a connection that had carried another
+	holding  int64 // since when the request waits; 0: it does not
+	headed   int64 // when the head of the answer was there; 0: not yet
+	stream   bool
+	timing   bool
+	verdict  trace.Verdict
+	context  trace.Context
+	tries    int
+	upstream time.Duration
+	held     time.Duration
+}
+
+// methodOf has the metrics' name for http1's methods.
+var methodOf = [...]metrics.Method{
+	http1.OtherMethod: metrics.MethodOther, http1.GET: metrics.MethodGet, http1.HEAD: metrics.MethodHead, http1.POST: metrics.MethodPost,
+	http1.PUT: metrics.MethodPut, http1.PATCH: metrics.MethodPatch, http1.DELETE: metrics.MethodDelete,
+	http1.OPTIONS: metrics.MethodOptions, http1.TRACE: metrics.MethodTrace,
+}
+
+// timingField asks for Server-Timing.
+const timingField = "X-Semper-Timing"
+
+// Begin takes a request whose head has just been read. It keeps nothing of h.
+func (s *Shard) Begin(now int64, c *Client, h *http1.Request) *Request {
+	q := s.begin(now, c)
+	q.method = methodOf[h.Method]
+	q.line.Protocol = accesslog.HTTP11
+	if h.Minor == 0 {
+		q.line.Protocol = accesslog.HTTP10
+	}
+	q.timing = s.witness.timing || c.Trusted && has(h, timingField)
+	q.trace(h)
+	if s.witness.log != nil {
+		q.keep(h)
+	}
+	return q
+}
+
+func (s *Shard) begin(now int64, c *Client) *Request {
+	q := s.take()
+	q.began, q.offset = now, s.wall(now)
+	q.line.Client, q.line.TLS = c.Addr, c.TLS
+	return q
+}
+
+func has(h *http1.Request, name string) bool {
+	_, ok := h.Lookup(name)
+	return ok
+}
+
+// keep copies what the line says of the head.
+func (q *Request) keep(h *http1.Request) {
+	t := append(q.text, h.MethodName()...)
+	method := len(t)
+	t = append(t, h.Path()...)
+	if h.HasQuery {
+		t = append(append(t, '?'), h.Query()...)
+	}
+	target := len(t)
+	t = append(t, h.Host()...)
+	host := len(t)
+	t = append(t, h.Get(http1.Referer)...)
+	referer := len(t)
+	t = append(t, h.Get(http1.UserAgent)...)
+	q.text = t
+	l := &q.line
+	l.Method, l.Target, l.Host, l.Referer, l.UserAgent = t[:method], t[method:target], t[target:host], t[host:referer], t[referer:]
+}
+
+// trace decides about the request's trace context.
+func (q *Request) trace(h *http1.Request) {
+	if !h.Has(http1.TraceParent) {
+		q.start()
+		return
+	}
+	q.fields.Reset()
+	for i := range h.Fields() {
+		switch k, _, value := h.Field(i); k {
+		case http1.TraceParent:
+			q.fields.Traceparent(value)
+		case http1.TraceState:
+			q.fields.Tracestate(value)
+		}
+	}
+	q.decide()
+}
+
+// decide decides by the fields that were read.
+func (q *Request) decide() {
+	if q.context, q.verdict = q.fields.Decide(trace.Sampler{}); q.verdict == trace.Start {
+		q.start()
+		return
+	}
+	q.shard.edge.Count(metrics.TraceKept)
+}
+
+func (q *Request) start() {
+	q.verdict = trace.Start
+	q.shard.witness.starter.Start(&q.context, &q.parent)
+	q.shard.edge.Count(metrics.TraceStarted)
+}
+
+// ID is what a request can be called whose trace was started here: the trace's id in hex, so that log, trace and answer
+// have one name for it. It is nil where the trace is the client's, who may use one for many requests. It is good until End.
+func (q *Request) ID() []byte {
+	if q.verdict != trace.Start {
+		return nil
+	}
+	const version = len("00-")
+	return q.parent[version : version+2*len(trace.ID{})]
+}
+
+// Forward says what the instance gets of the trace context, and notes the request's id. What it sets is good as long as h,
+// and until End.
+func (q *Request) Forward(f *http1.Forward, h *http1.Request) {
+	q.line.ID = f.RequestID
+	switch q.verdict {
+	case trace.Start:
+		f.TraceParent = q.parent[:]
+	case trace.KeepParent:
+		f.TraceParent = h.Get(http1.TraceParent)
+	}
+}
+
+// Enter says where the request is going now.
+func (q *Request) Enter(p *Place) {
+	c := p.series.Shard(q.shard.number)
+	if c == q.counters {
+		q.place = p
+		return
+	}
+	if q.counters != nil {
+		q.counters.Leave()
+	}
+	q.counters, q.place = c, p
+	c.Begin()
+}
+
+// Hold says that the request begins to wait.
+func (q *Request) Hold(now int64) { q.holding = now }
+
+// Let says that the request has waited; it goes on if on says so.
+func (q *Request) Let(now int64, on bool) {
+	if q.holding == 0 {
+		return
+	}
+	d := time.Duration(now - q.holding)
+	q.held += d
+	q.holding = 0
+	if on && q.counters != nil {
+		q.counters.Held(d)
+	}
+}
+
+// Try says that the request is given to an instance.
+func (q *Request) Try(now int64, instance string) {
+	q.tried, q.reused = max(now, 1), false
+	q.tries++
+	q.line.Instance = instance
+}
+
+// Reused says that the connection to the instance had carried another request before.
+func (q *Request) Reused() { q.reused = true }
+
+// Fail says that the attempt brought no answer.
+func (q *Request) Fail(now int64, f metrics.Failure) {
+	q.settle(now, metrics.Attempt{Failure: f})
+	q.line.Instance = ""
+}
+
+// settle counts the attempt that is under way, if one is.
+func (q *Request) settle(now int64, a metrics.Attempt) {
+	if q.tried == 0 {
+		return
+	}
+	took := time.Duration(now - q.tried)
+	q.upstream += took
+	if q.stream && q.headed != 0 {
+		took = time.Duration(q.headed - q.tried)
+	}
+	q.tried = 0
+	a.Method, a.Took, a.Reused = q.method, took, q.reused
+	if q.counters != nil {
+		q.counters.Try(&a)
+	}
+}
+
+// Count counts an event of the place where the request is.
+func (q *Request) Count(e metrics.Event) {
+	if q.counters != nil {
+		q.counters.Count(e)
+	}
+}
+
+// Head says that the head of the answer is there. stream says that its end is not to be waited for.
+func (q *Request) Head(now int64, stream bool) { q.headed, q.stream = now, stream }
