@@ -8,8 +8,10 @@ import (
 
 	"semper"
 	"semper/edge/front"
+	"semper/edge/metrics"
 	"semper/edge/tunnel"
 	"semper/edge/upstream"
+	"semper/edge/witness"
 )
 
 // class indexes the counters of a backend.
@@ -42,6 +44,7 @@ type backend struct {
 	release semper.ReleaseName
 	health  semper.Health
 	edge    *Edge
+	place   *witness.Place
 
 	pool   *upstream.Pool
 	target *front.Target   // the same for drivers
@@ -59,7 +62,7 @@ type backend struct {
 }
 
 func (e *Edge) newBackend(in incarnation, p semper.Pool, h semper.Health) *backend {
-	b := &backend{incarnation: in, app: p.App, release: p.Release, health: h, edge: e, running: make(map[*attempt]struct{})}
+	b := &backend{incarnation: in, app: p.App, release: p.Release, health: h, edge: e, place: e.witness.Place(keyOf(p)), running: make(map[*attempt]struct{})}
 	b.ctx, b.retire = context.WithCancel(e.ctx)
 	b.pool = upstream.New(upstream.Options{Dial: b.dial, MaxIdle: idlePerBackend, IdleTimeout: idleTimeout})
 	b.target = &front.Target{}
@@ -214,6 +217,7 @@ func (b *backend) eject(why string, err error) {
 	b.probing = true
 	b.mu.Unlock()
 	if !again {
+		b.place.Count(metrics.EjectDead)
 		b.edge.log.Info("backend ejected", "instance", b.id, "address", b.address, "why", why, "error", err)
 	}
 	if start {

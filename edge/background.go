@@ -13,6 +13,7 @@ import (
 //
 //	edge-1/background (one for one)
 //	├─ tend       gives up backends, cuts what is past its instant; always there
+//	├─ traffic    looks every second at what was counted, for those who ask about the last minute
 //	├─ lines      one child for each pool that somebody waits for: lane.pump
 //	├─ backends   one child for each process that is watched, and for each backend that is probed
 //	└─ drain      the one drain, while it lasts
@@ -43,7 +44,7 @@ const (
 // gently spaces out the restarts of a part that breaks again and again.
 var gently = supervise.Backoff{Min: 10 * time.Millisecond, Max: time.Second, Jitter: 0.2, Reset: faultPeriod}
 
-func startBackground(id string, tend func(context.Context) error, observe func(supervise.Event)) (*background, error) {
+func startBackground(id string, tend, traffic func(context.Context) error, observe func(supervise.Event)) (*background, error) {
 	b, name := new(background), id+"/background"
 	o := supervise.Options{Observe: observe}
 	many := func(id string, in *family) supervise.ChildSpec {
@@ -61,6 +62,7 @@ func startBackground(id string, tend func(context.Context) error, observe func(s
 		supervise.Flags{Name: name, Intensity: faults, Period: faultPeriod},
 		[]supervise.ChildSpec{
 			{ID: "tend", Start: supervise.Serve(tend), Shutdown: supervise.Infinity, Backoff: gently},
+			{ID: "traffic", Start: supervise.Serve(traffic), Shutdown: supervise.Infinity, Backoff: gently},
 			many("lines", &b.lines),
 			many("backends", &b.backends),
 		}, o)

@@ -20,6 +20,7 @@ const drainLimit = 10 * time.Minute
 //	GET  /v1/wait?epoch=N         the same, once it serves by epoch N or a later one
 //	POST /v1/drain[?timeout=10m]  202: a drain has begun; Done tells of its end
 //	GET  /v1/ledger               what this edge has counted, per release
+//	GET  /v1/traffic, /v1/readings, /metrics   what it has seen: see [witness.Witness.Handle]
 //
 // Errors are a [semper.Error].
 func (e *Edge) Control() http.Handler {
@@ -28,6 +29,7 @@ func (e *Edge) Control() http.Handler {
 	m.HandleFunc("GET /v1/wait", e.controlWait)
 	m.HandleFunc("POST /v1/drain", e.controlDrain)
 	m.HandleFunc("GET /v1/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.ledgerEntries()) })
+	e.witness.Handle(m)
 	return m
 }
 

@@ -41,17 +41,17 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 	}
 	switch {
 	case err == nil && resp.StatusCode >= http.StatusInternalServerError:
-		x.entry.End(ledger.AppErrors)
+		x.end(ledger.AppErrors)
 	case err == nil:
-		x.entry.End(ledger.Served)
+		x.end(ledger.Served)
 	case errors.Is(context.Cause(ctx), errCut):
-		x.entry.End(ledger.Cut)
+		x.end(ledger.Cut)
 		x.broken = !stream || resp.ContentLength >= 0 // an event stream may end at any time: its client comes back
 	case x.r.Context().Err() != nil || errors.Is(err, errDownstream):
-		x.entry.End(ledger.Gone)
+		x.end(ledger.Gone)
 		x.broken = true
 	default:
-		x.entry.End(ledger.EdgeErrors)
+		x.end(ledger.EdgeErrors)
 		x.broken = true
 	}
 }
@@ -68,7 +68,7 @@ func isStream(h http.Header) bool {
 
 // head begins the answer.
 func (x *exchange) head(resp *http.Response) {
-	x.status = resp.StatusCode
+	x.status, x.headed = resp.StatusCode, true
 	h := x.w.Header()
 	if x.r.ProtoMajor == 1 && x.edge.draining.Load() {
 		h["Connection"] = []string{"close"}
@@ -84,6 +84,7 @@ func (x *exchange) head(resp *http.Response) {
 	}
 	h[message.Release] = []string{x.release}
 	h[message.RequestID] = []string{x.id}
+	x.seen.TimingHTTP(h, x.now())
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else net/http would guess one
 	}
@@ -117,6 +118,7 @@ func (x *exchange) copy(flush *http.ResponseController, resp *http.Response) err
 				}
 			}
 			total += int64(n)
+			x.ended.Sent = total
 			_, werr := x.w.Write(buf[:n])
 			if werr == nil && total != resp.ContentLength && err == nil {
 				werr = flush.Flush()

@@ -20,6 +20,7 @@ import (
 	"semper/edge/front"
 	"semper/edge/ledger"
 	"semper/edge/tablefile"
+	"semper/edge/witness"
 	"semper/supervise"
 )
 
@@ -35,6 +36,9 @@ type Options struct {
 	Observe func(supervise.Event)
 	// Driver says what carries plaintext connections.
 	Driver Driver
+	// Witness says what is seen of requests beside the metrics, which are always: the access log, and what becomes of traces.
+	// How many loops and goroutines there are the edge says itself.
+	Witness witness.Options
 }
 
 // Key names an entry of a ledger: a release of an app.
@@ -49,9 +53,10 @@ func ReadLedgers(dir string) ([]LedgerFile, error) { return ledger.Read(dir) }
 
 // Edge is the data plane of one process. Its methods are safe for concurrent use.
 type Edge struct {
-	o     Options
-	log   *slog.Logger
-	books *ledger.Ledger
+	o       Options
+	log     *slog.Logger
+	books   *ledger.Ledger
+	witness *witness.Witness
 
 	current atomic.Pointer[snapshot]
 	changed atomic.Pointer[chan struct{}] // closed at the next swap
@@ -109,16 +114,20 @@ func New(o Options) (*Edge, error) {
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.plain, e.secure = e.newServer(nil), e.newServer(o.TLS)
-	if err := e.startDriver(); err != nil {
+	if err := e.newWitness(); err != nil {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), books.Close())
+	}
+	if err := e.startDriver(); err != nil {
+		e.stop()
+		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
 	ch := make(chan struct{})
 	e.changed.Store(&ch)
 	e.current.Store(new(snapshot)) // for tend, which begins at once
-	if e.background, err = startBackground(o.ID, e.loop, o.Observe); err != nil {
+	if e.background, err = startBackground(o.ID, e.loop, e.watchTraffic, o.Observe); err != nil {
 		e.stop()
-		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.stopDriver(), books.Close())
+		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.stopDriver(), e.witness.Close(), books.Close())
 	}
 	e.registry.Lock()
 	e.current.Store(e.compile(t))
@@ -219,6 +228,7 @@ func (e *Edge) compile(t semper.Table) *snapshot {
 		}
 	}
 	s.addRoutes()
+	s.seenBy(e.witness)
 	return s
 }
 
@@ -299,6 +309,7 @@ func (e *Edge) Close() error {
 	if done { // what still counts must not find its counters gone
 		errs = append(errs, e.books.Close())
 	}
+	errs = append(errs, e.witness.Close())
 	return errors.Join(errs...)
 }
 

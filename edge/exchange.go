@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"semper/edge/message"
 	"semper/edge/replay"
 	"semper/edge/upstream"
+	"semper/edge/witness"
 )
 
 const (
@@ -45,18 +47,21 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || e.draining.Load()) {
 		w.Header().Set("Connection", "close")
 	}
+	seen, began := e.see(r)
 	host, path, bad := examine(r)
+	if bad == nil && e.snapshot().match(host, path) == nil {
+		bad = &refuseRoute
+	}
 	if bad != nil {
-		e.refuse(w, r, *bad)
+		e.refuse(w, r, *bad, seen)
+		seen.End(since(began), witness.End{Status: bad.status, Cause: bad.word})
 		return
 	}
-	if e.snapshot().match(host, path) == nil {
-		e.refuse(w, r, refuseRoute)
-		return
-	}
-	x := exchange{edge: e, w: w, r: r, host: host, path: path, unsafe: !message.Safe(r.Method), upgrade: message.UpgradeOf(r), begun: time.Now()}
+	x := exchange{seen: seen, edge: e, w: w, r: r, host: host, path: path, unsafe: !message.Safe(r.Method), upgrade: message.UpgradeOf(r), begun: began}
+	defer x.tell()
 	peer, trusted := e.peer(r)
-	x.id = message.Outbound(r, message.Forward{Peer: peer, Trusted: trusted, Via: via, Upgrade: x.upgrade})
+	x.id = message.Outbound(r, message.Forward{Peer: peer, Trusted: trusted, Via: via, Upgrade: x.upgrade, ID: string(seen.ID())})
+	seen.ForwardHTTP(r.Header, x.id)
 	x.body = replay.New(w, r, replay.Options{Keep: replayLimit, Idle: bodyIdle, Trailer: message.TrailerAllowed})
 	x.run()
 	if !x.body.Finish() {
@@ -77,12 +82,14 @@ func (e *Edge) leave() {
 }
 
 // refuse answers a request that reaches no backend, and leaves its body alone.
-func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal) {
+func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal, seen *witness.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		f.close = true
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerFor)) //nolint:errcheck // best effort
 	}
-	f.answer(w, r, message.NewID())
+	id := cmp.Or(string(seen.ID()), message.NewID())
+	seen.Name(id)
+	f.answer(w, r, id)
 }
 
 // An exchange is one request on its way through the edge. It belongs to its handler's goroutine.
@@ -98,6 +105,9 @@ type exchange struct {
 	begun      time.Time
 
 	entry   ledger.Entry
+	seen    *witness.Request
+	ended   witness.End // but for its status
+	how     ledger.End
 	waiter  *hold.Waiter
 	verdict chan hold.Verdict // the waiter's; holds one
 	ticket  bool              // let go by a line: goes before those who wait
@@ -106,6 +116,7 @@ type exchange struct {
 
 	status  int
 	release string
+	headed  bool // the answer has begun
 	broken  bool // the answer broke off after it had begun
 
 	early struct {
@@ -143,6 +154,7 @@ func (x *exchange) claim() (*pool, *backend) {
 			return nil, nil
 		}
 		x.entry.Accept(p.slot)
+		x.seen.Enter(p.place)
 		if p.holds(x.unsafe) || !x.ticket && p.lane.behind(x.unsafe) {
 			if !x.wait(p) {
 				return nil, nil
@@ -181,6 +193,7 @@ func (x *exchange) wait(p *pool) bool {
 		return false
 	}
 	x.entry.Hold()
+	x.seen.Hold(x.now())
 	x.body.Fetch()
 	v := hold.Wait
 	select {
@@ -191,6 +204,7 @@ func (x *exchange) wait(p *pool) bool {
 	if v == hold.Wait && !p.lane.leave(x.waiter) {
 		v = <-x.verdict
 	}
+	x.seen.Let(x.now(), v == hold.Go)
 	switch {
 	case x.r.Context().Err() != nil || x.body.Failure() != nil:
 		x.clientFault()
@@ -227,13 +241,17 @@ func (x *exchange) try(p *pool, b *backend) bool {
 	b.begin(a)
 	defer b.end(a)
 	x.tries++
-	resp, err := b.pool.RoundTrip(x.outgoing(ctx))
+	x.seen.Try(x.now(), string(b.id))
+	reused := false
+	resp, err := b.pool.RoundTrip(x.outgoing(ctx, &reused))
 	x.early.Lock()
 	x.early.over = true
 	x.early.Unlock()
 	if err != nil {
+		x.seen.Fail(x.now(), x.failureOf(ctx, err), reused)
 		return x.failed(ctx, p, a, err)
 	}
+	x.seen.Head(x.now(), resp.StatusCode == http.StatusSwitchingProtocols || isStream(resp.Header), reused)
 	x.release = string(p.Release)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.switchProtocols(a, resp)
@@ -244,11 +262,12 @@ func (x *exchange) try(p *pool, b *backend) bool {
 }
 
 // outgoing is the request as b gets it.
-func (x *exchange) outgoing(ctx context.Context) *http.Request {
+func (x *exchange) outgoing(ctx context.Context, reused *bool) *http.Request {
 	x.early.Lock()
 	x.early.over = false
 	x.early.Unlock()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:        func(i httptrace.GotConnInfo) { *reused = i.Reused },
 		Got1xxResponse: x.pass1xx,
 	})
 	u := *x.r.URL
@@ -302,8 +321,9 @@ func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) b
 	case x.r.Context().Err() != nil || x.body.Failure() != nil:
 		x.clientFault()
 	case x.body.Replayable() && unsent && x.tries < maxTries,
-		x.body.Replayable() && !unsent && x.tries < maxTries && message.Idempotent(x.r.Method) && p.lane.budget.take(time.Now(), p.lane.requests.Load()):
+		x.body.Replayable() && !unsent && x.tries < maxTries && message.Idempotent(x.r.Method) && p.lane.mayRetry(x.seen):
 		x.entry.Retry()
+		x.seen.Count(retryFor(connectFailed(err)))
 		x.avoid = a.backend
 		return false
 	case unsent:
@@ -330,8 +350,8 @@ func (x *exchange) clientFault() {
 
 // fail answers in the backend's stead.
 func (x *exchange) fail(f refusal, how ledger.End) {
-	x.entry.End(how)
-	x.status = f.status
+	x.end(how)
+	x.status, x.ended.Cause = f.status, f.word
 	f.close = f.close || x.edge.draining.Load() || !x.body.Complete()
 	f.answer(x.w, x.r, x.id)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"semper"
+	"semper/edge/trace"
 )
 
 // TestWhatTheBackendSees sends bytes and compares the head that reaches the backend, line by line.
@@ -35,7 +36,7 @@ func TestWhatTheBackendSees(t *testing.T) {
 			want: "Accept-Encoding: br\r\nAuthorization: x\r\nCookie: a=b\r\nUser-Agent: me\r\nX_custom: 1\r\n"},
 		{name: "trusted", line: "GET / HTTP/1.1", trusted: true,
 			head: "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: outer\r\nX-Request-Id: theirs\r\nForwarded: for=1.2.3.4\r\nX_Forwarded_Proto: gopher\r\n",
-			want: "= Forwarded: for=1.2.3.4\r\nHost: shop.example:8080\r\nVia: 1.1 semper\r\nX-Forwarded-For: 1.2.3.4, 127.0.0.1\r\nX-Forwarded-Host: outer\r\nX-Forwarded-Proto: https\r\nX-Request-Id: theirs\r\n"},
+			want: "= Forwarded: for=1.2.3.4\r\nHost: shop.example:8080\r\nTraceparent: *\r\nVia: 1.1 semper\r\nX-Forwarded-For: 1.2.3.4, 127.0.0.1\r\nX-Forwarded-Host: outer\r\nX-Forwarded-Proto: https\r\nX-Request-Id: theirs\r\n"},
 		{name: "expect", line: "POST / HTTP/1.1", head: "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nhi", want: "Content-Length: 2\r\n"},
 		{name: "get with a body", line: "GET / HTTP/1.1", head: "Content-Length: 2\r\n\r\nhi", want: "Content-Length: 2\r\n"},
 		{name: "chunked", line: "POST / HTTP/1.1", head: "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n", want: "Transfer-Encoding: chunked\r\n"},
@@ -81,7 +82,7 @@ func TestWhatTheBackendSees(t *testing.T) {
 
 // withOwn adds what the edge always does.
 func withOwn(more string) string {
-	return "Host: shop.example:8080\r\nVia: 1.1 semper\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: shop.example:8080\r\nX-Forwarded-Proto: http\r\nX-Request-Id: *\r\n" + more
+	return "Host: shop.example:8080\r\nTraceparent: *\r\nVia: 1.1 semper\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: shop.example:8080\r\nX-Forwarded-Proto: http\r\nX-Request-Id: *\r\n" + more
 }
 
 // sorted is a head with its fields in order, and what is random blanked out.
@@ -90,6 +91,9 @@ func sorted(head string) string {
 	h, err := textproto.NewReader(bufio.NewReader(strings.NewReader(rest + "\r\n"))).ReadMIMEHeader()
 	if err != nil {
 		return fmt.Sprintf("%s\n%v in %q", line, err, rest)
+	}
+	if parent := h.Get("Traceparent"); len(parent) == trace.Size {
+		h.Set("Traceparent", "*")
 	}
 	if id := h.Get("X-Request-Id"); len(id) == 32 {
 		h.Set("X-Request-Id", "*")

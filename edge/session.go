@@ -14,6 +14,8 @@ import (
 	"semper/edge/hold"
 	"semper/edge/http1"
 	"semper/edge/ledger"
+	"semper/edge/metrics"
+	"semper/edge/witness"
 )
 
 // A session is one connection of a driver as the edge sees it, with the request that is on its way there: what an
@@ -23,6 +25,8 @@ type session struct {
 	ip      []byte // of the client
 	trusted bool
 	proto   string
+	client  witness.Client
+	shard   *witness.Shard
 
 	request // of the request in hand
 	// Memory that goes from request to request.
@@ -38,6 +42,7 @@ type request struct {
 	pool    *pool
 	entry   ledger.Entry
 	begun   int64
+	seen    *witness.Request
 
 	method     http1.Method
 	minor      uint8
@@ -53,11 +58,13 @@ type request struct {
 	where  *pool // in whose line the waiter stands
 	let    atomic.Int32
 	end    ledger.End // of a refusal
+	cause  string     // of a refusal
 }
 
 // Open implements front.Edge.
 func (e *Edge) Open(c front.Connection) front.Session {
-	s := &session{edge: e, proto: "http"}
+	s := &session{edge: e, proto: "http", shard: e.witness.Shard(c.Loop)}
+	s.shard.Count(metrics.ConnAccepted)
 	if c.TLS != nil {
 		s.proto = "https"
 	}
@@ -65,7 +72,9 @@ func (e *Edge) Open(c front.Connection) front.Session {
 		a := c.Peer.Addr().Unmap().WithZone("")
 		s.ip = a.AppendTo(nil)
 		s.trusted = e.trusts(a)
+		s.client.Addr = a
 	}
+	s.client.TLS, s.client.Trusted = c.TLS != nil, s.trusted
 	return s
 }
 
@@ -85,12 +94,12 @@ const via = "semper"
 func (s *session) Begin(x *front.Exchange) front.Action {
 	r := x.Request
 	if r.Unusual != 0 {
-		return front.Pass
+		return s.pass()
 	}
 	s.host = r.AppendHostName(s.host[:0])
 	s.path = append(s.path[:0], http1.MatchPath(s.decoded[:0], r.Path())...)
 	if s.edge.snapshot().match(text(s.host), text(s.path)) == nil {
-		return front.Pass
+		return s.pass()
 	}
 	s.begun, s.method, s.minor = x.Now, r.Method, r.Minor
 	s.unsafe, s.idempotent = !r.Method.Safe(), r.Method.Idempotent()
@@ -101,7 +110,9 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 		s.length = replayLimit
 	}
 	x.Keep = replayLimit
+	s.seen = s.shard.Begin(x.Now, &s.client, r)
 	x.Forward = http1.Forward{Trusted: s.trusted, ClientIP: s.ip, Proto: s.proto, RequestID: s.name(r), Via: via}
+	s.seen.Forward(&x.Forward, r)
 	return s.claim(x)
 }
 
@@ -110,6 +121,9 @@ func (s *session) name(r *http1.Request) []byte {
 	if id := r.RequestID(s.trusted); len(id) > 0 {
 		s.given = append([]byte(nil), id...)
 		return s.given
+	}
+	if id := s.seen.ID(); id != nil {
+		return id
 	}
 	var b [16]byte
 	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
@@ -130,6 +144,7 @@ func (s *session) claim(x *front.Exchange) front.Action {
 			return s.refuse(x, &refuseRoute, ledger.EdgeErrors)
 		}
 		s.entry.Accept(p.slot)
+		s.seen.Enter(p.place)
 		if p.holds(s.unsafe) || !s.ticket && p.lane.behind(s.unsafe) {
 			return s.wait(x, p)
 		}
@@ -141,6 +156,7 @@ func (s *session) claim(x *front.Exchange) front.Action {
 		if s.edge.snapshot() == snap {
 			s.ticket, s.pool = false, p
 			s.backend.Store(b)
+			s.seen.Try(x.Now, string(b.id))
 			x.Target = b.target
 			return front.Forward
 		}
@@ -167,13 +183,16 @@ func (s *session) wait(x *front.Exchange, p *pool) front.Action {
 	}
 	s.where = p
 	s.entry.Hold()
+	s.seen.Hold(x.Now)
 	return front.Wait
 }
 
 // Woken implements front.Session.
 func (s *session) Woken(x *front.Exchange) front.Action {
 	s.where = nil
-	switch hold.Verdict(s.let.Load()) {
+	v := hold.Verdict(s.let.Load())
+	s.seen.Let(x.Now, v == hold.Go)
+	switch v {
 	case hold.Go:
 		s.ticket = true
 		return s.claim(x)
@@ -187,6 +206,7 @@ func (s *session) Woken(x *front.Exchange) front.Action {
 // Failed implements front.Session: see exchange.failed.
 func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 	b := s.letGo()
+	s.seen.Fail(x.Now, failures[f.Kind], x.Reused)
 	if f.Kind == front.ConnectFailed && b != nil && nobodyThere(f.Err) {
 		b.eject("it does not accept connections", f.Err)
 	}
@@ -198,8 +218,9 @@ func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 	switch {
 	case f.Kind == front.WasCut:
 		return s.refuse(x, &refuseCut, ledger.Cut)
-	case again && f.Unsent, again && f.Kind == front.Broken && s.idempotent && s.pool.lane.budget.take(time.Now(), s.pool.lane.requests.Load()):
+	case again && f.Unsent, again && f.Kind == front.Broken && s.idempotent && s.pool.lane.mayRetry(s.seen):
 		s.entry.Retry()
+		s.seen.Count(retryFor(f.Kind == front.ConnectFailed))
 		s.avoid = b
 		return s.claim(x)
 	case f.Unsent:
@@ -214,7 +235,7 @@ func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 
 // refuse answers in the backend's stead.
 func (s *session) refuse(x *front.Exchange, f *refusal, how ledger.End) front.Action {
-	s.end = how
+	s.end, s.cause = how, f.word
 	x.Refusal = http1.Refusal{
 		Status: f.status, Word: f.word, Text: f.text, RequestID: x.Forward.RequestID, RetryAfter: f.retry,
 		Close: f.close || s.edge.draining.Load(),
@@ -228,10 +249,12 @@ func (s *session) Head(x *front.Exchange) {
 		Method: s.method, Minor: s.minor, Close: s.edge.draining.Load(),
 		Date: x.Date, Release: s.pool.release, RequestID: x.Forward.RequestID,
 	}
-	if !x.Response.EventStream() {
+	x.Stream = x.Response.EventStream()
+	s.seen.Head(x.Now, x.Stream, x.Reused)
+	x.Answer.Extra = s.seen.AppendTiming(nil, x.Now)
+	if !x.Stream {
 		return
 	}
-	x.Stream = true
 	b := s.backend.Load()
 	b.inFlight[classStream].Add(1)
 	b.inFlight[classRequest].Add(-1)
@@ -261,6 +284,7 @@ func (s *session) End(x *front.Exchange, how front.Outcome) {
 		s.edge.log.Debug("request", "id", string(x.Forward.RequestID), "host", string(s.host), "path", string(s.path), "status", x.Status,
 			"tries", s.tries, "took", time.Duration(x.Now-s.begun))
 	}
+	s.seen.End(x.Now, s.story(x, how))
 	s.letGo()
 	s.forget()
 }
@@ -282,10 +306,11 @@ func (s *session) letGo() *backend {
 func (s *session) forget() {
 	s.class, s.pool, s.entry, s.given, s.length = classRequest, nil, ledger.Entry{}, nil, 0
 	s.avoid, s.tries, s.ticket, s.waiter = nil, 0, false, nil
+	s.seen, s.cause = nil, ""
 }
 
 // Close implements front.Session.
-func (s *session) Close() {}
+func (s *session) Close() { s.shard.Count(metrics.ConnClosed) }
 
 // in reports whether the request in hand is in flight to b, and of class c. It is asked by the session's owner.
 func (s *session) in(b *backend, c class) bool { return s.backend.Load() == b && s.class == c }

@@ -9,15 +9,17 @@ import (
 	"semper/edge/hold"
 	"semper/edge/ledger"
 	"semper/edge/message"
+	"semper/edge/witness"
 )
 
 // A snapshot is one table in the form requests use. It is immutable; the edge points to exactly one.
 // The lanes and backends it names live on from snapshot to snapshot, with their counters.
 type snapshot struct {
-	table semper.Table
-	hosts map[string][]prefix // "" is any host; each from the longest path to the shortest
-	pools map[semper.PoolKey]*pool
-	drain map[semper.InstanceID]semper.Draining // instances on their way out
+	table  semper.Table
+	hosts  map[string][]prefix // "" is any host; each from the longest path to the shortest
+	pools  map[semper.PoolKey]*pool
+	places []*witness.Place
+	drain  map[semper.InstanceID]semper.Draining // instances on their way out
 }
 
 type prefix struct {
@@ -33,7 +35,8 @@ type pool struct {
 	slot     *ledger.Slot
 	bounds   hold.Bounds
 	age      time.Duration
-	release  []byte // Pool.Release, as a field has it
+	place    *witness.Place // of a route's
+	release  []byte         // Pool.Release, as a field has it
 }
 
 // The bounds of a hold where a table names none.

@@ -9,6 +9,7 @@ import (
 
 	"semper/edge/ledger"
 	"semper/edge/message"
+	"semper/edge/metrics"
 	"semper/edge/tunnel"
 )
 
@@ -28,14 +29,15 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 		return
 	}
 	defer client.Close() //nolint:errcheck // the tunnel is over
-	x.status = resp.StatusCode
+	x.status, x.headed = resp.StatusCode, true
+	x.seen.Count(metrics.Upgraded)
 	t := tunnel.New(tunnel.Options{Client: client, Read: buffered.Reader, Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket")})
 	if err := x.answer101(buffered.Writer, resp); err != nil {
-		x.entry.End(ledger.Gone)
+		x.end(ledger.Gone)
 		return
 	}
 	a.backend.become(a, classWebSocket, t)
-	x.entry.End(t.Run())
+	x.end(t.Run())
 }
 
 func (x *exchange) answer101(w *bufio.Writer, resp *http.Response) error {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper"
+	"semper/edge/metrics"
 	"semper/edge/procid"
 )
 
@@ -84,6 +85,7 @@ func (b *backend) probe(ctx context.Context) {
 	b.probing = false
 	b.ejected.Store(false)
 	b.mu.Unlock()
+	b.place.Count(metrics.Readmitted)
 	b.edge.log.Info("backend answers again", "instance", b.id, "address", b.address)
 	b.edge.wake()
 }

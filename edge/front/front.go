@@ -46,6 +46,7 @@ type Edge interface {
 type Connection struct {
 	Peer netip.AddrPort       // of the client; invalid for a Unix socket
 	TLS  *tls.ConnectionState // nil for plaintext
+	Loop int                  // number of the loop that alone carries it, from 1; 0 where every connection has a goroutine
 }
 
 // A Session decides for one connection.
@@ -99,6 +100,8 @@ type Exchange struct {
 	// Keep is how much of the content may be kept for another attempt, in bytes; 0 for none.
 	Keep int
 
+	// Set by the driver before Failed and Head: whether the connection to the target had carried a request before.
+	Reused bool
 	// Set by the driver before Head.
 	Response *http1.Response
 	// Set by the Session in Head.

@@ -96,8 +96,8 @@ var _ front.Driver = (*Driver)(nil)
 func New(o Options) (*Driver, error) {
 	o.fill()
 	d := &Driver{o: o}
-	for range o.Loops {
-		l, err := newLoop(d)
+	for i := range o.Loops {
+		l, err := newLoop(d, i+1)
 		if err != nil {
 			d.Close() //nolint:errcheck // it never fails
 			return nil, fmt.Errorf("start a loop: %w", err)

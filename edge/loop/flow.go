@@ -158,9 +158,11 @@ func (f *flow) attempt() {
 			continue
 		}
 		u.flow, f.up, f.patience = f, u, 0
+		f.x.Reused = true
 		f.connected()
 		return
 	}
+	f.x.Reused = false
 	u, err := l.dial(f)
 	if errors.Is(err, unix.EAGAIN) && l.patient(f) {
 		return

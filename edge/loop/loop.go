@@ -19,6 +19,7 @@ const bufferSize = 64 << 10
 // loop is one goroutine. Nothing in it is locked but its inbox.
 type loop struct {
 	d     *Driver
+	n     int // its number, from 1
 	poll  poll
 	wheel wheel
 	now   int64 // monotonic nanoseconds since start, of the batch of events in hand
@@ -66,9 +67,9 @@ type endpoint struct {
 	door *door
 }
 
-func newLoop(d *Driver) (*loop, error) {
+func newLoop(d *Driver, n int) (*loop, error) {
 	l := &loop{
-		d: d, start: time.Now(), rbuf: make([]byte, bufferSize), wbuf: make([]byte, 0, bufferSize+4096),
+		d: d, n: n, start: time.Now(), rbuf: make([]byte, bufferSize), wbuf: make([]byte, 0, bufferSize+4096),
 		pools: make(map[*front.Target]*pool), gone: make(chan struct{}), dated: -1,
 	}
 	var err error
@@ -269,7 +270,7 @@ func (l *loop) shut() {
 
 // open takes a new connection in.
 func (l *loop) open(fd int, peer netip.AddrPort) {
-	c := &conn{loop: l, session: l.d.o.Edge.Open(front.Connection{Peer: peer})}
+	c := &conn{loop: l, session: l.d.o.Edge.Open(front.Connection{Peer: peer, Loop: l.n})}
 	c.endpoint = endpoint{fd: fd, conn: c, timer: timer{owner: &c.endpoint, slot: -1}, writable: true}
 	l.register(&c.endpoint)
 	l.d.conns.Add(1)

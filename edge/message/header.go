@@ -69,6 +69,7 @@ type Forward struct {
 	Trusted bool   // it may say who asked
 	Via     string // this edge's name
 	Upgrade string // the protocol that is asked for; empty for none
+	ID      string // the request's, unless a trusted peer has given it one; empty: one is made up
 }
 
 // Outbound makes r's header what the backend gets. It works in place: the map is this request's alone. The result is the
@@ -104,7 +105,9 @@ func Outbound(r *http.Request, f Forward) (id string) {
 	}
 	setMissing(h, "X-Forwarded-Proto", proto)
 	if id = h.Get(RequestID); id == "" || len(id) > 128 {
-		id = NewID()
+		if id = f.ID; id == "" {
+			id = NewID()
+		}
 		h[RequestID] = []string{id}
 	}
 	return id

@@ -99,6 +99,15 @@ func (b *Body) Failure() error {
 	return nil
 }
 
+// Received is how much of it has come, for when nobody reads it any more.
+func (b *Body) Received() int64 {
+	if b == nil || !b.mu.TryLock() {
+		return 0
+	}
+	defer b.mu.Unlock()
+	return b.total
+}
+
 // Fetch begins to read ahead into what is kept, until that is full or the body ends. While a request
 // is held this is what notices that its client went away.
 func (b *Body) Fetch() {

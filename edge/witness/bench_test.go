@@ -49,8 +49,7 @@ func ordinary(s *Shard, c *Client, p *Place, r *http1.Request, now int64) int {
 	q.Forward(&f, r)
 	q.Enter(p)
 	q.Try(now, "shop/web.r1.1")
-	q.Reused()
-	q.Head(now+1_000_000, false)
+	q.Head(now+1_000_000, false, true)
 	q.End(now+1_200_000, End{Status: 200, Sent: 128})
 	return len(f.TraceParent)
 }

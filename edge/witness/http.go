@@ -63,9 +63,12 @@ func (q *Request) keepHTTP(r *http.Request) {
 	l.Method, l.Target, l.Host, l.Referer, l.UserAgent = t[:method], t[method:target], t[target:host], t[host:referer], t[referer:]
 }
 
+// Name notes the request's id.
+func (q *Request) Name(id string) { q.line.ID = []byte(id) }
+
 // ForwardHTTP is Forward for a header as net/http has it: what the instance gets.
 func (q *Request) ForwardHTTP(h http.Header, id string) {
-	q.line.ID = []byte(id)
+	q.Name(id)
 	switch q.verdict {
 	case trace.Start:
 		h["Traceparent"] = []string{string(q.parent[:])}

@@ -268,11 +268,9 @@ func (q *Request) Try(now int64, instance string) {
 	q.line.Instance = instance
 }
 
-// Reused says that the connection to the instance had carried another request before.
-func (q *Request) Reused() { q.reused = true }
-
-// Fail says that the attempt brought no answer.
-func (q *Request) Fail(now int64, f metrics.Failure) {
+// Fail says that the attempt brought no answer. reused says that its connection had carried another request before.
+func (q *Request) Fail(now int64, f metrics.Failure, reused bool) {
+	q.reused = reused
 	q.settle(now, metrics.Attempt{Failure: f})
 	q.line.Instance = ""
 }
@@ -301,5 +299,8 @@ func (q *Request) Count(e metrics.Event) {
 	}
 }
 
-// Head says that the head of the answer is there. stream says that its end is not to be waited for.
-func (q *Request) Head(now int64, stream bool) { q.headed, q.stream = now, stream }
+// Head says that the head of the answer is there. stream says that its end is not to be waited for, and reused that the
+// connection it came by had carried another request before.
+func (q *Request) Head(now int64, stream, reused bool) {
+	q.headed, q.stream, q.reused = now, stream, reused
+}
