@@ -64,7 +64,7 @@ type backend struct {
 func (e *Edge) newBackend(in incarnation, p semper.Pool, h semper.Health) *backend {
 	b := &backend{incarnation: in, app: p.App, release: p.Release, health: h, edge: e, place: e.witness.Place(keyOf(p)), running: make(map[*attempt]struct{})}
 	b.ctx, b.retire = context.WithCancel(e.ctx)
-	b.pool = upstream.New(upstream.Options{Dial: b.dial, MaxIdle: idlePerBackend, IdleTimeout: idleTimeout})
+	b.pool = upstream.New(upstream.Options{Dial: b.dial, MaxIdle: e.o.Connections.Kept, IdleTimeout: e.o.Connections.KeptFor})
 	b.target = &front.Target{}
 	b.target.Network, b.target.Address = network(in.address)
 	if in.pid > 0 {

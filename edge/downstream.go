@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -14,15 +15,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	headTimeout = 10 * time.Second // for a request's head, whole
-	keepAlive   = 75 * time.Second // for an idle connection
-	maxHead     = 32 << 10
-)
+const maxHead = 32 << 10
+
+// Connections bounds the connections of an edge. What is zero has a default.
+type Connections struct {
+	Head    time.Duration // for a request's head, whole; 10 s
+	Idle    time.Duration // of a client's connection between two requests; 75 s
+	Kept    int           // idle connections to one backend; in loops: of each loop; 256
+	KeptFor time.Duration // how long an idle connection to a backend is kept; 60 s
+}
+
+func (c Connections) whole() Connections {
+	return Connections{
+		Head: cmp.Or(c.Head, 10*time.Second), Idle: cmp.Or(c.Idle, 75*time.Second),
+		Kept: cmp.Or(c.Kept, idlePerBackend), KeptFor: cmp.Or(c.KeptFor, idleTimeout),
+	}
+}
 
 func (e *Edge) newServer(c *tls.Config) *http.Server {
 	return &http.Server{
-		Handler: e, TLSConfig: c, ReadHeaderTimeout: headTimeout, IdleTimeout: keepAlive, MaxHeaderBytes: maxHead,
+		Handler: e, TLSConfig: c, ReadHeaderTimeout: e.o.Connections.Head, IdleTimeout: e.o.Connections.Idle, MaxHeaderBytes: maxHead,
 		ConnState: e.connState, ConnContext: withConn, ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -34,6 +46,7 @@ type door struct {
 	once sync.Once
 	ctx  context.Context // ends with it
 	end  context.CancelFunc
+	left atomic.Bool // before the edge ends: that it is closed is no fault
 }
 
 // open makes l a door; false when the edge takes no connections any more, and l is closed then.

@@ -26,10 +26,11 @@ func (e *Edge) startDriver() error {
 		return nil
 	}
 	e.aside = newHandover(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	c := e.o.Connections
 	d, err := loop.New(loop.Options{
 		Edge: e, Pass: e.aside.give, OnIdle: e.sayIdle, Log: e.log, Loops: loopsOf(runtime.NumCPU()),
-		Head: headTimeout, Idle: keepAlive, Body: bodyIdle, Write: writeIdle, Connect: dialTimeout,
-		IdleTargets: idlePerBackend, IdleTarget: idleTimeout, Stall: 0 * time.Second,
+		Head: c.Head, Idle: c.Idle, Body: bodyIdle, Write: writeIdle, Connect: dialTimeout,
+		IdleTargets: c.Kept, IdleTarget: c.KeptFor, Stall: 0 * time.Second,
 	})
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ import (
 // Options say what an edge is made of.
 type Options struct {
 	ID      string         // "edge-1"; part of the ledger's file name
-	Dir     string         // DIR/edge: the last table and the ledgers; made when there is none
+	Dir     string         // DIR/edge: the last table and the ledgers; made when there is none. "" keeps nothing
 	Log     *slog.Logger   // nil discards; requests are logged at debug level
 	Trusted []netip.Prefix // peers whose X-Forwarded-*, Forwarded, X-Real-Ip and X-Request-Id are believed
 	TLS     *tls.Config    // for listeners served with TLS; HTTP/2 is offered on those
@@ -39,6 +39,8 @@ type Options struct {
 	// Witness says what is seen of requests beside the metrics, which are always: the access log, and what becomes of traces.
 	// How many loops and goroutines there are the edge says itself.
 	Witness witness.Options
+	// Connections bounds clients' connections and those that are kept to backends.
+	Connections Connections
 }
 
 // Key names an entry of a ledger: a release of an app.
@@ -90,15 +92,13 @@ type Edge struct {
 
 // New is an edge that serves by the last table on disk, as soon as it is given a listener.
 func New(o Options) (*Edge, error) {
-	if o.ID == "" || o.Dir == "" {
-		return nil, &semper.Error{Code: semper.Invalid, Op: "start edge", Message: "an edge needs an id and a directory"}
+	if o.ID == "" {
+		return nil, &semper.Error{Code: semper.Invalid, Op: "start edge", Message: "an edge needs an id"}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("start edge: %w", err)
-	}
+	o.Connections = o.Connections.whole()
 	t, err := tablefile.Load(o.Dir, o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("start edge: %w", err)
@@ -323,6 +323,11 @@ func (e *Edge) known() []*backend {
 // Serve takes connections from l until the edge is drained or closed. Then l is closed here, and only
 // here: the socket stays open for whoever else has it. An error tells that l failed before that.
 func (e *Edge) Serve(l net.Listener, useTLS bool) error {
+	return e.ServeUntil(context.Background(), l, useTLS)
+}
+
+// ServeUntil is Serve, and ends with ctx as well. The connections it took stay.
+func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, useTLS bool) error {
 	if useTLS && e.o.TLS == nil {
 		return &semper.Error{Code: semper.Invalid, Op: "serve " + l.Addr().String(), Message: "a TLS listener needs a TLS configuration"}
 	}
@@ -338,6 +343,10 @@ func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 		e.serving.Add(-1)
 		e.sayIdle()
 	}()
+	defer context.AfterFunc(ctx, func() {
+		d.left.Store(true)
+		d.Close() //nolint:errcheck // this process's copy
+	})()
 	var err error
 	switch {
 	case useTLS:
@@ -347,7 +356,7 @@ func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 	default:
 		err = e.plain.Serve(d)
 	}
-	if e.draining.Load() || errors.Is(err, http.ErrServerClosed) {
+	if e.draining.Load() || d.left.Load() || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", l.Addr(), err)

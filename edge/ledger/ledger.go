@@ -36,7 +36,7 @@ type Ledger struct {
 // A Slot counts one release of an app. It stays valid until the ledger is closed.
 type Slot struct{ c *counters }
 
-// Open makes the ledger of edge id and this process in dir.
+// Open makes the ledger of edge id and this process in dir. Where dir is "" it is in memory, and ends with the process.
 func Open(dir, id string) (*Ledger, error) {
 	if len(id) > maxEdgeID {
 		return nil, &semper.Error{Code: semper.Invalid, Op: "open ledger",
@@ -50,7 +50,7 @@ func Open(dir, id string) (*Ledger, error) {
 	}
 	l := &Ledger{path: f.Name(), id: id, ticks: ticks, file: f, slots: map[Key]*Slot{}}
 	if _, err := f.WriteAt(header(id, pid, ticks), 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), f.Close(), os.Remove(f.Name()))
+		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), f.Close(), remove(f.Name()))
 	}
 	return l, nil
 }
@@ -58,6 +58,13 @@ func Open(dir, id string) (*Ledger, error) {
 // create makes a file that is nobody else's: in a container an edge may get the same pid again, and
 // the counts of the one before it are not to be lost.
 func create(dir, id string, pid int) (*os.File, error) {
+	if dir == "" {
+		fd, err := unix.MemfdCreate("ledger-"+id, unix.MFD_CLOEXEC)
+		if err != nil {
+			return nil, os.NewSyscallError("memfd_create", err)
+		}
+		return os.NewFile(uintptr(fd), ""), nil
+	}
 	name := fmt.Sprintf("ledger-%s-%d", id, pid)
 	for n := 1; ; n++ {
 		path := filepath.Join(dir, name+".bin")
@@ -71,7 +78,15 @@ func create(dir, id string, pid int) (*os.File, error) {
 	}
 }
 
-// Path of the file.
+// remove is for a file that was never whole.
+func remove(path string) error {
+	if path == "" {
+		return nil
+	}
+	return os.Remove(path)
+}
+
+// Path of the file; "" of one in memory.
 func (l *Ledger) Path() string { return l.path }
 
 // Slot is the slot of k, made when there is none. The error says that the counts will not outlive

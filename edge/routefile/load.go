@@ -84,7 +84,7 @@ func parse(name, dir string, data []byte) (*File, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	file.Path = name
+	file.Path, file.doc = name, r.Doc
 	return file, nil
 }
 

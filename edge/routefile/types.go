@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"semper/edge/route"
+	"semper/edge/routefile/internal/strict"
 )
 
 // A File is a file that was read and can be served.
@@ -18,6 +19,27 @@ type File struct {
 	Metrics      Address
 	Pools        map[string]Pool
 	Matcher      *route.Matcher // of the routes, in their order; its rules name pools that are in Pools
+
+	doc *strict.Doc
+}
+
+// Given reports whether the file itself has the key at path: "routes[0].retry", "defaults.retry".
+func (f *File) Given(path string) bool { return f.doc.Given(path) }
+
+// Object notes that whoever serves the file cannot do what it says at path, and what would help. See [File.Objections].
+func (f *File) Object(path, message, hint string) { f.doc.Problem(path, message, hint) }
+
+// Objections are what [File.Object] noted, as [Problems]; nil when there is nothing. Object and Objections are for one goroutine.
+func (f *File) Objections() error { return f.doc.Err() }
+
+// PoolPath is the path of a pool's key, for [File.Given] and [File.Object].
+func PoolPath(name string) string { return strict.Join("pools", name) }
+
+// NewListener is a listener as it is when the file says nothing about it but its address.
+func NewListener() Listener {
+	var l Listener
+	strict.Defaults(&l)
+	return l
 }
 
 // A Listener is one address the edge takes connections at; exactly one of HTTP, HTTPS and Unix is set.

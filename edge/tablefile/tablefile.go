@@ -64,9 +64,15 @@ func decode(b []byte) (semper.Table, error) {
 	return t, Validate(t)
 }
 
-// Load reads the last table of dir. A file that cannot be believed is moved aside, so that it is
+// Load reads the last table of dir, which it makes. A file that cannot be believed is moved aside, so that it is
 // there to be looked at and the edge serves by the next table it is given.
 func Load(dir string, log *slog.Logger) (semper.Table, error) {
+	if dir == "" {
+		return semper.Table{}, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return semper.Table{}, err
+	}
 	path := filepath.Join(dir, Name)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -96,6 +102,9 @@ func Load(dir string, log *slog.Logger) (semper.Table, error) {
 // Save puts t on disk so that it survives a power cut, or leaves the one before. While an edge is
 // replaced two of them keep their tables here; the older table never takes the place of the newer.
 func Save(dir string, t semper.Table) (err error) {
+	if dir == "" {
+		return nil
+	}
 	defer func() {
 		if err != nil {
 			err = &semper.Error{Code: codeOfDisk(err), Op: "keep the route table", Err: err,

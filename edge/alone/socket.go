@@ -1,0 +1,216 @@
+package alone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"semper"
+	"semper/edge/proxyproto"
+	"semper/internal/handoff"
+)
+
+// A door is one address that is listened at: the socket, which stays as long as the file names the address, and the
+// listener on a copy of it that the edge accepts from now.
+type door struct {
+	socket   handoff.Socket
+	path     string // of a unix socket's file
+	settings listener
+	leave    context.CancelFunc // takes no more connections; nil: nobody accepts
+}
+
+// An acceptance is what a door is to accept by from now on.
+type acceptance struct {
+	door     *door
+	settings listener
+	listener net.Listener
+}
+
+// A move is what becomes of the doors. Nobody notices it before it is made.
+type move struct {
+	doors   map[string]*door
+	accepts []acceptance
+}
+
+// bind gives each listener its door: the one it has, an inherited one, or a new one. When it fails nothing has changed.
+func (s *server) bind(listeners []listener, from *inheritance) (*move, error) {
+	m := &move{doors: map[string]*door{}}
+	for _, l := range listeners {
+		if err := m.add(l, s.doors[l.key], from); err != nil {
+			m.undo(s.doors)
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// add finds the door of l, which is d if it has one.
+func (m *move) add(l listener, d *door, from *inheritance) error {
+	if d == nil {
+		socket, ok := from.take(l.key)
+		if !ok {
+			var err error
+			if socket, err = bindNew(l); err != nil {
+				return err
+			}
+		}
+		d = &door{socket: socket, path: l.Unix}
+	}
+	m.doors[l.key] = d
+	if d.leave != nil && reflect.DeepEqual(d.settings, l) {
+		return nil
+	}
+	ln, err := d.socket.Listen()
+	if err != nil {
+		return err
+	}
+	m.accepts = append(m.accepts, acceptance{d, l, ln})
+	return nil
+}
+
+// undo gives back what was bound for m and is not in use.
+func (m *move) undo(inUse map[string]*door) {
+	for _, a := range m.accepts {
+		a.listener.Close() //nolint:errcheck // a copy
+	}
+	for key, d := range m.doors {
+		if inUse[key] != d {
+			d.remove()
+		}
+	}
+}
+
+func bindNew(l listener) (handoff.Socket, error) {
+	network := "tcp"
+	if l.Unix != "" {
+		network = "unix"
+		if err := removeStale(l.Unix); err != nil {
+			return handoff.Socket{}, err
+		}
+	}
+	var c net.ListenConfig
+	ln, err := c.Listen(context.Background(), network, l.address())
+	if err != nil {
+		return handoff.Socket{}, &semper.Error{Code: semper.Unavailable, Op: "listen at " + l.address(), Err: cause(err), Hint: hintOf(err, l.address())}
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	socket, err := handoff.FromListener(l.key, ln)
+	return socket, errors.Join(err, ln.Close())
+}
+
+// cause is err without the address, which is told already.
+func cause(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
+}
+
+func hintOf(err error, name string) string {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return "somebody else listens there: ss -ltnp shows who"
+	case errors.Is(err, unix.EACCES) && port(name) > 0 && port(name) < 1024:
+		return "ports below 1024 want a privilege: setcap cap_net_bind_service=+ep on the program, AmbientCapabilities= in a systemd unit, or a port above"
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return "no interface of this machine has the address: ip addr"
+	}
+	return ""
+}
+
+// removeStale removes the file of a socket that nobody listens at any more.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode()&os.ModeSocket == 0 {
+		return &semper.Error{Code: semper.Conflict, Message: path + " is there, and is no socket", Hint: "remove it, or listen elsewhere"}
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close() //nolint:errcheck // nothing was said
+		return &semper.Error{Code: semper.Conflict, Message: "somebody else listens at " + path, Hint: "end it, or listen elsewhere"}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove a socket that nobody has: %w", err)
+	}
+	return nil
+}
+
+// accept has the edge accept as a says, in place of how it did.
+func (s *server) accept(a acceptance) {
+	if a.door.leave != nil {
+		a.door.leave()
+	}
+	ln, secure := a.listener, a.settings.HTTPS != ""
+	if a.settings.ProxyProtocol {
+		ln = &proxyproto.Listener{Listener: ln, Trusted: s.plan.fixed.trusted, Required: true}
+	}
+	ctx, leave := context.WithCancel(context.Background())
+	a.door.leave, a.door.settings = leave, a.settings
+	s.running.Go(func() { // ended by leave, or by the edge
+		defer leave()
+		if err := s.edge.ServeUntil(ctx, ln, secure); err != nil {
+			select {
+			case s.failed <- err:
+			default: // another did before
+			}
+		}
+	})
+}
+
+// close gives this process's socket back.
+func (d *door) close() { handoff.Close([]handoff.Socket{d.socket}) }
+
+// remove is close, and nobody can connect any more.
+func (d *door) remove() {
+	d.close()
+	if d.path != "" {
+		_ = os.Remove(d.path) // who removed it before wanted the same
+	}
+}
+
+// An inheritance is the sockets that the process before has left, by the keys of listeners. Nil is none.
+type inheritance struct{ sockets map[string][]handoff.Socket }
+
+func inherit() (*inheritance, error) {
+	sockets, err := handoff.Inherited()
+	if err != nil {
+		return nil, fmt.Errorf("take over listeners: %w", err)
+	}
+	i := &inheritance{map[string][]handoff.Socket{}}
+	for _, s := range sockets {
+		name, err := url.QueryUnescape(s.Name)
+		if err != nil {
+			name = s.Name
+		}
+		i.sockets[name] = append(i.sockets[name], s)
+	}
+	return i, nil
+}
+
+// take is the socket for a listener, if there is one.
+func (i *inheritance) take(key string) (handoff.Socket, bool) {
+	if i == nil || len(i.sockets[key]) == 0 {
+		return handoff.Socket{}, false
+	}
+	s := i.sockets[key][0]
+	i.sockets[key] = i.sockets[key][1:]
+	return s, true
+}
+
+// close gives back what nobody took.
+func (i *inheritance) close() {
+	for _, sockets := range i.sockets {
+		handoff.Close(sockets)
+	}
+}
