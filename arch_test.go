@@ -61,6 +61,8 @@ var rules = []rule{
 	{pkg: "edge/replay", why: "a body that more than one attempt may read; of net/http's requests only"},
 	{pkg: "edge/tablefile", may: []string{"", "edge/message"}, external: []string{"golang.org/x/sys"}, why: "the last route table on disk, and which tables are none"},
 	{pkg: "edge/tunnel", may: []string{"edge/ledger", "edge/wsframe"}, why: "two connections joined, and the courtesy of their end"},
+	{pkg: "edge/alone", may: []string{"", "edge", "edge/certs", "edge/proxyproto", "edge/route", "edge/routefile", "internal/handoff", "internal/notify"}, external: []string{"golang.org/x/sys"},
+		why: "the edge by a file and signals: composition, for those who want nothing else of semper"},
 	{pkg: "edge/hold", why: "who waits, who goes on: a queue of plain values"},
 	{pkg: "edge/procid", why: "a process named by pid and start, over restarts"},
 	{pkg: "edge/front", may: []string{"edge/http1"}, why: "what the edge and its drivers say to each other; plain values and interfaces"},
@@ -148,7 +150,7 @@ var rules = []rule{
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
 	{pkg: "internal/config", may: []string{""}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
-	{pkg: "cmd/semper", may: []string{"cli", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
+	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.
 	{pkg: "e2e", tests: []string{"api"}, why: "drives the binary from outside"},

@@ -70,6 +70,8 @@ type ServerCommands struct {
 	Keeper func(ctx context.Context, o RunOptions) error
 	// Part is a child of the keeper: kind is "store", "control" or "edge".
 	Part func(ctx context.Context, kind string, o PartOptions) error
+	// Edge is `semper edge run`: the edge alone, by a file of routes; check: only look whether it could be.
+	Edge func(ctx context.Context, o EdgeOptions, check bool) error
 	// Stop ends the server of a data directory; instances: with everything it runs.
 	Stop func(ctx context.Context, dir string, instances bool) error
 }
@@ -84,6 +86,31 @@ type RunOptions struct {
 	Args    []string // the same as flags, to execute the keeper with
 	Verbose bool
 }
+
+// EdgeOptions of an edge that runs alone.
+type EdgeOptions struct {
+	Routes      string   // the file
+	HTTP, HTTPS []string // addresses beside those of the file
+	Driver      string   // one of EdgeDrivers
+	Dir         string   // for certificates and keys that are made, absolute
+	Verbose     bool
+}
+
+// EdgeDrivers are what may carry plaintext connections, the default first.
+var EdgeDrivers = []string{"epoll", "goroutine"}
+
+// Misconfigured is an error about a file somebody wrote: all of it is told, and the exit code says so.
+type Misconfigured struct {
+	Err   error // with a line for each problem, and its place
+	Count int   // of problems
+	Hint  string
+}
+
+// Error is that of Err.
+func (m *Misconfigured) Error() string { return m.Err.Error() }
+
+// Unwrap is Err.
+func (m *Misconfigured) Unwrap() error { return m.Err }
 
 // PartOptions of a child of the keeper.
 type PartOptions struct {

@@ -56,6 +56,9 @@ func codeOf(err error) int {
 	if _, ok := errors.AsType[*config.Errors](err); ok {
 		return exitConfig
 	}
+	if _, ok := errors.AsType[*Misconfigured](err); ok {
+		return exitConfig
+	}
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted
 	}
@@ -80,6 +83,9 @@ func hintOf(err error) string {
 	}
 	if _, ok := errors.AsType[*config.Errors](err); ok {
 		return "semper config explain KEY tells about a setting; semper config check checks again"
+	}
+	if m, ok := errors.AsType[*Misconfigured](err); ok {
+		return m.Hint
 	}
 	if h := semper.HintOf(err); h != "" {
 		return h
@@ -140,6 +146,8 @@ func (c *command) problems(err error, p draw.Paint) {
 	n := 1
 	if list, ok := errors.AsType[*config.Errors](err); ok {
 		n = len(*list)
+	} else if m, ok := errors.AsType[*Misconfigured](err); ok {
+		n = m.Count
 	}
 	c.sayf("%s the configuration has %s; nothing was changed", p.Bad("error:"), draw.Plural(n, "problem"))
 }

@@ -85,28 +85,33 @@ func (c *command) partCommands() []*cobra.Command {
 	keeper := c.runCommand("keeper", c.server.Keeper)
 	keeper.Hidden = true
 	cmds := []*cobra.Command{keeper}
-	for _, kind := range []string{"store", "control", "edge"} {
-		var o PartOptions
+	for _, kind := range []string{"store", "control"} {
 		cmd := &cobra.Command{
 			Use: kind, Short: "run this part of the server; the keeper does", Example: "  semper " + kind + " --data DIR --id " + kind + "-1",
 			Hidden: true, Args: cobra.NoArgs, Annotations: onServer,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				if c.server.Part == nil {
-					return absent(kind)
-				}
-				dir, err := filepath.Abs(o.Dir)
-				if err != nil {
-					return &semper.Error{Code: semper.Invalid, Message: "the data directory has no absolute path", Err: err}
-				}
-				o.Dir, o.Verbose = dir, c.verbose
-				return c.server.Part(cmd.Context(), kind, o)
-			},
 		}
-		cmd.Flags().StringVar(&o.Dir, "data", defaultDir(os.Geteuid(), c.env.Getenv), "data directory")
-		cmd.Flags().StringVar(&o.ID, "id", kind+"-1", "name of this part")
+		c.asPart(cmd, kind)
 		cmds = append(cmds, cmd)
 	}
 	return cmds
+}
+
+// asPart makes cmd run a part of the server.
+func (c *command) asPart(cmd *cobra.Command, kind string) {
+	var o PartOptions
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if c.server.Part == nil {
+			return absent(kind)
+		}
+		dir, err := filepath.Abs(o.Dir)
+		if err != nil {
+			return &semper.Error{Code: semper.Invalid, Message: "the data directory has no absolute path", Err: err}
+		}
+		o.Dir, o.Verbose = dir, c.verbose
+		return c.server.Part(cmd.Context(), kind, o)
+	}
+	cmd.Flags().StringVar(&o.Dir, "data", defaultDir(os.Geteuid(), c.env.Getenv), "data directory")
+	cmd.Flags().StringVar(&o.ID, "id", kind+"-1", "name of this part")
 }
 
 func (c *command) upgradeCommand() *cobra.Command {

@@ -159,8 +159,7 @@ func (p *plane) accept(s handoff.Socket, first net.Listener) supervise.StartFunc
 			}
 		}
 		return supervise.Serve(func(ctx context.Context) error {
-			defer context.AfterFunc(ctx, func() { l.Close() })() //nolint:errcheck // a copy of the socket
-			return p.edge.Serve(l, s.Name == "https")
+			return p.edge.ServeUntil(ctx, l, s.Name == "https")
 		})(ctx)
 	}
 }

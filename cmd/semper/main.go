@@ -25,6 +25,7 @@ func main() {
 		Run:    func(_ context.Context, o cli.RunOptions) error { return node.BecomeKeeper(o.Args) },
 		Keeper: runKeeper,
 		Part:   runPart,
+		Edge:   runEdge,
 		Stop:   node.Stop,
 	}))
 }

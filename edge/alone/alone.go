@@ -28,6 +28,8 @@ type Options struct {
 	Args []string
 	// Ready, if set, is told each time the file is in force: when the edge accepts, and after each reload.
 	Ready func(Serving)
+	// Refused, if set, is told why a reload or an upgrade was not done; else the log is. The edge goes on as before.
+	Refused func(what string, err error)
 }
 
 // Serving is what an edge serves, for people.
@@ -110,7 +112,7 @@ func (s *server) rule(ctx context.Context, signals <-chan os.Signal) error {
 		case up := <-s.upgraded:
 			s.successor = false
 			if up.err != nil {
-				s.log.Error("not upgraded: this process goes on", "error", up.err)
+				s.refused("upgraded", up.err)
 				break
 			}
 			s.log.Info("the new process is ready: draining", "pid", up.pid)

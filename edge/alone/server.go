@@ -107,7 +107,7 @@ func (s *server) enforce(p *plan, m *certs.Manager, moved *move) error {
 // reload makes a change of the file's, or tells why it cannot.
 func (s *server) reload() {
 	if err := s.change(); err != nil {
-		s.log.Error("not reloaded: the edge goes on as before", "error", err)
+		s.refused("reloaded", err)
 		return
 	}
 	s.reloads++
@@ -172,6 +172,15 @@ func (s *server) say() {
 		said.Addresses = append(said.Addresses, l.kind()+" "+s.doors[l.key].socket.Addr())
 	}
 	s.o.Ready(said)
+}
+
+// refused tells that something was not done.
+func (s *server) refused(what string, err error) {
+	if s.o.Refused != nil {
+		s.o.Refused(what, err)
+		return
+	}
+	s.log.Error("not "+what+": the edge goes on as before", "error", err)
 }
 
 // close ends everything at once.

@@ -24,6 +24,9 @@ const readyEnv = "SEMPER_EDGE_READY"
 // readyWithin is how long a new process has for that.
 const readyWithin = time.Minute
 
+// lastWords is how long one that gave up has to say why.
+const lastWords = 5 * time.Second
+
 // upgraded is how the start of a new process went.
 type upgraded struct {
 	pid int
@@ -46,10 +49,10 @@ func (s *server) upgrade(ctx context.Context) {
 		s.upgraded <- upgraded{err: err}
 		return
 	}
-	s.log.Info("a new process is being started", "pid", cmd.Process.Pid, "program", s.exe)
-	s.running.Go(func() { // ends within readyWithin, or with Run
-		err := s.await(ctx, cmd, pipe)
-		s.upgraded <- upgraded{cmd.Process.Pid, err}
+	pid := cmd.Process.Pid
+	s.log.Info("a new process is being started", "pid", pid, "program", s.exe)
+	s.running.Go(func() { // ends soon after readyWithin, or after Run
+		s.upgraded <- upgraded{pid, s.await(ctx, cmd, pipe)}
 	})
 }
 
@@ -108,7 +111,12 @@ func (s *server) await(ctx context.Context, cmd *exec.Cmd, pipe *os.File) error 
 		}
 		return cmd.Process.Release()
 	}
-	_ = cmd.Process.Kill() // it may have ended by itself
+	if errors.Is(err, io.EOF) { // it ends by itself, and has something to say before
+		kill := time.AfterFunc(lastWords, func() { _ = cmd.Process.Kill() })
+		defer kill.Stop()
+	} else {
+		_ = cmd.Process.Kill() // it has not ended
+	}
 	state := cmd.Wait()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
