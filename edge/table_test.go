@@ -167,7 +167,7 @@ func TestMatch(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	if _, err := New(Options{ID: "x"}); semper.CodeOf(err) != semper.Invalid {
+	if _, err := New(Options{}); semper.CodeOf(err) != semper.Invalid {
 		t.Error(err)
 	}
 	f := newFixture(t)
