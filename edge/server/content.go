@@ -120,9 +120,6 @@ func (b *content) parseLocked() error {
 
 func (b *content) trailersLocked() {
 	for name, value := range b.body.Trailers() {
-		if b.req.Trailer == nil {
-			b.req.Trailer = make(http.Header)
-		}
 		key := textproto.CanonicalMIMEHeaderKey(string(name))
 		b.req.Trailer[key] = append(b.req.Trailer[key], string(value))
 	}

@@ -19,8 +19,8 @@ const (
 )
 
 // prepareH2 configures HTTP/2. What one connection may ask of this process is bounded here and in package http2: fields by
-// the limits of a head, streams under way, requests that were reset but whose handlers still run, control frames that
-// wait to be sent, and how long it may leave unread what it is sent.
+// the limits of a head, streams under way, requests that were reset but whose handlers still run, and control frames that
+// wait to be sent; by meter, what is nothing but work; by streamWriter, how long it may leave unread what it is sent.
 //
 //nolint:staticcheck // what net/http offers in the place of package http2 cannot serve a connection it did not accept
 func (s *Server) prepareH2() {
@@ -42,7 +42,7 @@ func (s *Server) prepareH2() {
 func (c *conn) serveH2(nc net.Conn) ending {
 	c.nc.SetDeadline(time.Time{}) //nolint:errcheck // a closed connection says so in the read
 	//nolint:staticcheck // see prepareH2
-	c.server.h2.ServeConn(nc, &http2.ServeConnOpts{
+	c.server.h2.ServeConn(meter(nc), &http2.ServeConnOpts{
 		Context: c.context(), BaseConfig: c.server.base, Handler: (*streams)(c.server),
 	})
 	return drop
@@ -53,18 +53,6 @@ func (s *Server) sweepH2() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()             // there is nothing to wait for
 	s.base.Shutdown(ctx) //nolint:errcheck // the same
-}
-
-// streams are the requests of HTTP/2, each in a goroutine of package http2, for which Close waits.
-type streams Server
-
-// ServeHTTP implements http.Handler.
-func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !(*Server)(s).enter() {
-		panic(http.ErrAbortHandler)
-	}
-	defer s.works.Done()
-	s.o.Handler.ServeHTTP(w, r)
 }
 
 // context is that of the connection's requests.

@@ -114,6 +114,7 @@ func (c *conn) incoming(r *http1.Request) (*http.Request, error) {
 	switch r.Framing.Kind {
 	case http1.Chunked:
 		req.ContentLength, req.TransferEncoding = -1, []string{"chunked"}
+		req.Trailer = make(http.Header) // here, not when there is one: so copies of the request see it too
 	case http1.Length:
 		req.ContentLength = r.Framing.Length
 	}
@@ -156,9 +157,6 @@ func announce(req *http.Request, value []byte) {
 		switch key {
 		case "", "Transfer-Encoding", "Trailer", "Content-Length":
 			continue
-		}
-		if req.Trailer == nil {
-			req.Trailer = make(http.Header)
 		}
 		req.Trailer[key] = nil
 	}

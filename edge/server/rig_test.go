@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -298,3 +299,5 @@ func (f *fixed) ends() string {
 	defer f.mu.Unlock()
 	return fmt.Sprintf("%d", f.outcomes)
 }
+
+var trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
