@@ -54,7 +54,7 @@ var rules = []rule{
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
-	{pkg: "edge", may: []string{"", "supervise", "edge/front", "edge/hold", "edge/http1", "edge/ledger", "edge/loop", "edge/message", "edge/metrics", "edge/procid", "edge/replay", "edge/route", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/witness"}, external: []string{"golang.org/x/sys"},
+	{pkg: "edge", may: []string{"", "supervise", "edge/front", "edge/hold", "edge/http1", "edge/ledger", "edge/loop", "edge/message", "edge/metrics", "edge/procid", "edge/replay", "edge/route", "edge/server", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/witness"}, external: []string{"golang.org/x/sys"},
 		tests: []string{"edge/trace", "edge/wsframe", "github.com/coder/websocket"},
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
 	{pkg: "edge/message", why: "net/http's messages made fit for the next hop: functions of one message"},

@@ -65,7 +65,7 @@ func (e *Edge) newBackend(in incarnation, p semper.Pool, h semper.Health) *backe
 	b := &backend{incarnation: in, app: p.App, release: p.Release, health: h, edge: e, place: e.witness.Place(keyOf(p)), running: make(map[*attempt]struct{})}
 	b.ctx, b.retire = context.WithCancel(e.ctx)
 	b.pool = upstream.New(upstream.Options{Dial: b.dial, MaxIdle: e.o.Connections.Kept, IdleTimeout: e.o.Connections.KeptFor})
-	b.target = &front.Target{}
+	b.target = &front.Target{Owner: b}
 	b.target.Network, b.target.Address = network(in.address)
 	if in.pid > 0 {
 		b.watchProcess()
@@ -146,16 +146,14 @@ func (b *backend) become(a *attempt, c class, t *tunnel.Tunnel) {
 // cutClass ends what is in flight of c, and what joins it later, until uncut.
 func (b *backend) cutClass(c class) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.cut[c] = true
 	for a := range b.running {
 		if a.class == c {
 			a.cancel(errCut)
 		}
 	}
-	if d := b.edge.driver; d != nil {
-		d.Cut(func(s front.Session) bool { return s.(*session).in(b, c) }) //nolint:errcheck,forcetypeassert // there are no others
-	}
+	b.mu.Unlock() // a driver may ask its sessions at once, and they know backends
+	b.edge.drivers.cut(func(s *session) bool { return s.in(b, c) })
 }
 
 func (b *backend) isCut(c class) bool {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"semper"
-	"semper/edge/front"
 )
 
 const (
@@ -80,14 +79,9 @@ func (e *Edge) drain(here, ctx context.Context) {
 	e.end.mu.Unlock()
 	e.shut()
 	e.tend()
-	empty := func() bool { return e.serving.Load() == 0 && e.handlers.Load() == 0 && e.connections() == 0 }
+	empty := func() bool { return e.serving.Load() == 0 && e.handlers.Load() == 0 && e.drivers.connections() == 0 }
 	if !e.await(ctx, idleGrace, empty) {
-		e.sweep()
-		down := make(chan struct{})
-		go func() { // ended by ctx, and waited for below
-			defer close(down)
-			e.secure.Shutdown(ctx) //nolint:errcheck // tells HTTP/2 peers to go; who stays is counted below
-		}()
+		e.drivers.sweep()
 		if !e.await(ctx, 0, empty) {
 			e.cutAll()
 			e.end.mu.Lock()
@@ -95,7 +89,6 @@ func (e *Edge) drain(here, ctx context.Context) {
 			e.end.mu.Unlock()
 			e.await(context.WithoutCancel(ctx), closeWithin, func() bool { return e.handlers.Load() == 0 })
 		}
-		<-down
 	}
 }
 
@@ -105,46 +98,15 @@ func (e *Edge) shut() {
 	defer e.mu.Unlock()
 	e.draining.Store(true)
 	for d := range e.doors {
-		d.Close() //nolint:errcheck // nothing is lost with it
+		d.shut()
 	}
 	clear(e.doors)
-}
-
-// sweep closes the idle connections on which nothing is under way.
-func (e *Edge) sweep() {
-	e.swept.Store(true)
-	if e.driver != nil {
-		e.driver.Sweep()
-	}
-	e.mu.Lock()
-	var idle []*downstreamConn
-	for c := range e.conns {
-		if c.idle.Load() && !c.pending() {
-			idle = append(idle, c)
-		}
-	}
-	e.mu.Unlock()
-	for _, c := range idle {
-		c.Close() //nolint:errcheck // the peer learns it either way
-	}
-}
-
-func (e *Edge) connections() int {
-	n := 0
-	if e.driver != nil {
-		n = e.driver.Connections()
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return n + len(e.conns)
 }
 
 // cutAll cuts everything in flight, and whatever waits.
 func (e *Edge) cutAll() {
 	e.end.cutOnce.Do(func() { close(e.end.cut) })
-	if e.driver != nil {
-		e.driver.Cut(func(front.Session) bool { return true })
-	}
+	e.drivers.cut(func(*session) bool { return true })
 	e.registry.Lock()
 	defer e.registry.Unlock()
 	now := time.Now()

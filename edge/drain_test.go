@@ -67,7 +67,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 	a := start(t, "tcp", "web.r1.1", says(1))
 	tab := semper.Table{Epoch: 1, Routes: []semper.Route{{Path: "/", Pool: webPool}}, Pools: []semper.Pool{{Key: webPool, App: "bar", Release: "r1", Backend: []semper.Backend{a.Backend}}}}
 	boot := func(id string) *Edge {
-		e, err := New(Options{ID: id, Dir: dir})
+		e, err := New(Options{ID: id, Dir: dir, Driver: driver})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"semper"
-	"semper/edge/front"
 	"semper/edge/ledger"
 	"semper/edge/tablefile"
 	"semper/edge/witness"
@@ -68,16 +66,12 @@ type Edge struct {
 	background *background
 	kick       chan struct{} // buffered, 1: wakes the loop of tend.go
 
-	plain, secure *http.Server
-	driver        front.Driver // of plaintext connections; nil: they are all net/http's
-	aside         *handover    // what the driver gives to net/http
-	asides        sync.WaitGroup
-	handlers      atomic.Int64  // requests inside ServeHTTP, tunnels included
-	serving       atomic.Int64  // accept loops; while one runs a connection may be between the kernel and conns
-	draining      atomic.Bool   // no new connections; answers say Connection: close
-	swept         atomic.Bool   // idle connections are closed as soon as they are idle
-	idle          chan struct{} // buffered, 1: a handler or a connection ended while draining
-	end           *ending
+	drivers  drivers
+	handlers atomic.Int64  // requests inside ServeHTTP, tunnels included
+	serving  atomic.Int64  // accept loops; while one runs a connection may be between the kernel and its driver
+	draining atomic.Bool   // no new connections; answers say Connection: close
+	idle     chan struct{} // buffered, 1: a handler or a connection ended while draining
+	end      *ending
 
 	order    sync.Mutex // one Apply at a time; outermost
 	registry sync.Mutex // guards what follows
@@ -87,7 +81,6 @@ type Edge struct {
 	mu     sync.Mutex // guards what follows; innermost
 	closed bool
 	doors  map[*door]struct{}
-	conns  map[*downstreamConn]struct{}
 }
 
 // New is an edge that serves by the last table on disk, as soon as it is given a listener.
@@ -110,15 +103,14 @@ func New(o Options) (*Edge, error) {
 	e := &Edge{
 		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
 		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane),
-		doors: make(map[*door]struct{}), conns: make(map[*downstreamConn]struct{}), end: newEnding(),
+		doors: make(map[*door]struct{}), end: newEnding(),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
-	e.plain, e.secure = e.newServer(nil), e.newServer(o.TLS)
 	if err := e.newWitness(); err != nil {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), books.Close())
 	}
-	if err := e.startDriver(); err != nil {
+	if e.drivers, err = e.startDrivers(); err != nil {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
@@ -127,7 +119,7 @@ func New(o Options) (*Edge, error) {
 	e.current.Store(new(snapshot)) // for tend, which begins at once
 	if e.background, err = startBackground(o.ID, e.loop, e.watchTraffic, o.Observe); err != nil {
 		e.stop()
-		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.stopDriver(), e.witness.Close(), books.Close())
+		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
 	}
 	e.registry.Lock()
 	e.current.Store(e.compile(t))
@@ -298,7 +290,7 @@ func (e *Edge) Close() error {
 	}
 	e.shut()
 	e.cutAll()
-	errs := []error{e.stopDriver(), e.plain.Close(), e.secure.Close()}
+	errs := e.drivers.close()
 	e.stop()
 	errs = append(errs, e.background.stop())
 	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })
@@ -337,26 +329,20 @@ func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, useTLS bool) erro
 	}
 	e.serving.Add(1)
 	defer func() {
+		d.Close() //nolint:errcheck // nothing is lost with it
 		e.mu.Lock()
 		delete(e.doors, d)
 		e.mu.Unlock()
 		e.serving.Add(-1)
 		e.sayIdle()
 	}()
-	defer context.AfterFunc(ctx, func() {
-		d.left.Store(true)
-		d.Close() //nolint:errcheck // this process's copy
-	})()
-	var err error
-	switch {
-	case useTLS:
-		err = e.secure.ServeTLS(d, "", "")
-	case e.driver != nil && descriptor(l):
-		err = e.driver.Serve(d.ctx, l)
-	default:
-		err = e.plain.Serve(d)
+	defer context.AfterFunc(ctx, d.shut)()
+	var c *tls.Config
+	if useTLS {
+		c = e.o.TLS
 	}
-	if e.draining.Load() || d.left.Load() || errors.Is(err, http.ErrServerClosed) {
+	err := e.drivers.serve(d, c)
+	if d.ctx.Err() != nil || err == nil {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", l.Addr(), err)

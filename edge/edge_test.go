@@ -25,7 +25,22 @@ func TestMain(m *testing.M) {
 		backendProcess(addr)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(everyDriver{m})
+}
+
+// everyDriver runs all tests once for each driver: whatever holds with one holds with the other.
+type everyDriver struct{ *testing.M }
+
+var driver Driver
+
+func (m everyDriver) Run() int {
+	for _, driver = range []Driver{Loops, Goroutines} {
+		if code := m.M.Run(); code != 0 {
+			fmt.Fprintf(os.Stderr, "that was with driver %s\n", driver)
+			return code
+		}
+	}
+	return 0
 }
 
 // a fixture is an edge with a listener, and a table that tests change.
@@ -41,7 +56,7 @@ type fixture struct {
 
 func newFixture(t *testing.T, options ...func(*Options)) *fixture {
 	t.Helper()
-	o := Options{ID: "edge-1", Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+	o := Options{ID: "edge-1", Dir: t.TempDir(), Driver: driver, Log: slog.New(slog.DiscardHandler)}
 	if os.Getenv("EDGE_TEST_LOG") != "" {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -64,9 +64,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	seen.ForwardHTTP(r.Header, x.id)
 	x.body = replay.New(w, r, replay.Options{Keep: replayLimit, Idle: bodyIdle, Trailer: message.TrailerAllowed})
 	x.run()
-	if !x.body.Finish() {
-		retireConn(r)
-	}
+	x.body.Finish()
 	if e.log.Enabled(r.Context(), slog.LevelDebug) {
 		e.log.Debug("request", "id", x.id, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", x.status,
 			"release", x.release, "tries", x.tries, "took", time.Since(x.begun))

@@ -260,7 +260,7 @@ func (s *session) Head(x *front.Exchange) {
 	b.inFlight[classRequest].Add(-1)
 	s.class = classStream
 	if b.isCut(classStream) { // it comes too late
-		s.edge.driver.Cut(func(o front.Session) bool { return o == s })
+		s.edge.drivers.cut(func(o *session) bool { return o == s })
 	}
 }
 

@@ -42,9 +42,7 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 			delete(e.backends, in)
 			b.retire()
 			e.closePool(b)
-			if e.driver != nil {
-				e.driver.Retire(b.target)
-			}
+			e.drivers.retire(b.target)
 			continue
 		}
 		for c, at := range e.instants(s, b) {

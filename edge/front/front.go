@@ -122,6 +122,7 @@ type Exchange struct {
 // address in memory, so that another life of the instance never sees a request that was meant for this one.
 type Target struct {
 	Network, Address string // of package net: "tcp", "127.0.0.1:8000"; "unix", "/run/app.sock"
+	Owner            any    // what the edge knows it as
 }
 
 // A Failure is an attempt that brought no response.
