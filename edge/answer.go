@@ -33,7 +33,7 @@ var (
 	refuseCut       = refusal{status: http.StatusServiceUnavailable, word: "cut", text: "The release that had this request is gone: its time to drain has passed.", retry: 1}
 	refuseBody      = refusal{status: http.StatusBadRequest, word: "bad-body", text: "The request's body did not arrive whole.", close: true}
 	refuseSlowBody  = refusal{status: http.StatusRequestTimeout, word: "slow-body", text: "The request's body did not arrive in time.", close: true}
-	refuseTransport = refusal{status: http.StatusBadGateway, word: "bad-response", text: "The app answered with something that is not HTTP."}
+	refuseTransport = refusal{status: http.StatusBadGateway, word: "bad-response", text: "The app answered with something that is not HTTP.", close: true}
 )
 
 // answer sends the refusal, as a page where a browser asks.

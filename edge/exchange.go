@@ -313,20 +313,21 @@ func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
 func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) bool {
 	unsent := upstream.Unsent(err)
 	var bad *http1.Error
+	malformed := errors.As(err, &bad)
 	switch {
 	case errors.Is(context.Cause(ctx), errCut):
 		x.fail(refuseCut, ledger.Cut)
 	case x.r.Context().Err() != nil || x.body.Failure() != nil:
 		x.clientFault()
 	case x.body.Replayable() && unsent && x.tries < maxTries,
-		x.body.Replayable() && !unsent && x.tries < maxTries && message.Idempotent(x.r.Method) && p.lane.mayRetry(x.seen):
+		x.body.Replayable() && !unsent && !malformed && x.tries < maxTries && message.Idempotent(x.r.Method) && p.lane.mayRetry(x.seen):
 		x.entry.Retry()
 		x.seen.Count(retryFor(connectFailed(err)))
 		x.avoid = a.backend
 		return false
 	case unsent:
 		x.fail(refuseConnect, ledger.EdgeErrors)
-	case errors.As(err, &bad):
+	case malformed:
 		x.fail(refuseTransport, ledger.EdgeErrors)
 	default:
 		x.fail(refuseBroken, ledger.EdgeErrors)
