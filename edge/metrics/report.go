@@ -90,15 +90,17 @@ type Statuses struct {
 	None          uint64 `json:"none"` // the client went first
 }
 
-// Latency is quantiles in seconds, within [sketch.RelativeError]; zero when nothing was measured.
+// Latency is quantiles in seconds, within [sketch.RelativeError], zero when nothing was measured; and what they are computed
+// from, so that the latencies of several edges can be put together.
 type Latency struct {
-	P50 float64 `json:"p50_seconds"`
-	P95 float64 `json:"p95_seconds"`
-	P99 float64 `json:"p99_seconds"`
+	P50    float64       `json:"p50_seconds"`
+	P95    float64       `json:"p95_seconds"`
+	P99    float64       `json:"p99_seconds"`
+	Sketch sketch.Counts `json:"sketch,omitzero"`
 }
 
 func latencyOf(c sketch.Counts) Latency {
-	return Latency{P50: c.Quantile(.5).Seconds(), P95: c.Quantile(.95).Seconds(), P99: c.Quantile(.99).Seconds()}
+	return Latency{P50: c.Quantile(.5).Seconds(), P95: c.Quantile(.95).Seconds(), P99: c.Quantile(.99).Seconds(), Sketch: c}
 }
 
 // NewReport makes a report of snapshots taken now and about 1, 10 and 60 seconds before. Series in which nothing happened in
@@ -124,6 +126,52 @@ func NewReport(now, second, ten, minute *Snapshot) Report {
 		})
 	}
 	return r
+}
+
+// Merge is the report of several edges together: rates and counts add up, and quantiles are those of all requests, which
+// those of the edges could not tell. Its time is the oldest of theirs. It is pure.
+func Merge(reports ...Report) Report {
+	all := Report{Rows: []Row{}}
+	for i := range reports {
+		r := &reports[i]
+		if all.At.IsZero() || r.At.Before(all.At) {
+			all.At = r.At
+		}
+		for j := range r.Rows {
+			row := &r.Rows[j]
+			at, ok := slices.BinarySearchFunc(all.Rows, row.Key, func(r Row, k Key) int { return r.Key.Compare(k) })
+			if ok {
+				all.Rows[at].add(row)
+				continue
+			}
+			all.Rows = slices.Insert(all.Rows, at, *row)
+		}
+	}
+	return all
+}
+
+func (r *Row) add(o *Row) {
+	r.Rate1 += o.Rate1
+	r.Rate10 += o.Rate10
+	r.Rate60 += o.Rate60
+	r.InFlight += o.InFlight
+	r.Status.Informational += o.Status.Informational
+	r.Status.Success += o.Status.Success
+	r.Status.Redirect += o.Status.Redirect
+	r.Status.ClientError += o.Status.ClientError
+	r.Status.ServerError += o.Status.ServerError
+	r.Status.None += o.Status.None
+	r.Latency, r.Upstream = r.Latency.with(o.Latency), r.Upstream.with(o.Upstream)
+	r.Retries += o.Retries
+	r.Held += o.Held
+	r.Shed += o.Shed
+	r.Failures += o.Failures
+}
+
+func (l Latency) with(o Latency) Latency {
+	both := l.Sketch.Clone()
+	both.Merge(o.Sketch)
+	return latencyOf(both)
 }
 
 // rate is requests per second of the time that really passed.

@@ -11,22 +11,22 @@ import (
 // A Snapshot is what a registry had counted at an instant, or close to it: nothing stops while it is taken. It is a value
 // that nobody changes.
 type Snapshot struct {
-	At     time.Time
-	Series []Reading // in the order of their keys
+	At     time.Time `json:"at"`
+	Series []Reading `json:"series"` // in the order of their keys
 }
 
 // A Reading is one series in a snapshot. All counts are since the series was made.
 type Reading struct {
-	Key      Key
-	InFlight int64
+	Key      Key   `json:"key"`
+	InFlight int64 `json:"in_flight"`
 	// Classes are the requests that ended, by the first digit of their status; at 0 those that got none.
-	Classes          [6]uint64
-	Latency          sketch.Counts // of requests, as their clients saw it
-	Upstream         sketch.Counts // of tries that brought an answer
-	Retries          uint64
-	Held             uint64
-	Shed             uint64
-	UpstreamFailures uint64 // tries that brought no answer, but for those given up by the edge or the client
+	Classes          [6]uint64     `json:"classes"`
+	Latency          sketch.Counts `json:"latency,omitzero"`  // of requests, as their clients saw it
+	Upstream         sketch.Counts `json:"upstream,omitzero"` // of tries that brought an answer
+	Retries          uint64        `json:"retries"`
+	Held             uint64        `json:"held"`
+	Shed             uint64        `json:"shed"`
+	UpstreamFailures uint64        `json:"upstream_errors"` // tries that brought no answer, but for those given up by the edge or the client
 }
 
 // Requests is how many requests ended.

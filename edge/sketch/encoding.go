@@ -1,6 +1,7 @@
 package sketch
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -53,6 +54,24 @@ func (c *Counts) UnmarshalBinary(b []byte) error {
 	*c = d
 	return nil
 }
+
+// MarshalText is the encoding in base64 (RFC 4648, 4), for JSON.
+func (c Counts) MarshalText() ([]byte, error) {
+	b, err := c.AppendBinary(nil)
+	return base64.StdEncoding.AppendEncode(nil, b), err
+}
+
+// UnmarshalText is UnmarshalBinary of base64.
+func (c *Counts) UnmarshalText(text []byte) error {
+	b, err := base64.StdEncoding.AppendDecode(nil, text)
+	if err != nil {
+		return fmt.Errorf("decode sketch: %w: %w", ErrEncoding, err)
+	}
+	return c.UnmarshalBinary(b)
+}
+
+// IsZero reports whether nothing was counted.
+func (c Counts) IsZero() bool { return c.count == 0 }
 
 type reader struct {
 	b   []byte
