@@ -55,7 +55,7 @@ var rules = []rule{
 	{pkg: "rollout", may: []string{""},
 		why: "a pure state machine over the nouns"},
 	{pkg: "edge", may: []string{"", "supervise", "edge/front", "edge/hold", "edge/http1", "edge/ledger", "edge/loop", "edge/message", "edge/metrics", "edge/procid", "edge/replay", "edge/route", "edge/server", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/witness"}, external: []string{"golang.org/x/sys"},
-		tests: []string{"edge/trace", "edge/wsframe", "github.com/coder/websocket"},
+		tests: []string{"edge/accesslog", "edge/trace", "edge/wsframe", "github.com/coder/websocket", "github.com/prometheus/client_model", "github.com/prometheus/common"},
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
 	{pkg: "edge/message", why: "net/http's messages made fit for the next hop: functions of one message"},
 	{pkg: "edge/replay", why: "a body that more than one attempt may read; of net/http's requests only"},
