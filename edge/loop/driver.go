@@ -237,6 +237,8 @@ func (a *door) close() {
 		return
 	}
 	a.shut = true
+	// The socket lives on elsewhere, and with it the kernel's watch on it.
+	a.loop.poll.remove(a.fd) //nolint:errcheck // while it pauses it is not watched
 	a.loop.forget(&a.endpoint)
 	unix.Close(a.fd) //nolint:errcheck // a copy of the socket
 }

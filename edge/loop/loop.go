@@ -194,7 +194,7 @@ func (l *loop) register(e *endpoint) {
 	l.slots = append(l.slots, e)
 }
 
-// forget takes e out of everything but the kernel, which lets go when its descriptor is closed.
+// forget takes e out of everything but the kernel, which lets go when the last descriptor of it is closed.
 func (l *loop) forget(e *endpoint) {
 	l.wheel.remove(&e.timer)
 	if l.slots[e.slot] == e {

@@ -528,3 +528,32 @@ func TestDeadlines(t *testing.T) {
 		})
 	}
 }
+
+// A socket that two drivers share, as an edge and its successor do, is served by the one that still serves it.
+func TestASharedSocket(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // a test
+	r := start(t, Options{Loops: 2}, app(t, echo))
+	for range 3 {
+		ctx, cancel := context.WithCancel(context.Background())
+		served := make(chan error, 1)
+		go func() { served <- r.Serve(ctx, l) }()
+		c := client(t)
+		for range 20 {
+			resp, err := c.Get("http://" + l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close() //nolint:errcheck // a test
+			c.CloseIdleConnections()
+		}
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}
+}
