@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,6 +52,7 @@ in flight; the second one cuts it.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&o.HTTP, "http", nil, "addresses for HTTP, beside those of the file")
 	f.StringSliceVar(&o.HTTPS, "https", nil, "addresses for HTTPS, beside those of the file")
+	f.StringVar(&o.Metrics, "metrics", "", "address to serve metrics at, as http://ADDRESS/metrics, instead of the file's")
 	f.StringVar(&o.Driver, "driver", EdgeDrivers[0], "what carries plaintext connections: "+strings.Join(EdgeDrivers, ", "))
 	f.StringVar(&o.Dir, "data", filepath.Join(defaultDir(os.Geteuid(), c.env.Getenv), "edge-alone"), "directory for certificates and keys that are made")
 	routesFlag(cmd, &o.Routes)
@@ -75,11 +77,8 @@ func (c *command) edgeCheckCommand() *cobra.Command {
 
 func routesFlag(cmd *cobra.Command, to *string) {
 	cmd.Flags().StringVar(to, "routes", "", "the file of routes (required)")
-	if err := cmd.MarkFlagRequired("routes"); err != nil {
-		panic(err) // it was made one line above
-	}
 	if err := cmd.MarkFlagFilename("routes", "yaml", "yml"); err != nil {
-		panic(err) // the same
+		panic(err) // it was made one line above
 	}
 }
 
@@ -87,6 +86,8 @@ func (c *command) runEdge(ctx context.Context, o EdgeOptions, check bool) error 
 	switch {
 	case c.server.Edge == nil:
 		return absent("edge")
+	case o.Routes == "":
+		return &exit{code: exitUsage, err: errors.New("--routes is missing: the file that says what goes where"), hint: "semper edge run --help"}
 	case !slices.Contains(EdgeDrivers, o.Driver):
 		return &exit{code: exitUsage, err: fmt.Errorf("--driver %q: it is one of %s", o.Driver, strings.Join(EdgeDrivers, ", ")), hint: "semper edge run --help"}
 	}

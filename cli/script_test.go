@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -38,6 +39,13 @@ func TestMain(m *testing.M) {
 				},
 				Part: func(_ context.Context, kind string, o cli.PartOptions) error {
 					_, err := os.Stdout.WriteString(kind + " " + o.Dir + " " + o.ID + "\n")
+					return err
+				},
+				Edge: func(_ context.Context, o cli.EdgeOptions, check bool) error {
+					if o.Routes == "wrong.yaml" {
+						return &cli.Misconfigured{Err: errors.New("wrong.yaml:1:1: the file is empty"), Count: 1, Hint: "write something"}
+					}
+					_, err := fmt.Printf("edge %s %s %s %s %s %s %t\n", o.Routes, o.HTTP, o.HTTPS, o.Metrics, o.Driver, filepath.Base(o.Dir), check)
 					return err
 				},
 				Stop: func(_ context.Context, dir string, instances bool) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/witness"
 )
 
 // drainLimit bounds a drain that was asked for over the control socket and names no timeout.
@@ -32,6 +33,9 @@ func (e *Edge) Control() http.Handler {
 	e.witness.Handle(m)
 	return m
 }
+
+// Witness is what has seen the edge's requests.
+func (e *Edge) Witness() *witness.Witness { return e.witness }
 
 // LedgerEntry is one release's line in the answer of GET /v1/ledger.
 type LedgerEntry struct {

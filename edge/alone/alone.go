@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Routes      string      // the file
 	HTTP, HTTPS []string    // addresses to listen at, beside those of the file
+	Metrics     string      // address to serve metrics at, instead of the file's
 	Driver      edge.Driver // of plaintext connections
 	// Dir is for what is made here and kept: certificates and accounts of ACME, self-signed certificates, keys of session
 	// tickets. It is made when it is needed.
@@ -117,6 +118,7 @@ func (s *server) rule(ctx context.Context, signals <-chan os.Signal) error {
 			}
 			s.log.Info("the new process is ready: draining", "pid", up.pid)
 			s.succeeded = true
+			s.leave(func(l listener) bool { return l.metrics }) // from now on those of the new process are asked for
 			drain()
 		case <-ended:
 			ended = nil

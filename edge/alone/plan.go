@@ -28,7 +28,8 @@ type plan struct {
 // A listener is one that is to be there.
 type listener struct {
 	routefile.Listener
-	key string // its address; of several at ":0" each has another
+	key     string // its address; of several at ":0" each has another
+	metrics bool   // answers scrapes, and no one else
 }
 
 // address of a listener as the file has it.
@@ -37,6 +38,8 @@ func (l listener) address() string { return cmp.Or(string(l.HTTP), string(l.HTTP
 // kind is the key that the file has for the address.
 func (l listener) kind() string {
 	switch {
+	case l.metrics:
+		return "metrics"
 	case l.HTTPS != "":
 		return "https"
 	case l.Unix != "":
@@ -49,6 +52,7 @@ func (l listener) kind() string {
 type fixed struct {
 	trusted     []netip.Prefix
 	connections edge.Connections
+	log         routefile.Log
 }
 
 // read makes the plan of the file. The error is routefile.Problems where the file is wrong.
@@ -61,11 +65,11 @@ func read(o Options) (*plan, error) {
 	if err := p.listen(f, o); err != nil {
 		return nil, err
 	}
-	if len(p.listeners) == 0 {
+	if !slices.ContainsFunc(p.listeners, func(l listener) bool { return !l.metrics }) {
 		f.Object("", "the edge listens nowhere", `add listeners: ":8080", or start it with --http :8080`)
 	}
 	object(f)
-	p.fixed = fixed{trusted: f.Trusted, connections: connections(f, p.listeners)}
+	p.fixed = fixed{trusted: f.Trusted, connections: connections(f, p.listeners), log: f.Log}
 	if secure(p.listeners) {
 		p.tls = certificates(f, p.listeners, o)
 	}
@@ -94,9 +98,20 @@ func (p *plan) listen(f *routefile.File, o Options) error {
 			all = append(all, l)
 		}
 	}
+	if o.Metrics != "" {
+		if err := f.Metrics.UnmarshalText([]byte(o.Metrics)); err != nil {
+			return &semper.Error{Code: semper.Invalid, Op: "--metrics", Err: err}
+		}
+	}
+	serving := len(all)
+	if f.Metrics != "" {
+		l := routefile.NewListener()
+		l.HTTP = f.Metrics
+		all = append(all, l)
+	}
 	seen := map[string]int{}
-	for _, l := range all {
-		one := listener{Listener: l}
+	for i, l := range all {
+		one := listener{Listener: l, metrics: i >= serving}
 		one.key = one.address()
 		if seen[one.key]++; seen[one.key] > 1 {
 			if !strings.HasSuffix(one.key, ":0") {
@@ -117,6 +132,9 @@ func secure(listeners []listener) bool {
 func connections(f *routefile.File, listeners []listener) edge.Connections {
 	var c edge.Connections
 	for i, l := range listeners {
+		if l.metrics {
+			continue
+		}
 		at := fmt.Sprintf("listeners[%d]", i)
 		agree(f, at+".head_timeout", "listeners", &c.Head, l.HeadTimeout)
 		agree(f, at+".idle_timeout", "listeners", &c.Idle, l.IdleTimeout)
@@ -151,6 +169,7 @@ func (p *plan) changes(running *plan) error {
 	}{
 		{"trusted", running.fixed.trusted, p.fixed.trusted},
 		{"head_timeout, idle_timeout or keepalive", running.fixed.connections, p.fixed.connections},
+		{"the access log", running.fixed.log, p.fixed.log},
 	} {
 		if !reflect.DeepEqual(one.old, one.new) {
 			return &semper.Error{Code: semper.Conflict, Message: one.what + " is another than at the start, and does not change while the edge runs",

@@ -12,6 +12,7 @@ import (
 
 	"semper/edge"
 	"semper/edge/certs"
+	"semper/edge/witness"
 )
 
 // A server is one edge with its sockets and certificates. What is not atomic belongs to the goroutine that calls Run.
@@ -65,6 +66,7 @@ func start(o Options) (_ *server, err error) {
 	}
 	s.edge, err = edge.New(edge.Options{
 		ID: "edge", Log: s.log, Driver: o.Driver, TLS: s.tlsConfig(), Trusted: p.fixed.trusted, Connections: p.fixed.connections,
+		Witness: witness.Options{Log: accessLog(p.fixed.log), Report: s.log},
 	})
 	if err != nil {
 		return nil, err
@@ -159,8 +161,12 @@ func open(o *certs.Options, log *slog.Logger) (*certs.Manager, error) {
 	return certs.New(with)
 }
 
-// reopen opens the access log anew.
-func (s *server) reopen() {}
+// reopen opens the access log anew, after it was renamed.
+func (s *server) reopen() {
+	if err := s.edge.Witness().Reopen(); err != nil {
+		s.refused("logging anew", err)
+	}
+}
 
 // say tells whoever wants to know what is in force.
 func (s *server) say() {
@@ -186,6 +192,7 @@ func (s *server) refused(what string, err error) {
 // close ends everything at once.
 func (s *server) close() error {
 	close(s.stop)
+	s.leave(func(listener) bool { return true })
 	var err error
 	if s.edge != nil {
 		err = s.edge.Close()

@@ -159,13 +159,28 @@ func (s *server) accept(a acceptance) {
 	a.door.leave, a.door.settings = leave, a.settings
 	s.running.Go(func() { // ended by leave, or by the edge
 		defer leave()
-		if err := s.edge.ServeUntil(ctx, ln, secure); err != nil {
+		var err error
+		if a.settings.metrics {
+			err = s.scrapes(ctx, ln)
+		} else {
+			err = s.edge.ServeUntil(ctx, ln, secure)
+		}
+		if err != nil {
 			select {
 			case s.failed <- err:
 			default: // another did before
 			}
 		}
 	})
+}
+
+// leave takes no more connections by those doors that which says.
+func (s *server) leave(which func(listener) bool) {
+	for _, d := range s.doors {
+		if d.leave != nil && which(d.settings) {
+			d.leave()
+		}
+	}
 }
 
 // close gives this process's socket back.

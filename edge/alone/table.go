@@ -49,8 +49,6 @@ func object(f *routefile.File) {
 			f.Object(path, later, "remove it")
 		}
 	}
-	refuse("metrics")
-	refuse("log")
 	refuse("sticky_keys")
 	for i := range f.Listeners {
 		for _, key := range []string{"h2c", "http2", "head", "fields", "connections"} {
