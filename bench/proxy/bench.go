@@ -289,7 +289,7 @@ func (b *bench) cost(r *contender.Running, work func() (generate.Count, error)) 
 
 // detail is what is kept of c besides the figure of the row.
 func (c cost) detail(more map[string]float64) map[string]float64 {
-	d := map[string]float64{"requests": float64(c.Requests), "per_second": c.Rate(), "user_s": c.User.Seconds(), "system_s": c.System.Seconds(), "others": c.Others}
+	d := map[string]float64{"requests": float64(c.Requests), "per_second": c.Rate(), "ran_s": c.Ran.Seconds(), "user_s": c.User.Seconds(), "system_s": c.System.Seconds(), "others": c.Others}
 	if c.Bytes > 0 {
 		d["bytes"] = float64(c.Bytes)
 	}

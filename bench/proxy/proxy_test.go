@@ -192,7 +192,7 @@ func TestShareOfOthers(t *testing.T) {
 
 func TestCost(t *testing.T) {
 	t.Parallel()
-	c := cost{generate.Count{Requests: 1000, Bytes: 50e6, Elapsed: 2 * time.Second}, proc.CPU{User: 10 * time.Millisecond, System: 90 * time.Millisecond}, 0.1}
+	c := cost{generate.Count{Requests: 1000, Bytes: 50e6, Elapsed: 2 * time.Second}, proc.CPU{Ran: 100 * time.Millisecond, User: 10 * time.Millisecond, System: 90 * time.Millisecond}, 0.1}
 	if got := c.perRequest(); got != 100 {
 		t.Errorf("%v µs per request, want 100", got)
 	}
