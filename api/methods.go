@@ -35,6 +35,11 @@ func (c *Client) Status(ctx context.Context, app, env string) (Status, error) {
 	return get[Status](ctx, c, "/v1/status", params("app", app, "env", env))
 }
 
+// Traffic implements [Service].
+func (c *Client) Traffic(ctx context.Context, app, env string) (Traffic, error) {
+	return get[Traffic](ctx, c, "/v1/traffic", params("app", app, "env", env))
+}
+
 // HasArtifact implements [Service].
 func (c *Client) HasArtifact(ctx context.Context, d semper.Digest) (bool, error) {
 	res, err := c.send(ctx, request{method: http.MethodHead, path: "/v1/artifacts/" + url.PathEscape(string(d)), repeatable: true})

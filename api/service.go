@@ -14,6 +14,9 @@ type Service interface {
 	Overview(ctx context.Context) (Overview, error)
 	Status(ctx context.Context, app, env string) (Status, error)
 
+	// Traffic is what edges do now for app and env; empty for all of them.
+	Traffic(ctx context.Context, app, env string) (Traffic, error)
+
 	HasArtifact(ctx context.Context, d semper.Digest) (bool, error)
 	PutArtifact(ctx context.Context, d semper.Digest, r io.Reader) error
 	Plan(ctx context.Context, r DeployRequest) (Plan, error)

@@ -193,6 +193,60 @@ func rank(n TreeNode) int {
 	return 1
 }
 
+// Traffic is what all edges do now.
+type Traffic struct {
+	At   time.Time    `json:"at,omitzero"` // zero where no edge runs
+	Rows []TrafficRow `json:"rows"`
+	// Silent are edges that did not answer: what they do is missing.
+	Silent []string `json:"silent,omitempty"`
+}
+
+// TrafficRow is what one release does behind one route. All but the rates and what is in flight is of the last ten seconds.
+// App is empty for requests that have no route.
+type TrafficRow struct {
+	App         string             `json:"app"`
+	Environment string             `json:"environment"`
+	Service     string             `json:"service"`
+	Release     semper.ReleaseName `json:"release"`
+	Route       string             `json:"route"` // host and path: "shop.example/cart"
+	// Requests that ended, per second, over the last 1, 10 and 60 seconds.
+	Rate1  float64 `json:"rate_1s"`
+	Rate10 float64 `json:"rate_10s"`
+	Rate60 float64 `json:"rate_60s"`
+
+	InFlight int64           `json:"in_flight"`
+	Status   TrafficStatuses `json:"status"`
+	Latency  TrafficLatency  `json:"latency"`  // as clients saw it
+	Upstream TrafficLatency  `json:"upstream"` // of the tries at instances
+
+	Retries        uint64 `json:"retries"`
+	Held           uint64 `json:"held"`            // let go after they had waited in a hold
+	Shed           uint64 `json:"shed"`            // refused to protect the rest
+	UpstreamErrors uint64 `json:"upstream_errors"` // tries that brought no answer
+}
+
+// TrafficStatuses are requests by the class of their status.
+type TrafficStatuses struct {
+	Informational uint64 `json:"1xx"` // 101: protocols were switched
+	Success       uint64 `json:"2xx"`
+	Redirect      uint64 `json:"3xx"`
+	ClientError   uint64 `json:"4xx"`
+	ServerError   uint64 `json:"5xx"`
+	None          uint64 `json:"none"` // the client went first
+}
+
+// Total is all of them.
+func (s TrafficStatuses) Total() uint64 {
+	return s.Informational + s.Success + s.Redirect + s.ClientError + s.ServerError + s.None
+}
+
+// TrafficLatency is quantiles in seconds, each within one percent; zero when nothing was measured.
+type TrafficLatency struct {
+	P50 float64 `json:"p50_seconds"`
+	P95 float64 `json:"p95_seconds"`
+	P99 float64 `json:"p99_seconds"`
+}
+
 // LogLine is one line an instance printed.
 type LogLine struct {
 	Instance semper.InstanceID  `json:"instance"`

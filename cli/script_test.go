@@ -135,6 +135,22 @@ func fake(ts *testscript.TestScript, _ bool, args []string) {
 		n, err := strconv.ParseUint(args[2], 10, 64)
 		ts.Check(err)
 		s.Count("bar", "", semper.ReleaseName(args[1]), semper.Ledger{Accepted: n, Served: n - 1, EdgeErrors: 1, Retried: 2})
+	case "traffic": // traffic release rate requests failed
+		rate, err := strconv.ParseFloat(args[2], 64)
+		ts.Check(err)
+		n, err := strconv.ParseUint(args[3], 10, 64)
+		ts.Check(err)
+		failed, err := strconv.ParseUint(args[4], 10, 64)
+		ts.Check(err)
+		t, err := s.Traffic(context.Background(), "", "")
+		ts.Check(err)
+		t.At = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+		t.Rows = append(t.Rows, api.TrafficRow{
+			App: "bar", Environment: "production", Service: "web", Release: semper.ReleaseName(args[1]), Route: "bar.example/",
+			Rate1: rate, Rate10: rate, Rate60: rate / 2, InFlight: 3, Status: api.TrafficStatuses{Success: n - failed, ServerError: failed},
+			Latency: api.TrafficLatency{P50: .0012, P95: .0048, P99: .0113}, UpstreamErrors: failed,
+		})
+		s.Carry(t)
 	case "print":
 		s.Print(semper.InstanceID(args[1]), "r1", args[2])
 	case "crash":

@@ -35,6 +35,8 @@ type Edges interface {
 	States(ctx context.Context) ([]semper.EdgeState, error)
 	// Await returns the states once every live edge serves by epoch or a later one.
 	Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error)
+	// Traffic is what all live edges do now, by release and route.
+	Traffic(ctx context.Context) (api.Traffic, error)
 }
 
 // Blobs keep artifacts.

@@ -334,6 +334,35 @@ func TestDeadEdgesAreSettledOnce(t *testing.T) {
 	})
 }
 
+func TestTrafficOfAnEnvironment(t *testing.T) {
+	in(t, func(t *testing.T, m *machine, c *control.Control) {
+		deploy(t, c, "one")
+		m.mu.Lock()
+		m.traffic = api.Traffic{Silent: []string{"edge-2"}, Rows: []api.TrafficRow{
+			{Route: ""}, {App: "bar", Environment: "production", Release: "r1"}, {App: "bar", Environment: "beta"}, {App: "foo", Environment: "production"},
+		}}
+		m.mu.Unlock()
+		for _, tc := range []struct {
+			app, env string
+			rows     int
+		}{{"", "", 4}, {"bar", "", 2}, {"bar", "production", 1}, {"", "production", 2}} {
+			got, err := c.Traffic(t.Context(), tc.app, tc.env)
+			if err != nil || len(got.Rows) != tc.rows || len(got.Silent) != 1 {
+				t.Errorf("%+v: %+v %v", tc, got, err)
+			}
+		}
+		if _, err := c.Traffic(t.Context(), "nobody", ""); semper.CodeOf(err) != semper.NotFound {
+			t.Errorf("of an app that is not there: %v", err)
+		}
+		m.mu.Lock()
+		m.trafficErr = errors.New("no edge answers")
+		m.mu.Unlock()
+		if _, err := c.Traffic(t.Context(), "", ""); semper.CodeOf(err) != semper.Unavailable {
+			t.Errorf("of silent edges: %v", err)
+		}
+	})
+}
+
 func TestScaleAndRestart(t *testing.T) {
 	in(t, func(t *testing.T, m *machine, c *control.Control) {
 		deploy(t, c, "one")

@@ -36,6 +36,8 @@ type machine struct {
 	epochs      []semper.Epoch // of the edges
 	frozen      bool           // edges do not follow
 	moved       chan struct{}
+	traffic     api.Traffic
+	trafficErr  error
 	books       []control.Book
 	dropped     []string
 	blobs       map[semper.Digest]bool
@@ -256,6 +258,12 @@ func (m *machine) Info(context.Context) (api.ServerInfo, error) { return api.Ser
 func (m *machine) Tree(context.Context) (api.TreeNode, error)   { return api.TreeNode{}, nil }
 func (m *machine) Upgrade(context.Context, string) (<-chan api.UpgradeStep, error) {
 	return nil, &semper.Error{Code: semper.Invalid, Message: "no upgrade in memory"}
+}
+
+func (m *machine) Traffic(context.Context) (api.Traffic, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.traffic, m.trafficErr
 }
 
 func (m *machine) States(context.Context) ([]semper.EdgeState, error) {

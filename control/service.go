@@ -97,6 +97,44 @@ func (c *Control) Status(ctx context.Context, app, env string) (api.Status, erro
 	return status(v, e, live), nil
 }
 
+// trafficWithin is how long edges have to say what they do: who watches asks again every second.
+const trafficWithin = 2 * time.Second
+
+// Traffic is what edges do now for an app and an environment; empty names all. Requests that have no route are nobody's, and
+// told where no app is named.
+func (c *Control) Traffic(ctx context.Context, app, env string) (api.Traffic, error) {
+	v, err := c.see(ctx, "traffic")
+	if err != nil {
+		return api.Traffic{}, err
+	}
+	if app != "" || env != "" {
+		if !v.has(app, env) {
+			known := slices.Sorted(maps.Keys(v.envs))
+			return api.Traffic{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q in environment %q", app, env), Hint: fmt.Sprintf("deployed are: %v", known)}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, trafficWithin)
+	defer cancel()
+	t, err := c.o.Edges.Traffic(ctx)
+	if err != nil {
+		return api.Traffic{}, &semper.Error{Code: semper.Unavailable, Op: "traffic", Message: "no edge says what it does", Hint: "does an edge run? semper tree", Err: err}
+	}
+	t.Rows = slices.DeleteFunc(slices.Clone(t.Rows), func(r api.TrafficRow) bool {
+		return app != "" && r.App != app || env != "" && r.Environment != env
+	})
+	return t, nil
+}
+
+// has reports whether there is such an environment; empty is any.
+func (v *view) has(app, env string) bool {
+	for _, e := range v.envs {
+		if (app == "" || e.App == app) && (env == "" || e.Name == env) {
+			return true
+		}
+	}
+	return false
+}
+
 // find is the environment named, or the only one there is.
 func (v *view) find(app, env string) (semper.Environment, error) {
 	var found []semper.Environment

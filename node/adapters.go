@@ -13,11 +13,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"semper"
+	"semper/api"
 	"semper/control"
 	"semper/edge"
+	"semper/edge/metrics"
 	"semper/keeper"
 	"semper/store/blob"
 )
@@ -43,48 +46,97 @@ func (e *edges) close() {
 
 // States of every living edge.
 func (e *edges) States(ctx context.Context) ([]semper.EdgeState, error) {
-	return e.all(ctx, "/v1/state")
+	return whole(asked[semper.EdgeState](ctx, e, "/v1/state"))
 }
 
 // Await returns once every living edge serves by epoch.
 func (e *edges) Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error) {
-	return e.all(ctx, fmt.Sprintf("/v1/wait?epoch=%d", epoch))
+	return whole(asked[semper.EdgeState](ctx, e, fmt.Sprintf("/v1/wait?epoch=%d", epoch)))
 }
 
-// all asks every edge that has said it is ready; one that does not answer fails the whole, because
-// what it serves by is not known. An edge that is not ready accepts nothing yet.
-func (e *edges) all(ctx context.Context, path string) ([]semper.EdgeState, error) {
-	parts, err := e.keeper.Parts(ctx)
+// whole is every edge's answer. One that does not answer fails the whole, because what it serves by is not known.
+func whole[T any](answers []T, _ []keeper.Part, errs []error, err error) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts = slices.DeleteFunc(parts, func(p keeper.Part) bool { return p.Kind != "edge" || p.PID == 0 || !p.Ready })
-	e.prune(parts)
-	states := make([]semper.EdgeState, len(parts))
-	errs := make([]error, len(parts))
-	var wg sync.WaitGroup
-	for i, p := range parts {
-		wg.Go(func() { states[i], errs[i] = e.ask(ctx, p.Socket, path) })
-	}
-	wg.Wait()
-	return states, errors.Join(errs...)
+	return answers, errors.Join(errs...)
 }
 
-func (e *edges) ask(ctx context.Context, socket, path string) (semper.EdgeState, error) {
-	var s semper.EdgeState
+// Traffic is what all edges do now. What those do that answer is better than nothing; those that do not are named.
+func (e *edges) Traffic(ctx context.Context) (api.Traffic, error) {
+	reports, parts, errs, err := asked[metrics.Report](ctx, e, "/v1/traffic")
+	if err != nil {
+		return api.Traffic{}, err
+	}
+	var silent []string
+	answered := reports[:0]
+	for i, r := range reports {
+		if errs[i] != nil {
+			silent = append(silent, parts[i].ID)
+			continue
+		}
+		answered = append(answered, r)
+	}
+	if len(answered) == 0 && len(silent) > 0 {
+		return api.Traffic{}, errors.Join(errs...)
+	}
+	t := trafficOf(metrics.Merge(answered...))
+	t.Silent = silent
+	return t, nil
+}
+
+// trafficOf is a report in the words of the API.
+func trafficOf(r metrics.Report) api.Traffic {
+	t := api.Traffic{At: r.At, Rows: make([]api.TrafficRow, len(r.Rows))}
+	latency := func(l metrics.Latency) api.TrafficLatency {
+		return api.TrafficLatency{P50: l.P50, P95: l.P95, P99: l.P99}
+	}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		_, rest, _ := strings.Cut(row.Pool, "/") // as semper.NamePool makes it
+		environment, service, _ := strings.Cut(rest, "/")
+		t.Rows[i] = api.TrafficRow{
+			App: row.App, Environment: environment, Service: service, Release: semper.ReleaseName(row.Release), Route: row.Route,
+			Rate1: row.Rate1, Rate10: row.Rate10, Rate60: row.Rate60, InFlight: row.InFlight, Status: api.TrafficStatuses(row.Status),
+			Latency: latency(row.Latency), Upstream: latency(row.Upstream),
+			Retries: row.Retries, Held: row.Held, Shed: row.Shed, UpstreamErrors: row.Failures,
+		}
+	}
+	return t
+}
+
+// asked asks every edge that has said it is ready: the answers, and the errors, are in the order of the parts. An edge that is
+// not ready accepts nothing yet.
+func asked[T any](ctx context.Context, e *edges, path string) (answers []T, parts []keeper.Part, errs []error, err error) {
+	parts, err = e.keeper.Parts(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	parts = slices.DeleteFunc(parts, func(p keeper.Part) bool { return p.Kind != "edge" || p.PID == 0 || !p.Ready })
+	e.prune(parts)
+	answers, errs = make([]T, len(parts)), make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, p := range parts {
+		wg.Go(func() { errs[i] = e.ask(ctx, p.Socket, path, &answers[i]) })
+	}
+	wg.Wait()
+	return answers, parts, errs, nil
+}
+
+func (e *edges) ask(ctx context.Context, socket, path string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge"+path, nil)
 	if err != nil {
-		return s, err
+		return err
 	}
 	resp, err := e.client(socket).Do(req)
 	if err != nil {
-		return s, err
+		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("edge at %s: %s", socket, resp.Status)
+		return fmt.Errorf("edge at %s: %s", socket, resp.Status)
 	}
-	return s, json.NewDecoder(resp.Body).Decode(&s)
+	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 func (e *edges) client(socket string) *http.Client {

@@ -37,6 +37,7 @@ type Semper struct {
 	stall     semper.RolloutState
 	fault     *Fault
 	down      error
+	traffic   api.Traffic
 }
 
 type environment struct {
@@ -116,6 +117,14 @@ func (s *Semper) Count(app, env string, release semper.ReleaseName, l semper.Led
 	if e := s.envs[key(app, env)]; e != nil {
 		e.ledger[release] = e.ledger[release].Add(l)
 	}
+	s.tellLocked()
+}
+
+// Carry makes t what edges do now.
+func (s *Semper) Carry(t api.Traffic) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.traffic = t
 	s.tellLocked()
 }
 

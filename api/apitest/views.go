@@ -44,6 +44,24 @@ func (s *Semper) Status(_ context.Context, app, env string) (api.Status, error) 
 	return s.statusLocked(e), nil
 }
 
+// Traffic implements [api.Service].
+func (s *Semper) Traffic(_ context.Context, app, env string) (api.Traffic, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if app != "" {
+		if _, err := s.findLocked(app, env); err != nil {
+			return api.Traffic{}, err
+		}
+	}
+	t := api.Traffic{At: s.traffic.At, Rows: []api.TrafficRow{}, Silent: s.traffic.Silent}
+	for _, r := range s.traffic.Rows {
+		if (app == "" || r.App == app) && (env == "" || r.Environment == env) {
+			t.Rows = append(t.Rows, r)
+		}
+	}
+	return t, s.down
+}
+
 func (s *Semper) statusLocked(e *environment) api.Status {
 	st := api.Status{
 		App: e.App, Environment: e.Name, Epoch: s.epoch, Revision: e.revision, Hold: e.Hold,

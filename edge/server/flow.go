@@ -277,13 +277,14 @@ func (f *flow) connect() error {
 	if p == nil {
 		return errNoPool
 	}
+	f.x.Reused = false
 	u, err := p.Get(f.ctx)
 	if err != nil {
 		return err
 	}
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	f.up, f.use = u, u.Use()
+	f.up, f.use, f.x.Reused = u, u.Use(), u.Reused()
 	if f.c.marks.Load() != 0 { // it was interrupted before up was there to be killed
 		u.Kill(f.use)
 	}
