@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -163,16 +162,12 @@ func BenchmarkIdle(b *testing.B) {
 		for i := range fds {
 			fds[i] = bare(b, r.addr)
 		}
-		for r.parked.count() < conns {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(b, "all are parked", func() bool { return r.parked.count() >= conns })
 		b.ReportMetric(float64(memory()-before)/conns, "B/conn")
 		for _, fd := range fds {
 			unix.Close(fd)
 		}
-		for r.Connections() > 1 {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(b, "all are gone", func() bool { return r.Connections() <= 1 })
 	}
 }
 
@@ -201,7 +196,7 @@ func bare(b *testing.B, addr string) int {
 	unix.Write(fd, []byte(ordinary))
 	var buf [4096]byte
 	if n, err := unix.Read(fd, buf[:]); err != nil || !bytes.HasPrefix(buf[:n], []byte("HTTP/1.1 200 ")) {
-		b.Fatal(fmt.Sprintf("%q %v", buf[:n], err))
+		b.Fatalf("%q %v", buf[:n], err)
 	}
 	return fd
 }

@@ -210,16 +210,9 @@ var unmet = map[int]struct {
 	why  string
 	over []conformance.Transport
 }{
-	48: {"x/net/http2 takes stray bytes in a path: the handler has to look", h2},
 	65: {"an idle connection is looked at when it is used again", conformance.Transports},
 	70: {"whom a certificate is for is the session's to compare", conformance.Transports},
-	77: {"x/net/http2 takes space around a value", h2},
-	78: {"x/net/http2 does not count where HEADERS end the stream", h2},
-	79: {"x/net/http2 takes a space in a path: the handler has to look", h2},
-	80: {"x/net/http2 leaves host aside where there is an :authority", h2},
 }
-
-var h2 = []conformance.Transport{conformance.H2}
 
 // The 85 bad inputs of edge.md, by both ways and over each transport.
 func TestConformance(t *testing.T) {

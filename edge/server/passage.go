@@ -76,14 +76,11 @@ func (c *conn) passed(w *writer, b *content, calm bool) ending {
 		b.close()
 		return hijacked
 	}
-	var err error
-	if calm {
-		err = w.finish()
-	}
+	err := w.end(calm)
 	w.free()
 	c.userW.Store(false)
 	c.armedW = 0
-	if !calm || err != nil || c.marks.Load() != 0 {
+	if err != nil || c.marks.Load() != 0 {
 		b.close()
 		return drop
 	}
@@ -102,7 +99,7 @@ func (c *conn) incoming(r *http1.Request) (*http.Request, error) {
 	req := &http.Request{
 		Method: string(r.MethodName()), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: int(r.Minor),
 		Host: string(r.Host()), RemoteAddr: c.nc.RemoteAddr().String(), RequestURI: asSent(r.Head()),
-		Body: http.NoBody, Header: make(http.Header, r.Fields()),
+		Body: http.NoBody, Header: make(http.Header, r.Fields()), Close: !r.KeepAlive,
 	}
 	if r.Minor == 0 {
 		req.Proto = "HTTP/1.0"

@@ -14,6 +14,13 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.works.Done()
+	if bad := (*Server)(s).examine(r); bad != nil {
+		(*Server)(s).refuse(w, r, *bad)
+		return
+	}
+	if r.ContentLength != 0 {
+		r.Body = &streamBody{r.Body, r}
+	}
 	s.o.Handler.ServeHTTP(&streamWriter{ResponseWriter: w, deal: http.NewResponseController(w), patience: s.o.Write}, r)
 }
 

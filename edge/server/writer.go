@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -17,6 +18,11 @@ const (
 	gathered = 4 << 10
 	// sniffed is how much of content its type is guessed from.
 	sniffed = 512
+)
+
+var (
+	errHandler = errors.New("the handler has not returned")
+	errLength  = errors.New("the handler wrote less than its Content-Length, or more")
 )
 
 // A writer is the http.ResponseWriter of one request. Beside that it is what http.ResponseController asks for.
@@ -132,10 +138,10 @@ func write[B []byte | string](w *writer, p B) (int, error) {
 		return 0, w.err
 	case !w.allowed():
 		return 0, http.ErrBodyNotAllowed
-	case w.fields.length >= 0 && w.written+int64(len(p)) > w.fields.length:
-		return 0, http.ErrContentLength
 	}
-	w.written += int64(len(p))
+	if w.written += int64(len(p)); w.fields.length >= 0 && w.written > w.fields.length {
+		return 0, http.ErrContentLength // and so is every further one: a part of it would be no better
+	}
 	if !w.started && len(w.pend)+len(p) <= undecided {
 		w.pend = append(w.pend, p...)
 		return len(p), nil
@@ -251,10 +257,15 @@ func (w *writer) FlushError() error {
 	return w.err
 }
 
-// finish ends the response, for the handler has returned. An error says that the connection cannot go on.
-func (w *writer) finish() error {
+// end ends the response, for the handler has returned, or not returned calmly. An error says that the connection cannot
+// go on.
+func (w *writer) end(calm bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !calm { // what was there to be sent is sent, and the client sees that it is not all
+		w.flushLocked()
+		return errHandler
+	}
 	if w.status == 0 {
 		w.headLocked(http.StatusOK)
 	}
@@ -265,8 +276,8 @@ func (w *writer) finish() error {
 		w.out = w.appendEnd(w.out)
 	}
 	w.flushLocked()
-	if short := w.fields.length - w.written; w.err == nil && w.framing.Kind == http1.Length && short > 0 && !w.noBody && w.allowed() {
-		return fmt.Errorf("the handler wrote %d bytes less than its Content-Length", short)
+	if w.err == nil && w.framing.Kind == http1.Length && w.written != w.fields.length && !w.noBody && w.allowed() {
+		return errLength
 	}
 	return w.err
 }

@@ -1,4 +1,9 @@
-package server
+// Package meter ends HTTP/2 connections whose frames are nothing but work.
+//
+// Package http2 bounds what waits in its queues, but not what it is asked to do: streams that are opened to be reset, by
+// either side, settings, pings, windows opened by a byte. The meter stands between it and the connection and counts
+// frames by their heads. What is in order is in proportion to what a connection carries; what goes beyond has a budget.
+package meter
 
 import (
 	"crypto/tls"
@@ -25,8 +30,7 @@ const (
 
 var errCalm = errors.New("the HTTP/2 client sends frames that are nothing but work")
 
-// A metered connection counts the frames that go over it, and ends when too many of them are nothing but work: package
-// http2 bounds what waits in its queues, but not what it is asked to do. It looks at the heads of frames only.
+// A metered connection counts the frames that go over it, and ends when too many of them are nothing but work.
 type metered struct {
 	net.Conn
 	in       frames     // the reader's
@@ -38,8 +42,12 @@ type metered struct {
 	controls bucket
 }
 
-// meter meters c, whose first bytes are the client's preface.
-func meter(c net.Conn) net.Conn {
+// lastWrite is how long a client may take for being told.
+const lastWrite = time.Second
+
+// New meters c, a client's connection, whose first bytes are the preface. Reading from it fails when too much was asked,
+// and the client has been told then (GOAWAY with ENHANCE_YOUR_CALM), if it takes that.
+func New(c net.Conn) net.Conn {
 	now := time.Now()
 	m := &metered{
 		Conn: c, in: frames{skip: len(http2.ClientPreface)},

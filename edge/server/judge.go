@@ -1,0 +1,131 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"semper/edge/http1"
+)
+
+// A judge reads requests of HTTP/2 as they would stand in HTTP/1.1, so that one parser decides what a request is, whichever
+// way it comes: package http2 takes what no instance should see.
+type judge struct {
+	draft  []byte
+	parsed http1.Request
+}
+
+var judges = sync.Pool{New: func() any { return new(judge) }}
+
+var (
+	badField = http1.Refusal{Status: http.StatusBadRequest, Word: "bad-field", Text: "A field has a name or value that none can have."}
+	badLine  = http1.Refusal{Status: http.StatusBadRequest, Word: "bad-target", Text: "The method or path has a byte that none can have."}
+	badSum   = http1.Refusal{Status: http.StatusBadRequest, Word: "bad-length", Text: "Content-Length is not what the content has."}
+	tunnel   = http1.Refusal{Status: http.StatusMethodNotAllowed, Word: "method", Text: "This server does not open tunnels."}
+)
+
+// examine makes r's URL that of its canonical path. It is the refusal when r is no request, nil when it is one.
+func (s *Server) examine(r *http.Request) *http1.Refusal {
+	j := judges.Get().(*judge) //nolint:errcheck // nothing else is put there
+	defer judges.Put(j)
+	if bad := j.write(r); bad != nil {
+		return bad
+	}
+	j.parsed.Reset()
+	n, err := j.parsed.Parse(j.draft, s.o.Limits)
+	var e *http1.Error
+	switch {
+	case errors.As(err, &e):
+		bad := e.Refusal()
+		return &bad
+	case n != len(j.draft):
+		return &badLine
+	case r.ContentLength == 0 && j.parsed.Framing.Length > 0: // package http2 counts only what comes in frames of their own
+		return &badSum
+	}
+	target := string(j.parsed.CanonicalPath(nil))
+	if j.parsed.HasQuery {
+		target += "?" + string(j.parsed.Query())
+	}
+	if r.URL, err = url.ParseRequestURI(target); err != nil {
+		r.URL = new(url.URL)
+		return &badLine
+	}
+	return nil
+}
+
+// write makes the draft.
+func (j *judge) write(r *http.Request) *http1.Refusal {
+	method, target := r.Method, r.RequestURI
+	if method == http.MethodConnect {
+		if r.Header.Get(":protocol") == "" {
+			return &tunnel
+		}
+		method = http.MethodGet // as a WebSocket begins in HTTP/1.1 (RFC 8441, 5)
+		if target = r.URL.RequestURI(); r.URL.Path == "" {
+			return &badLine
+		}
+	}
+	if strings.IndexFunc(method+target, func(c rune) bool { return c <= ' ' || c >= 0x7f }) >= 0 {
+		return &badLine
+	}
+	j.draft = append(append(append(append(j.draft[:0], method...), ' '), target...), " HTTP/1.1\r\n"...)
+	var ok bool
+	if j.draft, ok = http1.AppendField(j.draft, "Host", r.Host); !ok {
+		return &badField
+	}
+	for k, values := range r.Header {
+		for _, v := range values {
+			if k == ":protocol" {
+				continue
+			}
+			if j.draft, ok = http1.AppendField(j.draft, k, v); !ok || strings.Trim(v, " \t") != v {
+				return &badField
+			}
+		}
+	}
+	j.draft = append(j.draft, "\r\n"...)
+	return nil
+}
+
+// refuse answers a request of HTTP/2 as one of HTTP/1.1 is answered.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f http1.Refusal) {
+	f.Date, f.NoContent = s.today(), r.Method == http.MethodHead
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(http1.AppendRefusal(nil, &f))), r)
+	if err != nil {
+		panic(http.ErrAbortHandler) // it is our own
+	}
+	defer resp.Body.Close()
+	for k, v := range resp.Header {
+		if k != "Connection" {
+			w.Header()[k] = v
+		}
+	}
+	w.WriteHeader(f.Status)
+	io.Copy(w, resp.Body) //nolint:errcheck // a client that is gone misses nothing
+}
+
+// A streamBody says what is wrong with content in the words of HTTP/1.1's.
+type streamBody struct {
+	io.ReadCloser
+	r *http.Request
+}
+
+// Read implements io.Reader.
+func (b *streamBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && b.r.Context().Err() == nil && !isTimeout(err) {
+		err = http1.ErrBodyTruncated
+	}
+	return n, err
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
