@@ -11,6 +11,12 @@
 // Loops have a Ring each, which has one producer. Goroutines have a [Shared], which is rings with a mutex each; the mutex is
 // held for the copy alone, and who finds one taken takes the next.
 //
+// # How large it gets
+//
+// With [Options].MaxSize the log begins its file anew when that is full, and keeps a few old ones. Processes that write to
+// one path, as two edges do while one replaces the other, agree by a lock on the file. Lines of different loops and of
+// different processes stand in the order in which they were written, which is not quite that of their times.
+//
 // # What a line may say
 //
 // Method, target, host, referrer and user agent are what strangers choose. In a line they cannot end it, or a string within

@@ -14,6 +14,7 @@ import (
 const (
 	defaultFlush   = 200 * time.Millisecond
 	defaultRecords = 4096
+	defaultKeep    = 3
 	leastRecords   = 64
 	bytesPerRecord = 256
 )
@@ -34,6 +35,12 @@ const (
 type Options struct {
 	Path   string    // a file that is appended to, made with mode 0640 if it is not there
 	Writer io.Writer // belongs to the log until Close; is not closed by it
+
+	// MaxSize is how large the file at Path gets, in bytes and by about what is written at once: then it is renamed to Path.1,
+	// what was that to Path.2, and so on, and Path begun anew. Processes that write to one path agree on who does it. 0 leaves
+	// that to others: see [Log.Reopen].
+	MaxSize int64
+	Keep    int // how many renamed files there are at most; 3 if zero, of use with MaxSize only
 
 	Format    Format
 	Rules     []Rule // who is logged; all are if there are none
@@ -87,7 +94,10 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{path: o.Path, to: o.Writer, failed: o.Failed}
+	if o.Keep <= 0 {
+		o.Keep = defaultKeep
+	}
+	s := &sink{path: o.Path, to: o.Writer, failed: o.Failed, limit: o.MaxSize, keep: o.Keep}
 	if o.Path != "" {
 		if err := s.open(); err != nil {
 			return nil, err

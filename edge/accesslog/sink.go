@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // A sink is where lines go. It belongs to the log's goroutine.
@@ -14,6 +15,11 @@ type sink struct {
 	file   *os.File
 	to     io.Writer
 	failed func(error)
+
+	limit   int64 // of the file; 0: there is none
+	keep    int
+	size    int64     // of the file, as far as is known
+	checked time.Time // when it was
 
 	torn bool  // a line was written in part: what comes next begins a line of its own
 	err  error // of the last write
@@ -28,9 +34,11 @@ func (s *sink) open() error {
 	if err != nil {
 		return fmt.Errorf("open access log: %w", err)
 	}
-	if at, err := f.Seek(0, io.SeekEnd); err == nil && at == 0 {
+	at, err := f.Seek(0, io.SeekEnd)
+	if err == nil && at == 0 {
 		s.torn = false
 	}
+	s.size = at
 	old := s.file
 	s.file, s.to = f, f
 	if old != nil {
@@ -51,6 +59,7 @@ func (s *sink) write(b []byte) (lost uint64) {
 		}
 	}
 	n, err := s.to.Write(b)
+	s.size += int64(max(n, 0))
 	if n = min(max(n, 0), len(b)); n < len(b) {
 		if err == nil {
 			err = io.ErrShortWrite

@@ -88,6 +88,7 @@ func (w *writer) out() {
 	if len(w.buf) == 0 {
 		return
 	}
+	w.sink.turn(time.Now())
 	lost := w.sink.write(w.buf)
 	w.log.lost.Add(lost)
 	w.log.written.Add(w.lines - lost)
