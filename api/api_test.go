@@ -131,6 +131,7 @@ func TestEverythingCrossesTheWire(t *testing.T) {
 	}
 	request := api.DeployRequest{Spec: spec(5), Artifact: d}
 	same("info", func(s api.Service) (any, error) { return s.Info(ctx) })
+	same("metrics", func(s api.Service) (any, error) { return s.Metrics(ctx, "edge-1", "application/openmetrics-text") })
 	same("traffic", func(s api.Service) (any, error) { return s.Traffic(ctx, "bar", "production") })
 	same("overview", func(s api.Service) (any, error) { return s.Overview(ctx) })
 	same("status", func(s api.Service) (any, error) { return s.Status(ctx, "bar", "production") })

@@ -40,6 +40,23 @@ func (c *Client) Traffic(ctx context.Context, app, env string) (Traffic, error) 
 	return get[Traffic](ctx, c, "/v1/traffic", params("app", app, "env", env))
 }
 
+// Metrics implements [Service].
+func (c *Client) Metrics(ctx context.Context, edge, accept string) (Exposition, error) {
+	res, err := c.send(ctx, request{method: http.MethodGet, path: "/v1/metrics", query: params("edge", edge, "accept", accept), repeatable: true})
+	if err != nil {
+		return Exposition{}, err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxMetrics))
+	if err != nil {
+		return Exposition{}, &semper.Error{Code: semper.Unavailable, Message: "the metrics broke off", Err: err}
+	}
+	return Exposition{ContentType: res.Header.Get("Content-Type"), Text: text}, nil
+}
+
+// maxMetrics bounds what is read of an edge's metrics.
+const maxMetrics = 64 << 20
+
 // HasArtifact implements [Service].
 func (c *Client) HasArtifact(ctx context.Context, d semper.Digest) (bool, error) {
 	res, err := c.send(ctx, request{method: http.MethodHead, path: "/v1/artifacts/" + url.PathEscape(string(d)), repeatable: true})

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,6 +21,7 @@ func (v *server) routes() http.Handler {
 	v.changes(mux)
 	mux.HandleFunc("HEAD /v1/artifacts/{digest}", v.hasArtifact)
 	mux.HandleFunc("PUT /v1/artifacts/{digest}", v.putArtifact)
+	mux.HandleFunc("GET /v1/metrics", v.metrics)
 	mux.HandleFunc("GET /v1/events", v.events)
 	mux.HandleFunc("GET /v1/logs", v.logs)
 	mux.HandleFunc("GET /v1/rollouts/{id}", v.waitRollout)
@@ -190,6 +192,17 @@ func digestOf(r *http.Request) (semper.Digest, error) {
 		return "", &semper.Error{Code: semper.Invalid, Message: strconv.Quote(string(d)) + " is not a digest", Hint: "sha256: and 64 lower-case hex digits"}
 	}
 	return d, nil
+}
+
+// metrics answers a scrape of Prometheus, in the form it likes.
+func (v *server) metrics(w http.ResponseWriter, r *http.Request) {
+	m, err := v.s.Metrics(r.Context(), r.FormValue("edge"), cmp.Or(r.FormValue("accept"), r.Header.Get("Accept")))
+	if err != nil {
+		v.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", m.ContentType)
+	_, _ = w.Write(m.Text) // the client went away: nobody to tell
 }
 
 // hasArtifact answers 204 or 404 without a body, as HEAD must.

@@ -247,6 +247,12 @@ type TrafficLatency struct {
 	P99 float64 `json:"p99_seconds"`
 }
 
+// Exposition is an edge's metrics as a scrape gets them.
+type Exposition struct {
+	ContentType string
+	Text        []byte
+}
+
 // LogLine is one line an instance printed.
 type LogLine struct {
 	Instance semper.InstanceID  `json:"instance"`

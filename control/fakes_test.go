@@ -266,6 +266,10 @@ func (m *machine) Traffic(context.Context) (api.Traffic, error) {
 	return m.traffic, m.trafficErr
 }
 
+func (m *machine) Metrics(context.Context, string, string) (api.Exposition, error) {
+	return api.Exposition{Text: []byte("up 1\n")}, nil
+}
+
 func (m *machine) States(context.Context) ([]semper.EdgeState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -125,6 +125,13 @@ func (c *Control) Traffic(ctx context.Context, app, env string) (api.Traffic, er
 	return t, nil
 }
 
+// Metrics are what one edge tells a scrape.
+func (c *Control) Metrics(ctx context.Context, edge, accept string) (api.Exposition, error) {
+	ctx, cancel := context.WithTimeout(ctx, trafficWithin)
+	defer cancel()
+	return c.o.Edges.Metrics(ctx, edge, accept)
+}
+
 // has reports whether there is such an environment; empty is any.
 func (v *view) has(app, env string) bool {
 	for _, e := range v.envs {

@@ -85,6 +85,37 @@ func (e *edges) Traffic(ctx context.Context) (api.Traffic, error) {
 	return t, nil
 }
 
+// Metrics are those of the edge with an id; empty is one that takes new connections.
+func (e *edges) Metrics(ctx context.Context, id, accept string) (api.Exposition, error) {
+	parts, err := e.keeper.Parts(ctx)
+	if err != nil {
+		return api.Exposition{}, err
+	}
+	i := slices.IndexFunc(parts, func(p keeper.Part) bool {
+		return p.Kind == "edge" && p.PID != 0 && p.Ready && (p.ID == id || id == "" && !p.Draining)
+	})
+	if i < 0 {
+		return api.Exposition{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no edge %q answers", id), Hint: "semper tree shows those there are"}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge/metrics", nil)
+	if err != nil {
+		return api.Exposition{}, err
+	}
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	resp, err := e.client(parts[i].Socket).Do(req)
+	if err != nil {
+		return api.Exposition{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("edge at %s: %s", parts[i].Socket, resp.Status)
+	}
+	return api.Exposition{ContentType: resp.Header.Get("Content-Type"), Text: text}, err
+}
+
 // trafficOf is a report in the words of the API.
 func trafficOf(r metrics.Report) api.Traffic {
 	t := api.Traffic{At: r.At, Rows: make([]api.TrafficRow, len(r.Rows))}

@@ -11,6 +11,7 @@ func (d dirs) storeSocket() string    { return d.run("store.sock") }
 func (d dirs) store() string          { return filepath.Join(string(d), "store") }
 func (d dirs) blobs() string          { return filepath.Join(string(d), "blobs") }
 func (d dirs) edge() string           { return filepath.Join(string(d), "edge") }
+func (d dirs) logs() string           { return filepath.Join(string(d), "logs") }
 func (d dirs) secrets() string        { return filepath.Join(string(d), "secrets") }
 func (d dirs) tls() string            { return filepath.Join(string(d), "tls") }
 func (d dirs) token() string          { return filepath.Join(string(d), "token") }

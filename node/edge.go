@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,7 @@ func Edge(ctx context.Context, o PartOptions) error {
 		return err
 	}
 	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, TLS: certs}}
+	p.options.Witness.Log = accessLog(d.logs(), os.Getenv("SEMPER_ACCESS_LOG"), o.Log)
 	root := bounded(o.ID)
 	root.AutoShutdown = supervise.AnySignificant
 	// The start is not broken off: a drain that is asked for meanwhile finds an edge that serves.

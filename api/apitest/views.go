@@ -62,6 +62,19 @@ func (s *Semper) Traffic(_ context.Context, app, env string) (api.Traffic, error
 	return t, s.down
 }
 
+// Metrics implements [api.Service].
+func (s *Semper) Metrics(_ context.Context, edge, accept string) (api.Exposition, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.down != nil:
+		return api.Exposition{}, s.down
+	case edge != "" && edge != "edge-1":
+		return api.Exposition{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no edge %q", edge)}
+	}
+	return api.Exposition{ContentType: "text/plain; version=0.0.4", Text: []byte("# " + accept + "\nsemper_edge_connections 1\n")}, nil
+}
+
 func (s *Semper) statusLocked(e *environment) api.Status {
 	st := api.Status{
 		App: e.App, Environment: e.Name, Epoch: s.epoch, Revision: e.revision, Hold: e.Hold,
