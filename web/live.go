@@ -114,7 +114,7 @@ func (st *stream) run(ctx context.Context) {
 // is that of a browser gone.
 func (st *stream) push(ctx context.Context, all bool) error {
 	l := st.look
-	before, rated, problem := l.Envs, l.Rates, l.Problem
+	before, rated, carried, problem := l.Envs, l.Rates, l.Traffic, l.Problem
 	l.Problem = st.ui.statuses(ctx, l, all)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -122,7 +122,7 @@ func (st *stream) push(ctx context.Context, all bool) error {
 	if l.Problem == nil {
 		l.Rates = st.meter.read(time.Now(), l.Envs)
 	}
-	same := (l.Problem == nil) == (problem == nil) && reflect.DeepEqual(before, l.Envs) && reflect.DeepEqual(rated, l.Rates)
+	same := (l.Problem == nil) == (problem == nil) && reflect.DeepEqual(before, l.Envs) && reflect.DeepEqual(rated, l.Rates) && reflect.DeepEqual(carried, l.Traffic)
 	if same && !all {
 		return st.idle()
 	}

@@ -25,6 +25,7 @@ type look struct {
 	App, Env    string
 	Envs        []api.Status // exactly one on an app's page
 	Rates       map[semper.EnvironmentKey]rates
+	Traffic     []api.TrafficRow // of an app's page, newest release first
 	Tree        api.TreeNode
 	TreeErr     error
 	Releases    []api.ReleaseInfo // newest first
@@ -70,7 +71,22 @@ func (u *ui) statuses(ctx context.Context, l *look, fresh bool) error {
 		}
 	}
 	l.Envs = envs
+	if l.App != "" {
+		u.traffic(ctx, l)
+	}
 	return nil
+}
+
+// traffic brings Traffic up to now. Where edges do not say what they do, the page shows the ledger alone.
+func (u *ui) traffic(ctx context.Context, l *look) {
+	t, err := u.s.Traffic(ctx, l.App, l.Env)
+	if err != nil {
+		t = api.Traffic{}
+	}
+	l.Traffic = slices.Clone(t.Rows)
+	slices.SortStableFunc(l.Traffic, func(a, b api.TrafficRow) int {
+		return cmp.Or(cmp.Compare(b.Release.Number(), a.Release.Number()), cmp.Compare(a.Route, b.Route))
+	})
 }
 
 // parts brings everything but Envs and Events up to now.

@@ -209,6 +209,22 @@ func perSecond(f float64) string {
 	return strconv.FormatFloat(f, 'f', -1, 64) + "/s"
 }
 
+// millis is a latency in milliseconds, to three digits.
+func millis(seconds float64) string {
+	if seconds <= 0 {
+		return "–"
+	}
+	return strconv.FormatFloat(round3(seconds*1000), 'f', -1, 64) + " ms"
+}
+
+// partOf is a part of a row's requests, "–" where there were none.
+func partOf(n uint64, s api.TrafficStatuses) string {
+	if s.Total() == 0 {
+		return "–"
+	}
+	return percent(float64(n) / float64(s.Total()))
+}
+
 func percent(f float64) string {
 	switch p := math.Round(f * 100); {
 	case p == 0 && f > 0:
