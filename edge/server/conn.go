@@ -47,6 +47,7 @@ const (
 	keep                   // it takes another request
 	rest                   // it is parked
 	linger                 // it closes when its client has read the last answer
+	over                   // it closes, for nothing is under way
 	drop                   // it closes at once, so that no client takes anything for whole
 	hijacked               // somebody else has it
 )
@@ -202,7 +203,7 @@ func (c *conn) await() ending {
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.now() < c.idleUntil:
 		return rest
 	}
-	return drop
+	return over
 }
 
 // request reads a head and does what it asks for.
@@ -304,7 +305,7 @@ func (c *conn) linger() {
 func (c *conn) close(end ending) {
 	switch end {
 	case hijacked:
-	case linger:
+	case linger, over:
 		c.nc.Close()
 	default:
 		c.socket.Close() // TLS would say that this is a good end
