@@ -39,7 +39,7 @@ var rules = []rule{
 
 	// Engines decide. They never import each other or an adapter: they meet in node.
 	{pkg: "supervise", tests: []string{"supervise/internal/otpcase"}, why: "a public library for any Go program: nothing of semper"},
-	{pkg: "supervise/internal/otpcase", may: []string{"supervise"}, why: "cases and their traces, for the command and the tests that compare with OTP"},
+	{pkg: "supervise/internal/otpcase", may: []string{"supervise", "internal/nearest"}, why: "cases and their traces, for the command and the tests that compare with OTP"},
 	{pkg: "supervise/otptrace", may: []string{"supervise/internal/otpcase"}, why: "cases on stdin, traces on stdout"},
 	{pkg: "actor", may: []string{"supervise", "actor/telemetry", "actor/internal/few"}, why: "a public library for any Go program: processes, over supervise and nothing else of semper's"},
 	{pkg: "actor/agent", may: []string{"actor", "supervise"}, why: "state shared by functions, over the public face of actor"},
@@ -151,7 +151,8 @@ var rules = []rule{
 	{pkg: "cli", may: []string{"", "api", "cli/draw", "cli/progress", "cli/source", "internal/config"},
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
-	{pkg: "internal/config", may: []string{""}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
+	{pkg: "internal/config", may: []string{"", "internal/nearest"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

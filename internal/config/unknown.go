@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"semper/internal/nearest"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -23,7 +24,7 @@ func (r *reader) instead(path, key string, known fields) string {
 	if hint := elsewhere(path, key); hint != "" {
 		return hint
 	}
-	if near := nearest(key, known.names()); near != "" {
+	if near := nearest.To(key, known.names()); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if home := r.home(key); home != "" {

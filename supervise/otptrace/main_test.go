@@ -98,6 +98,8 @@ func TestBadInput(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, want string }{
 		{`{"name":"x",` + "\n" + `"tree":{"childs":[]}}`, "otptrace: line 2: invalid case: childs: there is no such key here; otptrace -help lists those there are\n"},
+		{`{"name":"x","tree":{"children":[{"id":"a","restrat":"x"}]}}`, "otptrace: line 1: invalid case: restrat: there is no such key here; did you mean \"restart\"? otptrace -help lists those there are\n"},
+		{`{"name":"x","tree":{},"steps":[{"do":"x","chlid":"a"}]}`, "otptrace: line 1: invalid case: chlid: there is no such key here; did you mean \"child\"? otptrace -help lists those there are\n"},
 		{`{"name":"x","tree":{}} {"name":`, "otptrace: line 1: invalid case: unexpected EOF\n"},
 	} {
 		if code, out, errs := command(t, c.in); code != 2 || out != "" || errs != c.want {

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"strings"
+
+	"semper/internal/nearest"
 )
 
 // ErrInvalid is wrapped by every error about the input itself.
@@ -72,12 +75,65 @@ func one(raw []byte) (c Case, at int64, err error) {
 		return c, kind.Offset, fmt.Errorf("%s: got %s, want %s", cmp.Or(kind.Field, "the case"), kind.Value, jsonName(kind.Type.Kind().String()))
 	}
 	if m := unknown.FindStringSubmatch(err.Error()); m != nil {
-		return c, place(raw, m[1]), fmt.Errorf("%s: there is no such key here; otptrace -help lists those there are", m[1])
+		at := place(raw, m[1])
+		return c, at, fmt.Errorf("%s: there is no such key here; %sotptrace -help lists those there are", m[1], meant(raw, at, m[1]))
 	}
 	if strings.HasPrefix(err.Error(), "shutdown") {
 		return c, place(raw, "shutdown"), err
 	}
 	return c, 1, err
+}
+
+// meant says which key may have been meant by one at a place.
+func meant(raw []byte, at int64, key string) string {
+	t := reflect.TypeFor[Case]()
+	switch around(raw, at) {
+	case "tree":
+		t = reflect.TypeFor[Tree]()
+	case "children", "spec":
+		t = reflect.TypeFor[Child]()
+	case "steps":
+		t = reflect.TypeFor[Step]()
+	}
+	var keys []string
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		keys = append(keys, name)
+	}
+	if k := nearest.To(key, keys); k != "" {
+		return fmt.Sprintf("did you mean %q? ", k)
+	}
+	return ""
+}
+
+// around is the key of the innermost object or list of objects around a place; empty for the case itself.
+func around(raw []byte, at int64) string {
+	var keys []string // of what is open
+	last := ""
+	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
+		token, err := d.Token()
+		if err != nil || d.InputOffset() >= at {
+			break
+		}
+		switch token := token.(type) {
+		case string:
+			last = token // or a value, behind which nothing opens
+		case json.Delim:
+			if token == '}' || token == ']' {
+				keys = keys[:len(keys)-1]
+				continue
+			}
+			if n := len(keys); token == '{' && n > 0 && last == "" {
+				last = keys[n-1] // one of a list
+			}
+			keys = append(keys, last)
+			last = ""
+		}
+	}
+	if len(keys) == 0 {
+		return ""
+	}
+	return keys[len(keys)-1]
 }
 
 // checkKeys refuses a key that comes twice in one object, and one with capital letters, which encoding/json would take for
