@@ -168,8 +168,8 @@ type Driver interface {
 	Serve(ctx context.Context, l net.Listener) error
 	// Sweep closes the connections that wait for a request, and from now on each when it begins to.
 	Sweep()
-	// Cut breaks off the exchanges of those sessions of which which says so. It is asked by the goroutine that owns the
-	// session, between two calls of it.
+	// Cut breaks off the exchanges of those sessions of which which says so. It is asked while no other call of the session
+	// is under way, and may be asked after Cut has returned.
 	Cut(which func(Session) bool)
 	// Retire closes the idle connections to t: it is gone.
 	Retire(t *Target)

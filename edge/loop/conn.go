@@ -133,7 +133,7 @@ func (c *conn) begin(r *http1.Request, buf []byte, n int) {
 	case front.Refuse:
 		c.flow = f
 		f.keepAlive, f.noContent = r.KeepAlive, r.Method == http1.HEAD
-		f.uploaded = r.Framing.Kind == http1.NoBody
+		f.uploaded = r.Framing.Kind == http1.NoBody || r.Framing == http1.Framing{Kind: http1.Length}
 		c.leave(buf[n:])
 		f.refuse()
 	default:

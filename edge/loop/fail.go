@@ -3,6 +3,8 @@ package loop
 import (
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"semper/edge/front"
 	"semper/edge/http1"
 )
@@ -123,9 +125,14 @@ func (f *flow) cut() {
 
 // breakOff ends the client's connection, so that it takes nothing for whole.
 func (f *flow) breakOff(how front.Outcome) {
-	if c := f.conn; c != nil && c.flow == f {
-		c.drop(how)
+	c := f.conn
+	if c == nil || c.flow != f {
+		return
 	}
+	if f.minor == 0 { // its end would be that of the content
+		unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) //nolint:errcheck // then it may take it for whole
+	}
+	c.drop(how)
 }
 
 // abandon is the end of a flow whose client's connection goes.
