@@ -77,6 +77,11 @@ func (s *session) pass() front.Action {
 	return front.Pass
 }
 
+// Refused implements front.Observer.
+func (s *session) Refused(now int64, r *http1.Refusal) {
+	s.shard.Refused(now, &s.client, r.Status, r.Word)
+}
+
 // mayRetry takes from the budget of retries.
 func (l *lane) mayRetry(q *witness.Request) bool {
 	if l.budget.take(time.Now(), l.requests.Load()) {

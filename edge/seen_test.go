@@ -187,6 +187,28 @@ func ask(t *testing.T, c *http.Client, f *fixture, method, host, path, body stri
 	return resp
 }
 
+// TestWhatIsNoRequestIsSeenToo: who throws malformed heads at the edge has to be found in its log.
+func TestWhatIsNoRequestIsSeenToo(t *testing.T) {
+	t.Parallel()
+	ways(t, func(t *testing.T, way func(*Options)) {
+		var path string
+		f := newFixture(t, way, logged(t, &path))
+		_, br := rawRequest(t, f, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil || resp.StatusCode != http.StatusBadRequest {
+			t.Fatalf("%v %v", resp, err)
+		}
+		var all []map[string]any
+		eventually(t, "its line", func() bool { all = f.lines(path); return len(all) == 1 })
+		if l := all[0]; l["status"] != 400. || l["cause"] != resp.Header.Get("X-Semper-Error") || l["client"] != "127.0.0.1" || l["method"] != nil {
+			t.Errorf("%v", l)
+		}
+		if got := value(f.scrape()["http_server_request_duration_seconds"], "http_response_status_code", "400"); got != 1 {
+			t.Errorf("counted %v times", got)
+		}
+	})
+}
+
 func TestTraceContextReachesTheInstance(t *testing.T) {
 	t.Parallel()
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"

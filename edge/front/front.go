@@ -65,6 +65,13 @@ type Session interface {
 	Close()
 }
 
+// An Observer is a Session that wants to know what drivers answer by themselves to what is no request: to a head that is
+// malformed, too large or too slow. Nothing else is asked or told about those.
+type Observer interface {
+	// Refused tells of such an answer. now is as in [Exchange].
+	Refused(now int64, r *http1.Refusal)
+}
+
 // An Action is what a driver does next with a request.
 type Action uint8
 

@@ -173,6 +173,9 @@ func (c *conn) refuse(r http1.Refusal) {
 	r.Date, r.Close = c.loop.today(), true
 	c.head, c.in = nil, nil
 	c.closing = true
+	if o, ok := c.session.(front.Observer); ok {
+		o.Refused(c.loop.now, &r)
+	}
 	c.send(http1.AppendRefusal(c.loop.wbuf[:0], &r))
 }
 

@@ -251,6 +251,9 @@ var (
 // refuse answers what is no request.
 func (c *conn) refuse(r http1.Refusal) ending {
 	r.Date, r.Close = c.server.today(), true
+	if o, ok := c.session.(front.Observer); ok {
+		o.Refused(c.server.now(), &r)
+	}
 	w := http1.AppendRefusal(takeOut(), &r)
 	defer give(w)
 	if c.write(w) != nil {

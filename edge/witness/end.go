@@ -1,8 +1,10 @@
 package witness
 
 import (
+	"net/http"
 	"time"
 
+	"semper/edge/accesslog"
 	"semper/edge/metrics"
 	"semper/edge/trace"
 )
@@ -52,6 +54,17 @@ func (q *Request) write(took time.Duration, e *End) {
 		return
 	}
 	q.shard.lines.Write(l)
+}
+
+// Refused takes an answer to what was no request: nothing is known of it but whom it came from.
+func (s *Shard) Refused(now int64, c *Client, status int, cause string) {
+	q := s.begin(now, c)
+	l := &q.line
+	l.Protocol, l.Method, l.Target, l.Host, l.Referer, l.UserAgent = accesslog.HTTP11, nil, nil, nil, nil, nil
+	if status == http.StatusRequestTimeout {
+		s.Count(metrics.TimeoutHeader)
+	}
+	q.End(now, End{Status: status, Cause: cause})
 }
 
 // AppendTiming appends a line with Server-Timing, where the request asked for it and may.

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -71,7 +72,7 @@ func New(o Options) (*Witness, error) {
 		}
 		lines = w.log.Shared()
 		if err := w.registry.Register(metrics.AccessLogFamily(w.lines)); err != nil {
-			return nil, err
+			return nil, errors.Join(err, w.log.Close())
 		}
 	}
 	for i := range o.Loops {
