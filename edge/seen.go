@@ -71,9 +71,11 @@ func keyOf(p semper.Pool) metrics.Key {
 	return metrics.Key{App: p.App, Release: string(p.Release), Pool: string(p.Key)}
 }
 
-// pass gives the connection to the other way: it is counted there.
+// pass gives the request to the other way, where it is seen.
 func (s *session) pass() front.Action {
-	s.shard.Count(metrics.ConnHandedOver)
+	if s.looped {
+		s.shard.Count(metrics.ConnHandedOver)
+	}
 	return front.Pass
 }
 

@@ -27,6 +27,7 @@ type session struct {
 	proto   string
 	client  witness.Client
 	shard   *witness.Shard
+	looped  bool // a loop has the connection: what it does not carry leaves it
 
 	request // of the request in hand
 	// Memory that goes from request to request.
@@ -63,7 +64,7 @@ type request struct {
 
 // Open implements front.Edge.
 func (e *Edge) Open(c front.Connection) front.Session {
-	s := &session{edge: e, proto: "http", shard: e.witness.Shard(c.Loop)}
+	s := &session{edge: e, proto: "http", shard: e.witness.Shard(c.Loop), looped: c.Loop > 0}
 	s.shard.Count(metrics.ConnAccepted)
 	if c.TLS != nil {
 		s.proto = "https"
