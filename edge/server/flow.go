@@ -54,6 +54,7 @@ type progress struct {
 	begun    int64 // when the content began to be waited for
 
 	uploading chan struct{}  // closed when the upload has ended; nil without one
+	final     atomic.Bool    // the upload writes the last of it
 	fault     *http1.Refusal // of the client, which the upload has found
 	gone      bool           // the same: the client is
 	received  atomic.Int64

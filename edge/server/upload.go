@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"semper/edge/http1"
 	"semper/edge/upstream"
@@ -19,20 +20,36 @@ func (f *flow) upload() error {
 	}
 	f.c.in.wide = true
 	f.uploading = make(chan struct{})
+	f.final.Store(false)
 	go f.send(f.up, f.use)
 	return nil
 }
 
+// uploadEnd is how long a response waits for the end of the upload's last write: the target has what it answers, and the
+// upload has only to notice. A target that answers before it takes the rest is not waited for much longer.
+const uploadEnd = 20 * time.Millisecond
+
 // whole reports whether the request has been sent to its end.
 func (f *flow) whole() bool {
-	if f.uploading != nil {
-		select {
-		case <-f.uploading:
-		default:
-			return false
-		}
+	if f.uploading == nil {
+		return f.uploaded
 	}
-	return f.uploaded
+	select {
+	case <-f.uploading:
+		return f.uploaded
+	default:
+	}
+	if !f.final.Load() {
+		return false
+	}
+	late := time.NewTimer(uploadEnd)
+	defer late.Stop()
+	select {
+	case <-f.uploading:
+		return f.uploaded
+	case <-late.C:
+		return false
+	}
 }
 
 // stopUpload ends an upload. Its connection to the target is of no use then, unless all was sent.
@@ -80,6 +97,7 @@ func (f *flow) send(u *upstream.Conn, use uint64) {
 		if len(out) == 0 {
 			continue // a part of a line between chunks
 		}
+		f.final.Store(f.uploaded)
 		if _, err := u.Write(out); err != nil {
 			return // it may have answered, which the owner sees
 		}
