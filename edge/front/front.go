@@ -32,6 +32,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"time"
 
 	"semper/edge/http1"
 )
@@ -106,6 +107,8 @@ type Exchange struct {
 	Forward http1.Forward
 	// Keep is how much of the content may be kept for another attempt, in bytes; 0 for none.
 	Keep int
+	// Bounds are those of the request's rule: set by the Session with the first Forward or Wait. nil: the driver's own.
+	Bounds *Bounds
 
 	// Set by the driver before Failed and Head: whether the connection to the target had carried a request before.
 	Reused bool
@@ -123,6 +126,18 @@ type Exchange struct {
 	Status int
 	// Received and Sent count the bytes of content from and to the client.
 	Received, Sent int64
+}
+
+// Bounds are how long nothing may happen to a request, and how much of it there may be. 0 is no bound. They are never
+// written once they are in use, and shared.
+type Bounds struct {
+	Connect  time.Duration // until a connection to the target is there
+	Response time.Duration // from the end of the request to the head of the response
+	Upload   time.Duration // in which some of the request's content has to come
+	Rate     int64         // bytes a second that it has to come at on the whole, once it takes longer than Upload
+	Content  int64         // how much of it there may be
+	Stall    time.Duration // in which some of the response's content has to come, unless it is a stream
+	Write    time.Duration // in which the client has to take some of its answer
 }
 
 // A Target is one incarnation of an instance as drivers see it: whom to connect to. Drivers keep their connections by its

@@ -15,6 +15,11 @@ type Refusal struct {
 	RetryAfter int    // seconds; 0 for none
 	Close      bool   // the connection ends after it
 	NoContent  bool   // the request was HEAD: the head alone is sent
+
+	// Page takes the place of the text; Type is its Content-Type. nil for the text.
+	Page []byte
+	Type string
+	Edit *Edit // the route's own; nil for none. What it removes is not in a refusal.
 }
 
 // Refusal is the answer to a request that is refused for e, or to one whose response is.
@@ -31,7 +36,13 @@ func AppendRefusal(dst []byte, r *Refusal) []byte {
 	dst = appendField(dst, "Date: ", r.Date)
 	dst = append(dst, "X-Semper-Error: "...)
 	dst = append(dst, r.Word...)
-	dst = append(dst, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n"...)
+	dst = append(dst, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Type: "...)
+	if r.Page != nil {
+		dst = append(dst, r.Type...)
+	} else {
+		dst = append(dst, "text/plain; charset=utf-8"...)
+	}
+	dst = append(dst, "\r\n"...)
 	dst = appendField(dst, "X-Request-Id: ", r.RequestID)
 	if r.RetryAfter > 0 {
 		dst = append(dst, "Retry-After: "...)
@@ -40,6 +51,12 @@ func AppendRefusal(dst []byte, r *Refusal) []byte {
 	}
 	if r.Status == 405 {
 		dst = append(dst, "Allow: "+allowed+"\r\n"...)
+	}
+	if r.Edit != nil {
+		dst = append(dst, r.Edit.lines...)
+	}
+	if r.Page != nil {
+		return r.appendPage(dst)
 	}
 	const request = "request "
 	n := len("000 ") + len(StatusText(r.Status)) + 1 + len(r.Text) + 1
@@ -66,6 +83,19 @@ func AppendRefusal(dst []byte, r *Refusal) []byte {
 		dst = append(dst, '\n')
 	}
 	return dst
+}
+
+// appendPage ends the head, and appends the page.
+func (r *Refusal) appendPage(dst []byte) []byte {
+	dst = appendLength(dst, int64(len(r.Page)))
+	if r.Close {
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	dst = append(dst, "\r\n"...)
+	if r.NoContent {
+		return dst
+	}
+	return append(dst, r.Page...)
 }
 
 // Continue is the answer to an expectation that is met.

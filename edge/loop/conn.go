@@ -183,7 +183,7 @@ func (c *conn) refuse(r http1.Refusal) {
 func (c *conn) send(p []byte) bool {
 	if len(c.out) > 0 || !c.writable {
 		if len(c.out) == 0 {
-			c.loop.wheel.arm(&c.timer, c.loop.now+int64(c.loop.d.o.Write))
+			c.armWrite()
 		}
 		c.out = append(c.out, p...)
 		return true
@@ -199,10 +199,21 @@ func (c *conn) send(p []byte) bool {
 	if n < len(p) {
 		c.writable = false
 		c.out = append(c.out, p[n:]...)
-		c.loop.wheel.arm(&c.timer, c.loop.now+int64(c.loop.d.o.Write))
+		c.armWrite()
 		return true
 	}
 	return c.flushed()
+}
+
+// armWrite gives the client its time to take something.
+func (c *conn) armWrite() {
+	wait := c.loop.d.o.Write
+	if f := c.flow; f != nil && f.x.Bounds != nil {
+		wait = f.x.Bounds.Write
+	}
+	if c.timer.at = 0; wait > 0 {
+		c.loop.wheel.arm(&c.timer, c.loop.now+int64(wait))
+	}
 }
 
 // flush sends what waits. It reports whether the connection lives.
@@ -219,7 +230,7 @@ func (c *conn) flush() bool {
 	if n < len(c.out) {
 		c.writable = false
 		c.out = c.out[:copy(c.out, c.out[n:])]
-		c.loop.wheel.arm(&c.timer, c.loop.now+int64(c.loop.d.o.Write))
+		c.armWrite()
 		return true
 	}
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {

@@ -84,6 +84,7 @@ func (o *Options) fill() {
 // Driver is a front.Driver of loops.
 type Driver struct {
 	o     Options
+	own   front.Bounds // of requests whose Session names none
 	loops []*loop
 	conns atomic.Int64
 	works sync.WaitGroup
@@ -95,7 +96,9 @@ var _ front.Driver = (*Driver)(nil)
 // New starts the loops.
 func New(o Options) (*Driver, error) {
 	o.fill()
-	d := &Driver{o: o}
+	d := &Driver{o: o, own: front.Bounds{
+		Connect: o.Connect, Response: o.Response, Upload: o.Body, Rate: o.Rate, Stall: o.Stall, Write: o.Write,
+	}}
 	for i := range o.Loops {
 		l, err := newLoop(d, i+1)
 		if err != nil {

@@ -69,6 +69,9 @@ func (f *flow) begin(r *http1.Request, rest []byte, action front.Action) {
 	f.chunked = r.Framing.Kind == http1.Chunked
 	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
 	f.x.Keep += len(f.kept)
+	if f.x.Bounds == nil {
+		f.x.Bounds = &l.d.own
+	}
 	f.x.Request = nil // its bytes go
 	n, err := f.take(rest)
 	f.conn.leave(rest[n:])
@@ -116,6 +119,9 @@ func (f *flow) take(p []byte) (n int, err error) {
 		}
 		n += m
 		f.x.Received += int64(len(piece))
+		if f.tooMuch() {
+			return n, http1.ErrBodyTooLarge
+		}
 		f.kept = f.frame(f.kept, piece, done)
 		f.uploaded = done
 		if m == 0 {
@@ -124,6 +130,9 @@ func (f *flow) take(p []byte) (n int, err error) {
 	}
 	return n, nil
 }
+
+// tooMuch reports whether more content has come than the request may have.
+func (f *flow) tooMuch() bool { return f.x.Bounds.Content > 0 && f.x.Received > f.x.Bounds.Content }
 
 // frame appends content as the target gets it.
 func (f *flow) frame(dst, piece []byte, done bool) []byte {
@@ -170,7 +179,7 @@ func (f *flow) attempt() {
 	}
 	f.up, f.patience = u, 0
 	if u.connecting {
-		u.arm(l.d.o.Connect)
+		u.arm(f.x.Bounds.Connect)
 		return
 	}
 	f.connected()
@@ -219,13 +228,20 @@ func (f *flow) waitForMore() {
 			c.timer.at = 0
 		}
 		if !f.answered {
-			f.up.arm(l.d.o.Response)
+			f.up.arm(f.x.Bounds.Response)
 		}
 		return
 	}
 	f.up.timer.at = 0
-	at := l.now + int64(l.d.o.Body)
-	at = min(at, f.begun+int64(l.d.o.Body)+f.x.Received*1e9/max(l.d.o.Rate, 1))
+	b := f.x.Bounds
+	if b.Upload <= 0 {
+		c.timer.at = 0
+		return
+	}
+	at := l.now + int64(b.Upload)
+	if b.Rate > 0 {
+		at = min(at, f.begun+int64(b.Upload)+f.x.Received*1e9/b.Rate)
+	}
 	l.wheel.arm(&c.timer, at)
 }
 
@@ -274,6 +290,10 @@ func (f *flow) relay(buf []byte) bool {
 		}
 		n += m
 		f.x.Received += int64(len(piece))
+		if f.tooMuch() {
+			f.badBody(http1.ErrBodyTooLarge)
+			return false
+		}
 		w = f.frame(w, piece, done)
 		f.uploaded = done
 		if m == 0 {

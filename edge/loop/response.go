@@ -187,7 +187,7 @@ func (f *flow) content(w, buf []byte) {
 		return
 	}
 	if f.up != nil && !f.x.Stream {
-		f.up.arm(f.loop.d.o.Stall)
+		f.up.arm(f.x.Bounds.Stall)
 	}
 }
 

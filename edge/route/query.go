@@ -31,6 +31,9 @@ func (q *Query) field(name string) (value []byte, ok bool) {
 	return q.Fields.Value(name, 0)
 }
 
+// Cookie is the first value of a cookie; ok is false when there is none. The bytes are the request's.
+func (q *Query) Cookie(name string) (value []byte, ok bool) { return q.cookie(name) }
+
 // cookie is the first value of a cookie (RFC 6265, 5.4).
 func (q *Query) cookie(name string) (value []byte, ok bool) {
 	for c := q.cookies(); ; {

@@ -13,6 +13,9 @@ type Rule struct {
 	location template // of a Redirect
 }
 
+// Index is the rule's place among those that were given to [Compile], from 0.
+func (r *Rule) Index() int { return r.index }
+
 // Match is what a request has to be for a rule. The zero value is every request.
 type Match struct {
 	// Hosts the request may be for: "shop.example.com", or "*.example.com" for everything below example.com, at any
