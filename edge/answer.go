@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"html"
 	"net/http"
-	"semper/edge/message"
 	"strconv"
 	"strings"
+
+	"semper/edge/message"
+	"semper/edge/route"
 )
 
 // A refusal is an answer of the edge itself.
@@ -31,13 +33,18 @@ var (
 	refuseTimeout   = refusal{status: http.StatusGatewayTimeout, word: "timeout", text: "The app did not answer in time."}
 	refuseUpgrade   = refusal{status: http.StatusBadGateway, word: "bad-upgrade", text: "The app changed to a protocol that was not asked for.", close: true}
 	refuseCut       = refusal{status: http.StatusServiceUnavailable, word: "cut", text: "The release that had this request is gone: its time to drain has passed.", retry: 1}
+	refuseBusy      = refusal{status: http.StatusServiceUnavailable, word: "busy", text: "The app has as much to do as it can.", retry: 1}
+	refuseRate      = refusal{status: http.StatusTooManyRequests, word: "rate-limit", text: "There were too many requests. Come back later."}
+	refuseLarge     = refusal{status: http.StatusRequestEntityTooLarge, word: "large-body", text: "The request's body is larger than it may be.", close: true}
+	refuseHead      = refusal{status: http.StatusRequestHeaderFieldsTooLarge, word: "large-head", text: "The request's head is larger than it may be.", close: true}
+	refuseChanged   = refusal{status: http.StatusServiceUnavailable, word: "changed", text: "What is served here has changed meanwhile. Ask again.", retry: 1}
 	refuseBody      = refusal{status: http.StatusBadRequest, word: "bad-body", text: "The request's body did not arrive whole.", close: true}
 	refuseSlowBody  = refusal{status: http.StatusRequestTimeout, word: "slow-body", text: "The request's body did not arrive in time.", close: true}
 	refuseTransport = refusal{status: http.StatusBadGateway, word: "bad-response", text: "The app answered with something that is not HTTP.", close: true}
 )
 
-// answer sends the refusal, as a page where a browser asks.
-func (f refusal) answer(w http.ResponseWriter, r *http.Request, id string) {
+// answer sends the refusal: page, if there is one, else a page of its own where a browser asks.
+func (f refusal) answer(w http.ResponseWriter, r *http.Request, id string, page *route.ErrorPage) {
 	h := w.Header()
 	h.Set(message.ErrorWord, f.word)
 	h.Set("Cache-Control", "no-store")
@@ -62,6 +69,10 @@ func (f refusal) answer(w http.ResponseWriter, r *http.Request, id string) {
 		body = "<!doctype html><meta charset=utf-8><title>" + title + "</title><h1>" + title + "</h1><p>" +
 			html.EscapeString(f.text) + "</p><p><small>request " + html.EscapeString(id) + "</small></p>\n"
 	}
+	if page != nil {
+		h.Set("Content-Type", page.Type)
+		body = string(page.Body)
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(f.status)
 	if r.Method != http.MethodHead {
@@ -70,18 +81,17 @@ func (f refusal) answer(w http.ResponseWriter, r *http.Request, id string) {
 }
 
 // examine refuses what no route should have to look at, and makes the rest canonical.
-func examine(r *http.Request) (host, path string, bad *refusal) {
+func examine(r *http.Request) (host string, bad *refusal) {
 	switch {
 	case r.Method == http.MethodConnect:
-		return "", "", &refuseMethod
+		return "", &refuseMethod
 	case r.RequestURI == "*" || r.URL.Opaque != "":
-		return "", "", &refuseTarget
+		return "", &refuseTarget
 	case !message.ValidHost(r.Host):
-		return "", "", &refuseHost
+		return "", &refuseHost
 	}
-	path, ok := message.CanonicalPath(r.URL)
-	if !ok {
-		return "", "", &refuseTarget
+	if _, ok := message.CanonicalPath(r.URL); !ok {
+		return "", &refuseTarget
 	}
-	return message.CanonicalHost(r.Host), path, nil
+	return message.CanonicalHost(r.Host), nil
 }

@@ -2,11 +2,14 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"semper"
+	"semper/edge/balance"
 	"semper/edge/front"
 	"semper/edge/metrics"
 	"semper/edge/tunnel"
@@ -28,43 +31,64 @@ func (c class) name() semper.Class {
 	return [classes]semper.Class{semper.ClassRequest, semper.ClassStream, semper.ClassWebSocket}[c]
 }
 
-// incarnation names one life of an instance: what a table says of it, as far as it tells lives apart.
+// incarnation names one life of an instance: what a table says of it, as far as it tells lives apart. Of a Config's it is an
+// upstream of a pool.
 type incarnation struct {
 	id      semper.InstanceID
 	address string
 	pid     int
 	ticks   uint64
+	speech  speech
 }
 
-// A backend is an incarnation as this edge knows it. It lives from the first table that names it until
-// a table leaves it out and nothing is in flight to it.
-type backend struct {
-	incarnation
+// speech is how a backend is spoken to.
+type speech struct {
+	protocol upstream.Protocol
+	tls      *tls.Config
+	proxy    int // version of the PROXY protocol
+	idle     int // connections at rest; 0: as many as is usual; negative: none
+	rest     time.Duration
+}
+
+// life is what else is known of a backend.
+type life struct {
 	app     string
 	release semper.ReleaseName
-	health  semper.Health
+	key     metrics.Key
+}
+
+// A backend is an incarnation as this edge knows it. It lives from the first snapshot that names it until one leaves it
+// out and nothing is in flight to it.
+type backend struct {
+	incarnation
+	life
 	edge    *Edge
-	place   *witness.Place
+	place   *witness.Place   // of what befalls no request
+	balance *balance.Backend // counts what is in flight, of all classes
 
 	pool   *upstream.Pool
 	target *front.Target   // the same for drivers
 	ctx    context.Context // of the watch on it and the probes; ends with it
 	retire context.CancelFunc
 
-	ejected  atomic.Bool // found dead; gets nothing until a probe passes
-	left     atomic.Bool // no table names it any more
-	inFlight [classes]atomic.Int64
+	left atomic.Bool           // no snapshot names it any more
+	long [classes]atomic.Int64 // what is in flight, of all classes but requests
+	heal atomic.Pointer[healing]
 
 	mu      sync.Mutex            // guards what follows
-	running map[*attempt]struct{} // what is in flight, to cut it
+	running map[*attempt]struct{} // what is in flight by net/http's way, to cut it
 	cut     [classes]bool         // the class is past its instant: whatever joins it is cut at once
 	probing bool
+	asked   bool // examine runs
+	check   check
 }
 
-func (e *Edge) newBackend(in incarnation, p semper.Pool, h semper.Health) *backend {
-	b := &backend{incarnation: in, app: p.App, release: p.Release, health: h, edge: e, place: e.witness.Place(keyOf(p)), running: make(map[*attempt]struct{})}
+func (e *Edge) newBackend(in incarnation, l life) *backend {
+	b := &backend{incarnation: in, life: l, edge: e, place: e.witness.Place(l.key), running: make(map[*attempt]struct{})}
+	b.balance = balance.NewBackend(string(in.id), &e.changes, e.now())
+	b.balance.InFlight.OnIdle(e.tend)
 	b.ctx, b.retire = context.WithCancel(e.ctx)
-	b.pool = upstream.New(upstream.Options{Dial: b.dial, MaxIdle: e.o.Connections.Kept, IdleTimeout: e.o.Connections.KeptFor})
+	b.pool = b.newPool()
 	b.target = &front.Target{Owner: b}
 	b.target.Network, b.target.Address = network(in.address)
 	if in.pid > 0 {
@@ -73,16 +97,40 @@ func (e *Edge) newBackend(in incarnation, p semper.Pool, h semper.Health) *backe
 	return b
 }
 
-// up reports whether it may get requests.
-func (b *backend) up() bool { return !b.ejected.Load() }
-
-// load is how much is in flight to it.
-func (b *backend) load() int64 {
-	var n int64
-	for c := range b.inFlight {
-		n += b.inFlight[c].Load()
+// asks makes c what b is asked.
+func (b *backend) asks(c check) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.check = c
+	if c.interval > 0 && !b.asked {
+		b.asked = b.edge.spawn(&b.edge.background.backends, fmt.Sprintf("examine %s %p", b.id, b), b.examine)
 	}
-	return n
+}
+
+// question is what b is asked now. When it is nothing, asking ends.
+func (b *backend) question() check {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.check.interval == 0 {
+		b.asked = false
+	}
+	return b.check
+}
+
+// up reports whether it is not known to be dead.
+func (b *backend) up() bool { return !b.balance.Down() }
+
+// inFlight is how much of a class is in flight to it. Of all classes together it is never less than there is: what changes
+// its class is counted in both for a moment.
+func (b *backend) inFlight(c class) int64 {
+	if c != classRequest {
+		return b.long[c].Load()
+	}
+	n := b.balance.InFlight.Load()
+	for l := classStream; l < classes; l++ {
+		n -= b.long[l].Load()
+	}
+	return max(n, 0)
 }
 
 // An attempt is one request given to one backend.
@@ -91,15 +139,15 @@ type attempt struct {
 	class   class // guarded by backend.mu after begin
 	cancel  context.CancelCauseFunc
 	tunnel  *tunnel.Tunnel // guarded by backend.mu; of an upgraded connection
+	over    bool           // the exchange has settled it
 }
 
-// claim counts one more request in flight. It is undone by drop, or becomes an attempt by begin.
-func (b *backend) claim() { b.inFlight[classRequest].Add(1) }
-
+// drop ends a claim of class c.
 func (b *backend) drop(c class) {
-	if b.inFlight[c].Add(-1); b.left.Load() && b.load() == 0 {
-		b.edge.tend()
+	if c != classRequest {
+		b.long[c].Add(-1)
 	}
+	b.balance.InFlight.Release()
 }
 
 // begin makes a claim an attempt that can be cut.
@@ -113,21 +161,19 @@ func (b *backend) begin(a *attempt) {
 	}
 }
 
-// end gives a back.
-func (b *backend) end(a *attempt) {
+// end ends a; the claim is still to be dropped, of the class that it says.
+func (b *backend) end(a *attempt) class {
 	a.cancel(nil)
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	delete(b.running, a)
-	c := a.class
-	b.mu.Unlock()
-	b.drop(c)
+	return a.class
 }
 
 // become moves a to another class.
 func (b *backend) become(a *attempt, c class, t *tunnel.Tunnel) {
 	b.mu.Lock()
-	b.inFlight[c].Add(1)
-	b.inFlight[a.class].Add(-1)
+	b.long[c].Add(1)
 	a.class, a.tunnel = c, t
 	cut := b.cut[c]
 	b.mu.Unlock()
@@ -210,7 +256,8 @@ func (b *backend) eject(why string, err error) {
 		return
 	}
 	b.mu.Lock()
-	again := b.ejected.Swap(true)
+	again := b.balance.Down()
+	b.balance.SetDown(true, b.edge.now())
 	start := !b.probing
 	b.probing = true
 	b.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/balance"
 	"semper/edge/hold"
 	"semper/supervise"
 )
@@ -52,8 +53,8 @@ func (v *events) crashed(supervisor, child string) (panics int, again bool) {
 
 // breakTend leaves a backend behind whose end panics: once, because it is forgotten before.
 func (e *Edge) breakTend() {
-	b := &backend{edge: e, retire: func() { panic("a backend that cannot end") }}
-	b.left.Store(true)
+	b := &backend{edge: e, balance: balance.NewBackend("broken", &e.changes, 0), retire: func() { panic("a backend that cannot end") }}
+	b.balance.InFlight.Retire()
 	e.registry.Lock()
 	e.backends[incarnation{id: "broken"}] = b
 	e.registry.Unlock()
@@ -119,7 +120,7 @@ func TestLineIsRestarted(t *testing.T) {
 	eventually(t, "one waits", func() bool { return f.State().Held[webPool] == 1 })
 	l := f.lanes[webPool]
 	l.mu.Lock()
-	l.line.Rejoin(&hold.Waiter{Let: func(hold.Verdict) { panic("broken") }}, f.snapshot().pools[webPool].gate())
+	l.line.Rejoin(&hold.Waiter{Let: func(hold.Verdict) { panic("broken") }}, f.snapshot().pools[webPool].gate(f.now()))
 	l.mu.Unlock()
 	f.table(1, nil, one.Backend)
 	if answer := <-got; answer != "one" {
@@ -158,8 +159,7 @@ func TestBackgroundShowsItsParts(t *testing.T) {
 	f.table(1, nil, start(t, "tcp", "web.r1.1", answer("one")).Backend)
 	f.registry.Lock()
 	for _, b := range f.backends {
-		b.health.Kind = semper.HealthHTTP
-		b.health.Path = "/"
+		b.asks(check{http: true, path: "/"})
 		b.eject("a test", nil)
 	}
 	f.registry.Unlock()

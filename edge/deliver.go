@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"mime"
 	"net/http"
 	"sync"
@@ -17,6 +18,8 @@ const (
 	// writeIdle is how long a client may take nothing of an answer that is there for it.
 	writeIdle  = 90 * time.Second
 	copyBuffer = 32 << 10
+	// ageSpread is by how many percent of its age a stream ends earlier, so that not all end at once.
+	ageSpread = 10
 )
 
 var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
@@ -25,15 +28,25 @@ var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response) {
 	defer resp.Body.Close() //nolint:errcheck // read to its end, or not wanted any more
 	stream := isStream(resp.Header)
+	silence := x.rule.bounds.Stall
 	if stream {
 		a.backend.become(a, classStream, nil)
+		silence = x.rule.Policy.Timeouts.Stream
+		if age := x.rule.Policy.MaxStreamAge; age > 0 {
+			defer time.AfterFunc(spread(age), func() { a.cancel(errCut) }).Stop()
+		}
 	}
-	x.head(resp)
+	x.head(resp, a.backend)
 	flush := http.NewResponseController(x.w)
 	if resp.ContentLength < 0 && x.r.Method != http.MethodHead {
 		flush.Flush() //nolint:errcheck // the write after it tells
 	}
-	err := x.copy(flush, resp)
+	var quiet *time.Timer
+	if silence > 0 {
+		quiet = time.AfterFunc(silence, func() { a.cancel(errLate) })
+		defer quiet.Stop()
+	}
+	err := x.copy(flush, resp, quiet, silence)
 	for k, v := range resp.Trailer {
 		if message.TrailerAllowed(k) {
 			x.w.Header()[http.TrailerPrefix+k] = v
@@ -41,19 +54,24 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 	}
 	switch {
 	case err == nil && resp.StatusCode >= http.StatusInternalServerError:
-		x.end(ledger.AppErrors)
+		x.done(ledger.AppErrors)
 	case err == nil:
-		x.end(ledger.Served)
-	case errors.Is(context.Cause(ctx), errCut):
-		x.end(ledger.Cut)
+		x.done(ledger.Served)
+	case errors.Is(context.Cause(ctx), errCut), stream && errors.Is(context.Cause(ctx), errLate):
+		x.done(ledger.Cut)
 		x.broken = !stream || resp.ContentLength >= 0 // an event stream may end at any time: its client comes back
 	case x.r.Context().Err() != nil || errors.Is(err, errDownstream):
-		x.end(ledger.Gone)
+		x.done(ledger.Gone)
 		x.broken = true
 	default:
-		x.end(ledger.EdgeErrors)
+		x.done(ledger.EdgeErrors)
 		x.broken = true
 	}
+}
+
+// spread is a moment before age is over.
+func spread(age time.Duration) time.Duration {
+	return age - time.Duration(rand.Int64N(int64(age)*ageSpread/100+1))
 }
 
 // isStream reports whether the answer is an event stream.
@@ -67,7 +85,7 @@ func isStream(h http.Header) bool {
 }
 
 // head begins the answer.
-func (x *exchange) head(resp *http.Response) {
+func (x *exchange) head(resp *http.Response, b *backend) {
 	x.status, x.headed = resp.StatusCode, true
 	h := x.w.Header()
 	if x.r.ProtoMajor == 1 && x.edge.draining.Load() {
@@ -84,7 +102,7 @@ func (x *exchange) head(resp *http.Response) {
 	}
 	h[message.Release] = []string{x.release}
 	h[message.RequestID] = []string{x.id}
-	x.seen.TimingHTTP(h, x.now())
+	x.seen.TimingHTTP(h, x.edge.now())
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else net/http would guess one
 	}
@@ -93,6 +111,10 @@ func (x *exchange) head(resp *http.Response) {
 			h.Add("Trailer", k)
 		}
 	}
+	message.Edit(h, x.rule.Policy.Headers.Response)
+	if c := x.cookie(nil, b, x.query.TLS); len(c) > 0 {
+		h.Add("Set-Cookie", string(c))
+	}
 	x.w.WriteHeader(resp.StatusCode)
 }
 
@@ -100,7 +122,7 @@ func (x *exchange) head(resp *http.Response) {
 var errDownstream = errors.New("the client went away")
 
 // copy passes the body on, each piece as soon as it is there.
-func (x *exchange) copy(flush *http.ResponseController, resp *http.Response) error {
+func (x *exchange) copy(flush *http.ResponseController, resp *http.Response, quiet *time.Timer, silence time.Duration) error {
 	if resp.Body == http.NoBody {
 		return nil
 	}
@@ -108,13 +130,20 @@ func (x *exchange) copy(flush *http.ResponseController, resp *http.Response) err
 	defer buffers.Put(buf)
 	var total int64
 	var armed time.Time
+	write := x.rule.bounds.Write
 	for {
+		if quiet != nil {
+			quiet.Reset(silence)
+		}
 		n, err := resp.Body.Read(buf[:])
+		if quiet != nil {
+			quiet.Stop()
+		}
 		if n > 0 {
-			if total > 0 && x.r.ProtoMajor == 1 {
-				if now := time.Now(); now.Sub(armed) > writeIdle/8 {
+			if total > 0 && write > 0 && x.r.ProtoMajor == 1 {
+				if now := time.Now(); now.Sub(armed) > write/8 {
 					armed = now
-					flush.SetWriteDeadline(now.Add(writeIdle)) //nolint:errcheck // a connection without deadlines has none
+					flush.SetWriteDeadline(now.Add(write)) //nolint:errcheck // a connection without deadlines has none
 				}
 			}
 			total += int64(n)

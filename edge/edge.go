@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/balance"
+	"semper/edge/epoch"
+	"semper/edge/gate"
 	"semper/edge/ledger"
 	"semper/edge/tablefile"
 	"semper/edge/witness"
@@ -58,8 +61,9 @@ type Edge struct {
 	books   *ledger.Ledger
 	witness *witness.Witness
 
-	current atomic.Pointer[snapshot]
-	changed atomic.Pointer[chan struct{}] // closed at the next swap
+	current epoch.Current[snapshot]
+	changes balance.Changes // of the fitness of all backends
+	origin  time.Time       // of now
 
 	ctx        context.Context // of everything in the background
 	stop       context.CancelFunc
@@ -77,6 +81,10 @@ type Edge struct {
 	registry sync.Mutex // guards what follows
 	backends map[incarnation]*backend
 	lanes    map[semper.PoolKey]*lane
+	gates    map[gateKey]*gate.Gate
+	memories map[string]*memory // by the name of a rule
+	retired  []*site            // closed once nobody uses them
+	key      []byte             // for cookies, where a Config brings none
 
 	mu     sync.Mutex // guards what follows; innermost
 	closed bool
@@ -102,7 +110,7 @@ func New(o Options) (*Edge, error) {
 	}
 	e := &Edge{
 		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
-		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane),
+		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane), gates: make(map[gateKey]*gate.Gate), origin: time.Now(),
 		doors: make(map[*door]struct{}), end: newEnding(),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
@@ -114,37 +122,37 @@ func New(o Options) (*Edge, error) {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
-	ch := make(chan struct{})
-	e.changed.Store(&ch)
-	e.current.Store(new(snapshot)) // for tend, which begins at once
+	e.current.Swap(empty()) // for tend, which begins at once
 	if e.background, err = startBackground(o.ID, e.loop, e.watchTraffic, o.Observe); err != nil {
 		e.stop()
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
 	}
-	e.registry.Lock()
-	e.current.Store(e.compile(t))
-	e.registry.Unlock()
-	e.tend()
 	if t.Epoch > 0 {
+		if err := e.serveBy(t); err != nil {
+			return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.Close())
+		}
 		e.log.Info("serving by the last route table", "epoch", t.Epoch)
 	}
 	return e, nil
 }
 
+// now is the clock of all that is decided about requests: monotonic nanoseconds.
+func (e *Edge) now() int64 { return int64(time.Since(e.origin)) }
+
 func (e *Edge) snapshot() *snapshot { return e.current.Load() }
 
 // Epoch is that of the table it serves by; 0 before the first.
-func (e *Edge) Epoch() semper.Epoch { return e.snapshot().table.Epoch }
+func (e *Edge) Epoch() semper.Epoch { return e.snapshot().epoch }
 
 // WaitEpoch returns once the edge serves by epoch n or a later one.
 func (e *Edge) WaitEpoch(ctx context.Context, n semper.Epoch) error {
 	for {
-		changed := *e.changed.Load()
-		if e.Epoch() >= n {
+		s := e.snapshot()
+		if s.epoch >= n {
 			return nil
 		}
 		select {
-		case <-changed:
+		case <-e.current.Changed(s):
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-e.ctx.Done():
@@ -163,7 +171,13 @@ func (e *Edge) Apply(t semper.Table) error {
 	if t.Epoch <= e.Epoch() {
 		return nil
 	}
+	if t.Epoch > 0 && e.snapshot().alone {
+		return &semper.Error{Code: semper.Conflict, Op: "apply a route table", Message: "the edge goes by a Config"}
+	}
 	if err := tablefile.Validate(t); err != nil {
+		return err
+	}
+	if _, err := rulesOf(t); err != nil {
 		return err
 	}
 	if err := e.ctx.Err(); err != nil {
@@ -172,66 +186,57 @@ func (e *Edge) Apply(t semper.Table) error {
 	if err := tablefile.Save(e.o.Dir, t); err != nil {
 		return err
 	}
+	return e.serveBy(t)
+}
+
+// serveBy makes t the current snapshot. One at a time.
+func (e *Edge) serveBy(t semper.Table) error {
+	m, err := rulesOf(t)
+	if err != nil {
+		return err
+	}
 	e.registry.Lock()
-	e.current.Store(e.compile(t))
-	e.wakeLocked()
-	e.registry.Unlock()
-	ch := make(chan struct{})
-	close(*e.changed.Swap(&ch))
+	defer e.registry.Unlock()
+	s, err := e.compileTable(t, m)
+	if err != nil {
+		return err
+	}
+	e.install(s)
 	e.tend()
 	return nil
 }
 
-// compile makes the snapshot of t, with the backends and lanes that are there already. e.registry is
-// held.
-func (e *Edge) compile(t semper.Table) *snapshot {
-	s := &snapshot{table: t, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
+// install makes s the current snapshot, in the order of package epoch: what comes back is restored, the pointer swapped, and
+// then what is left out retired. It returns the snapshot before. e.registry is held.
+func (e *Edge) install(s *snapshot) (before *snapshot) {
 	named := make(map[*backend]bool)
-	for _, p := range t.Pools {
-		c := &pool{Pool: p, lane: e.lanes[p.Key], release: []byte(p.Release)}
-		if c.lane == nil {
-			c.lane = newLane(e, p.Key)
-			e.lanes[p.Key] = c.lane
-		}
-		var err error
-		if c.slot, err = e.books.Slot(Key{App: p.App, Release: p.Release}); err != nil {
-			e.log.Warn("a release is counted in memory only", "app", p.App, "release", p.Release, "error", err)
-		}
-		c.setBounds()
-		for _, d := range p.Backend {
-			b := e.backend(p, d)
-			c.backends, named[b] = append(c.backends, b), true
-		}
-		s.pools[p.Key] = c
-	}
-	for _, b := range e.backends {
-		b.left.Store(!named[b])
-		if named[b] {
+	for _, p := range s.pools {
+		for _, b := range p.backends {
+			named[b] = true
+			b.left.Store(false)
+			b.balance.InFlight.Restore()
 			b.uncut()
 		}
 	}
-	var known map[semper.InstanceID]semper.Draining
-	if old := e.current.Load(); old != nil {
-		known = old.drain
-	}
-	for _, d := range t.Draining {
-		for _, id := range d.Instances {
-			s.drain[id] = steady(known[id], d, time.Now())
+	before = e.current.Swap(s)
+	for _, b := range e.backends {
+		if !named[b] {
+			b.left.Store(true)
+			b.balance.InFlight.Retire()
 		}
 	}
-	s.addRoutes()
-	s.seenBy(e.witness)
-	return s
+	e.wakeLocked()
+	return before
 }
 
-// backend is the one for d, made when there is none.
-func (e *Edge) backend(p semper.Pool, d semper.Backend) *backend {
-	in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks}
+// backend is the incarnation in, made when there is none. e.registry is held.
+func (e *Edge) backend(in incarnation, l life, c check) *backend {
 	b := e.backends[in]
 	if b == nil {
-		b = e.newBackend(in, p, d.Health)
+		b = e.newBackend(in, l)
 		e.backends[in] = b
 	}
+	b.asks(c)
 	return b
 }
 
@@ -259,7 +264,7 @@ func (e *Edge) State() semper.EdgeState {
 	}
 	for _, b := range e.backends {
 		for c := range classes {
-			if n := b.inFlight[c].Load(); n != 0 {
+			if n := b.inFlight(c); n != 0 {
 				if s.InFlight[b.id] == nil {
 					s.InFlight[b.id] = make(semper.InFlight)
 				}
@@ -298,6 +303,10 @@ func (e *Edge) Close() error {
 		b.pool.Close()
 	}
 	e.end.finish()
+	e.registry.Lock()
+	e.snapshot().retireSites(e)
+	e.closeRetired()
+	e.registry.Unlock()
 	if done { // what still counts must not find its counters gone
 		errs = append(errs, e.books.Close())
 	}

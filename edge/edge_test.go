@@ -293,12 +293,12 @@ func TestRoutesAndBalance(t *testing.T) {
 		}
 	}
 	n := map[string]int{}
-	for range 20 {
+	for range 40 {
 		get(t, c, f.url("/"))
 		n[<-hit]++
 	}
-	if n["a"] != 10 || n["b"] != 10 {
-		t.Errorf("one after the other, ties in turn: got %v", n)
+	if n["a"] == 0 || n["b"] == 0 || n["a"]+n["b"] != 40 { // by chance among equals: once in 2^39 one has them all
+		t.Errorf("both have nothing in hand: got %v", n)
 	}
 }
 

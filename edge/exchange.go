@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,21 +12,22 @@ import (
 	"net/netip"
 	"net/textproto"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
-	"semper/edge/hold"
+	"semper/edge/balance/admit"
+	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/message"
+	"semper/edge/metrics"
 	"semper/edge/replay"
 	"semper/edge/upstream"
 	"semper/edge/witness"
 )
 
 const (
-	// maxTries bounds how often one request is given to a backend that turns out not to take it.
-	maxTries = 8
 	// backendWait is the longest a request waits for a backend where there is none; a pool whose holds
 	// may be shorter sets less.
 	backendWait = 10 * time.Second
@@ -47,27 +49,27 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || e.draining.Load()) {
 		w.Header().Set("Connection", "close")
 	}
-	seen, began := e.see(r)
-	host, path, bad := examine(r)
-	if bad == nil && e.snapshot().match(host, path) == nil {
-		bad = &refuseRoute
+	host, bad := examine(r)
+	x := e.exchange(w, r, host)
+	var d decision
+	if bad == nil {
+		if d = x.turnTo(e.snapshot(), x.began); x.rule == nil {
+			bad = &refuseRoute
+		}
 	}
 	if bad != nil {
-		e.refuse(w, r, *bad, seen)
-		seen.End(since(began), witness.End{Status: bad.status, Cause: bad.word})
+		e.refuse(w, r, *bad, x.seen)
+		x.seen.End(e.now(), witness.End{Status: bad.status, Cause: bad.word})
 		return
 	}
-	x := exchange{seen: seen, edge: e, w: w, r: r, host: host, path: path, unsafe: !message.Safe(r.Method), upgrade: message.UpgradeOf(r), begun: began}
+	x.enter()
 	defer x.tell()
-	peer, trusted := e.peer(r)
-	x.id = message.Outbound(r, message.Forward{Peer: peer, Trusted: trusted, Via: via, Upgrade: x.upgrade, ID: string(seen.ID())})
-	seen.ForwardHTTP(r.Header, x.id)
-	x.body = replay.New(w, r, replay.Options{Keep: replayLimit, Idle: bodyIdle, Trailer: message.TrailerAllowed})
-	x.run()
+	defer x.asking.leave()
+	x.run(x.prepare(d))
 	x.body.Finish()
 	if e.log.Enabled(r.Context(), slog.LevelDebug) {
 		e.log.Debug("request", "id", x.id, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", x.status,
-			"release", x.release, "tries", x.tries, "took", time.Since(x.begun))
+			"release", x.release, "tries", x.tries, "took", time.Duration(e.now()-x.began))
 	}
 	if x.broken {
 		panic(http.ErrAbortHandler) // net/http's way to break off an answer, so that no client takes it for whole
@@ -87,33 +89,27 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal, seen *w
 	}
 	id := cmp.Or(string(seen.ID()), message.NewID())
 	seen.Name(id)
-	f.answer(w, r, id)
+	f.answer(w, r, id, nil)
 }
 
-// An exchange is one request on its way through the edge. It belongs to its handler's goroutine.
+// An exchange is one request on its way through the edge by net/http's way. It belongs to its handler's goroutine.
 type exchange struct {
-	edge       *Edge
-	w          http.ResponseWriter
-	r          *http.Request
-	host, path string
-	unsafe     bool
-	upgrade    string // the protocol it asks to change to
-	id         string
-	body       *replay.Body
-	begun      time.Time
-
-	entry   ledger.Entry
-	seen    *witness.Request
-	ended   witness.End // but for its status
-	how     ledger.End
-	waiter  *hold.Waiter
-	verdict chan hold.Verdict // the waiter's; holds one
-	ticket  bool              // let go by a line: goes before those who wait
-	avoid   *backend
-	tries   int
+	asking
+	w       http.ResponseWriter
+	r       *http.Request
+	client  netip.AddrPort // who asks, as far as the connection knows
+	peer    string         // the same, as a field has it
+	trusted bool
+	upgrade string // the protocol it asks to change to
+	id      string
+	body    *replay.Body
+	began   int64
+	bell    chan struct{} // of Wake; buffered, 1
 
 	status  int
 	release string
+	ended   witness.End // but for its status
+	how     ledger.End
 	headed  bool // the answer has begun
 	broken  bool // the answer broke off after it had begun
 
@@ -124,142 +120,231 @@ type exchange struct {
 	}
 }
 
-// run gives the request to backends until it has an answer.
-func (x *exchange) run() {
-	for {
-		p, b := x.claim()
-		if b == nil {
-			return
+// exchange is r as it is asked for.
+func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *exchange {
+	x := &exchange{w: w, r: r, upgrade: message.UpgradeOf(r), began: e.now(), bell: make(chan struct{}, 1)}
+	x.edge, x.waker = e, x
+	x.unsafe, x.idempotent = !message.Safe(r.Method), message.Idempotent(r.Method)
+	if x.length = max(r.ContentLength, 0); r.ContentLength < 0 {
+		x.length = replayLimit
+	}
+	x.client, _ = netip.ParseAddrPort(r.RemoteAddr) //nolint:errcheck // invalid says it
+	q := &x.query
+	if x.client.IsValid() {
+		a := x.client.Addr().Unmap().WithZone("")
+		x.client = netip.AddrPortFrom(a, x.client.Port())
+		x.peer, x.trusted, q.Client = a.String(), e.trusts(a), a
+	}
+	c := witness.Client{Addr: q.Client, TLS: r.TLS != nil, Trusted: x.trusted}
+	x.seen = e.witness.Shard(0).BeginHTTP(x.began, &c, r)
+	q.Method, q.Host, q.Path, q.Query = []byte(r.Method), []byte(host), []byte(r.URL.EscapedPath()), []byte(r.URL.RawQuery)
+	q.TLS, q.Fields = r.TLS != nil, header(r.Header)
+	if before := r.Header["X-Forwarded-For"]; x.trusted && len(before) > 0 {
+		if a, ok := e.forwardedFor([]byte(strings.Join(before, ","))); ok {
+			q.Client = a
 		}
-		if x.try(p, b) {
+	}
+	return x
+}
+
+// forwardedFor is who asks according to a trusted peer: the last in the list that is not trusted itself.
+func (e *Edge) forwardedFor(list []byte) (client netip.Addr, ok bool) {
+	for len(list) > 0 {
+		i := bytes.LastIndexByte(list, ',')
+		a, err := netip.ParseAddr(text(bytes.TrimSpace(list[i+1:])))
+		if err != nil {
+			break
+		}
+		client, ok = a.Unmap().WithZone(""), true
+		if i < 0 || !e.trusts(client) {
+			break
+		}
+		list = list[:i]
+	}
+	return client, ok
+}
+
+// header reads the fields of a request for rules.
+type header http.Header
+
+// Value implements route.Reader.
+func (h header) Value(name string, i int) (value []byte, ok bool) {
+	v := h[name]
+	if i >= len(v) {
+		return nil, false
+	}
+	return []byte(v[i]), true
+}
+
+// prepare makes the request what its rule wants a backend to get. d is what was decided about it.
+func (x *exchange) prepare(d decision) decision {
+	r, p := x.r, &x.rule.Policy
+	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted, Via: via, Upgrade: x.upgrade, ID: string(x.seen.ID())})
+	x.seen.ForwardHTTP(r.Header, x.id)
+	b := &x.rule.bounds
+	x.body = replay.New(x.w, r, replay.Options{
+		Keep: replayLimit, Idle: b.Upload, Rate: b.Rate, Limit: b.Content, Trailer: message.TrailerAllowed,
+	})
+	switch {
+	case d == refused:
+		return d
+	case b.Content > 0 && r.ContentLength > b.Content:
+		return x.asking.refuse(refuseLarge, ledger.Shed)
+	case p.Limits.Head > 0 && message.Size(r) > p.Limits.Head.Bytes():
+		return x.asking.refuse(refuseHead, ledger.Shed)
+	case d == given && x.rule.forward != nil:
+		if d = x.claim(x.began); d == elsewhere {
+			return d
+		}
+	}
+	if x.rule.Rewrites() {
+		path, ok := x.rule.AppendPath(nil, x.query.Path)
+		if !ok || !message.SetPath(r.URL, string(path)) {
+			x.quit()
+			x.drop()
+			return x.asking.refuse(refuseTarget, ledger.EdgeErrors)
+		}
+	}
+	message.Edit(r.Header, p.Headers.Request)
+	return d
+}
+
+// run does what is decided until the request has its answer.
+func (x *exchange) run(d decision) {
+	for {
+		switch d {
+		case given:
+			var done bool
+			if d, done = x.try(); done {
+				return
+			}
+		case waits:
+			d = x.await()
+		case refused:
+			x.fail(x.refusal, x.end)
+			return
+		default:
+			x.local()
 			return
 		}
 	}
 }
 
-// claim finds a backend and counts the request in flight to it, by a snapshot that is current while it
-// does. nil: the request has its answer already.
-//
-// The order is what makes a cutover, a drain and a hold exact: the count goes up first, and then the
-// pointer is read again. Either the swap comes after that, and whoever swapped sees the count; or the
-// pointer has changed, and the request begins anew by the new snapshot.
-func (x *exchange) claim() (*pool, *backend) {
-	for {
-		s := x.edge.snapshot()
-		p := s.match(x.host, x.path)
-		if p == nil {
-			x.fail(refuseRoute, ledger.EdgeErrors)
-			return nil, nil
-		}
-		x.entry.Accept(p.slot)
-		x.seen.Enter(p.place)
-		if p.holds(x.unsafe) || !x.ticket && p.lane.behind(x.unsafe) {
-			if !x.wait(p) {
-				return nil, nil
-			}
-			continue
-		}
-		b := p.pick(x.avoid)
-		if b == nil {
-			if !x.wait(p) {
-				return nil, nil
-			}
-			continue
-		}
-		b.claim()
-		if x.edge.snapshot() == s {
-			x.ticket = false
-			return p, b
-		}
-		b.drop(classRequest)
-	}
-}
-
-// wait stands in the pool's line until it is let go. It reports false when the request has its answer.
-func (x *exchange) wait(p *pool) bool {
-	now := time.Now()
-	again := x.ticket
-	if x.waiter == nil {
-		x.verdict = make(chan hold.Verdict, 1)
-		x.waiter = &hold.Waiter{
-			Unsafe: x.unsafe, Bytes: x.bytes(), Let: x.let,
-			Held: now.Add(p.age), Backend: now.Add(min(p.age, backendWait)),
-		}
-	}
-	if !p.lane.join(x.waiter, p.bounds, again) {
-		x.fail(refuseHeld, ledger.Shed)
-		return false
-	}
-	x.entry.Hold()
-	x.seen.Hold(x.now())
-	x.body.Fetch()
-	v := hold.Wait
+// Wake implements front.Waker.
+func (x *exchange) Wake(uint64) {
 	select {
-	case v = <-x.verdict:
+	case x.bell <- struct{}{}:
+	default:
+	}
+}
+
+// await stands in line until it is let go.
+func (x *exchange) await() decision {
+	x.body.Fetch()
+	select {
+	case <-x.bell:
+		if x.r.Context().Err() == nil && x.body.Failure() == nil {
+			return x.woken(x.edge.now())
+		}
 	case <-x.r.Context().Done():
 	case <-x.edge.end.cut:
+		x.quit()
+		return x.asking.refuse(refuseCut, ledger.Cut)
 	}
-	if v == hold.Wait && !p.lane.leave(x.waiter) {
-		v = <-x.verdict
-	}
-	x.seen.Let(x.now(), v == hold.Go)
-	switch {
-	case x.r.Context().Err() != nil || x.body.Failure() != nil:
-		x.clientFault()
-	case v == hold.Go:
-		x.ticket = true
-		return true
-	case v == hold.Shed:
-		x.fail(refuseHeld, ledger.Shed)
-	case v == hold.NoBackend:
-		x.fail(refuseBackend, ledger.EdgeErrors)
-	default:
-		x.fail(refuseCut, ledger.Cut)
-	}
-	return false
+	x.quit()
+	return x.clientFault()
 }
 
-func (x *exchange) let(v hold.Verdict) { x.verdict <- v }
-
-// bytes is what the request's body counts for in a line.
-func (x *exchange) bytes() int64 {
-	switch {
-	case x.body == nil:
-		return 0
-	case x.r.ContentLength > 0:
-		return x.r.ContentLength
-	}
-	return replayLimit
-}
-
-// try gives the request to b. It reports whether the request has its answer.
-func (x *exchange) try(p *pool, b *backend) bool {
+// try gives the request to the backend that is claimed. done says that it has its answer.
+func (x *exchange) try() (next decision, done bool) {
 	ctx, cancel := context.WithCancelCause(x.r.Context())
+	b := x.backend
 	a := &attempt{backend: b, cancel: cancel}
 	b.begin(a)
-	defer b.end(a)
-	x.tries++
-	x.seen.Try(x.now(), string(b.id))
+	defer x.settle(a)
+	inTime := x.watch(cancel)
 	reused := false
 	resp, err := b.pool.RoundTrip(x.outgoing(ctx, &reused))
+	inTime()
 	x.early.Lock()
 	x.early.over = true
 	x.early.Unlock()
 	if err != nil {
-		x.seen.Fail(x.now(), x.failureOf(ctx, err), reused)
-		return x.failed(ctx, p, a, err)
+		f := x.failure(ctx, err)
+		f.reused = reused
+		x.settle(a)
+		if f.kind == front.ClientFault {
+			x.seen.Fail(x.edge.now(), metrics.FailCanceled, reused)
+			return x.clientFault(), false
+		}
+		return x.failed(f, b, x.edge.now()), false
 	}
-	x.seen.Head(x.now(), resp.StatusCode == http.StatusSwitchingProtocols || isStream(resp.Header), reused)
-	x.release = string(p.Release)
+	now := x.edge.now()
+	x.answered(b, now, resp.StatusCode)
+	if !x.rule.wants(resp.StatusCode) && x.mayRepeat(now) {
+		resp.Body.Close() //nolint:errcheck // not wanted
+		x.settle(a)
+		x.tries++
+		x.seen.Fail(now, metrics.FailReset, reused)
+		x.seen.Count(metrics.RetryStatus)
+		return x.again(b, now), false
+	}
+	x.seen.Head(now, resp.StatusCode == http.StatusSwitchingProtocols || isStream(resp.Header), reused)
+	x.release = string(x.target.pool.Release)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.switchProtocols(a, resp)
-		return true
+	} else {
+		x.deliver(ctx, a, resp)
 	}
-	x.deliver(ctx, a, resp)
-	return true
+	return refused, true
 }
 
-// outgoing is the request as b gets it.
+// settle gives back what an attempt holds, once.
+func (x *exchange) settle(a *attempt) {
+	if !a.over {
+		a.over = true
+		x.class = a.backend.end(a)
+		x.drop()
+	}
+}
+
+// mayRepeat reports whether an answer that the rule does not want may be followed by another attempt.
+func (x *exchange) mayRepeat(now int64) bool {
+	a := admit.Attempt{Idempotent: x.idempotent, Sent: true, Answered: true, Unwanted: true, Replayable: x.body.Replayable()}
+	return x.tries+1 < x.rule.tries && x.early.n == 0 && x.affords(a.Retry(), now)
+}
+
+// errLate: the rule's time for a response is over.
+var errLate = errors.New("the backend did not answer in time")
+
+// watch ends the attempt if no response comes in the rule's time, which begins at the end of the request.
+func (x *exchange) watch(cancel context.CancelCauseFunc) (stop func()) {
+	limit := x.rule.bounds.Response
+	if limit <= 0 {
+		return func() {}
+	}
+	begun := time.Now()
+	var t *time.Timer
+	t = time.AfterFunc(time.Hour, func() {
+		end, over := x.body.Ended()
+		if end.Before(begun) {
+			end = begun
+		}
+		left := limit - time.Since(end)
+		switch {
+		case !over:
+			t.Reset(limit)
+		case left > 0:
+			t.Reset(left)
+		default:
+			cancel(errLate)
+		}
+	})
+	t.Reset(limit)
+	return func() { t.Stop() }
+}
+
+// outgoing is the request as the backend gets it.
 func (x *exchange) outgoing(ctx context.Context, reused *bool) *http.Request {
 	x.early.Lock()
 	x.early.over = false
@@ -268,11 +353,23 @@ func (x *exchange) outgoing(ctx context.Context, reused *bool) *http.Request {
 		GotConn:        func(i httptrace.GotConnInfo) { *reused = i.Reused },
 		Got1xxResponse: x.pass1xx,
 	})
+	here, _ := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr) //nolint:errcheck // nil will do
+	call := calling{client: x.client, within: x.rule.bounds.Connect}
+	if t, ok := here.(*net.TCPAddr); ok {
+		call.here = t.AddrPort()
+	}
+	ctx = context.WithValue(ctx, callingKey{}, call)
 	u := *x.r.URL
 	u.Scheme, u.Host, u.User, u.Opaque, u.Fragment = "http", "backend", (*url.Userinfo)(nil), "", ""
+	if x.backend.speech.tls != nil {
+		u.Scheme = "https"
+	}
 	out := &http.Request{
 		Method: x.r.Method, URL: &u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: x.r.Header, Host: x.r.Host, ContentLength: x.r.ContentLength,
+	}
+	if host := x.rule.Policy.Rewrite.Host; host != "" {
+		out.Host = host
 	}
 	if out.Host == "" {
 		out.Host = "localhost"
@@ -309,61 +406,45 @@ func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
 	return nil
 }
 
-// failed decides about an attempt that brought no answer. It reports whether the request has one now.
-func (x *exchange) failed(ctx context.Context, p *pool, a *attempt, err error) bool {
-	unsent := upstream.Unsent(err)
+// failure sorts an attempt that brought no response.
+func (x *exchange) failure(ctx context.Context, err error) failure {
+	f := failure{unsent: upstream.Unsent(err), replayable: x.body.Replayable() && x.early.n == 0, stale: upstream.StaleReuse(err), err: err}
+	var e *upstream.Error
 	var bad *http1.Error
-	malformed := errors.As(err, &bad)
-	switch {
-	case errors.Is(context.Cause(ctx), errCut):
-		x.fail(refuseCut, ledger.Cut)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errCut):
+		f.kind = front.WasCut
+	case errors.Is(cause, errLate):
+		f.kind = front.TimedOut
 	case x.r.Context().Err() != nil || x.body.Failure() != nil:
-		x.clientFault()
-	case x.body.Replayable() && unsent && x.tries < maxTries,
-		x.body.Replayable() && !unsent && !malformed && x.tries < maxTries && message.Idempotent(x.r.Method) && p.lane.mayRetry(x.seen):
-		x.entry.Retry()
-		x.seen.Count(retryFor(connectFailed(err)))
-		x.avoid = a.backend
-		return false
-	case unsent:
-		x.fail(refuseConnect, ledger.EdgeErrors)
-	case malformed:
-		x.fail(refuseTransport, ledger.EdgeErrors)
+		f.kind = front.ClientFault
+	case errors.As(err, &bad):
+		f.kind = front.Malformed
+	case errors.As(err, &e) && e.Op == upstream.Connect:
+		f.kind = front.ConnectFailed
 	default:
-		x.fail(refuseBroken, ledger.EdgeErrors)
+		f.kind = front.Broken
 	}
-	if x.edge.log.Enabled(ctx, slog.LevelDebug) {
-		x.edge.log.Debug("request failed", "id", x.id, "instance", a.backend.id, "unsent", unsent, "error", err)
-	}
-	return true
+	return f
 }
 
 // clientFault ends a request whose client went away, or sent a body that is none.
-func (x *exchange) clientFault() {
+func (x *exchange) clientFault() decision {
 	f := refuseBody
-	if errors.Is(x.body.Failure(), replay.ErrTooSlow) {
+	switch err := x.body.Failure(); {
+	case errors.Is(err, replay.ErrTooSlow):
 		f = refuseSlowBody
+	case errors.Is(err, replay.ErrTooLarge):
+		f = refuseLarge
 	}
-	x.fail(f, ledger.Gone)
+	return x.asking.refuse(f, ledger.Gone)
 }
 
 // fail answers in the backend's stead.
 func (x *exchange) fail(f refusal, how ledger.End) {
-	x.end(how)
+	x.done(how)
 	x.status, x.ended.Cause = f.status, f.word
 	f.close = f.close || x.edge.draining.Load() || !x.body.Complete()
-	f.answer(x.w, x.r, x.id)
-}
-
-// peer is the address at the other end of the connection, and whether it is to be believed.
-func (e *Edge) peer(r *http.Request) (ip string, trusted bool) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return "", false
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return host, false
-	}
-	return host, e.trusts(a.Unmap().WithZone(""))
+	message.Edit(x.w.Header(), x.rule.Policy.Headers.Response)
+	f.answer(x.w, x.r, x.id, x.rule.Policy.Page(f.status))
 }

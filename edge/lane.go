@@ -10,13 +10,12 @@ import (
 	"semper/edge/hold"
 )
 
-// A lane is what lives on of a pool from snapshot to snapshot: who waits in front of it, whose turn it
-// is, and how many retries it may still spend.
+// A lane is what lives on of a pool from snapshot to snapshot: who waits in front of it, and who is left out for his
+// answers.
 type lane struct {
-	key      semper.PoolKey
-	edge     *Edge
-	requests atomic.Uint64 // picks so far; the turn among equals
-	budget   budget
+	key  semper.PoolKey
+	edge *Edge
+	heal *healing // nil: never was one; guarded by Edge.registry
 
 	// state is 0 while nobody waits, so that most requests need no lock.
 	state atomic.Int32
@@ -35,9 +34,7 @@ const (
 )
 
 func newLane(e *Edge, k semper.PoolKey) *lane {
-	l := &lane{key: k, edge: e, kick: make(chan struct{}, 1)}
-	l.budget.begin(time.Now())
-	return l
+	return &lane{key: k, edge: e, kick: make(chan struct{}, 1)}
 }
 
 // behind reports whether a request has to go behind those who wait.
@@ -66,7 +63,7 @@ func (l *lane) setStateLocked() {
 func (l *lane) join(w *hold.Waiter, b hold.Bounds, again bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	g := l.edge.snapshot().pools[l.key].gate()
+	g := l.edge.snapshot().pools[l.key].gate(l.edge.now())
 	if again {
 		l.line.Rejoin(w, g)
 	} else if l.line.Join(w, g, b) != hold.Wait {
@@ -134,7 +131,7 @@ func (l *lane) pump(ctx context.Context) {
 func (l *lane) step(now time.Time) (next time.Time, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next = l.line.Step(now, l.edge.snapshot().pools[l.key].gate(), func(w *hold.Waiter, v hold.Verdict) {
+	next = l.line.Step(now, l.edge.snapshot().pools[l.key].gate(l.edge.now()), func(w *hold.Waiter, v hold.Verdict) {
 		w.Let(v)
 	})
 	l.setStateLocked()

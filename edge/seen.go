@@ -3,18 +3,14 @@ package edge
 import (
 	"cmp"
 	"context"
-	"errors"
-	"net/http"
-	"net/netip"
 	"runtime"
-	"time"
 
 	"semper"
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
-	"semper/edge/upstream"
+	"semper/edge/route"
 	"semper/edge/witness"
 )
 
@@ -45,26 +41,19 @@ func (e *Edge) watchTraffic(ctx context.Context) error {
 	return e.witness.Watch(ctx, func() []*witness.Place { return e.snapshot().places })
 }
 
-// seenBy gives each route its pool with a place of its own, so that a request looks none up, and the pools theirs for what
-// befalls no request.
-func (s *snapshot) seenBy(w *witness.Witness) {
-	for _, p := range s.pools {
-		p.place = w.Place(keyOf(p.Pool))
-		s.places = append(s.places, p.place)
-	}
-	for host, routes := range s.hosts {
-		for i := range routes {
-			r := &routes[i]
-			if r.pool == nil {
-				continue
-			}
-			k := keyOf(r.pool.Pool)
-			k.Route = host + cmp.Or(r.path, "/")
-			behind := *r.pool
-			behind.place = w.Place(k)
-			r.pool, s.places = &behind, append(s.places, behind.place)
+// place is where requests by r to p are counted. Each pool has one besides, for what befalls no request.
+func (s *snapshot) place(w *witness.Witness, p *pool, r *route.Rule) *witness.Place {
+	k := keyOf(p.Pool)
+	if k.Route = r.Name; k.Route == "" {
+		host := "*"
+		if len(r.Match.Hosts) > 0 {
+			host = r.Match.Hosts[0]
 		}
+		k.Route = host + cmp.Or(r.Match.Path, "/")
 	}
+	place := w.Place(k)
+	s.places = append(s.places, w.Place(keyOf(p.Pool)), place)
+	return place
 }
 
 func keyOf(p semper.Pool) metrics.Key {
@@ -82,15 +71,6 @@ func (s *session) pass() front.Action {
 // Refused implements front.Observer.
 func (s *session) Refused(now int64, r *http1.Refusal) {
 	s.shard.Refused(now, &s.client, r.Status, r.Word)
-}
-
-// mayRetry takes from the budget of retries.
-func (l *lane) mayRetry(q *witness.Request) bool {
-	if l.budget.take(time.Now(), l.requests.Load()) {
-		return true
-	}
-	q.Count(metrics.RetryDenied)
-	return false
 }
 
 func retryFor(connect bool) metrics.Event {
@@ -113,10 +93,11 @@ const (
 
 // story is how the request ended, for the witness.
 func (s *session) story(x *front.Exchange, how front.Outcome) witness.End {
-	end := witness.End{Status: x.Status, Received: x.Received, Sent: x.Sent, Cause: s.cause}
+	end := witness.End{Status: x.Status, Received: x.Received, Sent: x.Sent}
 	switch how {
 	case front.Refused:
-		count(s.seen, s.end)
+		end.Cause = s.refusal.word
+		count(s.seen, s.end, end.Cause)
 	case front.ClientGone:
 		end.Failure, end.Cause = metrics.FailCanceled, causeGone
 	case front.BrokenOff:
@@ -128,34 +109,23 @@ func (s *session) story(x *front.Exchange, how front.Outcome) witness.End {
 	return end
 }
 
-// count counts what is remarkable about an end.
-func count(q *witness.Request, how ledger.End) {
-	switch how {
-	case ledger.Shed:
-		q.Count(metrics.ShedHold)
-	case ledger.Cut:
+// count counts what is remarkable about an end; word is that of the refusal.
+func count(q *witness.Request, how ledger.End, word string) {
+	switch {
+	case how == ledger.Cut:
 		q.Count(metrics.Cut)
+	case how != ledger.Shed:
+	case word == refuseRate.word:
+		q.Count(metrics.ShedRate)
+	case word == refuseBusy.word:
+		q.Count(metrics.ShedQueue)
+	case word == refuseHeld.word:
+		q.Count(metrics.ShedHold)
 	}
 }
 
-// see begins to see a request of net/http's.
-func (e *Edge) see(r *http.Request) (*witness.Request, time.Time) {
-	c := witness.Client{TLS: r.TLS != nil}
-	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		c.Addr = at.Addr().Unmap().WithZone("")
-		c.Trusted = e.trusts(c.Addr)
-	}
-	began := time.Now()
-	return e.witness.Shard(0).BeginHTTP(began.UnixNano(), &c, r), began
-}
-
-// since is now by a clock that does not jump.
-func since(began time.Time) int64 { return began.UnixNano() + int64(time.Since(began)) }
-
-func (x *exchange) now() int64 { return since(x.begun) }
-
-// end takes the books.
-func (x *exchange) end(how ledger.End) {
+// done takes the books.
+func (x *exchange) done(how ledger.End) {
 	x.entry.End(how)
 	x.how = how
 }
@@ -181,30 +151,6 @@ func (x *exchange) tell() {
 			end.Failure, end.Cause = metrics.FailReset, causeBroken
 		}
 	}
-	count(x.seen, x.how)
-	x.seen.End(x.now(), *end)
-}
-
-// failureOf sorts what kept an attempt from an answer.
-func (x *exchange) failureOf(ctx context.Context, err error) metrics.Failure {
-	var e *upstream.Error
-	var bad *http1.Error
-	switch {
-	case ctx.Err() != nil || x.body.Failure() != nil:
-		return metrics.FailCanceled
-	case errors.As(err, &bad):
-		return metrics.FailProtocol
-	case !errors.As(err, &e):
-		return metrics.FailReset
-	case e.Timeout():
-		return metrics.FailTimeout
-	case e.Op == upstream.Connect:
-		return metrics.FailConnect
-	}
-	return metrics.FailReset
-}
-
-func connectFailed(err error) bool {
-	var e *upstream.Error
-	return errors.As(err, &e) && e.Op == upstream.Connect
+	count(x.seen, x.how, end.Cause)
+	x.seen.End(x.edge.now(), *end)
 }

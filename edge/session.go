@@ -6,76 +6,91 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
+	"sync"
 	"time"
 	"unsafe"
 
 	"semper/edge/front"
-	"semper/edge/hold"
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
 	"semper/edge/witness"
 )
 
-// A session is one connection of a driver as the edge sees it, with the request that is on its way there: what an
-// exchange is for requests by way of net/http. It belongs to whoever owns the connection; what others look at is atomic.
+// A session is one connection of a driver as the edge sees it. Between requests this is all there is of it. It belongs to
+// whoever owns the connection.
 type session struct {
-	edge    *Edge
-	ip      []byte // of the client
-	trusted bool
-	proto   string
-	client  witness.Client
-	shard   *witness.Shard
-	looped  bool // a loop has the connection: what it does not carry leaves it
+	edge   *Edge
+	ip     []byte // of the client
+	client witness.Client
+	shard  *witness.Shard
+	looped bool  // a loop has the connection: what it does not carry leaves it
+	synced bool  // skew is known
+	skew   int64 // between the driver's clock and the edge's
 
-	request // of the request in hand
-	// Memory that goes from request to request.
-	host, path []byte
-	decoded    []byte
-	id         [32]byte
+	*request // in hand; nil between requests
 }
 
-// request is what a session forgets when a request has ended.
+// A request is what a session knows of the one in hand. It goes from request to request, with its memory.
 type request struct {
-	backend atomic.Pointer[backend] // claimed
-	class   class
-	pool    *pool
-	entry   ledger.Entry
-	begun   int64
-	seen    *witness.Request
+	asking
+	fields fields
 
-	method     http1.Method
-	minor      uint8
-	unsafe     bool
-	idempotent bool
-	given      []byte // the id that a trusted peer has given it
-	length     int64  // of its content, as far as is known
+	begun  int64
+	method http1.Method
+	minor  uint8
+	id     []byte
+	made   *rule // by which the forwarded head was made
+	fits   bool  // it is one
 
-	avoid  *backend
-	tries  int
-	ticket bool // let go by a line: goes before those who wait
-	waiter *hold.Waiter
-	where  *pool // in whose line the waiter stands
-	let    atomic.Int32
-	end    ledger.End // of a refusal
-	cause  string     // of a refusal
+	// Memory.
+	host, path, other []byte
+	extra             []byte        // of the answer
+	head              []byte        // as it came, to ask again when the driver has it no more
+	again             http1.Request // of head
+	given             [32]byte      // an id of our own
+}
+
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// fields reads the fields of a request for rules.
+type fields struct{ *http1.Request }
+
+// Value implements route.Reader.
+func (f *fields) Value(name string, i int) (value []byte, ok bool) {
+	for n := range f.Fields() {
+		_, key, v := f.Field(n)
+		if len(key) != len(name) || !equalFold(key, name) {
+			continue
+		}
+		if i == 0 {
+			return v, true
+		}
+		i--
+	}
+	return nil, false
+}
+
+// equalFold compares names of the same length without case.
+func equalFold(a []byte, b string) bool {
+	for i := range a {
+		x, y := a[i], b[i]
+		if x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
 }
 
 // Open implements front.Edge.
 func (e *Edge) Open(c front.Connection) front.Session {
-	s := &session{edge: e, proto: "http", shard: e.witness.Shard(c.Loop), looped: c.Loop > 0}
+	s := &session{edge: e, shard: e.witness.Shard(c.Loop), client: witness.Client{TLS: c.TLS != nil}, looped: c.Loop > 0}
 	s.shard.Count(metrics.ConnAccepted)
-	if c.TLS != nil {
-		s.proto = "https"
-	}
 	if c.Peer.IsValid() {
 		a := c.Peer.Addr().Unmap().WithZone("")
 		s.ip = a.AppendTo(nil)
-		s.trusted = e.trusts(a)
-		s.client.Addr = a
+		s.client.Addr, s.client.Trusted = a, e.trusts(a)
 	}
-	s.client.TLS, s.client.Trusted = c.TLS != nil, s.trusted
 	return s
 }
 
@@ -91,37 +106,115 @@ func (e *Edge) trusts(a netip.Addr) bool {
 // via is this edge's name in Via (RFC 9110, 7.6.3).
 const via = "semper"
 
-// Begin implements front.Session. What has no route is for net/http's way, which has pages for people.
+// now is the edge's clock, from the driver's.
+func (s *session) now(x *front.Exchange) int64 {
+	if !s.synced {
+		s.skew, s.synced = s.edge.now()-x.Now, true
+	}
+	return x.Now + s.skew
+}
+
+// Begin implements front.Session. What has no rule is for net/http's way, which has pages for people.
 func (s *session) Begin(x *front.Exchange) front.Action {
 	r := x.Request
 	if r.Unusual != 0 {
 		return s.pass()
 	}
-	s.host = r.AppendHostName(s.host[:0])
-	s.path = append(s.path[:0], http1.MatchPath(s.decoded[:0], r.Path())...)
-	if s.edge.snapshot().match(text(s.host), text(s.path)) == nil {
-		return s.pass()
-	}
-	s.begun, s.method, s.minor = x.Now, r.Method, r.Minor
-	s.unsafe, s.idempotent = !r.Method.Safe(), r.Method.Idempotent()
+	q, now := requests.Get().(*request), s.now(x) //nolint:errcheck // nothing else is put there
+	s.request = q
+	q.edge, q.driven, q.waker, q.turn = s.edge, q, x.Waker, x.Ticket
+	q.begun, q.method, q.minor = now, r.Method, r.Minor
+	q.unsafe, q.idempotent = !r.Method.Safe(), r.Method.Idempotent()
+	q.long = string(r.Get(http1.Accept)) == eventStream
 	switch r.Framing.Kind {
 	case http1.Length:
-		s.length = r.Framing.Length
+		q.length = r.Framing.Length
 	case http1.Chunked:
-		s.length = replayLimit
+		q.length = replayLimit
 	}
-	x.Keep = replayLimit
-	s.seen = s.shard.Begin(x.Now, &s.client, r)
-	x.Forward = http1.Forward{Trusted: s.trusted, ClientIP: s.ip, Proto: s.proto, RequestID: s.name(r), Via: via}
-	s.seen.Forward(&x.Forward, r)
-	return s.claim(x)
+	q.head = append(q.head[:0], r.Head()...)
+	s.ask(r)
+	d := q.turnTo(s.edge.snapshot(), now)
+	if d == elsewhere || q.rule == nil {
+		s.forget()
+		return s.pass()
+	}
+	q.seen = s.shard.Begin(now, &s.client, r)
+	q.enter()
+	s.forward(x, r)
+	if d == given {
+		d = s.begin(r, now)
+	}
+	return s.act(x, d)
+}
+
+// eventStream is the media type of server-sent events.
+const eventStream = "text/event-stream"
+
+// begin keeps what is too large from everything else.
+func (s *session) begin(r *http1.Request, now int64) decision {
+	q := s.request
+	limits := &q.rule.Policy.Limits
+	switch {
+	case limits.Body > 0 && r.Framing.Kind == http1.Length && r.Framing.Length > limits.Body.Bytes():
+		return q.asking.refuse(refuseLarge, ledger.Shed)
+	case limits.Head > 0 && int64(len(r.Head())) > limits.Head.Bytes():
+		return q.asking.refuse(refuseHead, ledger.Shed)
+	}
+	return q.claim(now)
+}
+
+// ask makes r what is asked.
+func (s *session) ask(r *http1.Request) {
+	q := s.request
+	q.host = r.AppendHostName(q.host[:0])
+	q.fields.Request = r
+	u := &q.query
+	u.Method, u.Host, u.Path, u.Query = r.MethodName(), q.host, r.Path(), r.Query()
+	u.TLS, u.Client, u.Fields = s.client.TLS, s.client.Addr, &q.fields
+	if s.client.Trusted {
+		if a, ok := s.edge.forwardedFor(r.Get(http1.XForwardedFor)); ok {
+			u.Client = a
+		}
+	}
+}
+
+// reread makes what is asked good again: the driver has the head no more.
+func (q *request) reread() {
+	q.again.Reset()
+	if n, err := q.again.Parse(q.head, &http1.Default); n == 0 || err != nil {
+		return // a head that was too large for it: rules look at host and path alone
+	}
+	q.fields.Request = &q.again
+	q.query.Method, q.query.Path, q.query.Query = q.again.MethodName(), q.again.Path(), q.again.Query()
+}
+
+// forward says what the backend gets.
+func (s *session) forward(x *front.Exchange, r *http1.Request) {
+	q := s.request
+	x.Keep, x.Bounds = replayLimit, &q.rule.bounds
+	proto := "http"
+	if s.client.TLS {
+		proto = "https"
+	}
+	q.id = s.name(r)
+	x.Forward = http1.Forward{Trusted: s.client.Trusted, ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: via, Edit: q.rule.request}
+	if host := q.rule.Policy.Rewrite.Host; host != "" {
+		q.other = append(q.other[:0], host...)
+		x.Forward.Host, x.Forward.ForwardedHost = q.other, r.Host()
+	}
+	q.made, q.fits = q.rule, true
+	if q.rule.Rewrites() {
+		q.path, q.fits = q.rule.AppendPath(q.path[:0], r.Path())
+		x.Forward.Path = q.path
+	}
+	q.seen.Forward(&x.Forward, r)
 }
 
 // name is the request's id.
 func (s *session) name(r *http1.Request) []byte {
-	if id := r.RequestID(s.trusted); len(id) > 0 {
-		s.given = append([]byte(nil), id...)
-		return s.given
+	if id := r.RequestID(s.client.Trusted); len(id) > 0 {
+		return append([]byte(nil), id...)
 	}
 	if id := s.seen.ID(); id != nil {
 		return id
@@ -130,191 +223,154 @@ func (s *session) name(r *http1.Request) []byte {
 	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
 	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
 	const hex = "0123456789abcdef"
+	id := &s.request.given
 	for i, c := range b {
-		s.id[2*i], s.id[2*i+1] = hex[c>>4], hex[c&15]
+		id[2*i], id[2*i+1] = hex[c>>4], hex[c&15]
 	}
-	return s.id[:]
+	return id[:]
 }
 
-// claim finds a backend and counts the request in flight to it: see exchange.claim.
-func (s *session) claim(x *front.Exchange) front.Action {
-	for {
-		snap := s.edge.snapshot()
-		p := snap.match(text(s.host), text(s.path))
-		if p == nil {
-			return s.refuse(x, &refuseRoute, ledger.EdgeErrors)
-		}
-		s.entry.Accept(p.slot)
-		s.seen.Enter(p.place)
-		if p.holds(s.unsafe) || !s.ticket && p.lane.behind(s.unsafe) {
-			return s.wait(x, p)
-		}
-		b := p.pick(s.avoid)
-		if b == nil {
-			return s.wait(x, p)
-		}
-		b.claim()
-		if s.edge.snapshot() == snap {
-			s.ticket, s.pool = false, p
-			s.backend.Store(b)
-			s.seen.Try(x.Now, string(b.id))
-			x.Target = b.target
-			return front.Forward
-		}
-		b.drop(classRequest)
+// act has the driver do what was decided.
+func (s *session) act(x *front.Exchange, d decision) front.Action {
+	q := s.request
+	if d == given && !q.fits {
+		q.drop()
+		d = q.asking.refuse(refuseTarget, ledger.EdgeErrors)
 	}
-}
-
-// wait stands in the pool's line.
-func (s *session) wait(x *front.Exchange, p *pool) front.Action {
-	again := s.ticket
-	if s.waiter == nil {
-		now, waker, ticket := time.Now(), x.Waker, x.Ticket
-		s.waiter = &hold.Waiter{
-			Unsafe: s.unsafe, Bytes: s.length, Held: now.Add(p.age), Backend: now.Add(min(p.age, backendWait)),
-			Let: func(v hold.Verdict) {
-				s.let.Store(int32(v))
-				waker.Wake(ticket)
-			},
-		}
+	if d == given && q.rule != q.made && q.rule.Policy.Rewrite != q.made.Policy.Rewrite { // the head was made before
+		q.drop()
+		d = elsewhere
 	}
-	s.let.Store(int32(hold.Wait))
-	if !p.lane.join(s.waiter, p.bounds, again) {
-		return s.refuse(x, &refuseHeld, ledger.Shed)
+	switch d {
+	case given:
+		x.Target = q.backend.target
+		return front.Forward
+	case waits:
+		return front.Wait
+	case elsewhere:
+		q.asking.refuse(refuseChanged, ledger.EdgeErrors)
 	}
-	s.where = p
-	s.entry.Hold()
-	s.seen.Hold(x.Now)
-	return front.Wait
+	return s.refuse(x)
 }
 
 // Woken implements front.Session.
-func (s *session) Woken(x *front.Exchange) front.Action {
-	s.where = nil
-	v := hold.Verdict(s.let.Load())
-	s.seen.Let(x.Now, v == hold.Go)
-	switch v {
-	case hold.Go:
-		s.ticket = true
-		return s.claim(x)
-	case hold.Shed:
-		return s.refuse(x, &refuseHeld, ledger.Shed)
-	default:
-		return s.refuse(x, &refuseBackend, ledger.EdgeErrors)
-	}
-}
+func (s *session) Woken(x *front.Exchange) front.Action { return s.act(x, s.woken(s.now(x))) }
 
-// Failed implements front.Session: see exchange.failed.
+// Failed implements front.Session.
 func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
-	b := s.letGo()
-	s.seen.Fail(x.Now, failures[f.Kind], x.Reused)
-	if f.Kind == front.ConnectFailed && b != nil && nobodyThere(f.Err) {
-		b.eject("it does not accept connections", f.Err)
+	b := s.drop()
+	if b == nil { // it waited
+		s.quit()
+		s.asking.refuse(refuseCut, ledger.Cut)
+		return s.refuse(x)
 	}
-	s.tries++
-	again := f.Replayable && s.tries < maxTries && b != nil
-	if s.edge.log.Enabled(context.Background(), slog.LevelDebug) && b != nil {
-		s.edge.log.Debug("request failed", "id", string(x.Forward.RequestID), "instance", b.id, "unsent", f.Unsent, "error", f.Err)
-	}
-	switch {
-	case f.Kind == front.WasCut:
-		return s.refuse(x, &refuseCut, ledger.Cut)
-	case again && f.Unsent, again && f.Kind == front.Broken && s.idempotent && s.pool.lane.mayRetry(s.seen):
-		s.entry.Retry()
-		s.seen.Count(retryFor(f.Kind == front.ConnectFailed))
-		s.avoid = b
-		return s.claim(x)
-	case f.Unsent:
-		return s.refuse(x, &refuseConnect, ledger.EdgeErrors)
-	case f.Kind == front.Malformed:
-		return s.refuse(x, &refuseTransport, ledger.EdgeErrors)
-	case f.Kind == front.TimedOut:
-		return s.refuse(x, &refuseTimeout, ledger.EdgeErrors)
-	}
-	return s.refuse(x, &refuseBroken, ledger.EdgeErrors)
+	return s.act(x, s.failed(failure{kind: f.Kind, unsent: f.Unsent, replayable: f.Replayable, reused: x.Reused, err: f.Err}, b, s.now(x)))
 }
 
 // refuse answers in the backend's stead.
-func (s *session) refuse(x *front.Exchange, f *refusal, how ledger.End) front.Action {
-	s.end, s.cause = how, f.word
+func (s *session) refuse(x *front.Exchange) front.Action {
+	q := s.request
+	f := &q.refusal
 	x.Refusal = http1.Refusal{
-		Status: f.status, Word: f.word, Text: f.text, RequestID: x.Forward.RequestID, RetryAfter: f.retry,
-		Close: f.close || s.edge.draining.Load(),
+		Status: f.status, Word: f.word, Text: f.text, RequestID: q.id, RetryAfter: f.retry, Close: f.close || s.edge.draining.Load(),
+	}
+	if r := q.rule; r != nil {
+		x.Refusal.Edit = r.respond
+		if page := r.Policy.Page(f.status); page != nil {
+			x.Refusal.Page, x.Refusal.Type = page.Body, page.Type
+		}
 	}
 	return front.Refuse
 }
 
 // Head implements front.Session.
 func (s *session) Head(x *front.Exchange) {
+	q := s.request
+	b, now := q.backend, s.now(x)
+	q.answered(b, now, x.Status)
 	x.Answer = http1.Answer{
-		Method: s.method, Minor: s.minor, Close: s.edge.draining.Load(),
-		Date: x.Date, Release: s.pool.release, RequestID: x.Forward.RequestID,
+		Method: q.method, Minor: q.minor, Close: s.edge.draining.Load(),
+		Date: x.Date, Release: q.target.pool.release, RequestID: q.id, Edit: q.rule.respond,
 	}
 	x.Stream = x.Response.EventStream()
-	s.seen.Head(x.Now, x.Stream, x.Reused)
-	x.Answer.Extra = s.seen.AppendTiming(nil, x.Now)
+	q.seen.Head(now, x.Stream, x.Reused)
+	q.extra = q.seen.AppendTiming(q.extra[:0], now)
+	if q.rule.stick != nil {
+		before := len(q.extra)
+		q.extra = append(q.extra, "Set-Cookie: "...)
+		if n := len(q.extra); n == len(q.cookieOf(b, s.client.TLS)) {
+			q.extra = q.extra[:before]
+		}
+	}
+	x.Answer.Extra = q.extra
 	if !x.Stream {
 		return
 	}
-	b := s.backend.Load()
-	b.inFlight[classStream].Add(1)
-	b.inFlight[classRequest].Add(-1)
-	s.class = classStream
+	b.long[classStream].Add(1)
+	q.class = classStream
 	if b.isCut(classStream) { // it comes too late
 		s.edge.drivers.cut(func(o *session) bool { return o == s })
 	}
 }
 
+// cookieOf appends the cookie, with the end of its line, to what is extra; nothing where there is none.
+func (q *request) cookieOf(b *backend, tls bool) []byte {
+	n := len(q.extra)
+	if q.extra = q.cookie(q.extra, b, tls); len(q.extra) > n {
+		q.extra = append(q.extra, "\r\n"...)
+	}
+	return q.extra
+}
+
 // End implements front.Session.
 func (s *session) End(x *front.Exchange, how front.Outcome) {
+	q := s.request
 	switch {
 	case how == front.Answered && x.Status >= 500:
-		s.entry.End(ledger.AppErrors)
+		q.entry.End(ledger.AppErrors)
 	case how == front.Answered:
-		s.entry.End(ledger.Served)
+		q.entry.End(ledger.Served)
 	case how == front.Refused:
-		s.entry.End(s.end)
+		q.entry.End(q.end)
 	case how == front.ClientGone:
-		s.entry.End(ledger.Gone)
+		q.entry.End(ledger.Gone)
 	case how == front.CutOff:
-		s.entry.End(ledger.Cut)
+		q.entry.End(ledger.Cut)
 	default:
-		s.entry.End(ledger.EdgeErrors)
+		q.entry.End(ledger.EdgeErrors)
 	}
 	if s.edge.log.Enabled(context.Background(), slog.LevelDebug) {
-		s.edge.log.Debug("request", "id", string(x.Forward.RequestID), "host", string(s.host), "path", string(s.path), "status", x.Status,
-			"tries", s.tries, "took", time.Duration(x.Now-s.begun))
+		s.edge.log.Debug("request", "id", string(q.id), "host", string(q.host), "status", x.Status,
+			"tries", q.tries, "took", time.Duration(s.now(x)-q.begun))
 	}
-	s.seen.End(x.Now, s.story(x, how))
-	s.letGo()
+	q.seen.End(s.now(x), s.story(x, how))
+	q.leave()
 	s.forget()
 }
 
-// letGo gives back what the request holds: its claim, or its place in a line.
-func (s *session) letGo() *backend {
-	if s.where != nil {
-		s.where.lane.leave(s.waiter)
-		s.where = nil
-	}
-	b := s.backend.Swap(nil)
-	if b != nil {
-		b.drop(s.class)
-		s.class = classRequest
-	}
-	return b
-}
+// keptHead bounds the memory for heads that goes from request to request.
+const keptHead = 4 << 10
 
+// forget ends the request in hand.
 func (s *session) forget() {
-	s.class, s.pool, s.entry, s.given, s.length = classRequest, nil, ledger.Entry{}, nil, 0
-	s.avoid, s.tries, s.ticket, s.waiter = nil, 0, false, nil
-	s.seen, s.cause = nil, ""
+	q := s.request
+	s.request = nil
+	q.asking, q.id, q.made = asking{}, nil, nil
+	q.fields.Request = nil
+	if cap(q.head) > keptHead {
+		q.head, q.again = nil, http1.Request{}
+	}
+	requests.Put(q)
 }
 
 // Close implements front.Session.
 func (s *session) Close() { s.shard.Count(metrics.ConnClosed) }
 
 // in reports whether the request in hand is in flight to b, and of class c. It is asked by the session's owner.
-func (s *session) in(b *backend, c class) bool { return s.backend.Load() == b && s.class == c }
+func (s *session) in(b *backend, c class) bool {
+	q := s.request
+	return q != nil && q.backend == b && q.class == c
+}
 
 // text is b as a string, for a look that does not keep it.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,42 +1,61 @@
 package edge
 
 import (
-	"slices"
+	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
 	"semper"
+	"semper/edge/balance"
+	"semper/edge/gate"
 	"semper/edge/hold"
 	"semper/edge/ledger"
 	"semper/edge/message"
+	"semper/edge/route"
 	"semper/edge/witness"
 )
 
-// A snapshot is one table in the form requests use. It is immutable; the edge points to exactly one.
-// The lanes and backends it names live on from snapshot to snapshot, with their counters.
+// A snapshot is one table, or one Config, in the form requests use. It is immutable; the edge points to exactly one. The lanes,
+// backends and memories it names live on from snapshot to snapshot, with their counters.
 type snapshot struct {
-	table  semper.Table
-	hosts  map[string][]prefix // "" is any host; each from the longest path to the shortest
-	pools  map[semper.PoolKey]*pool
-	places []*witness.Place
-	drain  map[semper.InstanceID]semper.Draining // instances on their way out
+	alone   bool // of a Config
+	epoch   semper.Epoch
+	matcher *route.Matcher
+	rules   []rule // by their index
+	pools   map[semper.PoolKey]*pool
+	drain   map[semper.InstanceID]semper.Draining // instances on their way out
+	sites   map[int]*site                         // of the rules that answer with files
+	places  []*witness.Place
 }
 
-type prefix struct {
-	path string // without a slash at its end; "" matches everything
-	pool *pool
+// rule is the rule for q; nil when there is none.
+func (s *snapshot) rule(q *route.Query) *rule {
+	r := s.matcher.Match(q)
+	if r == nil {
+		return nil
+	}
+	return &s.rules[r.Index()]
 }
 
 // A pool is a pool of one snapshot.
 type pool struct {
 	semper.Pool
+	tabled   bool // it is a table's, and may be held
 	backends []*backend
+	members  []balance.Member // the same
+	index    map[*balance.Backend]*backend
 	lane     *lane
 	slot     *ledger.Slot
 	bounds   hold.Bounds
 	age      time.Duration
-	place    *witness.Place // of a route's
-	release  []byte         // Pool.Release, as a field has it
+	release  []byte // Pool.Release, as a field has it
+
+	slowStart  time.Duration
+	panicBelow int
+	timed      bool            // some rule balances by latency
+	ready      *balance.Picker // says whether there is anybody
+	foreign    bool            // drivers do not speak to its backends
 }
 
 // The bounds of a hold where a table names none.
@@ -65,11 +84,11 @@ func (p *pool) setBounds() {
 }
 
 // gate is what stands before the pool at this instant. A pool that is nil is gone.
-func (p *pool) gate() hold.Gate {
+func (p *pool) gate(now int64) hold.Gate {
 	if p == nil {
 		return hold.Gate{Gone: true}
 	}
-	g := hold.Gate{Ready: slices.ContainsFunc(p.backends, (*backend).up), Rate: p.Limits.Rate}
+	g := hold.Gate{Ready: p.ready.Fit(now) > 0, Rate: p.Limits.Rate}
 	if p.Hold != nil {
 		g.All, g.Writes = !p.Hold.Writes, p.Hold.Writes
 	}
@@ -79,58 +98,165 @@ func (p *pool) gate() hold.Gate {
 // holds reports whether a request has to wait for the end of a hold.
 func (p *pool) holds(unsafe bool) bool { return p.Hold != nil && (unsafe || !p.Hold.Writes) }
 
-// pick is the backend with the fewest requests in hand, ties in turn, avoid only when there is no
-// other; nil when none is up.
-func (p *pool) pick(avoid *backend) *backend {
-	n := len(p.backends)
-	if n == 0 {
-		return nil
+// add makes b one of the pool's.
+func (p *pool) add(b *backend, weight int) {
+	p.backends = append(p.backends, b)
+	p.members = append(p.members, balance.Member{Backend: b.balance, Weight: uint16(min(max(weight, 0), 1<<16-1))})
+	p.index[b.balance] = b
+}
+
+// of is the backend that b is of.
+func (p *pool) of(b *balance.Backend) *backend {
+	if len(p.backends) <= 8 {
+		for _, o := range p.backends {
+			if o.balance == b {
+				return o
+			}
+		}
 	}
-	first := int(p.lane.requests.Add(1) % uint64(n))
-	var best *backend
-	var fewest int64
-	for i := range n {
-		b := p.backends[(first+i)%n]
-		if b == avoid || !b.up() {
+	return p.index[b]
+}
+
+// empty is the snapshot before the first.
+func empty() *snapshot {
+	m, err := route.Compile(nil)
+	if err != nil {
+		panic(err) // there is nothing in it that could be wrong
+	}
+	return &snapshot{matcher: m}
+}
+
+// tableTries bounds how often a request of a table's is given to a backend that turns out not to take it.
+const tableTries = 8
+
+// defaultMinRate is how many bytes a second a request's content has to bring in the long run.
+const defaultMinRate = 100
+
+// rulesOf are the rules that t's routes are.
+func rulesOf(t semper.Table) (*route.Matcher, error) {
+	type place struct{ host, path string }
+	seen := make(map[place]bool, len(t.Routes))
+	rules := make([]route.Rule, 0, len(t.Routes))
+	for _, r := range t.Routes {
+		at := place{message.CanonicalHost(r.Host), strings.TrimRight(r.Path, "/")}
+		path, ok := encode(at.path)
+		if seen[at] || !ok { // the first wins; what no request has in it needs no rule
 			continue
 		}
-		if load := b.load(); best == nil || load < fewest {
-			best, fewest = b, load
+		seen[at] = true
+		m := route.Match{Path: path}
+		if at.host != "" {
+			m.Hosts = []string{at.host}
 		}
+		rules = append(rules, route.Rule{
+			Name: at.host + cmp.Or(at.path, "/"), Match: m, Action: &route.Forward{Pools: []route.Share{{Pool: string(r.Pool), Weight: 1}}},
+			Policy: route.Policy{
+				Retry:    route.Retry{Tries: tableTries, Share: 0.2, Floor: 10},
+				Timeouts: route.Timeouts{Connect: dialTimeout, Body: bodyIdle, Write: writeIdle},
+			},
+		})
 	}
-	if best == nil && avoid != nil && avoid.up() && slices.Contains(p.backends, avoid) {
-		best = avoid
+	m, err := route.Compile(rules)
+	if err != nil {
+		return nil, &semper.Error{Code: semper.Invalid, Op: fmt.Sprintf("route table %d", t.Epoch), Err: err}
 	}
-	return best
+	return m, nil
 }
 
-// match is the pool for a host and a path, both canonical; nil when no route leads anywhere.
-func (s *snapshot) match(host, path string) *pool {
-	if host != "" {
-		if p := find(s.hosts[host], path); p != nil {
-			return p
+// encode is a path of a table's, which is written as people read it, as a rule has it. ok is false for one that no request has.
+func encode(path string) (encoded string, ok bool) {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return "", false
 		}
 	}
-	return find(s.hosts[""], path)
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c == 0 || c == '\\':
+			return "", false
+		case c > ' ' && c < 0x7f && strings.IndexByte(`%?#*"<>^{}|`, c) < 0:
+			b.WriteByte(c)
+		default:
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String(), true
 }
 
-func find(routes []prefix, path string) *pool {
-	for _, r := range routes {
-		if rest, ok := strings.CutPrefix(path, r.path); ok && (rest == "" || rest[0] == '/') {
-			return r.pool
+// compileTable makes the snapshot of t by m, with the backends and lanes that are there already. e.registry is held.
+func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error) {
+	s := &snapshot{epoch: t.Epoch, matcher: m, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
+	for _, p := range t.Pools {
+		c := e.newPool(p)
+		c.tabled = true
+		c.setBounds()
+		for _, d := range p.Backend {
+			in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks}
+			c.add(e.backend(in, life{app: p.App, release: p.Release, key: keyOf(p)}, checkOf(d.Health)), 1)
 		}
+		c.ready = balance.NewPicker(balance.Options{Panic: -1}, c.members)
+		s.pools[p.Key] = c
+	}
+	old := e.current.Load()
+	for _, d := range t.Draining {
+		for _, id := range d.Instances {
+			s.drain[id] = steady(old.drain[id], d, time.Now())
+		}
+	}
+	return s, e.addRules(s)
+}
+
+// newPool is p with what lives on of it.
+func (e *Edge) newPool(p semper.Pool) *pool {
+	c := &pool{Pool: p, lane: e.lanes[p.Key], release: []byte(p.Release), index: make(map[*balance.Backend]*backend)}
+	if c.lane == nil {
+		c.lane = newLane(e, p.Key)
+		e.lanes[p.Key] = c.lane
+	}
+	var err error
+	if c.slot, err = e.books.Slot(Key{App: p.App, Release: p.Release}); err != nil {
+		e.log.Warn("a release is counted in memory only", "app", p.App, "release", p.Release, "error", err)
+	}
+	return c
+}
+
+// addRules makes the rules of s from those of its matcher.
+func (e *Edge) addRules(s *snapshot) error {
+	known := e.memories
+	e.memories = make(map[string]*memory, len(known))
+	gates := e.gates
+	e.gates = make(map[gateKey]*gate.Gate, len(gates))
+	s.rules = make([]rule, len(s.matcher.Rules()))
+	now := e.now()
+	for i := range s.rules {
+		r := &s.matcher.Rules()[i]
+		c, err := newRule(r)
+		if err != nil {
+			return err
+		}
+		n := name(r)
+		if c.memory = known[n]; c.memory == nil {
+			c.memory = newMemory(&r.Policy, now)
+		}
+		e.memories[n] = c.memory
+		if c.forward != nil {
+			for _, share := range c.forward.Pools {
+				p := s.pools[semper.PoolKey(share.Pool)]
+				t := newTarget(p, &r.Policy)
+				t.place = s.place(e.witness, p, r)
+				t.gate = e.gateOf(p, &r.Policy, gates)
+				c.targets = append(c.targets, t)
+				p.timed = p.timed || r.Policy.Balance.Algorithm == route.LeastTime
+				c.aside = c.aside || p.foreign
+				if p.tabled { // an instance may be silent in the middle of an answer for as long as it likes
+					c.bounds.Stall, c.bounds.Rate = 0, defaultMinRate
+				}
+			}
+		}
+		s.rules[i] = c
 	}
 	return nil
-}
-
-// addRoutes fills hosts from the table's routes.
-func (s *snapshot) addRoutes() {
-	s.hosts = make(map[string][]prefix)
-	for _, r := range s.table.Routes {
-		host := message.CanonicalHost(r.Host)
-		s.hosts[host] = append(s.hosts[host], prefix{strings.TrimRight(r.Path, "/"), s.pools[r.Pool]})
-	}
-	for _, routes := range s.hosts {
-		slices.SortStableFunc(routes, func(a, b prefix) int { return len(b.path) - len(a.path) })
-	}
 }

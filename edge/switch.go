@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"semper/edge/ledger"
 	"semper/edge/message"
@@ -31,13 +32,18 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	defer client.Close() //nolint:errcheck // the tunnel is over
 	x.status, x.headed = resp.StatusCode, true
 	x.seen.Count(metrics.Upgraded)
-	t := tunnel.New(tunnel.Options{Client: client, Read: buffered.Reader, Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket")})
+	t := tunnel.New(tunnel.Options{Client: client, Read: buffered.Reader, Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket"),
+		Patience: x.rule.Policy.Timeouts.Stream})
 	if err := x.answer101(buffered.Writer, resp); err != nil {
-		x.end(ledger.Gone)
+		x.done(ledger.Gone)
 		return
 	}
 	a.backend.become(a, classWebSocket, t)
-	x.end(t.Run())
+	if age := x.rule.Policy.MaxStreamAge; age > 0 {
+		end := time.Now().Add(age)
+		t.Plan(tunnel.Farewell{Soft: time.Now().Add(spread(age)), Force: end})
+	}
+	x.done(t.Run())
 }
 
 func (x *exchange) answer101(w *bufio.Writer, resp *http.Response) error {
@@ -47,6 +53,7 @@ func (x *exchange) answer101(w *bufio.Writer, resp *http.Response) error {
 	delete(h, message.ErrorWord)
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, up
 	h[message.Release], h[message.RequestID] = []string{x.release}, []string{x.id}
+	message.Edit(h, x.rule.Policy.Headers.Response)
 	_, err := w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	if err == nil {
 		err = h.Write(w)

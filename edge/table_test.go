@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"semper"
+	"semper/edge/route"
 	"semper/edge/tablefile"
 )
 
@@ -129,23 +130,25 @@ func TestMatch(t *testing.T) {
 	t.Parallel()
 	hosts, paths := []string{"", "a.example", "b.example"}, []string{"/", "/a", "/a/b", "/ab", "/a/b/c"}
 	rapid.Check(t, func(t *rapid.T) {
-		s := &snapshot{pools: map[semper.PoolKey]*pool{}}
+		var tab semper.Table
 		for _, h := range hosts {
 			for _, p := range paths {
 				if rapid.Bool().Draw(t, h+p) {
 					k := semper.PoolKey(h + p)
-					s.pools[k] = &pool{Pool: semper.Pool{Key: k}}
-					s.table.Routes = append(s.table.Routes, semper.Route{Host: h, Path: p, Pool: k})
+					tab.Routes = append(tab.Routes, semper.Route{Host: h, Path: p, Pool: k})
 				}
 			}
 		}
-		s.addRoutes()
+		m, err := rulesOf(tab)
+		if err != nil {
+			t.Fatal(err)
+		}
 		host := rapid.SampledFrom(append(hosts, "c.example")).Draw(t, "host")
 		path := rapid.SampledFrom(append(paths, "/abc", "/a/bc", "/a/", "/x", "/a/b/c/d")).Draw(t, "path")
 		want := semper.PoolKey("none")
 		for _, h := range []string{host, ""} {
 			best := -1
-			for _, r := range s.table.Routes {
+			for _, r := range tab.Routes {
 				below := r.Path == "/" || path == r.Path || strings.HasPrefix(path, r.Path+"/")
 				if r.Host == h && below && len(r.Path) > best {
 					best, want = len(r.Path), r.Pool
@@ -156,8 +159,8 @@ func TestMatch(t *testing.T) {
 			}
 		}
 		got := semper.PoolKey("none")
-		if p := s.match(host, path); p != nil {
-			got = p.Key
+		if r := m.Match(&route.Query{Host: []byte(host), Path: []byte(path)}); r != nil {
+			got = semper.PoolKey(r.Action.(*route.Forward).Pools[0].Pool) //nolint:errcheck,forcetypeassert // a table has no others
 		}
 		if got != want {
 			t.Fatalf("%s%s goes to %s, want %s", host, path, got, want)

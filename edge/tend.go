@@ -37,8 +37,9 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 	e.registry.Lock()
 	defer e.registry.Unlock()
 	s := e.snapshot()
+	e.closeRetired()
 	for in, b := range e.backends {
-		if b.left.Load() && b.load() == 0 {
+		if b.balance.InFlight.Idle() {
 			delete(e.backends, in)
 			b.retire()
 			e.closePool(b)
@@ -47,7 +48,7 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 		}
 		for c, at := range e.instants(s, b) {
 			switch {
-			case at.IsZero() || b.inFlight[c].Load() == 0 && b.isCut(class(c)):
+			case at.IsZero() || b.inFlight(class(c)) == 0 && b.isCut(class(c)):
 			case class(c) == classWebSocket:
 				b.closeTunnels(now, at)
 			case !now.Before(at):
@@ -55,6 +56,11 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 			default:
 				next = sooner(next, at)
 			}
+		}
+	}
+	for _, l := range e.lanes {
+		if l.heal != nil {
+			next = sooner(next, now.Add(l.heal.sweep(e.now())))
 		}
 	}
 	return next

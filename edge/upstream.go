@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"semper/edge/proxyproto"
+	"semper/edge/upstream"
 )
 
 const (
@@ -18,10 +22,39 @@ const (
 	idleTimeout    = 60 * time.Second
 )
 
+// newPool is the pool of connections to b: another life of the instance never sees a request that was written for this one.
+func (b *backend) newPool() *upstream.Pool {
+	s := &b.speech
+	o := upstream.Options{Dial: b.dial, Protocol: s.protocol, TLS: s.tls, MaxIdle: s.idle, IdleTimeout: s.rest}
+	if s.idle == 0 {
+		o.MaxIdle, o.IdleTimeout = b.edge.o.Connections.Kept, b.edge.o.Connections.KeptFor
+	}
+	if s.proxy > 0 {
+		o.MaxIdle = -1
+	}
+	if s.tls != nil && s.tls.ServerName == "" {
+		o.TLS = s.tls.Clone()
+		o.TLS.ServerName = hostOf(b.address)
+	}
+	return upstream.New(o)
+}
+
+// A calling is what a connection to a backend is made for. It comes with the context of a dial.
+type calling struct {
+	client, here netip.AddrPort // of the client's connection
+	within       time.Duration  // 0: as usual
+}
+
+type callingKey struct{}
+
 // dial connects to the backend. A refusal ejects it at once: nobody is there.
 func (b *backend) dial(ctx context.Context) (net.Conn, error) {
 	network, address := network(b.address)
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	call, _ := ctx.Value(callingKey{}).(calling) //nolint:errcheck // the zero one will do
+	if call.within <= 0 {
+		call.within = dialTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, call.within)
 	defer cancel()
 	c, err := dialPatiently(ctx, network, address)
 	if err != nil {
@@ -30,7 +63,30 @@ func (b *backend) dial(ctx context.Context) (net.Conn, error) {
 		}
 		return nil, err
 	}
+	if b.speech.proxy > 0 {
+		if err := introduce(c, b.speech.proxy, call); err != nil {
+			c.Close() //nolint:errcheck // nothing is to be saved
+			return nil, err
+		}
+	}
 	return c, nil
+}
+
+// introduce says to a backend who the client is.
+func introduce(c net.Conn, version int, call calling) error {
+	var head []byte
+	var err error
+	if version == 1 {
+		head = proxyproto.AppendV1(nil, call.client, call.here)
+	} else {
+		h := proxyproto.Header{Source: call.client, Destination: call.here}
+		h.Local = !call.client.IsValid()
+		if head, err = proxyproto.AppendV2(nil, h); err != nil {
+			return err
+		}
+	}
+	_, err = c.Write(head)
+	return err
 }
 
 // network is an instance's address as package net has it.

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"semper"
 	"semper/edge/metrics"
 	"semper/edge/procid"
+	"semper/edge/upstream"
 )
 
 // watchProcess follows the backend's process by a pidfd, which the runtime's poller watches: its death
@@ -75,7 +75,7 @@ func (b *backend) probe(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		if b.answers(ctx) {
+		if b.answers(ctx, b.known()) {
 			break
 		}
 		pause = min(pause*2, probeLast)
@@ -83,39 +83,52 @@ func (b *backend) probe(ctx context.Context) {
 	}
 	b.mu.Lock()
 	b.probing = false
-	b.ejected.Store(false)
+	b.balance.SetDown(false, b.edge.now())
 	b.mu.Unlock()
 	b.place.Count(metrics.Readmitted)
 	b.edge.log.Info("backend answers again", "instance", b.id, "address", b.address)
 	b.edge.wake()
 }
 
-// answers runs the backend's check once. What only its keeper can judge is judged by whether it accepts.
-func (b *backend) answers(ctx context.Context) bool {
-	timeout := b.health.Timeout.D()
-	if timeout <= 0 {
-		timeout = probeTimeout
+// known is the backend's check.
+func (b *backend) known() check {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.check
+}
+
+// answers runs the check c once. What only its keeper can judge is judged by whether it accepts.
+func (b *backend) answers(ctx context.Context, c check) bool {
+	if c.timeout <= 0 {
+		c.timeout = probeTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	if b.health.Kind != semper.HealthHTTP {
-		c, err := b.dial(ctx)
+	if !c.http {
+		nc, err := b.dial(ctx)
 		if err != nil {
 			return false
 		}
-		c.Close() //nolint:errcheck // nothing was written
+		nc.Close() //nolint:errcheck // nothing was written
 		return true
 	}
-	path := b.health.Path
+	path, host := c.path, c.host
 	if path == "" {
 		path = "/"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
+	if host == "" {
+		host = hostOf(b.address)
+	}
+	scheme := "http://"
+	if b.speech.tls != nil {
+		scheme = "https://"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+host+path, nil)
 	if err != nil {
 		return false
 	}
 	req.Header.Set("User-Agent", "semper-edge")
-	req.Close = true
+	req.Close = b.speech.protocol == upstream.H1
 	resp, err := b.pool.RoundTrip(req)
 	if err != nil {
 		return false

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"encoding/binary"
+
+	"semper/edge/route"
 )
 
 // The header fields this edge adds to every response it passes on or makes.
@@ -174,4 +176,28 @@ func TrailerAllowed(k string) bool {
 		return false
 	}
 	return !hopByHop(k) && !forwarded(k) && !alias(k)
+}
+
+// Edit changes the fields of h as a rule wants it. What it sets is h's own.
+func Edit(h http.Header, e route.Edit) {
+	for _, name := range e.Remove {
+		h.Del(name)
+	}
+	for _, f := range e.Set {
+		h.Set(f.Name, f.Value)
+	}
+	for _, f := range e.Add {
+		h.Add(f.Name, f.Value)
+	}
+}
+
+// Size is about how many bytes r's head had.
+func Size(r *http.Request) int64 {
+	n := len(r.Method) + len(r.RequestURI) + len(" HTTP/1.1\r\n\r\n") + len("Host: \r\n") + len(r.Host)
+	for k, values := range r.Header {
+		for _, v := range values {
+			n += len(k) + len(v) + len(": \r\n")
+		}
+	}
+	return int64(n)
 }

@@ -104,3 +104,13 @@ func ValidHost(h string) bool {
 	}
 	return true
 }
+
+// SetPath makes an encoded path that of u. It reports false for one that is none.
+func SetPath(u *url.URL, encoded string) bool {
+	path, err := url.PathUnescape(encoded)
+	if err != nil {
+		return false
+	}
+	u.Path, u.RawPath = path, encoded
+	return u.EscapedPath() == encoded
+}

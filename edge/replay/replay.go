@@ -54,6 +54,7 @@ type Body struct {
 	kept  []byte
 	total int64
 	err   error       // of src, for good
+	ended time.Time   // when the last of it came
 	begun time.Time   // the first read
 	armed time.Time   // the deadline
 	trail http.Header // of the outbound request, filled at the end
@@ -221,10 +222,25 @@ func (b *Body) readLocked(p []byte) (int, error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = ErrTooSlow
 	}
+	if err == nil && b.total == b.r.ContentLength {
+		b.ended = time.Now() // nobody may ever ask for the end
+	}
 	if err != nil {
 		b.finishLocked(err)
 	}
 	return n, err
+}
+
+// Ended is when the last of it came; over is false while more may come. Of none, all came at once.
+func (b *Body) Ended() (at time.Time, over bool) {
+	if b == nil {
+		return time.Time{}, true
+	}
+	if !b.mu.TryLock() { // somebody reads
+		return time.Time{}, false
+	}
+	defer b.mu.Unlock()
+	return b.ended, !b.ended.IsZero() || b.err != nil
 }
 
 // armLocked sets the deadline of the next read. It is set once in many reads, never too early.
@@ -250,6 +266,9 @@ func (b *Body) armLocked(now time.Time) {
 
 func (b *Body) finishLocked(err error) {
 	b.err = err
+	if b.ended.IsZero() {
+		b.ended = time.Now()
+	}
 	if !errors.Is(err, io.EOF) {
 		b.fault.CompareAndSwap(nil, &err)
 		return

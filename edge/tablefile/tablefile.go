@@ -181,7 +181,7 @@ func Validate(t semper.Table) error {
 				return bad("pool %s: instance %q without a name, or twice", p.Key, b.ID)
 			}
 			seen[b.ID] = true
-			if err := validAddress(b.Address); err != nil {
+			if err := ValidAddress(b.Address); err != nil {
 				return bad("instance %s: %v", b.ID, err)
 			}
 		}
@@ -203,7 +203,8 @@ func Validate(t semper.Table) error {
 	return nil
 }
 
-func validAddress(a string) error {
+// ValidAddress refuses an address that nobody can connect to.
+func ValidAddress(a string) error {
 	if path, ok := strings.CutPrefix(a, "unix:"); ok {
 		if !strings.HasPrefix(path, "/") {
 			return fmt.Errorf("address %q: a socket needs an absolute path", a)

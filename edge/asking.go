@@ -1,0 +1,462 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"semper/edge/balance"
+	"semper/edge/balance/admit"
+	"semper/edge/front"
+	"semper/edge/gate"
+	"semper/edge/hold"
+	"semper/edge/ledger"
+	"semper/edge/metrics"
+	"semper/edge/route"
+	"semper/edge/route/sticky"
+	"semper/edge/witness"
+)
+
+// An asking is one request as the edge decides about it, whoever carries it: a session for the drivers, an exchange for
+// net/http. It belongs to the goroutine of whoever does.
+type asking struct {
+	edge *Edge
+	// What the request is. What query points to of a driver's request is good in Begin; see reread.
+	query      route.Query
+	driven     *request // that it is of: by a driver, whose head is gone behind Begin, and for which some rules are not; else nil
+	unsafe     bool
+	idempotent bool
+	length     int64 // of its content, as far as is known
+	long       bool  // the answer may go on for long
+
+	snap   *snapshot // that rule is of
+	rule   *rule
+	target *target   // of the rule
+	hash   uint64    // of the key by which the rule balances
+	pin    *backend  // where its cookie leads to
+	since  time.Time // its cookie's end; zero: it has none that is of use
+
+	counted bool // against the rate limits
+	gate    *gate.Gate
+	backend *backend // claimed
+	class   class
+	entry   ledger.Entry
+	seen    *witness.Request
+	tried   int64 // when the attempt began
+	tries   int
+	avoid   []*balance.Backend
+	avoids  [4]*balance.Backend // below avoid
+	ticket  bool                // let go by a line: goes before those who wait
+
+	waiter *hold.Waiter
+	wait   *waiting    // nil while it does not wait
+	waker  front.Waker // tells that a wait is over
+	turn   uint64      // for waker
+
+	// Of a refusal.
+	refusal refusal
+	end     ledger.End
+}
+
+// A decision is what becomes of a request next.
+type decision uint8
+
+const (
+	given     decision = iota // backend is claimed for it
+	waits                     // until waker is called, and woken then
+	refused                   // with refusal
+	elsewhere                 // its rule is for net/http's way
+)
+
+// waiting is one wait: in the line of a lane, or at a gate.
+type waiting struct {
+	lane *lane
+	gate *gate.Gate
+	at   gate.Wait
+	told atomic.Int32 // one of the following
+}
+
+const (
+	untold  int32 = iota
+	toGo          // ask again
+	toEnter       // the same, and the gate has counted it
+	toShed
+	toLate
+	toNobody // no backend came
+)
+
+// claim finds a backend and counts the request in flight to it, by a snapshot that is current while it does. The order is
+// package epoch's.
+func (a *asking) claim(now int64) decision {
+	for {
+		if s := a.edge.current.Load(); s != a.snap {
+			if d := a.turnTo(s, now); d != given {
+				return d
+			}
+		}
+		t := a.target
+		p := t.pool
+		a.entry.Accept(p.slot)
+		a.seen.Enter(t.place)
+		if p.holds(a.unsafe) || !a.ticket && p.lane.behind(a.unsafe) {
+			return a.inLine(p, now)
+		}
+		if t.gate != nil && a.gate == nil {
+			if !t.gate.Enter(t.room(now), a.rule.priority) {
+				return a.atGate(now, false)
+			}
+			a.gate = t.gate
+		}
+		b, v := a.pick(now)
+		switch v {
+		case balance.NoneFit:
+			return a.inLine(p, now)
+		case balance.AllBusy:
+			a.leaveGate()
+			return a.atGate(now, true)
+		}
+		if a.edge.current.Claim(a.snap, &b.balance.InFlight) {
+			a.backend, a.class, a.ticket, a.tried = b, classRequest, false, now
+			a.seen.Try(now, string(b.id))
+			return given
+		}
+	}
+}
+
+// turnTo finds the rule and the target by s.
+func (a *asking) turnTo(s *snapshot, now int64) decision {
+	if a.snap != nil && a.driven != nil {
+		a.driven.reread()
+	}
+	a.snap, a.pin, a.target = s, nil, nil
+	if a.rule = s.rule(&a.query); a.rule == nil {
+		return a.refuse(refuseRoute, ledger.EdgeErrors)
+	}
+	r := a.rule
+	if r.forward == nil || a.driven != nil && (r.aside || r.streams && a.long) {
+		return elsewhere
+	}
+	if !a.counted {
+		a.counted = true
+		if early := r.take(now, &a.query); early > 0 {
+			f := refuseRate
+			f.retry = seconds(early)
+			return a.refuse(f, ledger.Shed)
+		}
+		r.requests.Add(1)
+	}
+	if r.stick == nil || !a.stick() {
+		share := 0
+		if len(r.targets) > 1 {
+			h, ok := r.forward.By.Hash(&a.query, splitSalt)
+			if !ok {
+				h = rand.Uint64()
+			}
+			share = r.forward.Pick(h)
+		}
+		a.target = &r.targets[share]
+	}
+	if r.hashed {
+		ok := false
+		if a.hash, ok = r.Policy.Balance.Key.Hash(&a.query, balanceSalt); !ok {
+			a.hash = rand.Uint64()
+		}
+	}
+	if a.gate != a.target.gate {
+		a.leaveGate()
+	}
+	return given
+}
+
+// Salts keep the hashes of one key for several purposes apart.
+const (
+	splitSalt   = 1
+	balanceSalt = 2
+)
+
+// stick finds where the client's cookie says that it was, and reports whether that is still a place to go.
+func (a *asking) stick() bool {
+	r := a.rule
+	value, ok := a.query.Cookie(r.Policy.Sticky.Cookie)
+	if !ok {
+		return false
+	}
+	now := time.Now()
+	c, err := r.stick.Open(value, now)
+	if err != nil {
+		return false
+	}
+	for i := range r.targets {
+		t := &r.targets[i]
+		if r.Policy.Sticky.By == route.ByRelease {
+			if c.IsRelease(t.ours) {
+				a.target = t
+				a.keep(c, now)
+				return true
+			}
+			continue
+		}
+		for n, b := range t.pool.backends {
+			if c.IsInstance(t.tags[n]) {
+				a.target, a.pin = t, b
+				a.keep(c, now)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// keep remembers that the cookie need not be set anew, unless it is time.
+func (a *asking) keep(c sticky.Claim, now time.Time) {
+	if !c.Stale(now, a.rule.Policy.Sticky.Age) {
+		a.since = c.Expires
+	}
+}
+
+// pick picks a backend of the target.
+func (a *asking) pick(now int64) (*backend, balance.Verdict) {
+	t := a.target
+	if b := a.pin; b != nil && b.balance.Fit() && len(a.avoid) == 0 && (t.most == 0 || b.balance.InFlight.Load() < t.most) {
+		return b, balance.Picked
+	}
+	b, v := t.picker.Pick(balance.Query{Now: now, Random: rand.Uint64(), Key: a.hash, Avoid: a.avoid})
+	if v != balance.Picked {
+		return nil, v
+	}
+	return t.pool.of(b), v
+}
+
+// inLine stands in the pool's line.
+func (a *asking) inLine(p *pool, now int64) decision {
+	a.leaveGate()
+	again := a.ticket
+	bounds, age := p.bounds, p.age
+	if !p.tabled { // it has no holds: it is a backend that there is none of
+		if bounds, age = a.rule.room, a.rule.age; bounds.Requests == 0 {
+			return a.refuse(refuseBackend, ledger.EdgeErrors)
+		}
+	}
+	w := &waiting{lane: p.lane}
+	if a.waiter == nil {
+		wall := time.Now()
+		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, backendWait))}
+	}
+	waker, turn := a.waker, a.turn
+	a.waiter.Let = func(v hold.Verdict) {
+		w.told.Store([...]int32{hold.Go: toGo, hold.Shed: toShed, hold.NoBackend: toNobody}[v])
+		waker.Wake(turn)
+	}
+	if !p.lane.join(a.waiter, bounds, again) {
+		return a.refuse(refuseHeld, ledger.Shed)
+	}
+	a.wait = w
+	a.entry.Hold()
+	a.seen.Hold(now)
+	return waits
+}
+
+// atGate waits for room; full says that there is none behind the gate.
+func (a *asking) atGate(now int64, full bool) decision {
+	t := a.target
+	if t.gate == nil {
+		return a.refuse(refuseBusy, ledger.Shed)
+	}
+	w := &waiting{gate: t.gate}
+	waker, turn := a.waker, a.turn
+	w.at = gate.Wait{Priority: a.rule.priority, Told: func(v admit.Verdict) {
+		w.told.Store([...]int32{admit.Go: toEnter, admit.Shed: toShed, admit.Late: toLate}[v])
+		waker.Wake(turn)
+	}}
+	switch t.gate.Join(&w.at, t.room(now), full) {
+	case admit.Go:
+		a.gate = t.gate
+		return a.claim(now)
+	case admit.Wait:
+		a.wait = w
+		a.entry.Hold()
+		a.seen.Hold(now)
+		return waits
+	}
+	return a.refuse(refuseBusy, ledger.Shed)
+}
+
+// woken goes on after a wait.
+func (a *asking) woken(now int64) decision {
+	w := a.wait
+	a.wait = nil
+	told := w.told.Load()
+	a.seen.Let(now, told == toGo || told == toEnter)
+	switch told {
+	case toEnter:
+		a.gate = w.gate
+		if a.target == nil || a.target.gate != w.gate {
+			a.leaveGate()
+		}
+		return a.claim(now)
+	case toGo:
+		a.ticket = true
+		return a.claim(now)
+	case toNobody:
+		return a.refuse(refuseBackend, ledger.EdgeErrors)
+	case toLate:
+		return a.refuse(refuseBusy, ledger.Shed)
+	}
+	if w.gate != nil {
+		return a.refuse(refuseBusy, ledger.Shed)
+	}
+	return a.refuse(refuseHeld, ledger.Shed)
+}
+
+// quit gives up a wait. What it was told meanwhile is given back.
+func (a *asking) quit() {
+	w := a.wait
+	if w == nil {
+		return
+	}
+	a.wait = nil
+	switch {
+	case w.lane != nil:
+		w.lane.leave(a.waiter)
+	case !w.gate.Quit(&w.at) && w.told.Load() == toEnter:
+		w.gate.Leave()
+	}
+}
+
+// A failure is an attempt that brought no response.
+type failure struct {
+	kind       front.FailureKind
+	unsent     bool
+	replayable bool
+	reused     bool // the connection had carried a request before
+	stale      bool // of a connection that had been idle, and that the backend closed
+	err        error
+}
+
+// failed decides about it. The claim has been given back.
+func (a *asking) failed(f failure, b *backend, now int64) decision {
+	if f.kind == front.ConnectFailed && nobodyThere(f.err) {
+		b.eject("it does not accept connections", f.err)
+	}
+	if f.kind != front.WasCut && f.kind != front.ClientFault {
+		b.saw(now, 0, true)
+	}
+	a.tries++
+	a.seen.Fail(now, failures[f.kind], f.reused)
+	if a.edge.log.Enabled(context.Background(), slog.LevelDebug) {
+		a.edge.log.Debug("request failed", "instance", b.id, "unsent", f.unsent, "error", f.err)
+	}
+	try := admit.Attempt{Idempotent: a.idempotent, Sent: !f.unsent, Replayable: f.replayable, Reused: f.stale, Answered: f.kind == front.Malformed}
+	again := a.tries < a.rule.tries && (a.rule.retries(f.kind) || f.unsent && a.rule.connect)
+	switch {
+	case f.kind == front.WasCut:
+		return a.refuse(refuseCut, ledger.Cut)
+	case f.kind == front.ClientFault:
+		return a.refuse(refuseBody, ledger.Gone)
+	case again && a.affords(try.Retry(), now):
+		a.seen.Count(retryFor(f.kind == front.ConnectFailed))
+		return a.again(b, now)
+	case f.unsent:
+		return a.refuse(refuseConnect, ledger.EdgeErrors)
+	case f.kind == front.Malformed:
+		return a.refuse(refuseTransport, ledger.EdgeErrors)
+	case f.kind == front.TimedOut:
+		return a.refuse(refuseTimeout, ledger.EdgeErrors)
+	}
+	return a.refuse(refuseBroken, ledger.EdgeErrors)
+}
+
+// affords reports whether the request may be tried once more.
+func (a *asking) affords(r admit.Retry, now int64) bool {
+	if r != admit.Budgeted {
+		return r == admit.Free
+	}
+	ok := a.rule.budget.Take(now, a.rule.requests.Load())
+	if !ok {
+		a.seen.Count(metrics.RetryDenied)
+	}
+	return ok
+}
+
+// again tries another backend than b.
+func (a *asking) again(b *backend, now int64) decision {
+	a.entry.Retry()
+	if a.avoid == nil {
+		a.avoid = a.avoids[:0]
+	}
+	if len(a.avoid) == cap(a.avoid) { // of many the last ones
+		a.avoid = a.avoid[:copy(a.avoid, a.avoid[1:])]
+	}
+	a.avoid = append(a.avoid, b.balance)
+	return a.claim(now)
+}
+
+// answered notes that a response's head is there.
+func (a *asking) answered(b *backend, now int64, status int) {
+	took := time.Duration(now - a.tried)
+	b.saw(now, status, false)
+	if a.target.pool.timed {
+		b.balance.Observe(now, took)
+	}
+	if a.gate != nil && status < 500 {
+		a.gate.Answered(now, took)
+	}
+}
+
+// drop gives the claim back.
+func (a *asking) drop() *backend {
+	b := a.backend
+	if b != nil {
+		a.backend = nil
+		b.drop(a.class)
+		a.class = classRequest
+	}
+	return b
+}
+
+// leave gives back all that the request holds; it is over.
+func (a *asking) leave() {
+	a.quit()
+	a.drop()
+	a.leaveGate()
+}
+
+func (a *asking) leaveGate() {
+	if a.gate != nil {
+		a.gate.Leave()
+		a.gate = nil
+	}
+}
+
+// enter has the request counted for the rule, though it comes no further.
+func (a *asking) enter() {
+	if a.target == nil && a.rule != nil && len(a.rule.targets) > 0 {
+		a.seen.Enter(a.rule.targets[0].place)
+	}
+}
+
+// refuse is the decision to answer in the backend's stead.
+func (a *asking) refuse(f refusal, how ledger.End) decision {
+	a.refusal, a.end = f, how
+	return refused
+}
+
+// cookie appends the Set-Cookie value by which the client comes back to where it is; nothing if it has one.
+func (a *asking) cookie(dst []byte, b *backend, tls bool) []byte {
+	r := a.rule
+	if r.stick == nil || !a.since.IsZero() && (a.pin == nil || a.pin == b) {
+		return dst
+	}
+	s := &r.Policy.Sticky
+	var tag sticky.Tag
+	for i, o := range a.target.pool.backends {
+		if o == b {
+			tag = a.target.tags[i]
+		}
+	}
+	var value [96]byte
+	c := sticky.Cookie{Name: s.Cookie, Age: s.Age, SameSite: s.SameSite, Secure: tls}
+	return c.AppendSetCookie(dst, r.stick.Append(value[:0], a.target.ours, tag, time.Now().Add(s.Age)))
+}

@@ -1,0 +1,219 @@
+package edge
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+
+	"semper"
+	"semper/edge/balance"
+	"semper/edge/gate"
+	"semper/edge/route"
+	"semper/edge/route/sticky"
+	"semper/edge/tablefile"
+	"semper/edge/upstream"
+)
+
+// Configure makes c what requests are served by, in the place of the Config before: it is checked, and then swapped in as one
+// value. What goes for Apply goes for it: when it returns nil, no request whose head is read later goes by what was before.
+// What is the same in both keeps its state: connections, health, what is in flight, rate limits and budgets. An error
+// leaves everything as it was. An edge with tables takes no Config.
+func (e *Edge) Configure(c Config) error {
+	bad := func(err error) error {
+		return &semper.Error{Code: semper.Invalid, Op: "configure the edge", Err: err}
+	}
+	if err := c.check(); err != nil {
+		return bad(err)
+	}
+	e.order.Lock()
+	defer e.order.Unlock()
+	if e.Epoch() > 0 {
+		return &semper.Error{Code: semper.Conflict, Op: "configure the edge", Message: "it goes by route tables"}
+	}
+	if e.ctx.Err() != nil {
+		return &semper.Error{Code: semper.Unavailable, Op: "configure the edge", Message: "the edge is closed"}
+	}
+	sites, err := openSites(c.Rules, e.tend)
+	if err != nil {
+		return bad(err)
+	}
+	e.registry.Lock()
+	s, err := e.compileConfig(&c, sites)
+	if err != nil {
+		e.registry.Unlock()
+		return errors.Join(bad(err), closeSites(sites))
+	}
+	e.install(s).retireSites(e)
+	e.registry.Unlock()
+	e.tend()
+	return nil
+}
+
+// check refuses a Config by which requests could go astray.
+func (c *Config) check() error {
+	if c.Rules == nil {
+		return errors.New("it has no rules: compile some, or none, with route.Compile")
+	}
+	for i, key := range [][]byte{c.Sticky.Current, c.Sticky.Previous} {
+		if key != nil || i == 0 && c.Sticky.Previous != nil {
+			if _, err := sticky.New("", key, nil); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
+		p := c.Pools[name]
+		if err := p.check(); err != nil {
+			return fmt.Errorf("pool %s: %w", name, err)
+		}
+	}
+	for i := range c.Rules.Rules() {
+		r := &c.Rules.Rules()[i]
+		if _, err := newRule(r); err != nil {
+			return fmt.Errorf("rule %d: %w", i+1, err)
+		}
+		f, ok := r.Action.(*route.Forward)
+		if !ok {
+			continue
+		}
+		for _, share := range f.Pools {
+			if _, ok := c.Pools[share.Pool]; !ok {
+				return fmt.Errorf("rule %d leads to pool %q, which is not there", i+1, share.Pool)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *PoolConfig) check() error {
+	seen := make(map[string]bool, len(p.Upstreams))
+	for _, u := range p.Upstreams {
+		switch err := tablefile.ValidAddress(u.Address); {
+		case err != nil:
+			return err
+		case seen[u.Address]:
+			return fmt.Errorf("%s stands in it twice", u.Address)
+		}
+		seen[u.Address] = true
+	}
+	switch {
+	case p.TLS == nil && (p.Protocol == upstream.H2 || p.Protocol == upstream.Auto):
+		return errors.New("HTTP/2 without TLS is not negotiated: add TLS, or take h2c or h1")
+	case p.ProxyProtocol < 0 || p.ProxyProtocol > 2:
+		return fmt.Errorf("there is no version %d of the PROXY protocol", p.ProxyProtocol)
+	case p.ProxyProtocol > 0 && p.Protocol != upstream.H1:
+		return errors.New("a connection of HTTP/2 is shared by clients: the PROXY protocol goes with h1")
+	}
+	return nil
+}
+
+// compileConfig makes the snapshot of c, with the backends and lanes that are there already. e.registry is held.
+func (e *Edge) compileConfig(c *Config, sites map[int]*site) (*snapshot, error) {
+	s := &snapshot{alone: true, matcher: c.Rules, pools: make(map[semper.PoolKey]*pool, len(c.Pools)), sites: sites}
+	for name, p := range c.Pools {
+		s.pools[semper.PoolKey(name)] = e.configPool(name, &p)
+	}
+	if err := e.addRules(s); err != nil {
+		return nil, err
+	}
+	keys := c.Sticky
+	if keys.Current == nil {
+		keys.Current = e.ownKey()
+	}
+	for i := range s.rules {
+		r := &s.rules[i]
+		r.site = sites[i]
+		if r.forward == nil || r.Policy.Sticky.Cookie == "" {
+			continue
+		}
+		if err := r.addSigner(keys); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// ownKey is the key of this process for cookies.
+func (e *Edge) ownKey() []byte {
+	if e.key == nil {
+		e.key = make([]byte, 32)
+		rand.Read(e.key) //nolint:errcheck // it never fails
+	}
+	return e.key
+}
+
+// addSigner makes the cookies of r, and the tags of where they may lead.
+func (r *rule) addSigner(keys StickyKeys) (err error) {
+	scope := r.Policy.Sticky.Cookie
+	for _, s := range r.forward.Pools {
+		scope += " " + s.Pool
+	}
+	if r.stick, err = sticky.New(scope, keys.Current, keys.Previous); err != nil {
+		return err
+	}
+	for i := range r.targets {
+		t := &r.targets[i]
+		t.ours = r.stick.Tag(string(t.pool.Key))
+		for _, b := range t.pool.backends {
+			t.tags = append(t.tags, r.stick.Tag(b.address))
+		}
+	}
+	return nil
+}
+
+// configPool is the pool called name.
+func (e *Edge) configPool(name string, p *PoolConfig) *pool {
+	c := e.newPool(semper.Pool{Key: semper.PoolKey(name), App: name})
+	c.Limits.Rate = defaultRate
+	c.slowStart, c.panicBelow = p.SlowStart, p.Panic
+	c.foreign = p.TLS != nil || p.Protocol != upstream.H1 || p.ProxyProtocol > 0 || p.MaxIdle < 0
+	speech := speech{protocol: p.Protocol, tls: p.TLS, proxy: p.ProxyProtocol, idle: p.MaxIdle, rest: p.IdleTimeout}
+	for _, u := range p.Upstreams {
+		in := incarnation{id: semper.InstanceID(name + " " + u.Address), address: u.Address, speech: speech}
+		c.add(e.backend(in, life{app: name, key: keyOf(c.Pool)}, p.Probe.check()), u.Weight)
+	}
+	c.ready = balance.NewPicker(balance.Options{Panic: orNever(p.Panic)}, c.members)
+	e.heal(c, &p.Outlier)
+	return c
+}
+
+// gateOf is the gate before p for a policy; nil where nothing bounds what is in flight. Policies that let
+// wait alike share it. old are those before.
+func (e *Edge) gateOf(p *pool, o *route.Policy, old map[gateKey]*gate.Gate) *gate.Gate {
+	if o.MaxInFlight == 0 && !o.Adaptive {
+		return nil
+	}
+	k := gateKey{pool: p.Key, queue: o.Queue, adaptive: o.Adaptive}
+	g := e.gates[k]
+	if g == nil {
+		g = old[k]
+	}
+	if g == nil {
+		g = gate.New(gate.Options{Length: o.Queue.Length, Deadline: o.Queue.Deadline, Adaptive: o.Adaptive, Now: e.now, Pump: e.pumpGate})
+	}
+	e.gates[k] = g
+	return g
+}
+
+// A gateKey is what makes gates one.
+type gateKey struct {
+	pool     semper.PoolKey
+	queue    route.Queue
+	adaptive bool
+}
+
+func (e *Edge) pumpGate(g *gate.Gate) bool {
+	return e.spawn(&e.background.lines, fmt.Sprintf("gate %p", g), g.Pump)
+}
+
+// hostOf is the host of an address, for TLS.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "localhost" // a Unix socket
+	}
+	return host
+}
