@@ -9,11 +9,14 @@ import (
 
 	"semper/edge/balance"
 	"semper/edge/balance/admit"
+	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/gate"
 	"semper/edge/hold"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
+	"semper/edge/plan"
+	"semper/edge/refusal"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
 	"semper/edge/witness"
@@ -56,7 +59,7 @@ type asking struct {
 	turn   uint64      // for waker
 
 	// Of a refusal.
-	refusal refusal
+	refusal refusal.Refusal
 	end     ledger.End
 }
 
@@ -104,7 +107,7 @@ func (a *asking) claim(now int64) decision {
 			return a.inLine(p, now)
 		}
 		if t.gate != nil && a.gate == nil {
-			if !t.gate.Enter(t.room(now), a.rule.priority) {
+			if !t.gate.Enter(t.room(now), a.rule.Priority) {
 				return a.atGate(now, false)
 			}
 			a.gate = t.gate
@@ -132,33 +135,33 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 	}
 	a.snap, a.pin, a.target = s, nil, nil
 	if a.rule = s.rule(&a.query); a.rule == nil {
-		return a.refuse(refuseRoute, ledger.EdgeErrors)
+		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
 	r := a.rule
-	if r.forward == nil || a.driven != nil && (r.aside || r.streams && a.long) {
+	if r.Forward == nil || a.driven != nil && (r.Aside || r.Streams && a.long) {
 		return elsewhere
 	}
 	if !a.counted {
 		a.counted = true
-		if early := r.take(now, &a.query); early > 0 {
-			f := refuseRate
-			f.retry = seconds(early)
+		if early := r.Take(now, &a.query); early > 0 {
+			f := refusal.Rate
+			f.Retry = plan.Seconds(early)
 			return a.refuse(f, ledger.Shed)
 		}
-		r.requests.Add(1)
+		r.Requests.Add(1)
 	}
 	if r.stick == nil || !a.stick() {
 		share := 0
 		if len(r.targets) > 1 {
-			h, ok := r.forward.By.Hash(&a.query, splitSalt)
+			h, ok := r.Forward.By.Hash(&a.query, splitSalt)
 			if !ok {
 				h = rand.Uint64()
 			}
-			share = r.forward.Pick(h)
+			share = r.Forward.Pick(h)
 		}
 		a.target = &r.targets[share]
 	}
-	if r.hashed {
+	if r.Hashed {
 		ok := false
 		if a.hash, ok = r.Policy.Balance.Key.Hash(&a.query, balanceSalt); !ok {
 			a.hash = rand.Uint64()
@@ -235,8 +238,8 @@ func (a *asking) inLine(p *pool, now int64) decision {
 	again := a.ticket
 	bounds, age := p.bounds, p.age
 	if !p.tabled { // it has no holds: it is a backend that there is none of
-		if bounds, age = a.rule.room, a.rule.age; bounds.Requests == 0 {
-			return a.refuse(refuseBackend, ledger.EdgeErrors)
+		if bounds, age = a.rule.Room, a.rule.Age; bounds.Requests == 0 {
+			return a.refuse(refusal.Backend, ledger.EdgeErrors)
 		}
 	}
 	w := &waiting{lane: p.lane}
@@ -250,7 +253,7 @@ func (a *asking) inLine(p *pool, now int64) decision {
 		waker.Wake(turn)
 	}
 	if !p.lane.join(a.waiter, bounds, again) {
-		return a.refuse(refuseHeld, ledger.Shed)
+		return a.refuse(refusal.Held, ledger.Shed)
 	}
 	a.wait = w
 	a.entry.Hold()
@@ -262,11 +265,11 @@ func (a *asking) inLine(p *pool, now int64) decision {
 func (a *asking) atGate(now int64, full bool) decision {
 	t := a.target
 	if t.gate == nil {
-		return a.refuse(refuseBusy, ledger.Shed)
+		return a.refuse(refusal.Busy, ledger.Shed)
 	}
 	w := &waiting{gate: t.gate}
 	waker, turn := a.waker, a.turn
-	w.at = gate.Wait{Priority: a.rule.priority, Told: func(v admit.Verdict) {
+	w.at = gate.Wait{Priority: a.rule.Priority, Told: func(v admit.Verdict) {
 		w.told.Store([...]int32{admit.Go: toEnter, admit.Shed: toShed, admit.Late: toLate}[v])
 		waker.Wake(turn)
 	}}
@@ -280,7 +283,7 @@ func (a *asking) atGate(now int64, full bool) decision {
 		a.seen.Hold(now)
 		return waits
 	}
-	return a.refuse(refuseBusy, ledger.Shed)
+	return a.refuse(refusal.Busy, ledger.Shed)
 }
 
 // woken goes on after a wait.
@@ -300,14 +303,14 @@ func (a *asking) woken(now int64) decision {
 		a.ticket = true
 		return a.claim(now)
 	case toNobody:
-		return a.refuse(refuseBackend, ledger.EdgeErrors)
+		return a.refuse(refusal.Backend, ledger.EdgeErrors)
 	case toLate:
-		return a.refuse(refuseBusy, ledger.Shed)
+		return a.refuse(refusal.Busy, ledger.Shed)
 	}
 	if w.gate != nil {
-		return a.refuse(refuseBusy, ledger.Shed)
+		return a.refuse(refusal.Busy, ledger.Shed)
 	}
-	return a.refuse(refuseHeld, ledger.Shed)
+	return a.refuse(refusal.Held, ledger.Shed)
 }
 
 // quit gives up a wait. What it was told meanwhile is given back.
@@ -337,7 +340,7 @@ type failure struct {
 
 // failed decides about it. The claim has been given back.
 func (a *asking) failed(f failure, b *backend, now int64) decision {
-	if f.kind == front.ConnectFailed && nobodyThere(f.err) {
+	if f.kind == front.ConnectFailed && dial.Refused(f.err) {
 		b.eject("it does not accept connections", f.err)
 	}
 	if f.kind != front.WasCut && f.kind != front.ClientFault {
@@ -349,23 +352,23 @@ func (a *asking) failed(f failure, b *backend, now int64) decision {
 		a.edge.log.Debug("request failed", "instance", b.id, "unsent", f.unsent, "error", f.err)
 	}
 	try := admit.Attempt{Idempotent: a.idempotent, Sent: !f.unsent, Replayable: f.replayable, Reused: f.stale, Answered: f.kind == front.Malformed}
-	again := a.tries < a.rule.tries && (a.rule.retries(f.kind) || f.unsent && a.rule.connect)
+	again := a.tries < a.rule.Tries && (a.rule.Retries(f.kind) || f.unsent && a.rule.Connect)
 	switch {
 	case f.kind == front.WasCut:
-		return a.refuse(refuseCut, ledger.Cut)
+		return a.refuse(refusal.Cut, ledger.Cut)
 	case f.kind == front.ClientFault:
-		return a.refuse(refuseBody, ledger.Gone)
+		return a.refuse(refusal.Body, ledger.Gone)
 	case again && a.affords(try.Retry(), now):
 		a.seen.Count(retryFor(f.kind == front.ConnectFailed))
 		return a.again(b, now)
 	case f.unsent:
-		return a.refuse(refuseConnect, ledger.EdgeErrors)
+		return a.refuse(refusal.Connect, ledger.EdgeErrors)
 	case f.kind == front.Malformed:
-		return a.refuse(refuseTransport, ledger.EdgeErrors)
+		return a.refuse(refusal.Transport, ledger.EdgeErrors)
 	case f.kind == front.TimedOut:
-		return a.refuse(refuseTimeout, ledger.EdgeErrors)
+		return a.refuse(refusal.Timeout, ledger.EdgeErrors)
 	}
-	return a.refuse(refuseBroken, ledger.EdgeErrors)
+	return a.refuse(refusal.Broken, ledger.EdgeErrors)
 }
 
 // affords reports whether the request may be tried once more.
@@ -373,7 +376,7 @@ func (a *asking) affords(r admit.Retry, now int64) bool {
 	if r != admit.Budgeted {
 		return r == admit.Free
 	}
-	ok := a.rule.budget.Take(now, a.rule.requests.Load())
+	ok := a.rule.Budget.Take(now, a.rule.Requests.Load())
 	if !ok {
 		a.seen.Count(metrics.RetryDenied)
 	}
@@ -438,7 +441,7 @@ func (a *asking) enter() {
 }
 
 // refuse is the decision to answer in the backend's stead.
-func (a *asking) refuse(f refusal, how ledger.End) decision {
+func (a *asking) refuse(f refusal.Refusal, how ledger.End) decision {
 	a.refusal, a.end = f, how
 	return refused
 }

@@ -10,6 +10,7 @@ import (
 
 	"semper"
 	"semper/edge/balance"
+	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/metrics"
 	"semper/edge/tunnel"
@@ -90,7 +91,7 @@ func (e *Edge) newBackend(in incarnation, l life) *backend {
 	b.ctx, b.retire = context.WithCancel(e.ctx)
 	b.pool = b.newPool()
 	b.target = &front.Target{Owner: b}
-	b.target.Network, b.target.Address = network(in.address)
+	b.target.Network, b.target.Address = dial.Network(in.address)
 	if in.pid > 0 {
 		b.watchProcess()
 	}

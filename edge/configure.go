@@ -4,16 +4,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"slices"
 
 	"semper"
 	"semper/edge/balance"
 	"semper/edge/gate"
+	"semper/edge/local"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
-	"semper/edge/tablefile"
 	"semper/edge/upstream"
 )
 
@@ -25,7 +23,7 @@ func (e *Edge) Configure(c Config) error {
 	bad := func(err error) error {
 		return &semper.Error{Code: semper.Invalid, Op: "configure the edge", Err: err}
 	}
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return bad(err)
 	}
 	e.order.Lock()
@@ -36,7 +34,7 @@ func (e *Edge) Configure(c Config) error {
 	if e.ctx.Err() != nil {
 		return &semper.Error{Code: semper.Unavailable, Op: "configure the edge", Message: "the edge is closed"}
 	}
-	sites, err := openSites(c.Rules, e.tend)
+	sites, err := local.Open(c.Rules, e.tend)
 	if err != nil {
 		return bad(err)
 	}
@@ -44,7 +42,7 @@ func (e *Edge) Configure(c Config) error {
 	s, err := e.compileConfig(&c, sites)
 	if err != nil {
 		e.registry.Unlock()
-		return errors.Join(bad(err), closeSites(sites))
+		return errors.Join(bad(err), local.Close(sites))
 	}
 	e.install(s).retireSites(e)
 	e.registry.Unlock()
@@ -52,66 +50,8 @@ func (e *Edge) Configure(c Config) error {
 	return nil
 }
 
-// check refuses a Config by which requests could go astray.
-func (c *Config) check() error {
-	if c.Rules == nil {
-		return errors.New("it has no rules: compile some, or none, with route.Compile")
-	}
-	for i, key := range [][]byte{c.Sticky.Current, c.Sticky.Previous} {
-		if key != nil || i == 0 && c.Sticky.Previous != nil {
-			if _, err := sticky.New("", key, nil); err != nil {
-				return err
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
-		p := c.Pools[name]
-		if err := p.check(); err != nil {
-			return fmt.Errorf("pool %s: %w", name, err)
-		}
-	}
-	for i := range c.Rules.Rules() {
-		r := &c.Rules.Rules()[i]
-		if _, err := newRule(r); err != nil {
-			return fmt.Errorf("rule %d: %w", i+1, err)
-		}
-		f, ok := r.Action.(*route.Forward)
-		if !ok {
-			continue
-		}
-		for _, share := range f.Pools {
-			if _, ok := c.Pools[share.Pool]; !ok {
-				return fmt.Errorf("rule %d leads to pool %q, which is not there", i+1, share.Pool)
-			}
-		}
-	}
-	return nil
-}
-
-func (p *PoolConfig) check() error {
-	seen := make(map[string]bool, len(p.Upstreams))
-	for _, u := range p.Upstreams {
-		switch err := tablefile.ValidAddress(u.Address); {
-		case err != nil:
-			return err
-		case seen[u.Address]:
-			return fmt.Errorf("%s stands in it twice", u.Address)
-		}
-		seen[u.Address] = true
-	}
-	switch {
-	case p.TLS == nil && (p.Protocol == upstream.H2 || p.Protocol == upstream.Auto):
-		return errors.New("HTTP/2 without TLS is not negotiated: add TLS, or take h2c or h1")
-	case p.ProxyProtocol < 0 || p.ProxyProtocol > 2:
-		return fmt.Errorf("there is no version %d of the PROXY protocol", p.ProxyProtocol)
-	case p.ProxyProtocol > 0 && p.Protocol != upstream.H1:
-		return errors.New("a connection of HTTP/2 is shared by clients: the PROXY protocol goes with h1")
-	}
-	return nil
-}
-
 // compileConfig makes the snapshot of c, with the backends and lanes that are there already. e.registry is held.
-func (e *Edge) compileConfig(c *Config, sites map[int]*site) (*snapshot, error) {
+func (e *Edge) compileConfig(c *Config, sites map[int]*local.Site) (*snapshot, error) {
 	s := &snapshot{alone: true, matcher: c.Rules, pools: make(map[semper.PoolKey]*pool, len(c.Pools)), sites: sites}
 	for name, p := range c.Pools {
 		s.pools[semper.PoolKey(name)] = e.configPool(name, &p)
@@ -126,7 +66,7 @@ func (e *Edge) compileConfig(c *Config, sites map[int]*site) (*snapshot, error) 
 	for i := range s.rules {
 		r := &s.rules[i]
 		r.site = sites[i]
-		if r.forward == nil || r.Policy.Sticky.Cookie == "" {
+		if r.Forward == nil || r.Policy.Sticky.Cookie == "" {
 			continue
 		}
 		if err := r.addSigner(keys); err != nil {
@@ -148,7 +88,7 @@ func (e *Edge) ownKey() []byte {
 // addSigner makes the cookies of r, and the tags of where they may lead.
 func (r *rule) addSigner(keys StickyKeys) (err error) {
 	scope := r.Policy.Sticky.Cookie
-	for _, s := range r.forward.Pools {
+	for _, s := range r.Forward.Pools {
 		scope += " " + s.Pool
 	}
 	if r.stick, err = sticky.New(scope, keys.Current, keys.Previous); err != nil {
@@ -173,7 +113,7 @@ func (e *Edge) configPool(name string, p *PoolConfig) *pool {
 	speech := speech{protocol: p.Protocol, tls: p.TLS, proxy: p.ProxyProtocol, idle: p.MaxIdle, rest: p.IdleTimeout}
 	for _, u := range p.Upstreams {
 		in := incarnation{id: semper.InstanceID(name + " " + u.Address), address: u.Address, speech: speech}
-		c.add(e.backend(in, life{app: name, key: keyOf(c.Pool)}, p.Probe.check()), u.Weight)
+		c.add(e.backend(in, life{app: name, key: keyOf(c.Pool)}, probeOf(&p.Probe)), u.Weight)
 	}
 	c.ready = balance.NewPicker(balance.Options{Panic: orNever(p.Panic)}, c.members)
 	e.heal(c, &p.Outlier)

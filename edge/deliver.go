@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// writeIdle is how long a client may take nothing of an answer that is there for it.
-	writeIdle  = 90 * time.Second
 	copyBuffer = 32 << 10
 	// ageSpread is by how many percent of its age a stream ends earlier, so that not all end at once.
 	ageSpread = 10
@@ -28,7 +26,7 @@ var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response) {
 	defer resp.Body.Close() //nolint:errcheck // read to its end, or not wanted any more
 	stream := isStream(resp.Header)
-	silence := x.rule.bounds.Stall
+	silence := x.rule.Bounds.Stall
 	if stream {
 		a.backend.become(a, classStream, nil)
 		silence = x.rule.Policy.Timeouts.Stream
@@ -130,7 +128,7 @@ func (x *exchange) copy(flush *http.ResponseController, resp *http.Response, qui
 	defer buffers.Put(buf)
 	var total int64
 	var armed time.Time
-	write := x.rule.bounds.Write
+	write := x.rule.Bounds.Write
 	for {
 		if quiet != nil {
 			quiet.Reset(silence)

@@ -19,7 +19,7 @@ type Connections struct {
 func (c Connections) whole() Connections {
 	return Connections{
 		Head: cmp.Or(c.Head, 10*time.Second), Idle: cmp.Or(c.Idle, 75*time.Second),
-		Kept: cmp.Or(c.Kept, idlePerBackend), KeptFor: cmp.Or(c.KeptFor, idleTimeout),
+		Kept: cmp.Or(c.Kept, 256), KeptFor: cmp.Or(c.KeptFor, time.Minute),
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"runtime"
 	"slices"
 
+	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/loop"
+	"semper/edge/plan"
 	"semper/edge/server"
 	"semper/edge/upstream"
 )
@@ -35,14 +37,14 @@ func (e *Edge) startDrivers() (d drivers, err error) {
 	c := e.o.Connections
 	d.server = server.New(server.Options{
 		Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log,
-		Head: c.Head, Idle: c.Idle, Body: bodyIdle, Write: writeIdle,
+		Head: c.Head, Idle: c.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle,
 	})
 	if e.o.Driver == Goroutines {
 		return d, nil
 	}
 	d.loops, err = loop.New(loop.Options{
 		Edge: e, Pass: d.server.ServeConn, OnIdle: e.sayIdle, Log: e.log, Loops: loopsOf(runtime.NumCPU()),
-		Head: c.Head, Idle: c.Idle, Body: bodyIdle, Write: writeIdle, Connect: dialTimeout,
+		Head: c.Head, Idle: c.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
 		IdleTargets: c.Kept, IdleTarget: c.KeptFor,
 	})
 	if err != nil {

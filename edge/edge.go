@@ -20,6 +20,8 @@ import (
 	"semper/edge/epoch"
 	"semper/edge/gate"
 	"semper/edge/ledger"
+	"semper/edge/local"
+	"semper/edge/plan"
 	"semper/edge/tablefile"
 	"semper/edge/witness"
 	"semper/supervise"
@@ -82,9 +84,9 @@ type Edge struct {
 	backends map[incarnation]*backend
 	lanes    map[semper.PoolKey]*lane
 	gates    map[gateKey]*gate.Gate
-	memories map[string]*memory // by the name of a rule
-	retired  []*site            // closed once nobody uses them
-	key      []byte             // for cookies, where a Config brings none
+	memories map[string]*plan.Memory // by the name of a rule
+	retired  []*local.Site           // closed once nobody uses them
+	key      []byte                  // for cookies, where a Config brings none
 
 	mu     sync.Mutex // guards what follows; innermost
 	closed bool
@@ -177,7 +179,7 @@ func (e *Edge) Apply(t semper.Table) error {
 	if err := tablefile.Validate(t); err != nil {
 		return err
 	}
-	if _, err := rulesOf(t); err != nil {
+	if _, err := plan.OfTable(t); err != nil {
 		return err
 	}
 	if err := e.ctx.Err(); err != nil {
@@ -191,7 +193,7 @@ func (e *Edge) Apply(t semper.Table) error {
 
 // serveBy makes t the current snapshot. One at a time.
 func (e *Edge) serveBy(t semper.Table) error {
-	m, err := rulesOf(t)
+	m, err := plan.OfTable(t)
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,13 @@ import (
 	"time"
 
 	"semper/edge/balance/admit"
+	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/message"
 	"semper/edge/metrics"
+	"semper/edge/refusal"
 	"semper/edge/replay"
 	"semper/edge/upstream"
 	"semper/edge/witness"
@@ -35,8 +37,6 @@ const (
 	maxEarly = 32
 	// replayLimit is how much of a request's body is kept to send it again.
 	replayLimit = 64 << 10
-	// bodyIdle is how long a client may send nothing in the middle of a body.
-	bodyIdle = time.Minute
 	// lingerFor is what is left to a client for the rest of a body nobody needs.
 	lingerFor = 5 * time.Second
 )
@@ -49,17 +49,17 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || e.draining.Load()) {
 		w.Header().Set("Connection", "close")
 	}
-	host, bad := examine(r)
+	host, bad := refusal.Examine(r)
 	x := e.exchange(w, r, host)
 	var d decision
 	if bad == nil {
 		if d = x.turnTo(e.snapshot(), x.began); x.rule == nil {
-			bad = &refuseRoute
+			bad = &refusal.Route
 		}
 	}
 	if bad != nil {
 		e.refuse(w, r, *bad, x.seen)
-		x.seen.End(e.now(), witness.End{Status: bad.status, Cause: bad.word})
+		x.seen.End(e.now(), witness.End{Status: bad.Status, Cause: bad.Word})
 		return
 	}
 	x.enter()
@@ -82,14 +82,14 @@ func (e *Edge) leave() {
 }
 
 // refuse answers a request that reaches no backend, and leaves its body alone.
-func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal, seen *witness.Request) {
+func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal.Refusal, seen *witness.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
-		f.close = true
+		f.Close = true
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerFor)) //nolint:errcheck // best effort
 	}
 	id := cmp.Or(string(seen.ID()), message.NewID())
 	seen.Name(id)
-	f.answer(w, r, id, nil)
+	f.Answer(w, r, id, nil)
 }
 
 // An exchange is one request on its way through the edge by net/http's way. It belongs to its handler's goroutine.
@@ -181,7 +181,7 @@ func (x *exchange) prepare(d decision) decision {
 	r, p := x.r, &x.rule.Policy
 	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted, Via: via, Upgrade: x.upgrade, ID: string(x.seen.ID())})
 	x.seen.ForwardHTTP(r.Header, x.id)
-	b := &x.rule.bounds
+	b := &x.rule.Bounds
 	x.body = replay.New(x.w, r, replay.Options{
 		Keep: replayLimit, Idle: b.Upload, Rate: b.Rate, Limit: b.Content, Trailer: message.TrailerAllowed,
 	})
@@ -189,10 +189,10 @@ func (x *exchange) prepare(d decision) decision {
 	case d == refused:
 		return d
 	case b.Content > 0 && r.ContentLength > b.Content:
-		return x.asking.refuse(refuseLarge, ledger.Shed)
+		return x.asking.refuse(refusal.Large, ledger.Shed)
 	case p.Limits.Head > 0 && message.Size(r) > p.Limits.Head.Bytes():
-		return x.asking.refuse(refuseHead, ledger.Shed)
-	case d == given && x.rule.forward != nil:
+		return x.asking.refuse(refusal.Head, ledger.Shed)
+	case d == given && x.rule.Forward != nil:
 		if d = x.claim(x.began); d == elsewhere {
 			return d
 		}
@@ -202,7 +202,7 @@ func (x *exchange) prepare(d decision) decision {
 		if !ok || !message.SetPath(r.URL, string(path)) {
 			x.quit()
 			x.drop()
-			return x.asking.refuse(refuseTarget, ledger.EdgeErrors)
+			return x.asking.refuse(refusal.Target, ledger.EdgeErrors)
 		}
 	}
 	message.Edit(r.Header, p.Headers.Request)
@@ -249,7 +249,7 @@ func (x *exchange) await() decision {
 	case <-x.r.Context().Done():
 	case <-x.edge.end.cut:
 		x.quit()
-		return x.asking.refuse(refuseCut, ledger.Cut)
+		return x.asking.refuse(refusal.Cut, ledger.Cut)
 	}
 	x.quit()
 	return x.clientFault()
@@ -281,7 +281,7 @@ func (x *exchange) try() (next decision, done bool) {
 	}
 	now := x.edge.now()
 	x.answered(b, now, resp.StatusCode)
-	if !x.rule.wants(resp.StatusCode) && x.mayRepeat(now) {
+	if !x.rule.Wants(resp.StatusCode) && x.mayRepeat(now) {
 		resp.Body.Close() //nolint:errcheck // not wanted
 		x.settle(a)
 		x.tries++
@@ -311,7 +311,7 @@ func (x *exchange) settle(a *attempt) {
 // mayRepeat reports whether an answer that the rule does not want may be followed by another attempt.
 func (x *exchange) mayRepeat(now int64) bool {
 	a := admit.Attempt{Idempotent: x.idempotent, Sent: true, Answered: true, Unwanted: true, Replayable: x.body.Replayable()}
-	return x.tries+1 < x.rule.tries && x.early.n == 0 && x.affords(a.Retry(), now)
+	return x.tries+1 < x.rule.Tries && x.early.n == 0 && x.affords(a.Retry(), now)
 }
 
 // errLate: the rule's time for a response is over.
@@ -319,7 +319,7 @@ var errLate = errors.New("the backend did not answer in time")
 
 // watch ends the attempt if no response comes in the rule's time, which begins at the end of the request.
 func (x *exchange) watch(cancel context.CancelCauseFunc) (stop func()) {
-	limit := x.rule.bounds.Response
+	limit := x.rule.Bounds.Response
 	if limit <= 0 {
 		return func() {}
 	}
@@ -354,11 +354,11 @@ func (x *exchange) outgoing(ctx context.Context, reused *bool) *http.Request {
 		Got1xxResponse: x.pass1xx,
 	})
 	here, _ := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr) //nolint:errcheck // nil will do
-	call := calling{client: x.client, within: x.rule.bounds.Connect}
+	call := dial.Call{Client: x.client, Within: x.rule.Bounds.Connect}
 	if t, ok := here.(*net.TCPAddr); ok {
-		call.here = t.AddrPort()
+		call.Here = t.AddrPort()
 	}
-	ctx = context.WithValue(ctx, callingKey{}, call)
+	ctx = dial.With(ctx, call)
 	u := *x.r.URL
 	u.Scheme, u.Host, u.User, u.Opaque, u.Fragment = "http", "backend", (*url.Userinfo)(nil), "", ""
 	if x.backend.speech.tls != nil {
@@ -430,21 +430,21 @@ func (x *exchange) failure(ctx context.Context, err error) failure {
 
 // clientFault ends a request whose client went away, or sent a body that is none.
 func (x *exchange) clientFault() decision {
-	f := refuseBody
+	f := refusal.Body
 	switch err := x.body.Failure(); {
 	case errors.Is(err, replay.ErrTooSlow):
-		f = refuseSlowBody
+		f = refusal.SlowBody
 	case errors.Is(err, replay.ErrTooLarge):
-		f = refuseLarge
+		f = refusal.Large
 	}
 	return x.asking.refuse(f, ledger.Gone)
 }
 
 // fail answers in the backend's stead.
-func (x *exchange) fail(f refusal, how ledger.End) {
+func (x *exchange) fail(f refusal.Refusal, how ledger.End) {
 	x.done(how)
-	x.status, x.ended.Cause = f.status, f.word
-	f.close = f.close || x.edge.draining.Load() || !x.body.Complete()
+	x.status, x.ended.Cause = f.Status, f.Word
+	f.Close = f.Close || x.edge.draining.Load() || !x.body.Complete()
 	message.Edit(x.w.Header(), x.rule.Policy.Headers.Response)
-	f.answer(x.w, x.r, x.id, x.rule.Policy.Page(f.status))
+	f.Answer(x.w, x.r, x.id, x.rule.Policy.Page(f.Status))
 }

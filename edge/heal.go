@@ -104,7 +104,7 @@ type check struct {
 	rise, fall int
 }
 
-func (p *ProbeConfig) check() check {
+func probeOf(p *ProbeConfig) check {
 	c := check{http: p.Path != "", path: p.Path, host: p.Host, timeout: p.Timeout, interval: p.Interval, rise: p.Rise, fall: p.Fall}
 	if p.Path == "" && !p.TCP {
 		c.interval = 0

@@ -10,6 +10,7 @@ import (
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
+	"semper/edge/refusal"
 	"semper/edge/route"
 	"semper/edge/witness"
 )
@@ -96,14 +97,14 @@ func (s *session) story(x *front.Exchange, how front.Outcome) witness.End {
 	end := witness.End{Status: x.Status, Received: x.Received, Sent: x.Sent}
 	switch how {
 	case front.Refused:
-		end.Cause = s.refusal.word
+		end.Cause = s.refusal.Word
 		count(s.seen, s.end, end.Cause)
 	case front.ClientGone:
 		end.Failure, end.Cause = metrics.FailCanceled, causeGone
 	case front.BrokenOff:
 		end.Failure, end.Cause = metrics.FailReset, causeBroken
 	case front.CutOff:
-		end.Failure, end.Cause = metrics.FailCanceled, refuseCut.word
+		end.Failure, end.Cause = metrics.FailCanceled, refusal.Cut.Word
 		s.seen.Count(metrics.Cut)
 	}
 	return end
@@ -115,11 +116,11 @@ func count(q *witness.Request, how ledger.End, word string) {
 	case how == ledger.Cut:
 		q.Count(metrics.Cut)
 	case how != ledger.Shed:
-	case word == refuseRate.word:
+	case word == refusal.Rate.Word:
 		q.Count(metrics.ShedRate)
-	case word == refuseBusy.word:
+	case word == refusal.Busy.Word:
 		q.Count(metrics.ShedQueue)
-	case word == refuseHeld.word:
+	case word == refusal.Held.Word:
 		q.Count(metrics.ShedHold)
 	}
 }
@@ -145,7 +146,7 @@ func (x *exchange) tell() {
 			end.Status = 0 // nobody was there to get one
 		}
 	case ledger.Cut:
-		end.Failure, end.Cause = metrics.FailCanceled, refuseCut.word
+		end.Failure, end.Cause = metrics.FailCanceled, refusal.Cut.Word
 	case ledger.EdgeErrors:
 		if end.Cause == "" {
 			end.Failure, end.Cause = metrics.FailReset, causeBroken

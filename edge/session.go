@@ -14,6 +14,7 @@ import (
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
+	"semper/edge/refusal"
 	"semper/edge/witness"
 )
 
@@ -157,9 +158,9 @@ func (s *session) begin(r *http1.Request, now int64) decision {
 	limits := &q.rule.Policy.Limits
 	switch {
 	case limits.Body > 0 && r.Framing.Kind == http1.Length && r.Framing.Length > limits.Body.Bytes():
-		return q.asking.refuse(refuseLarge, ledger.Shed)
+		return q.asking.refuse(refusal.Large, ledger.Shed)
 	case limits.Head > 0 && int64(len(r.Head())) > limits.Head.Bytes():
-		return q.asking.refuse(refuseHead, ledger.Shed)
+		return q.asking.refuse(refusal.Head, ledger.Shed)
 	}
 	return q.claim(now)
 }
@@ -192,13 +193,13 @@ func (q *request) reread() {
 // forward says what the backend gets.
 func (s *session) forward(x *front.Exchange, r *http1.Request) {
 	q := s.request
-	x.Keep, x.Bounds = replayLimit, &q.rule.bounds
+	x.Keep, x.Bounds = replayLimit, &q.rule.Bounds
 	proto := "http"
 	if s.client.TLS {
 		proto = "https"
 	}
 	q.id = s.name(r)
-	x.Forward = http1.Forward{Trusted: s.client.Trusted, ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: via, Edit: q.rule.request}
+	x.Forward = http1.Forward{Trusted: s.client.Trusted, ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: via, Edit: q.rule.Request}
 	if host := q.rule.Policy.Rewrite.Host; host != "" {
 		q.other = append(q.other[:0], host...)
 		x.Forward.Host, x.Forward.ForwardedHost = q.other, r.Host()
@@ -235,7 +236,7 @@ func (s *session) act(x *front.Exchange, d decision) front.Action {
 	q := s.request
 	if d == given && !q.fits {
 		q.drop()
-		d = q.asking.refuse(refuseTarget, ledger.EdgeErrors)
+		d = q.asking.refuse(refusal.Target, ledger.EdgeErrors)
 	}
 	if d == given && q.rule != q.made && q.rule.Policy.Rewrite != q.made.Policy.Rewrite { // the head was made before
 		q.drop()
@@ -248,7 +249,7 @@ func (s *session) act(x *front.Exchange, d decision) front.Action {
 	case waits:
 		return front.Wait
 	case elsewhere:
-		q.asking.refuse(refuseChanged, ledger.EdgeErrors)
+		q.asking.refuse(refusal.Changed, ledger.EdgeErrors)
 	}
 	return s.refuse(x)
 }
@@ -261,7 +262,7 @@ func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 	b := s.drop()
 	if b == nil { // it waited
 		s.quit()
-		s.asking.refuse(refuseCut, ledger.Cut)
+		s.asking.refuse(refusal.Cut, ledger.Cut)
 		return s.refuse(x)
 	}
 	return s.act(x, s.failed(failure{kind: f.Kind, unsent: f.Unsent, replayable: f.Replayable, reused: x.Reused, err: f.Err}, b, s.now(x)))
@@ -272,11 +273,11 @@ func (s *session) refuse(x *front.Exchange) front.Action {
 	q := s.request
 	f := &q.refusal
 	x.Refusal = http1.Refusal{
-		Status: f.status, Word: f.word, Text: f.text, RequestID: q.id, RetryAfter: f.retry, Close: f.close || s.edge.draining.Load(),
+		Status: f.Status, Word: f.Word, Text: f.Text, RequestID: q.id, RetryAfter: f.Retry, Close: f.Close || s.edge.draining.Load(),
 	}
 	if r := q.rule; r != nil {
-		x.Refusal.Edit = r.respond
-		if page := r.Policy.Page(f.status); page != nil {
+		x.Refusal.Edit = r.Response
+		if page := r.Policy.Page(f.Status); page != nil {
 			x.Refusal.Page, x.Refusal.Type = page.Body, page.Type
 		}
 	}
@@ -290,7 +291,7 @@ func (s *session) Head(x *front.Exchange) {
 	q.answered(b, now, x.Status)
 	x.Answer = http1.Answer{
 		Method: q.method, Minor: q.minor, Close: s.edge.draining.Load(),
-		Date: x.Date, Release: q.target.pool.release, RequestID: q.id, Edit: q.rule.respond,
+		Date: x.Date, Release: q.target.pool.release, RequestID: q.id, Edit: q.rule.Response,
 	}
 	x.Stream = x.Response.EventStream()
 	q.seen.Head(now, x.Stream, x.Reused)

@@ -1,9 +1,6 @@
 package edge
 
 import (
-	"cmp"
-	"fmt"
-	"strings"
 	"time"
 
 	"semper"
@@ -11,7 +8,8 @@ import (
 	"semper/edge/gate"
 	"semper/edge/hold"
 	"semper/edge/ledger"
-	"semper/edge/message"
+	"semper/edge/local"
+	"semper/edge/plan"
 	"semper/edge/route"
 	"semper/edge/witness"
 )
@@ -25,7 +23,7 @@ type snapshot struct {
 	rules   []rule // by their index
 	pools   map[semper.PoolKey]*pool
 	drain   map[semper.InstanceID]semper.Draining // instances on their way out
-	sites   map[int]*site                         // of the rules that answer with files
+	sites   map[int]*local.Site                   // of the rules that answer with files
 	places  []*witness.Place
 }
 
@@ -60,10 +58,9 @@ type pool struct {
 
 // The bounds of a hold where a table names none.
 const (
-	defaultHeld      = 1000
-	defaultHeldBytes = 64 << 20
-	defaultHoldAge   = 30 * time.Second
-	defaultRate      = 500
+	defaultHeld    = 1000
+	defaultHoldAge = 30 * time.Second
+	defaultRate    = 500
 )
 
 func (p *pool) setBounds() {
@@ -72,7 +69,7 @@ func (p *pool) setBounds() {
 		l.Requests = defaultHeld
 	}
 	if l.Bytes <= 0 {
-		l.Bytes = defaultHeldBytes
+		l.Bytes = plan.HeldBytes
 	}
 	if l.Age <= 0 {
 		l.Age = semper.Duration(defaultHoldAge)
@@ -126,66 +123,6 @@ func empty() *snapshot {
 	return &snapshot{matcher: m}
 }
 
-// tableTries bounds how often a request of a table's is given to a backend that turns out not to take it.
-const tableTries = 8
-
-// defaultMinRate is how many bytes a second a request's content has to bring in the long run.
-const defaultMinRate = 100
-
-// rulesOf are the rules that t's routes are.
-func rulesOf(t semper.Table) (*route.Matcher, error) {
-	type place struct{ host, path string }
-	seen := make(map[place]bool, len(t.Routes))
-	rules := make([]route.Rule, 0, len(t.Routes))
-	for _, r := range t.Routes {
-		at := place{message.CanonicalHost(r.Host), strings.TrimRight(r.Path, "/")}
-		path, ok := encode(at.path)
-		if seen[at] || !ok { // the first wins; what no request has in it needs no rule
-			continue
-		}
-		seen[at] = true
-		m := route.Match{Path: path}
-		if at.host != "" {
-			m.Hosts = []string{at.host}
-		}
-		rules = append(rules, route.Rule{
-			Name: at.host + cmp.Or(at.path, "/"), Match: m, Action: &route.Forward{Pools: []route.Share{{Pool: string(r.Pool), Weight: 1}}},
-			Policy: route.Policy{
-				Retry:    route.Retry{Tries: tableTries, Share: 0.2, Floor: 10},
-				Timeouts: route.Timeouts{Connect: dialTimeout, Body: bodyIdle, Write: writeIdle},
-			},
-		})
-	}
-	m, err := route.Compile(rules)
-	if err != nil {
-		return nil, &semper.Error{Code: semper.Invalid, Op: fmt.Sprintf("route table %d", t.Epoch), Err: err}
-	}
-	return m, nil
-}
-
-// encode is a path of a table's, which is written as people read it, as a rule has it. ok is false for one that no request has.
-func encode(path string) (encoded string, ok bool) {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return "", false
-		}
-	}
-	for i := range len(path) {
-		c := path[i]
-		switch {
-		case c == 0 || c == '\\':
-			return "", false
-		case c > ' ' && c < 0x7f && strings.IndexByte(`%?#*"<>^{}|`, c) < 0:
-			b.WriteByte(c)
-		default:
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-		}
-	}
-	return b.String(), true
-}
-
 // compileTable makes the snapshot of t by m, with the backends and lanes that are there already. e.registry is held.
 func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error) {
 	s := &snapshot{epoch: t.Epoch, matcher: m, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
@@ -226,33 +163,34 @@ func (e *Edge) newPool(p semper.Pool) *pool {
 // addRules makes the rules of s from those of its matcher.
 func (e *Edge) addRules(s *snapshot) error {
 	known := e.memories
-	e.memories = make(map[string]*memory, len(known))
+	e.memories = make(map[string]*plan.Memory, len(known))
 	gates := e.gates
 	e.gates = make(map[gateKey]*gate.Gate, len(gates))
 	s.rules = make([]rule, len(s.matcher.Rules()))
 	now := e.now()
 	for i := range s.rules {
 		r := &s.matcher.Rules()[i]
-		c, err := newRule(r)
+		made, err := plan.NewRule(r)
 		if err != nil {
 			return err
 		}
-		n := name(r)
-		if c.memory = known[n]; c.memory == nil {
-			c.memory = newMemory(&r.Policy, now)
+		c := rule{Rule: made}
+		n := plan.Name(r)
+		if c.Memory = known[n]; c.Memory == nil {
+			c.Memory = plan.NewMemory(&r.Policy, now)
 		}
-		e.memories[n] = c.memory
-		if c.forward != nil {
-			for _, share := range c.forward.Pools {
+		e.memories[n] = c.Memory
+		if c.Forward != nil {
+			for _, share := range c.Forward.Pools {
 				p := s.pools[semper.PoolKey(share.Pool)]
 				t := newTarget(p, &r.Policy)
 				t.place = s.place(e.witness, p, r)
 				t.gate = e.gateOf(p, &r.Policy, gates)
 				c.targets = append(c.targets, t)
 				p.timed = p.timed || r.Policy.Balance.Algorithm == route.LeastTime
-				c.aside = c.aside || p.foreign
+				c.Aside = c.Aside || p.foreign
 				if p.tabled { // an instance may be silent in the middle of an answer for as long as it likes
-					c.bounds.Stall, c.bounds.Rate = 0, defaultMinRate
+					c.Bounds.Stall, c.Bounds.Rate = 0, plan.MinRate
 				}
 			}
 		}

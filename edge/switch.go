@@ -11,6 +11,7 @@ import (
 	"semper/edge/ledger"
 	"semper/edge/message"
 	"semper/edge/metrics"
+	"semper/edge/refusal"
 	"semper/edge/tunnel"
 )
 
@@ -20,13 +21,13 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	if x.upgrade == "" || !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), x.upgrade) {
 		a.cancel(nil)
 		resp.Body.Close() //nolint:errcheck // not wanted
-		x.fail(refuseUpgrade, ledger.EdgeErrors)
+		x.fail(refusal.Upgrade, ledger.EdgeErrors)
 		return
 	}
 	defer back.Close() //nolint:errcheck // the tunnel is over
 	client, buffered, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
-		x.fail(refuseUpgrade, ledger.EdgeErrors)
+		x.fail(refusal.Upgrade, ledger.EdgeErrors)
 		return
 	}
 	defer client.Close() //nolint:errcheck // the tunnel is over

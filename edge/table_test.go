@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"semper"
+	"semper/edge/plan"
 	"semper/edge/route"
 	"semper/edge/tablefile"
 )
@@ -139,7 +140,7 @@ func TestMatch(t *testing.T) {
 				}
 			}
 		}
-		m, err := rulesOf(tab)
+		m, err := plan.OfTable(tab)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,6 @@
-package edge
+// Package local gives the answers that an edge makes itself as its rules say: redirects, answers that stand in a rule, and
+// files.
+package local
 
 import (
 	"errors"
@@ -7,20 +9,19 @@ import (
 
 	"semper/edge/epoch"
 	"semper/edge/files"
-	"semper/edge/ledger"
 	"semper/edge/message"
 	"semper/edge/route"
 )
 
-// A site is a directory that a rule answers with. It is open for as long as a request may go by its snapshot.
-type site struct {
+// A Site is a directory that a rule answers with. It is open for as long as a request may go by its snapshot.
+type Site struct {
 	*files.Handler
-	users epoch.Count
+	Users epoch.Count
 }
 
-// openSites opens the directories of rules, by the index of the rule. idle is called when one has no user any more.
-func openSites(m *route.Matcher, idle func()) (map[int]*site, error) {
-	sites := make(map[int]*site)
+// Open opens the directories of rules, by the index of the rule. idle is called when one has no user any more.
+func Open(m *route.Matcher, idle func()) (map[int]*Site, error) {
+	sites := make(map[int]*Site)
 	for i := range m.Rules() {
 		f, ok := m.Rules()[i].Action.(*route.Files)
 		if !ok {
@@ -28,15 +29,16 @@ func openSites(m *route.Matcher, idle func()) (map[int]*site, error) {
 		}
 		h, err := files.New(files.Options(*f))
 		if err != nil {
-			return nil, errors.Join(err, closeSites(sites))
+			return nil, errors.Join(err, Close(sites))
 		}
-		sites[i] = &site{Handler: h}
-		sites[i].users.OnIdle(idle)
+		sites[i] = &Site{Handler: h}
+		sites[i].Users.OnIdle(idle)
 	}
 	return sites, nil
 }
 
-func closeSites(sites map[int]*site) error {
+// Close closes them.
+func Close(sites map[int]*Site) error {
 	var errs []error
 	for _, s := range sites {
 		errs = append(errs, s.Close())
@@ -44,52 +46,30 @@ func closeSites(sites map[int]*site) error {
 	return errors.Join(errs...)
 }
 
-// retireSites closes the directories of s, which is not current any more, as soon as nobody uses them.
-func (s *snapshot) retireSites(e *Edge) {
-	for _, site := range s.sites {
-		site.users.Retire()
-		e.retired = append(e.retired, site)
-	}
+// A Request is what is answered.
+type Request struct {
+	Rule  *route.Rule // whose action is none of Forward
+	Site  *Site       // of Files, in use
+	Query *route.Query
+	ID    string
 }
 
-// closeRetired closes directories that nobody uses any more. e.registry is held.
-func (e *Edge) closeRetired() {
-	left := e.retired[:0]
-	for _, s := range e.retired {
-		if !s.users.Idle() {
-			left = append(left, s)
-			continue
-		}
-		if err := s.Close(); err != nil {
-			e.log.Warn("a directory that is served no more is not closed", "error", err)
-		}
-	}
-	clear(e.retired[len(left):])
-	e.retired = left
-}
-
-// local answers by itself, as the request's rule says.
-func (x *exchange) local() {
-	w := &answerer{ResponseWriter: x.w, x: x}
-	h := x.w.Header()
-	h[message.RequestID] = []string{x.id}
-	switch a := x.rule.Action.(type) {
+// Answer answers, and says with which status.
+func Answer(to http.ResponseWriter, r *http.Request, q Request) (status int) {
+	w := &answerer{ResponseWriter: to, rule: q.Rule, head: r.Method == http.MethodHead}
+	h := to.Header()
+	h[message.RequestID] = []string{q.ID}
+	switch a := q.Rule.Action.(type) {
 	case *route.Redirect:
-		h.Set("Location", string(x.rule.AppendLocation(nil, &x.query)))
+		h.Set("Location", string(q.Rule.AppendLocation(nil, q.Query)))
 		h.Set("Content-Length", "0")
 		w.WriteHeader(a.Status)
 	case *route.Respond:
 		w.respond(a)
 	case *route.Files:
-		s := x.rule.site
-		if !x.edge.current.Claim(x.snap, &s.users) {
-			x.fail(refuseChanged, ledger.EdgeErrors)
-			return
-		}
-		defer s.users.Release()
-		s.ServeHTTP(w, x.r)
+		q.Site.ServeHTTP(w, r)
 	}
-	x.status = w.status
+	return w.status
 }
 
 func (w *answerer) respond(a *route.Respond) {
@@ -107,7 +87,7 @@ func (w *answerer) respond(a *route.Respond) {
 		h.Set("Content-Length", strconv.Itoa(len(a.Body)))
 	}
 	w.WriteHeader(a.Status)
-	if w.x.r.Method != http.MethodHead {
+	if !w.head {
 		w.Write(a.Body) //nolint:errcheck // a client that is gone misses nothing
 	}
 }
@@ -116,7 +96,8 @@ func (w *answerer) respond(a *route.Respond) {
 // file that is not there the rule's page.
 type answerer struct {
 	http.ResponseWriter
-	x      *exchange
+	rule   *route.Rule
+	head   bool // the request is HEAD
 	status int
 	page   bool // it has taken the place of the answer
 }
@@ -127,9 +108,9 @@ func (w *answerer) WriteHeader(status int) {
 		return
 	}
 	w.status = status
-	p := &w.x.rule.Policy
+	p := &w.rule.Policy
 	message.Edit(w.Header(), p.Headers.Response)
-	if _, ok := w.x.rule.Action.(*route.Files); !ok || status < http.StatusBadRequest {
+	if _, ok := w.rule.Action.(*route.Files); !ok || status < http.StatusBadRequest {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
@@ -142,7 +123,7 @@ func (w *answerer) WriteHeader(status int) {
 	w.Header().Set("Content-Type", page.Type)
 	w.Header().Set("Content-Length", strconv.Itoa(len(page.Body)))
 	w.ResponseWriter.WriteHeader(status)
-	if w.x.r.Method != http.MethodHead {
+	if !w.head {
 		w.ResponseWriter.Write(page.Body) //nolint:errcheck // a client that is gone misses nothing
 	}
 }

@@ -1,0 +1,183 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"semper/edge/balance/admit"
+	"semper/edge/front"
+	"semper/edge/hold"
+	"semper/edge/http1"
+	"semper/edge/route"
+)
+
+// A Rule is a rule with what its policy needs at hand.
+type Rule struct {
+	*route.Rule
+	*Memory
+	Forward *route.Forward // nil: the edge answers itself
+
+	Tries             int   // how often at most, the first time counted
+	Connect, Reset    bool  // tried again after these
+	Statuses          []int // and after these answers
+	Request, Response *http1.Edit
+	Bounds            front.Bounds
+	Priority          admit.Priority
+	Aside             bool // for net/http's way alone
+	Streams           bool // event streams and WebSockets have an end
+	Hashed            bool // balanced by a key
+
+	Room hold.Bounds // for those who wait for a backend
+	Age  time.Duration
+}
+
+// HeldBytes is how much content those may have who wait in one line.
+const HeldBytes = 64 << 20
+
+// A Memory is what lives on of a rule from snapshot to snapshot.
+type Memory struct {
+	Requests atomic.Uint64 // so far
+	_        [56]byte      // what follows is only read
+	Budget   *admit.Budget
+	rates    []rate
+	clients  *admit.Table // of rates with keys
+}
+
+// A rate is one of a rule's rate limits.
+type rate struct {
+	admit.Rate
+	by     route.Key
+	bucket *admit.Bucket
+}
+
+// clientsPerRule is how many keys a rule's rate limits keep apart.
+const clientsPerRule = 1 << 14
+
+// NewMemory remembers nothing.
+func NewMemory(p *route.Policy, now int64) *Memory {
+	share, floor := p.Retry.Share, p.Retry.Floor
+	if share == 0 {
+		share = -1
+	}
+	if floor == 0 {
+		floor = -1
+	}
+	m := &Memory{Budget: admit.NewBudget(admit.BudgetPolicy{Ratio: share, Floor: floor}, now)}
+	for _, l := range p.RateLimit {
+		burst := l.Burst
+		if burst == 0 {
+			burst = l.Requests
+		}
+		m.rates = append(m.rates, rate{Rate: admit.NewRate(l.Requests, l.Period, burst), by: l.By, bucket: new(admit.Bucket)})
+		if !l.By.IsZero() && m.clients == nil {
+			m.clients = admit.NewTable(clientsPerRule)
+		}
+	}
+	return m
+}
+
+// Take is one request against the rate limits: 0, or how many nanoseconds too early it comes. One that has no such key
+// is not limited by it.
+func (m *Memory) Take(now int64, q *route.Query) (early int64) {
+	for i := range m.rates {
+		r := &m.rates[i]
+		if r.by.IsZero() {
+			early = max(early, r.bucket.Take(now, r.Rate))
+			continue
+		}
+		if h, ok := r.by.Hash(q, uint64(i)); ok {
+			var key [8]byte
+			for b := range key {
+				key[b] = byte(h >> (8 * b))
+			}
+			early = max(early, m.clients.Take(now, r.Rate, uint64(i), key[:]))
+		}
+	}
+	return early
+}
+
+// Name tells a rule from others, from snapshot to snapshot, as far as what it remembers is concerned.
+func Name(r *route.Rule) string {
+	return fmt.Sprintf("%+v %+v %+v", r.Match, r.Policy.RateLimit, r.Policy.Retry)
+}
+
+// NewRule is what is said of r by itself, without what it leads to.
+func NewRule(r *route.Rule) (Rule, error) {
+	p := &r.Policy
+	c := Rule{Rule: r, Tries: max(p.Retry.Tries, 1), Priority: priority(p.Class)}
+	var err error
+	if c.Request, err = edit(p.Headers.Request); err != nil {
+		return c, err
+	}
+	if c.Response, err = edit(p.Headers.Response); err != nil {
+		return c, err
+	}
+	c.Connect, c.Reset = len(p.Retry.On) == 0, len(p.Retry.On) == 0
+	for _, on := range p.Retry.On {
+		switch status, err := strconv.Atoi(on); {
+		case on == "connect":
+			c.Connect = true
+		case on == "reset":
+			c.Reset = true
+		case err == nil:
+			c.Statuses = append(c.Statuses, status)
+		}
+	}
+	t := &p.Timeouts
+	c.Bounds = front.Bounds{
+		Connect: t.Connect, Response: t.Response, Upload: t.Body, Stall: t.Body, Rate: t.MinRate.Bytes(), Write: t.Write, Content: p.Limits.Body.Bytes(),
+	}
+	c.Forward, _ = r.Action.(*route.Forward) //nolint:errcheck // nil says it
+	c.Aside = len(c.Statuses) > 0 || len(p.Compress.Algorithms) > 0 || p.Hedge.Quantile > 0
+	c.Hashed = p.Balance.Algorithm.Hashes()
+	c.Streams = t.Stream > 0 || p.MaxStreamAge > 0
+	c.Room, c.Age = hold.Bounds{Requests: p.Queue.Length, Bytes: HeldBytes}, p.Queue.Deadline
+	return c, nil
+}
+
+func priority(c route.Class) admit.Priority {
+	switch c {
+	case route.Critical:
+		return admit.High
+	case route.Background:
+		return admit.Low
+	}
+	return admit.Normal
+}
+
+// edit is e for messages of package http1; nil where it changes nothing.
+func edit(e route.Edit) (*http1.Edit, error) {
+	if len(e.Remove)+len(e.Set)+len(e.Add) == 0 {
+		return nil, nil
+	}
+	return http1.NewEdit(lines(e.Set), lines(e.Add), e.Remove)
+}
+
+func lines(f route.Fields) []http1.Line {
+	l := make([]http1.Line, len(f))
+	for i := range f {
+		l[i] = http1.Line(f[i])
+	}
+	return l
+}
+
+// Retries reports whether an attempt that ended so may be followed by another, as far as the rule is concerned.
+func (r *Rule) Retries(kind front.FailureKind) bool {
+	switch kind {
+	case front.ConnectFailed:
+		return r.Connect
+	case front.Broken:
+		return r.Reset
+	}
+	return false
+}
+
+// Wants reports whether a status is an answer, rather than a reason to try again.
+func (r *Rule) Wants(status int) bool { return !slices.Contains(r.Statuses, status) }
+
+// Seconds are those until a request that came too early may come.
+func Seconds(early int64) int { return int(math.Ceil(float64(early) / 1e9)) }
