@@ -34,6 +34,9 @@ type Options struct {
 	Log     *slog.Logger   // nil discards; requests are logged at debug level
 	Trusted []netip.Prefix // peers whose X-Forwarded-*, Forwarded, X-Real-Ip and X-Request-Id are believed
 	TLS     *tls.Config    // for listeners served with TLS; HTTP/2 is offered on those
+	// Belongs reports whether a request for a host may come over a connection whose handshake asked for another name: by
+	// whoever knows the certificates. Without it, those that stand in TLS decide.
+	Belongs func(state tls.ConnectionState, host string) bool
 	// Observe is told what happens to the parts in the background, as the Observe of supervise.Options; nil: nobody is.
 	// It must not call the edge.
 	Observe func(supervise.Event)

@@ -50,6 +50,9 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	host, bad := refusal.Examine(r)
+	if bad == nil && r.TLS != nil && !refusal.Belongs(r.TLS, r.Host, e.o.TLS, e.o.Belongs) {
+		bad = &refusal.Misdirected
+	}
 	x := e.exchange(w, r, host)
 	var d decision
 	if bad == nil {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"log/slog"
 	"math/rand/v2"
@@ -25,9 +26,10 @@ type session struct {
 	ip     []byte // of the client
 	client witness.Client
 	shard  *witness.Shard
-	looped bool  // a loop has the connection: what it does not carry leaves it
-	synced bool  // skew is known
-	skew   int64 // between the driver's clock and the edge's
+	tls    *tls.ConnectionState // nil on plaintext
+	looped bool                 // a loop has the connection: what it does not carry leaves it
+	synced bool                 // skew is known
+	skew   int64                // between the driver's clock and the edge's
 
 	*request // in hand; nil between requests
 }
@@ -85,7 +87,7 @@ func equalFold(a []byte, b string) bool {
 
 // Open implements front.Edge.
 func (e *Edge) Open(c front.Connection) front.Session {
-	s := &session{edge: e, shard: e.witness.Shard(c.Loop), client: witness.Client{TLS: c.TLS != nil}, looped: c.Loop > 0}
+	s := &session{edge: e, shard: e.witness.Shard(c.Loop), client: witness.Client{TLS: c.TLS != nil}, tls: c.TLS, looped: c.Loop > 0}
 	s.shard.Count(metrics.ConnAccepted)
 	if c.Peer.IsValid() {
 		a := c.Peer.Addr().Unmap().WithZone("")
@@ -118,7 +120,7 @@ func (s *session) now(x *front.Exchange) int64 {
 // Begin implements front.Session. What has no rule is for net/http's way, which has pages for people.
 func (s *session) Begin(x *front.Exchange) front.Action {
 	r := x.Request
-	if r.Unusual != 0 {
+	if r.Unusual != 0 || s.tls != nil && !refusal.Belongs(s.tls, text(r.Host()), s.edge.o.TLS, s.edge.o.Belongs) {
 		return s.pass()
 	}
 	q, now := requests.Get().(*request), s.now(x) //nolint:errcheck // nothing else is put there

@@ -23,25 +23,27 @@ type Refusal struct {
 
 // The edge's own answers.
 var (
-	Method    = Refusal{Status: http.StatusMethodNotAllowed, Word: "method", Text: "This server does not open tunnels."}
-	Target    = Refusal{Status: http.StatusBadRequest, Word: "bad-target", Text: "The request's target is not a path this server forwards.", Close: true}
-	Host      = Refusal{Status: http.StatusBadRequest, Word: "bad-host", Text: "The request's Host is not a host name.", Close: true}
-	Route     = Refusal{Status: http.StatusNotFound, Word: "no-route", Text: "No app answers here."}
-	Backend   = Refusal{Status: http.StatusServiceUnavailable, Word: "no-backend", Text: "The app has no instance that is ready.", Retry: 1}
-	Held      = Refusal{Status: http.StatusServiceUnavailable, Word: "hold-limit", Text: "The app is on hold, and no more requests can wait for it.", Retry: 5}
-	Connect   = Refusal{Status: http.StatusServiceUnavailable, Word: "connect", Text: "The app's instances do not take connections.", Retry: 1}
-	Broken    = Refusal{Status: http.StatusBadGateway, Word: "bad-gateway", Text: "The app broke off before it answered."}
-	Timeout   = Refusal{Status: http.StatusGatewayTimeout, Word: "timeout", Text: "The app did not answer in time."}
-	Upgrade   = Refusal{Status: http.StatusBadGateway, Word: "bad-upgrade", Text: "The app changed to a protocol that was not asked for.", Close: true}
-	Cut       = Refusal{Status: http.StatusServiceUnavailable, Word: "cut", Text: "The release that had this request is gone: its time to drain has passed.", Retry: 1}
-	Busy      = Refusal{Status: http.StatusServiceUnavailable, Word: "busy", Text: "The app has as much to do as it can.", Retry: 1}
-	Rate      = Refusal{Status: http.StatusTooManyRequests, Word: "rate-limit", Text: "There were too many requests. Come back later."}
-	Large     = Refusal{Status: http.StatusRequestEntityTooLarge, Word: "large-body", Text: "The request's body is larger than it may be.", Close: true}
-	Head      = Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Word: "large-head", Text: "The request's head is larger than it may be.", Close: true}
-	Changed   = Refusal{Status: http.StatusServiceUnavailable, Word: "changed", Text: "What is served here has changed meanwhile. Ask again.", Retry: 1}
-	Body      = Refusal{Status: http.StatusBadRequest, Word: "bad-body", Text: "The request's body did not arrive whole.", Close: true}
-	SlowBody  = Refusal{Status: http.StatusRequestTimeout, Word: "slow-body", Text: "The request's body did not arrive in time.", Close: true}
-	Transport = Refusal{Status: http.StatusBadGateway, Word: "bad-response", Text: "The app answered with something that is not HTTP.", Close: true}
+	Method = Refusal{Status: http.StatusMethodNotAllowed, Word: "method", Text: "This server does not open tunnels."}
+	Target = Refusal{Status: http.StatusBadRequest, Word: "bad-target", Text: "The request's target is not a path this server forwards.", Close: true}
+	Host   = Refusal{Status: http.StatusBadRequest, Word: "bad-host", Text: "The request's Host is not a host name.", Close: true}
+	// Misdirected is for a host that the connection's certificate is not for.
+	Misdirected = Refusal{Status: http.StatusMisdirectedRequest, Word: "misdirected", Text: "This connection was opened for another host: use one for this host."}
+	Route       = Refusal{Status: http.StatusNotFound, Word: "no-route", Text: "No app answers here."}
+	Backend     = Refusal{Status: http.StatusServiceUnavailable, Word: "no-backend", Text: "The app has no instance that is ready.", Retry: 1}
+	Held        = Refusal{Status: http.StatusServiceUnavailable, Word: "hold-limit", Text: "The app is on hold, and no more requests can wait for it.", Retry: 5}
+	Connect     = Refusal{Status: http.StatusServiceUnavailable, Word: "connect", Text: "The app's instances do not take connections.", Retry: 1}
+	Broken      = Refusal{Status: http.StatusBadGateway, Word: "bad-gateway", Text: "The app broke off before it answered."}
+	Timeout     = Refusal{Status: http.StatusGatewayTimeout, Word: "timeout", Text: "The app did not answer in time."}
+	Upgrade     = Refusal{Status: http.StatusBadGateway, Word: "bad-upgrade", Text: "The app changed to a protocol that was not asked for.", Close: true}
+	Cut         = Refusal{Status: http.StatusServiceUnavailable, Word: "cut", Text: "The release that had this request is gone: its time to drain has passed.", Retry: 1}
+	Busy        = Refusal{Status: http.StatusServiceUnavailable, Word: "busy", Text: "The app has as much to do as it can.", Retry: 1}
+	Rate        = Refusal{Status: http.StatusTooManyRequests, Word: "rate-limit", Text: "There were too many requests. Come back later."}
+	Large       = Refusal{Status: http.StatusRequestEntityTooLarge, Word: "large-body", Text: "The request's body is larger than it may be.", Close: true}
+	Head        = Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Word: "large-head", Text: "The request's head is larger than it may be.", Close: true}
+	Changed     = Refusal{Status: http.StatusServiceUnavailable, Word: "changed", Text: "What is served here has changed meanwhile. Ask again.", Retry: 1}
+	Body        = Refusal{Status: http.StatusBadRequest, Word: "bad-body", Text: "The request's body did not arrive whole.", Close: true}
+	SlowBody    = Refusal{Status: http.StatusRequestTimeout, Word: "slow-body", Text: "The request's body did not arrive in time.", Close: true}
+	Transport   = Refusal{Status: http.StatusBadGateway, Word: "bad-response", Text: "The app answered with something that is not HTTP.", Close: true}
 )
 
 // Answer sends the refusal: page, if there is one, else a page of its own where a browser asks.
