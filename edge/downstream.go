@@ -27,8 +27,8 @@ func (c Connections) whole() Connections {
 type door struct {
 	net.Listener
 	once sync.Once
-	ctx  context.Context // ends with it
-	end  context.CancelFunc
+	ctx  context.Context    // ends with it
+	end  context.CancelFunc // whoever serves it returns then, and closes it
 }
 
 // open makes l a door; false when the edge takes no connections any more, and l is closed then.
@@ -44,9 +44,6 @@ func (e *Edge) open(l net.Listener) (*door, bool) {
 	e.doors[d] = struct{}{}
 	return d, true
 }
-
-// shut stops taking connections from it: who serves it returns, and closes it then.
-func (d *door) shut() { d.end() }
 
 // Close gives this process's descriptor back, once.
 func (d *door) Close() (err error) {

@@ -98,7 +98,7 @@ func (e *Edge) shut() {
 	defer e.mu.Unlock()
 	e.draining.Store(true)
 	for d := range e.doors {
-		d.shut()
+		d.end()
 	}
 	clear(e.doors)
 }

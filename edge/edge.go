@@ -350,7 +350,7 @@ func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, useTLS bool) erro
 		e.serving.Add(-1)
 		e.sayIdle()
 	}()
-	defer context.AfterFunc(ctx, d.shut)()
+	defer context.AfterFunc(ctx, d.end)()
 	var c *tls.Config
 	if useTLS {
 		c = e.o.TLS
