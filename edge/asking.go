@@ -162,10 +162,11 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		a.target = &r.targets[share]
 	}
 	if r.Hashed {
-		ok := false
-		if a.hash, ok = r.Policy.Balance.Key.Hash(&a.query, balanceSalt); !ok {
-			a.hash = rand.Uint64()
+		h, ok := r.Policy.Balance.Key.Hash(&a.query, balanceSalt)
+		if !ok {
+			h = rand.Uint64()
 		}
+		a.hash = h
 	}
 	if a.gate != a.target.gate {
 		a.leaveGate()

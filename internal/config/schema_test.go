@@ -408,5 +408,3 @@ func reference() string {
 	}
 	return b.String()
 }
-
-func typeOfService() reflect.Type { return reflect.TypeFor[service]() }
