@@ -103,7 +103,7 @@ var rules = []rule{
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance", may: []string{"edge/conformance/wire"}, external: []string{"golang.org/x/net"},
-		tests: []string{"", "edge", "github.com/summerwind/h2spec", "google.golang.org/grpc"},
+		tests: []string{"", "edge", "edge/plan", "edge/route", "edge/upstream", "github.com/summerwind/h2spec", "google.golang.org/grpc"},
 		why:   "bad inputs for any proxy, seen from both sides: knows the edge by its address, and in its tests as one of many"},
 	{pkg: "edge/conformance/cmd/edgecheck", may: []string{"edge/conformance", "edge/conformance/traffic"}, why: "the bad inputs and the valid traffic from a shell, for any proxy"},
 	{pkg: "edge/conformance/traffic", may: []string{"edge/conformance", "edge/conformance/wire"}, tests: []string{"", "edge"}, why: "valid traffic through two proxies at a time; net/http is the other"},

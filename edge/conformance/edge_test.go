@@ -16,6 +16,9 @@ import (
 	"semper"
 	"semper/edge"
 	"semper/edge/conformance"
+	"semper/edge/plan"
+	"semper/edge/route"
+	"semper/edge/upstream"
 )
 
 const (
@@ -86,12 +89,21 @@ func edgeTarget(t *testing.T) *conformance.Target {
 	return target
 }
 
-// edgeBefore is the TLS address of an edge in front of one instance.
-func edgeBefore(t *testing.T, instance string) string {
+// edgeBeforeHTTP2 is the address of an edge with TLS before an instance that speaks HTTP/2 without.
+func edgeBeforeHTTP2(t *testing.T, instance string) string {
 	t.Helper()
 	e, _ := newEdge(t)
 	addr := serve(t, e, true)
-	apply(t, e, map[string]string{"/": instance})
+	rule := route.Rule{Name: "all", Action: &route.Forward{Pools: []route.Share{{Pool: "grpc", Weight: 1}}}, Policy: route.DefaultPolicy()}
+	rules, err := route.Compile([]route.Rule{rule})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := plan.DefaultPool(instance)
+	pool.Protocol = upstream.H2C
+	if err := e.Configure(edge.Config{Rules: rules, Pools: map[string]plan.Pool{"grpc": pool}}); err != nil {
+		t.Fatal(err)
+	}
 	return addr
 }
 

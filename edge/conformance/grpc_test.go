@@ -18,15 +18,6 @@ import (
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 )
 
-// grpcExceptions are the cases that fail through the edge, with the reason. One that passes fails the test.
-var grpcExceptions = map[string]string{
-	"empty_unary": onlyH1, "large_unary": onlyH1, "client_streaming": onlyH1, "server_streaming": onlyH1, "ping_pong": onlyH1, "empty_stream": onlyH1,
-	"cancel_after_first_response": onlyH1, "custom_metadata": onlyH1, "status_code_and_message": onlyH1, "special_status_message": onlyH1,
-	"unimplemented_method": onlyH1, "unimplemented_service": onlyH1,
-}
-
-const onlyH1 = "a table cannot say that an instance speaks HTTP/2"
-
 // grpcCases are those of gRPC's interoperability tests that need no account of a cloud and no xDS. A client that is not content ends
 // its process, so each has one of its own.
 var grpcCases = map[string]func(context.Context, *grpc.ClientConn, testgrpc.TestServiceClient){
@@ -71,22 +62,15 @@ func TestGRPCInterop(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	edge := edgeBefore(t, l.Addr().String())
+	edge := edgeBeforeHTTP2(t, l.Addr().String())
 	for name := range grpcCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if out, err := interopProcess(t, name, "plain "+l.Addr().String()); err != nil {
 				t.Fatalf("without the edge: %v\n%s", err, out)
 			}
-			out, err := interopProcess(t, name, "tls "+edge)
-			why, excepted := grpcExceptions[name]
-			switch {
-			case err != nil && excepted:
-				t.Logf("%s: %v", why, err)
-			case err != nil:
+			if out, err := interopProcess(t, name, "tls "+edge); err != nil {
 				t.Errorf("%v\n%s", err, out)
-			case excepted:
-				t.Error("it passes now: take it out of the exceptions")
 			}
 		})
 	}

@@ -26,6 +26,7 @@ var h2specExceptions = map[string]exception{
 	"http2/6.9.1/3":   {why: "the stream may be reset for another reason before the window overflows", sometimes: true},
 	"http2/8.1.2.2/1": {why: "answered with 400 and not forwarded: RFC 9113, 8.1.1 allows a response before the stream error; h2spec is of 2019"},
 	"http2/8.1.2.2/2": {why: "the same"},
+	"http2/8.1.2.6/1": {why: "answered with 400, and the stream ends by an error: the two race", sometimes: true},
 	"http2/8.1.2.6/2": {why: "the same; the answer and the stream error race", sometimes: true},
 }
 
