@@ -61,9 +61,6 @@ func Check(o Options) error {
 // Run serves until ctx ends, or a signal ends it, and returns when nothing is left. The error is routefile.Problems where the
 // first file is wrong.
 func Run(ctx context.Context, o Options) error {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
@@ -77,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s.say()
 	if err := errors.Join(successor.ready(), notify.Send(notify.Ready)); err != nil {
-		o.Log.Warn("nobody was told that the edge is ready", "error", err)
+		s.log.Warn("nobody was told that the edge is ready", "error", err)
 	}
 	err = s.rule(ctx, signals)
 	return errors.Join(err, s.close())

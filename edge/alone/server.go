@@ -38,6 +38,9 @@ type server struct {
 
 // start serves the file.
 func start(o Options) (_ *server, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &server{o: o, log: o.Log, doors: map[string]*door{}, failed: make(chan error, 1), upgraded: make(chan upgraded, 1), stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
