@@ -329,14 +329,17 @@ func (e *Edge) known() []*backend {
 // Serve takes connections from l until the edge is drained or closed. Then l is closed here, and only
 // here: the socket stays open for whoever else has it. An error tells that l failed before that.
 func (e *Edge) Serve(l net.Listener, useTLS bool) error {
-	return e.ServeUntil(context.Background(), l, useTLS)
-}
-
-// ServeUntil is Serve, and ends with ctx as well. The connections it took stay.
-func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, useTLS bool) error {
-	if useTLS && e.o.TLS == nil {
+	if !useTLS {
+		return e.ServeUntil(context.Background(), l, nil)
+	}
+	if e.o.TLS == nil {
 		return &semper.Error{Code: semper.Invalid, Op: "serve " + l.Addr().String(), Message: "a TLS listener needs a TLS configuration"}
 	}
+	return e.ServeUntil(context.Background(), l, e.o.TLS)
+}
+
+// ServeUntil is Serve with TLS by c, or none where c is nil, and ends with ctx as well. The connections it took stay.
+func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, c *tls.Config) error {
 	d, ok := e.open(l)
 	if !ok {
 		return nil
@@ -351,10 +354,6 @@ func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, useTLS bool) erro
 		e.sayIdle()
 	}()
 	defer context.AfterFunc(ctx, d.end)()
-	var c *tls.Config
-	if useTLS {
-		c = e.o.TLS
-	}
 	err := e.drivers.serve(d, c)
 	if d.ctx.Err() != nil || err == nil {
 		return nil

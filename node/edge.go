@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -161,7 +162,11 @@ func (p *plane) accept(s handoff.Socket, first net.Listener) supervise.StartFunc
 			}
 		}
 		return supervise.Serve(func(ctx context.Context) error {
-			return p.edge.ServeUntil(ctx, l, s.Name == "https")
+			var secure *tls.Config
+			if s.Name == "https" {
+				secure = p.options.TLS
+			}
+			return p.edge.ServeUntil(ctx, l, secure)
 		})(ctx)
 	}
 }

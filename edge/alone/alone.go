@@ -54,7 +54,7 @@ const drainTimeout = 10 * time.Minute
 
 // Check reads the file and everything it names, and binds nothing. The error is routefile.Problems where the file is wrong.
 func Check(o Options) error {
-	_, err := read(o)
+	_, err := read(o, nil)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"semper/edge/certs"
 	"semper/edge/routefile"
@@ -15,7 +16,6 @@ import (
 // certificates are where TLS comes from, for all listeners that have it.
 func certificates(f *routefile.File, listeners []listener, o Options) *certs.Options {
 	c := &certs.Options{Dir: o.Dir}
-	selfSigned := false
 	for i, one := range f.Certificates {
 		at := fmt.Sprintf("certificates[%d]", i)
 		switch {
@@ -27,16 +27,12 @@ func certificates(f *routefile.File, listeners []listener, o Options) *certs.Opt
 		case one.ACME != nil:
 			addACME(f, at+".acme", c, one.ACME, listeners)
 		default:
-			selfSigned = true
+			c.SelfSigned = append(c.SelfSigned, one.SelfSigned...)
 		}
 	}
 	if len(f.Certificates) == 0 {
 		f.Object("certificates", "there is no certificate for the listeners with TLS", "add certificates: with cert and key, acme, or self_signed: localhost")
 	}
-	if selfSigned && (len(c.Files) > 0 || c.ACME != nil) {
-		f.Object("certificates", "self-signed certificates beside others: "+later, "keep one kind")
-	}
-	clients(f, c, listeners)
 	return c
 }
 
@@ -65,35 +61,58 @@ func addACME(f *routefile.File, at string, c *certs.Options, a *routefile.ACME, 
 	}
 }
 
-// clients is whom to ask for a certificate.
-func clients(f *routefile.File, c *certs.Options, listeners []listener) {
-	var first *listener
-	for i, l := range listeners {
-		switch {
-		case l.HTTPS == "":
-		case first == nil:
-			first = &listeners[i]
-			if l.ClientCA != "" {
-				c.Clients = &certs.Clients{CA: l.ClientCA, Optional: l.ClientAuth == "optional"}
-			}
-		case l.ClientCA != first.ClientCA || l.ClientAuth != first.ClientAuth:
-			f.Object(fmt.Sprintf("listeners[%d].client_ca", i), "listeners that ask different clients: "+later, "write the same everywhere")
-		}
-	}
-}
-
 var errNoTLS = errors.New("the edge has no certificate")
 
-// tlsConfig is for all listeners with TLS, for ever: it goes by the manager of now.
-func (s *server) tlsConfig() *tls.Config {
+// clients are the authorities of those who may connect by l; nil: anybody.
+func clients(f *routefile.File, at string, l *listener) *x509.CertPool {
+	if l.ClientCA == "" {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if text, err := os.ReadFile(l.ClientCA); err != nil || !pool.AppendCertsFromPEM(text) {
+		f.Object(at+".client_ca", l.ClientCA+" has no certificate in PEM", "")
+	}
+	return pool
+}
+
+// An own is what one listener makes of the TLS that all have in common. It is made anew when that is, which is seldom.
+type own struct{ common, mine *tls.Config }
+
+// tlsConfig is for l, as long as it is there: it goes by the manager of now.
+func (s *server) tlsConfig(l *listener) *tls.Config {
+	protocols := []string{"h2", "http/1.1"}
+	if !l.HTTP2 {
+		protocols = protocols[1:]
+	}
+	var made atomic.Pointer[own]
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
+		NextProtos: protocols,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			if c := s.tls.Load(); c != nil {
-				return c.GetConfigForClient(hello)
+			c := s.tls.Load()
+			if c == nil {
+				return nil, errNoTLS
 			}
-			return nil, errNoTLS
+			common, err := c.GetConfigForClient(hello)
+			if err != nil || slices.Contains(hello.SupportedProtos, challengeProtocol) {
+				return common, err
+			}
+			if o := made.Load(); o != nil && o.common == common {
+				return o.mine, nil
+			}
+			mine := common.Clone()
+			mine.NextProtos = protocols
+			if l.clients != nil {
+				mine.ClientCAs, mine.ClientAuth = l.clients, tls.RequireAndVerifyClientCert
+				if l.ClientAuth == "optional" {
+					mine.ClientAuth = tls.VerifyClientCertIfGiven
+				}
+			}
+			made.Store(&own{common, mine})
+			return mine, nil
 		},
 	}
 }
+
+// challengeProtocol is what an authority offers that asks for a proof over TLS (RFC 8737).
+const challengeProtocol = "acme-tls/1"

@@ -2,8 +2,8 @@ package alone
 
 import (
 	"cmp"
+	"crypto/x509"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -20,7 +20,8 @@ import (
 // A plan is a file as this edge does it. It is a value: nothing is open.
 type plan struct {
 	listeners []listener
-	table     semper.Table // its epoch is for whoever applies it
+	config    edge.Config
+	secured   map[string]secured // TLS to upstreams, by pool
 	fixed     fixed
 	tls       *certs.Options // nil: there is none
 }
@@ -28,8 +29,9 @@ type plan struct {
 // A listener is one that is to be there.
 type listener struct {
 	routefile.Listener
-	key     string // its address; of several at ":0" each has another
-	metrics bool   // answers scrapes, and no one else
+	key     string         // its address; of several at ":0" each has another
+	metrics bool           // answers scrapes, and no one else
+	clients *x509.CertPool // who may connect; nil: anybody
 }
 
 // address of a listener as the file has it.
@@ -55,13 +57,13 @@ type fixed struct {
 	log         routefile.Log
 }
 
-// read makes the plan of the file. The error is routefile.Problems where the file is wrong.
-func read(o Options) (*plan, error) {
+// read makes the plan of the file; before is the one in force, or nil. The error is routefile.Problems where the file is wrong.
+func read(o Options, before *plan) (*plan, error) {
 	f, err := routefile.Load(o.Routes)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{table: table(f)}
+	p := &plan{}
 	if err := p.listen(f, o); err != nil {
 		return nil, err
 	}
@@ -69,8 +71,12 @@ func read(o Options) (*plan, error) {
 		f.Object("", "the edge listens nowhere", `add listeners: ":8080", or start it with --http :8080`)
 	}
 	object(f)
+	p.configure(f, before)
 	p.fixed = fixed{trusted: f.Trusted, connections: connections(f, p.listeners), log: f.Log}
-	if secure(p.listeners) {
+	for i := range p.listeners {
+		p.listeners[i].clients = clients(f, fmt.Sprintf("listeners[%d]", i), &p.listeners[i])
+	}
+	if anySecure(p.listeners) {
 		p.tls = certificates(f, p.listeners, o)
 	}
 	if err := f.Objections(); err != nil {
@@ -124,11 +130,11 @@ func (p *plan) listen(f *routefile.File, o Options) error {
 	return nil
 }
 
-func secure(listeners []listener) bool {
+func anySecure(listeners []listener) bool {
 	return slices.ContainsFunc(listeners, func(l listener) bool { return l.HTTPS != "" })
 }
 
-// connections are the bounds that all listeners and pools have in common.
+// connections are the bounds that all listeners have in common.
 func connections(f *routefile.File, listeners []listener) edge.Connections {
 	var c edge.Connections
 	for i, l := range listeners {
@@ -136,28 +142,19 @@ func connections(f *routefile.File, listeners []listener) edge.Connections {
 			continue
 		}
 		at := fmt.Sprintf("listeners[%d]", i)
-		agree(f, at+".head_timeout", "listeners", &c.Head, l.HeadTimeout)
-		agree(f, at+".idle_timeout", "listeners", &c.Idle, l.IdleTimeout)
-	}
-	for _, name := range slices.Sorted(maps.Keys(f.Pools)) {
-		k, at := f.Pools[name].Keepalive, routefile.PoolPath(name)+".keepalive"
-		if k.Idle == 0 {
-			f.Object(at+".idle", "this version keeps connections to every upstream", "remove it")
-			continue
-		}
-		agree(f, at+".idle", "pools", &c.Kept, k.Idle)
-		agree(f, at+".timeout", "pools", &c.KeptFor, k.Timeout)
+		agree(f, at+".head_timeout", &c.Head, l.HeadTimeout)
+		agree(f, at+".idle_timeout", &c.Idle, l.IdleTimeout)
 	}
 	return c
 }
 
-// agree sets a setting that this version has once for all of a kind.
-func agree[T int | time.Duration](f *routefile.File, path, kind string, have *T, want T) {
+// agree sets a setting that this version has once for all listeners.
+func agree(f *routefile.File, path string, have *time.Duration, want time.Duration) {
 	switch *have {
 	case 0, want:
 		*have = want
 	default:
-		f.Object(path, fmt.Sprintf("this version has one value of it for all %s, and it is %v", kind, *have), "write the same everywhere")
+		f.Object(path, fmt.Sprintf("this version has one value of it for all listeners, and it is %v", *have), "write the same everywhere")
 	}
 }
 
@@ -168,7 +165,7 @@ func (p *plan) changes(running *plan) error {
 		old, new any
 	}{
 		{"trusted", running.fixed.trusted, p.fixed.trusted},
-		{"head_timeout, idle_timeout or keepalive", running.fixed.connections, p.fixed.connections},
+		{"head_timeout or idle_timeout", running.fixed.connections, p.fixed.connections},
 		{"the access log", running.fixed.log, p.fixed.log},
 	} {
 		if !reflect.DeepEqual(one.old, one.new) {

@@ -55,7 +55,7 @@ func start(o Options) (_ *server, err error) {
 		return nil, err
 	}
 	defer inherited.close()
-	p, err := read(o)
+	p, err := read(o, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func start(o Options) (_ *server, err error) {
 		return nil, err
 	}
 	s.edge, err = edge.New(edge.Options{
-		ID: "edge", Log: s.log, Driver: o.Driver, TLS: s.tlsConfig(), Trusted: p.fixed.trusted, Connections: p.fixed.connections,
+		ID: "edge", Log: s.log, Driver: o.Driver, Trusted: p.fixed.trusted, Connections: p.fixed.connections,
 		Witness: witness.Options{Log: accessLog(p.fixed.log), Report: s.log},
 	})
 	if err != nil {
@@ -77,10 +77,9 @@ func start(o Options) (_ *server, err error) {
 	return s, s.enforce(p, s.manager, moved)
 }
 
-// enforce puts p in force: everything that may fail but the table was done before.
+// enforce puts p in force: what else may fail was done before.
 func (s *server) enforce(p *plan, m *certs.Manager, moved *move) error {
-	p.table.Epoch = s.edge.Epoch() + 1
-	if err := s.edge.Apply(p.table); err != nil {
+	if err := s.edge.Configure(p.config); err != nil {
 		return err
 	}
 	s.plan = p
@@ -120,7 +119,7 @@ func (s *server) reload() {
 }
 
 func (s *server) change() (err error) {
-	p, err := read(s.o)
+	p, err := read(s.o, s.plan)
 	if err != nil {
 		return err
 	}
@@ -176,7 +175,7 @@ func (s *server) say() {
 	if s.o.Ready == nil {
 		return
 	}
-	said := Serving{Routes: len(s.plan.table.Routes), Reloads: s.reloads}
+	said := Serving{Routes: len(s.plan.config.Rules.Rules()), Reloads: s.reloads}
 	for _, l := range s.plan.listeners {
 		said.Addresses = append(said.Addresses, l.kind()+" "+s.doors[l.key].socket.Addr())
 	}

@@ -2,6 +2,7 @@ package alone
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -151,7 +152,11 @@ func (s *server) accept(a acceptance) {
 	if a.door.leave != nil {
 		a.door.leave()
 	}
-	ln, secure := a.listener, a.settings.HTTPS != ""
+	ln := a.listener
+	var secure *tls.Config
+	if a.settings.HTTPS != "" {
+		secure = s.tlsConfig(&a.settings)
+	}
 	if a.settings.ProxyProtocol {
 		ln = &proxyproto.Listener{Listener: ln, Trusted: s.plan.fixed.trusted, Required: true}
 	}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 )
@@ -77,7 +78,9 @@ func (d *development) kept(name string) bool {
 	return err == nil
 }
 
-func (d *development) file(name string) string { return filepath.Join(d.dir, name+".pem") }
+func (d *development) file(name string) string {
+	return filepath.Join(d.dir, strings.Replace(name, "*", "_any", 1)+".pem")
+}
 
 // provide reads the certificate, or makes it if there is none or it ends within the month.
 func (d *development) provide(name string) (*tls.Certificate, error) {

@@ -83,3 +83,38 @@ func TestDevelopmentIsBounded(t *testing.T) {
 		t.Errorf("%d files", len(files))
 	}
 }
+
+// TestSelfSigned names are there beside certificates of files, and no others are made up.
+func TestSelfSigned(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	shown := func(m *Manager, name string) *x509.Certificate {
+		client, _, err := handshake(t, m, &tls.Config{InsecureSkipVerify: true, ServerName: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.PeerCertificates[0]
+	}
+	alone := start(t, Options{Dir: dir, SelfSigned: []string{"localhost", "*.test"}})
+	local := shown(alone, "localhost")
+	for name, want := range map[string]string{"localhost": "localhost", "a.test": "*.test", "b.test": "*.test", "other.example": "localhost", "": "localhost"} {
+		if c := shown(alone, name); c.DNSNames[0] != want {
+			t.Errorf("%q got a certificate for %v, not %s", name, c.DNSNames, want)
+		}
+	}
+	pair, err := selfSigned("shop.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "shop.pem")
+	if err := writeFile(file, pair); err != nil {
+		t.Fatal(err)
+	}
+	beside := start(t, Options{Dir: dir, Files: []Pair{{file, file}}, SelfSigned: []string{"localhost"}})
+	if !shown(beside, "localhost").Equal(local) {
+		t.Error("the certificate for localhost is another one after a restart")
+	}
+	if c := shown(beside, "other.example"); c.DNSNames[0] != "shop.example" {
+		t.Errorf("an unknown name got one for %v, not that of the file", c.DNSNames)
+	}
+}

@@ -6,7 +6,8 @@
 //
 //   - files, which are read again when they change. One that cannot be used is told, and the one before it stays.
 //   - an ACME certificate authority, by [ACME]: obtained, kept in a [Storage], renewed in time, stapled.
-//   - when there is neither, self-signed certificates for development, one for each name that is asked for.
+//   - itself: self-signed certificates for development, for the names that are configured; or, when there is nothing else at
+//     all, one for each name that is asked for.
 //
 // All of them are in one immutable index. A handshake loads it by one atomic pointer and takes no lock: the name the
 // client asked for, else the wildcard above it, else the default. Where a name has several certificates the client gets

@@ -29,6 +29,10 @@ type Options struct {
 	// the default certificate.
 	Strict bool
 
+	// SelfSigned are names to have self-signed certificates for, beside whatever else there is: "localhost", "*.test". With
+	// them none is made for any other name.
+	SelfSigned []string
+
 	ACME    *ACME
 	Clients *Clients // whom to ask for a certificate; nil: nobody
 	ALPN    []string // protocols over TLS, the preferred one first; nil means h2, http/1.1
@@ -70,6 +74,7 @@ type Manager struct {
 	// mu guards what index and server are made of, and that nothing is begun after Close.
 	mu      sync.Mutex
 	given   []*certificate // from files
+	signed  []*certificate // by themselves, for SelfSigned
 	managed map[string]*tended
 	tickets []ticketKey
 }
@@ -105,7 +110,10 @@ func newManager(o Options, by worker) (*Manager, error) {
 		return nil, err
 	}
 	m.index.Store(newIndex(nil, ""))
-	err := m.Reload()
+	err := m.sign(devDir)
+	if err == nil {
+		err = m.Reload()
+	}
 	if ix := m.index.Load(); err == nil && o.Default != "" && o.ACME == nil && len(ix.all) > 0 && ix.find(hostname(o.Default)) == nil {
 		err = fmt.Errorf("the default certificate is to be that of %s, and there is none for it: add it, or name another", o.Default)
 	}
@@ -126,6 +134,26 @@ func newManager(o Options, by worker) (*Manager, error) {
 		m.wg.Go(func() { m.every(o.Poll, func() { m.tell(m.reread(false)) }) })
 	}
 	return m, nil
+}
+
+// sign has the certificates of SelfSigned.
+func (m *Manager) sign(dir string) error {
+	if len(m.o.SelfSigned) == 0 {
+		return nil
+	}
+	m.dev = nil // for those names and no others
+	d := newDevelopment(dir)
+	for _, n := range m.o.SelfSigned {
+		c, err := d.provide(strings.ToLower(n))
+		if err != nil {
+			return fmt.Errorf("self-signed certificate for %s: %w", n, err)
+		}
+		m.signed = append(m.signed, newCertificate(c, Development))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.publish()
+	return nil
 }
 
 // prepare sets ACME up.
@@ -244,6 +272,7 @@ func (m *Manager) publish() {
 	for _, n := range names {
 		all = append(all, m.managed[n].cert)
 	}
+	all = append(all, m.signed...)
 	m.index.Store(newIndex(all, hostname(m.o.Default)))
 }
 

@@ -142,6 +142,9 @@ func (r *reader) pool(path, name string, p Pool) {
 		r.Problem(path+".upstreams", "every upstream has the weight 0", "give one of them more")
 	}
 	r.poolTLS(path, &p, sockets)
+	if p.ProxyProtocol != "off" && strings.HasPrefix(p.Protocol, "h2") && !r.Wrong(path) {
+		r.Misplaced(path+".proxy_protocol", "a connection of HTTP/2 is shared by clients, and the header is about one", `write "protocol: h1", or remove it`)
+	}
 	if p.Health.TCP && p.Health.Path != "" {
 		r.Misplaced(path+".health.tcp", "health asks in two ways: path and tcp", "keep one")
 	}
