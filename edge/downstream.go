@@ -1,27 +1,16 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"sync"
 	"time"
 )
 
-// Connections bounds the connections of an edge. What is zero has a default.
-type Connections struct {
-	Head    time.Duration // for a request's head, whole; 10 s
-	Idle    time.Duration // of a client's connection between two requests; 75 s
-	Kept    int           // idle connections to one backend; in loops: of each loop; 256
-	KeptFor time.Duration // how long an idle connection to a backend is kept; 60 s
-}
-
-func (c Connections) whole() Connections {
-	return Connections{
-		Head: cmp.Or(c.Head, 10*time.Second), Idle: cmp.Or(c.Idle, 75*time.Second),
-		Kept: cmp.Or(c.Kept, 256), KeptFor: cmp.Or(c.KeptFor, time.Minute),
-	}
-}
+const (
+	headTimeout = 10 * time.Second // for a request's head, whole
+	keepAlive   = 75 * time.Second // for an idle connection
+)
 
 // A door is a listener this edge accepts from.
 type door struct {

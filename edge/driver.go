@@ -1,14 +1,18 @@
 package edge
 
 import (
+	"cmp"
 	"crypto/tls"
 	"net"
 	"os"
 	"runtime"
 	"slices"
+	"sync"
+	"time"
 
 	"semper/edge/dial"
 	"semper/edge/front"
+	"semper/edge/http1"
 	"semper/edge/loop"
 	"semper/edge/plan"
 	"semper/edge/server"
@@ -27,35 +31,74 @@ const (
 	Goroutines Driver = "goroutine"
 )
 
-// drivers are what carries connections.
-type drivers struct {
-	server *server.Server // TLS, HTTP/2, and what is unusual
-	loops  *loop.Driver   // plaintext; nil when goroutines carry that too
+// Terms are what holds for the connections of a listener. What is zero has a default.
+type Terms struct {
+	TLS *tls.Config // nil: plaintext
+	H2C bool        // takes HTTP/2 from clients of plaintext that begin with it
+
+	Head, Idle time.Duration // for a request's head, whole, 10 s; between two requests, 75 s
+	MaxHead    int           // of a request, in bytes; 32 KiB
+	MaxFields  int           // of a request; 100
 }
 
-func (e *Edge) startDrivers() (d drivers, err error) {
-	c := e.o.Connections
-	d.server = server.New(server.Options{
-		Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log,
-		Head: c.Head, Idle: c.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle,
-	})
+// limits of requests; nil for those that packages have by themselves. Content is for whoever routes.
+func (t *Terms) limits() *http1.Limits {
+	if t.MaxHead == 0 && t.MaxFields == 0 {
+		return nil
+	}
+	l := http1.Default
+	if t.MaxHead > 0 {
+		l.Head, l.Line, l.Target = t.MaxHead, t.MaxHead, min(l.Target, t.MaxHead)
+	}
+	l.Fields = cmp.Or(t.MaxFields, l.Fields)
+	return &l
+}
+
+// drivers are what carries connections.
+type drivers struct {
+	loops *loop.Driver // plaintext; nil when goroutines carry that too
+	edge  *Edge
+
+	mu      sync.Mutex               // guards what follows
+	servers map[Terms]*server.Server // TLS, HTTP/2, and what is unusual, by terms without their TLS
+	closed  bool
+}
+
+func (e *Edge) startDrivers() (err error) {
+	d := &e.drivers
+	d.edge, d.servers = e, make(map[Terms]*server.Server)
 	if e.o.Driver == Goroutines {
-		return d, nil
+		return nil
 	}
 	d.loops, err = loop.New(loop.Options{
-		Edge: e, Pass: d.server.ServeConn, OnIdle: e.sayIdle, Log: e.log, Loops: loopsOf(runtime.NumCPU()),
-		Head: c.Head, Idle: c.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
-		IdleTargets: c.Kept, IdleTarget: c.KeptFor,
+		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Loops: loopsOf(runtime.NumCPU()),
+		Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
 	})
-	if err != nil {
-		d.server.Close() //nolint:errcheck // it has no connection
-		return drivers{}, err
-	}
 	// A loop that is busy keeps its processor; something has to be left for everything else.
-	if n := loopsOf(runtime.NumCPU()) + 1; runtime.GOMAXPROCS(0) < n {
+	if n := loopsOf(runtime.NumCPU()) + 1; err == nil && runtime.GOMAXPROCS(0) < n {
 		runtime.GOMAXPROCS(n)
 	}
-	return d, nil
+	return err
+}
+
+// server is the one for terms, made when there is none.
+func (d *drivers) server(t Terms) (*server.Server, error) {
+	t.TLS = nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, net.ErrClosed
+	}
+	s := d.servers[t]
+	if s == nil {
+		e := d.edge
+		s = server.New(server.Options{
+			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Limits: t.limits(), H2C: t.H2C,
+			Head: t.Head, Idle: t.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle,
+		})
+		d.servers[t] = s
+	}
+	return s, nil
 }
 
 // loopsOf is how many loops a machine with n processors gets.
@@ -64,26 +107,40 @@ func loopsOf(n int) int { return max(n, 1) }
 // poolOf is the connections to a target that a session has chosen.
 func poolOf(t *front.Target) *upstream.Pool { return t.Owner.(*backend).pool } //nolint:errcheck,forcetypeassert // as newBackend makes it
 
-func (d *drivers) all() []front.Driver {
-	if d.loops == nil {
-		return []front.Driver{d.server}
+// all are the drivers; loops come first, since they give to the others.
+func (d *drivers) all() (all []front.Driver) {
+	if d.loops != nil {
+		all = append(all, d.loops)
 	}
-	return []front.Driver{d.loops, d.server}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.servers {
+		all = append(all, s)
+	}
+	return all
 }
 
 // serve takes connections from l until its door is shut.
-func (d *drivers) serve(l *door, c *tls.Config) error {
+func (d *drivers) serve(l *door, t Terms) error {
+	s, err := d.server(t)
+	if err != nil {
+		return err
+	}
 	switch {
-	case c != nil:
+	case t.TLS != nil:
+		c := t.TLS
 		if len(c.NextProtos) == 0 {
 			c = c.Clone()
 			c.NextProtos = []string{"h2", "http/1.1"}
 		}
-		return d.server.Serve(l.ctx, &server.TLSListener{Listener: l.Listener, Config: c})
+		return s.Serve(l.ctx, &server.TLSListener{Listener: l.Listener, Config: c})
 	case d.loops != nil && descriptor(l.Listener):
-		return d.loops.Serve(l.ctx, l.Listener)
+		return d.loops.Serve(l.ctx, &loop.Listener{
+			Listener: l.Listener, Limits: cmp.Or(t.limits(), &http1.Default),
+			Head: cmp.Or(t.Head, headTimeout), Idle: cmp.Or(t.Idle, keepAlive), Pass: s.ServeConn,
+		})
 	}
-	return d.server.Serve(l.ctx, l.Listener)
+	return s.Serve(l.ctx, l.Listener)
 }
 
 func (d *drivers) sweep() {
@@ -112,9 +169,12 @@ func (d *drivers) connections() (n int) {
 	return n
 }
 
-// close ends all connections and waits for what serves them. What loops would give away finds the server closed only
+// close ends all connections and waits for what serves them. What loops would give away finds the servers closed only
 // after them.
 func (d *drivers) close() (errs []error) {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
 	for _, d := range d.all() {
 		errs = append(errs, d.Close())
 	}

@@ -45,8 +45,6 @@ type Options struct {
 	// Witness says what is seen of requests beside the metrics, which are always: the access log, and what becomes of traces.
 	// How many loops and goroutines there are the edge says itself.
 	Witness witness.Options
-	// Connections bounds clients' connections and those that are kept to backends.
-	Connections Connections
 }
 
 // Key names an entry of a ledger: a release of an app.
@@ -104,7 +102,6 @@ func New(o Options) (*Edge, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Connections = o.Connections.whole()
 	t, err := tablefile.Load(o.Dir, o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("start edge: %w", err)
@@ -123,7 +120,7 @@ func New(o Options) (*Edge, error) {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), books.Close())
 	}
-	if e.drivers, err = e.startDrivers(); err != nil {
+	if err := e.startDrivers(); err != nil {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
@@ -330,16 +327,16 @@ func (e *Edge) known() []*backend {
 // here: the socket stays open for whoever else has it. An error tells that l failed before that.
 func (e *Edge) Serve(l net.Listener, useTLS bool) error {
 	if !useTLS {
-		return e.ServeUntil(context.Background(), l, nil)
+		return e.ServeUntil(context.Background(), l, Terms{})
 	}
 	if e.o.TLS == nil {
 		return &semper.Error{Code: semper.Invalid, Op: "serve " + l.Addr().String(), Message: "a TLS listener needs a TLS configuration"}
 	}
-	return e.ServeUntil(context.Background(), l, e.o.TLS)
+	return e.ServeUntil(context.Background(), l, Terms{TLS: e.o.TLS})
 }
 
-// ServeUntil is Serve with TLS by c, or none where c is nil, and ends with ctx as well. The connections it took stay.
-func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, c *tls.Config) error {
+// ServeUntil is Serve on terms, and ends with ctx as well. The connections it took stay.
+func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, t Terms) error {
 	d, ok := e.open(l)
 	if !ok {
 		return nil
@@ -354,7 +351,7 @@ func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, c *tls.Config) er
 		e.sayIdle()
 	}()
 	defer context.AfterFunc(ctx, d.end)()
-	err := e.drivers.serve(d, c)
+	err := e.drivers.serve(d, t)
 	if d.ctx.Err() != nil || err == nil {
 		return nil
 	}

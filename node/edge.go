@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -162,11 +161,11 @@ func (p *plane) accept(s handoff.Socket, first net.Listener) supervise.StartFunc
 			}
 		}
 		return supervise.Serve(func(ctx context.Context) error {
-			var secure *tls.Config
+			var terms edge.Terms
 			if s.Name == "https" {
-				secure = p.options.TLS
+				terms.TLS = p.options.TLS
 			}
-			return p.edge.ServeUntil(ctx, l, secure)
+			return p.edge.ServeUntil(ctx, l, terms)
 		})(ctx)
 	}
 }

@@ -133,11 +133,9 @@ const later = "this version of semper does not do it yet"
 
 // object refuses what the file says and this edge does not do.
 func object(f *routefile.File) {
-	for i := range f.Listeners {
-		for _, key := range []string{"h2c", "head", "fields", "connections"} {
-			if at := fmt.Sprintf("listeners[%d].%s", i, key); f.Given(at) {
-				f.Object(at, later, "remove it")
-			}
+	for i, l := range f.Listeners {
+		if l.Connections > 0 {
+			f.Object(fmt.Sprintf("listeners[%d].connections", i), later, "remove it")
 		}
 	}
 }

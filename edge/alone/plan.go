@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"semper"
 	"semper/edge"
@@ -52,9 +51,8 @@ func (l listener) kind() string {
 
 // fixed is what an edge has for its whole life.
 type fixed struct {
-	trusted     []netip.Prefix
-	connections edge.Connections
-	log         routefile.Log
+	trusted []netip.Prefix
+	log     routefile.Log
 }
 
 // read makes the plan of the file; before is the one in force, or nil. The error is routefile.Problems where the file is wrong.
@@ -72,7 +70,7 @@ func read(o Options, before *plan) (*plan, error) {
 	}
 	object(f)
 	p.configure(f, before)
-	p.fixed = fixed{trusted: f.Trusted, connections: connections(f, p.listeners), log: f.Log}
+	p.fixed = fixed{trusted: f.Trusted, log: f.Log}
 	for i := range p.listeners {
 		p.listeners[i].clients = clients(f, fmt.Sprintf("listeners[%d]", i), &p.listeners[i])
 	}
@@ -134,28 +132,9 @@ func anySecure(listeners []listener) bool {
 	return slices.ContainsFunc(listeners, func(l listener) bool { return l.HTTPS != "" })
 }
 
-// connections are the bounds that all listeners have in common.
-func connections(f *routefile.File, listeners []listener) edge.Connections {
-	var c edge.Connections
-	for i, l := range listeners {
-		if l.metrics {
-			continue
-		}
-		at := fmt.Sprintf("listeners[%d]", i)
-		agree(f, at+".head_timeout", &c.Head, l.HeadTimeout)
-		agree(f, at+".idle_timeout", &c.Idle, l.IdleTimeout)
-	}
-	return c
-}
-
-// agree sets a setting that this version has once for all listeners.
-func agree(f *routefile.File, path string, have *time.Duration, want time.Duration) {
-	switch *have {
-	case 0, want:
-		*have = want
-	default:
-		f.Object(path, fmt.Sprintf("this version has one value of it for all listeners, and it is %v", *have), "write the same everywhere")
-	}
+// terms are what holds for the connections of l.
+func (l *listener) terms() edge.Terms {
+	return edge.Terms{H2C: l.H2C, Head: l.HeadTimeout, Idle: l.IdleTimeout, MaxHead: int(l.Head), MaxFields: l.Fields}
 }
 
 // changes is an error for what an edge that runs cannot change.
@@ -165,7 +144,6 @@ func (p *plan) changes(running *plan) error {
 		old, new any
 	}{
 		{"trusted", running.fixed.trusted, p.fixed.trusted},
-		{"head_timeout or idle_timeout", running.fixed.connections, p.fixed.connections},
 		{"the access log", running.fixed.log, p.fixed.log},
 	} {
 		if !reflect.DeepEqual(one.old, one.new) {

@@ -68,7 +68,7 @@ func start(o Options) (_ *server, err error) {
 		return nil, err
 	}
 	s.edge, err = edge.New(edge.Options{
-		ID: "edge", Log: s.log, Driver: o.Driver, Trusted: p.fixed.trusted, Connections: p.fixed.connections,
+		ID: "edge", Log: s.log, Driver: o.Driver, Trusted: p.fixed.trusted,
 		Witness: witness.Options{Log: accessLog(p.fixed.log), Report: s.log},
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package alone
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -153,9 +152,9 @@ func (s *server) accept(a acceptance) {
 		a.door.leave()
 	}
 	ln := a.listener
-	var secure *tls.Config
+	terms := a.settings.terms()
 	if a.settings.HTTPS != "" {
-		secure = s.tlsConfig(&a.settings)
+		terms.TLS = s.tlsConfig(&a.settings)
 	}
 	if a.settings.ProxyProtocol {
 		ln = &proxyproto.Listener{Listener: ln, Trusted: s.plan.fixed.trusted, Required: true}
@@ -168,7 +167,7 @@ func (s *server) accept(a acceptance) {
 		if a.settings.metrics {
 			err = s.scrapes(ctx, ln)
 		} else {
-			err = s.edge.ServeUntil(ctx, ln, secure)
+			err = s.edge.ServeUntil(ctx, ln, terms)
 		}
 		if err != nil {
 			select {

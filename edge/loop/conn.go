@@ -23,6 +23,7 @@ const lingerBytes = 256 << 10
 type conn struct {
 	endpoint
 	loop    *loop
+	terms   *terms
 	session front.Session
 	flow    *flow // the request on its way; nil between requests
 
@@ -97,7 +98,7 @@ func (c *conn) parse(buf []byte, kept bool) {
 		r = &c.loop.req
 		r.Reset()
 	}
-	n, err := r.Parse(buf, c.loop.d.o.Limits)
+	n, err := r.Parse(buf, c.terms.limits)
 	switch {
 	case err != nil:
 		c.refuse(err.(*http1.Error).Refusal()) //nolint:errcheck,errorlint // as Parse promises
@@ -112,8 +113,8 @@ func (c *conn) parse(buf []byte, kept bool) {
 func (c *conn) keepHead(buf []byte, kept bool) {
 	if c.head == nil {
 		c.head = new(http1.Request)
-		c.head.Parse(buf, c.loop.d.o.Limits) //nolint:errcheck // as before: it wants more
-		c.loop.wheel.arm(&c.timer, c.loop.now+int64(c.loop.d.o.Head))
+		c.head.Parse(buf, c.terms.limits) //nolint:errcheck // as before: it wants more
+		c.loop.wheel.arm(&c.timer, c.loop.now+c.terms.head)
 	}
 	if !kept {
 		c.in = append(c.in[:0], buf...)
@@ -163,7 +164,7 @@ func (c *conn) pass(read []byte) {
 	if err != nil {
 		c.loop.d.o.Log.Error("a connection is lost on its way to another driver", "error", err)
 	} else {
-		c.loop.d.o.Pass(nc, kept) // before the end here: at every moment somebody counts it
+		c.terms.pass(nc, kept) // before the end here: at every moment somebody counts it
 	}
 	c.close()
 }
@@ -284,7 +285,7 @@ func (c *conn) done(keepAlive bool) {
 			c.flushed()
 		}
 	default:
-		c.loop.wheel.arm(&c.timer, c.loop.now+int64(c.loop.d.o.Idle))
+		c.loop.wheel.arm(&c.timer, c.loop.now+c.terms.idle)
 		if c.loop.swept {
 			c.sweep()
 		}

@@ -112,8 +112,33 @@ func New(o Options) (*Driver, error) {
 	return d, nil
 }
 
-// Serve implements front.Driver. Every loop takes connections from l, and the kernel wakes one of them for each.
+// A Listener is one whose connections have terms of their own, in the place of those in Options.
+type Listener struct {
+	net.Listener
+	Limits     *http1.Limits
+	Head, Idle time.Duration
+	Pass       func(c net.Conn, read []byte)
+}
+
+// terms are a listener's. Its connections share them.
+type terms struct {
+	limits     *http1.Limits
+	head, idle int64
+	pass       func(c net.Conn, read []byte)
+}
+
+// termsOf finds the terms of l, and the listener itself.
+func (d *Driver) termsOf(l net.Listener) (*terms, net.Listener) {
+	if own, ok := l.(*Listener); ok {
+		return &terms{own.Limits, int64(own.Head), int64(own.Idle), own.Pass}, own.Listener
+	}
+	return &terms{d.o.Limits, int64(d.o.Head), int64(d.o.Idle), d.o.Pass}, l
+}
+
+// Serve implements front.Driver. Every loop takes connections from l, and the kernel wakes one of them for each. l may be a
+// *Listener.
 func (d *Driver) Serve(ctx context.Context, l net.Listener) error {
+	terms, l := d.termsOf(l)
 	file, ok := l.(interface{ File() (*os.File, error) })
 	if !ok {
 		return fmt.Errorf("serve %s: a %T has no descriptor: give the listener itself", l.Addr(), l)
@@ -136,7 +161,7 @@ func (d *Driver) Serve(ctx context.Context, l net.Listener) error {
 		}
 	}()
 	for _, lp := range d.loops {
-		door := &door{loop: lp, tcp: network, failed: failed}
+		door := &door{loop: lp, terms: terms, tcp: network, failed: failed}
 		var dup error
 		if err := raw.Control(func(fd uintptr) { door.fd, dup = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || dup != nil {
 			return fmt.Errorf("serve %s: %w", l.Addr(), errors.Join(err, dup))
@@ -216,6 +241,7 @@ func (d *Driver) Close() error {
 type door struct {
 	endpoint
 	loop  *loop
+	terms *terms
 	tcp   bool
 	shut  bool
 	later bool // out of descriptors: to be tried again
@@ -264,7 +290,7 @@ func (a *door) accept() {
 		if a.tcp {
 			noDelay(fd)
 		}
-		a.loop.open(fd, peer)
+		a.loop.open(fd, peer, a.terms)
 	}
 }
 

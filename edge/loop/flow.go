@@ -62,10 +62,9 @@ func (f *flow) reset() {
 
 // begin sends the request whose head is r; rest came behind it. r and rest are good only here.
 func (f *flow) begin(r *http1.Request, rest []byte, action front.Action) {
-	l := f.loop
 	f.asked, f.keepAlive, f.minor = http1.Asked{Method: r.Method}, r.KeepAlive, r.Minor
 	f.noContent, f.idempotent = r.Method == http1.HEAD, r.Method.Idempotent()
-	f.content_.ResetRequest(r, l.d.o.Limits)
+	f.content_.ResetRequest(r, f.conn.terms.limits)
 	f.chunked = r.Framing.Kind == http1.Chunked
 	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
 	f.x.Keep += len(f.kept)

@@ -269,8 +269,8 @@ func (l *loop) shut() {
 }
 
 // open takes a new connection in.
-func (l *loop) open(fd int, peer netip.AddrPort) {
-	c := &conn{loop: l, session: l.d.o.Edge.Open(front.Connection{Peer: peer, Loop: l.n})}
+func (l *loop) open(fd int, peer netip.AddrPort, t *terms) {
+	c := &conn{loop: l, terms: t, session: l.d.o.Edge.Open(front.Connection{Peer: peer, Loop: l.n})}
 	c.endpoint = endpoint{fd: fd, conn: c, timer: timer{owner: &c.endpoint, slot: -1}, writable: true}
 	l.register(&c.endpoint)
 	l.d.conns.Add(1)
@@ -279,7 +279,7 @@ func (l *loop) open(fd int, peer netip.AddrPort) {
 		return
 	}
 	// Until its first byte it has as long as for a head.
-	l.wheel.arm(&c.timer, l.now+int64(l.d.o.Head))
+	l.wheel.arm(&c.timer, l.now+t.head)
 }
 
 func (l *loop) sweep() {
