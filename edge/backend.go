@@ -90,7 +90,7 @@ func (e *Edge) newBackend(in incarnation, l life) *backend {
 	b.balance.InFlight.OnIdle(e.tend)
 	b.ctx, b.retire = context.WithCancel(e.ctx)
 	b.pool = b.newPool()
-	b.target = &front.Target{Owner: b}
+	b.target = &front.Target{Owner: b, Idle: b.speech.idle, IdleFor: b.speech.rest}
 	b.target.Network, b.target.Address = dial.Network(in.address)
 	if in.pid > 0 {
 		b.watchProcess()

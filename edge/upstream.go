@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net"
+	"time"
 
 	"semper/edge/dial"
 	"semper/edge/upstream"
@@ -13,7 +14,7 @@ func (b *backend) newPool() *upstream.Pool {
 	s := &b.speech
 	o := upstream.Options{Dial: b.dial, Protocol: s.protocol, TLS: s.tls, MaxIdle: s.idle, IdleTimeout: s.rest}
 	if s.idle == 0 {
-		o.MaxIdle, o.IdleTimeout = b.edge.o.Connections.Kept, b.edge.o.Connections.KeptFor
+		o.MaxIdle, o.IdleTimeout = 256, time.Minute
 	}
 	if s.proxy > 0 {
 		o.MaxIdle = -1

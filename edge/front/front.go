@@ -145,6 +145,10 @@ type Bounds struct {
 type Target struct {
 	Network, Address string // of package net: "tcp", "127.0.0.1:8000"; "unix", "/run/app.sock"
 	Owner            any    // what the edge knows it as
+	// Idle is how many connections at rest a driver may keep, each of its loops that many, and IdleFor for how long. 0: as many,
+	// and as long, as the driver does for anybody.
+	Idle    int
+	IdleFor time.Duration
 }
 
 // A Failure is an attempt that brought no response.

@@ -69,7 +69,7 @@ func (f *flow) begin(r *http1.Request, rest []byte, action front.Action) {
 	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
 	f.x.Keep += len(f.kept)
 	if f.x.Bounds == nil {
-		f.x.Bounds = &l.d.own
+		f.x.Bounds = &f.loop.d.own
 	}
 	f.x.Request = nil // its bytes go
 	n, err := f.take(rest)

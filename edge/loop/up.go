@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -83,8 +84,8 @@ func (u *up) rest() {
 		p.first = u
 	}
 	p.last = u
-	l.wheel.arm(&u.timer, l.now+int64(l.d.o.IdleTarget))
-	if p.idle++; p.idle > l.d.o.IdleTargets {
+	l.wheel.arm(&u.timer, l.now+int64(cmp.Or(u.target.IdleFor, l.d.o.IdleTarget)))
+	if p.idle++; p.idle > cmp.Or(u.target.Idle, l.d.o.IdleTargets) {
 		oldest := p.first
 		oldest.close()
 	}
