@@ -134,6 +134,9 @@ func (c *conn) answer(f *flow, n int) ending {
 	f.chunked, f.expects = r.Framing.Kind == http1.Chunked, r.Expects()
 	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
 	f.x.Keep += len(f.kept)
+	if f.x.Bounds == nil {
+		f.x.Bounds = &c.server.own
+	}
 	f.x.Request = nil // its bytes go
 	c.in.skip(n)
 	if err := f.take(); err != nil {
@@ -202,6 +205,9 @@ func (f *flow) take() error {
 		}
 		in.skip(n)
 		f.received.Add(int64(len(piece)))
+		if f.tooMuch() {
+			return http1.ErrBodyTooLarge
+		}
 		f.kept = f.frame(f.kept, piece, done)
 		f.uploaded = done
 		if n == 0 {
@@ -279,9 +285,13 @@ func (f *flow) connect() error {
 		return errNoPool
 	}
 	f.x.Reused = false
-	u, err := p.Get(f.ctx)
+	b := f.x.Bounds
+	u, err := p.GetWithin(f.ctx, b.Connect)
 	if err != nil {
 		return err
+	}
+	if b != &f.c.server.own {
+		u.SetPatience(upstream.Patience{Head: b.Response, Body: b.Stall}) // a stream has as long as it likes
 	}
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()

@@ -19,7 +19,8 @@ import (
 // A Server is a front.Driver of goroutines. Its methods may be called from any goroutine.
 type Server struct {
 	o     Options
-	start time.Time // all instants are nanoseconds since then
+	own   front.Bounds // of requests whose Session names none
+	start time.Time    // all instants are nanoseconds since then
 	ctx   context.Context
 	stop  context.CancelFunc
 	flows sync.Pool // of *flow
@@ -49,7 +50,7 @@ var _ front.Driver = (*Server)(nil)
 // New makes a server, which serves what it is given.
 func New(o Options) *Server {
 	o.fill()
-	s := &Server{o: o, start: time.Now(), settle: settleFor}
+	s := &Server{o: o, own: front.Bounds{Upload: o.Body, Rate: o.Rate, Write: o.Write}, start: time.Now(), settle: settleFor}
 	s.flows.New = func() any { return newFlow() }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.prepareH2()

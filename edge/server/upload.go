@@ -104,11 +104,22 @@ func (f *flow) send(u *upstream.Conn, use uint64) {
 	}
 }
 
-// patience is until when the next bytes of content have to come: some, and enough on the whole.
+// patience is until when the next bytes of content have to come: some, and enough on the whole; 0 for ever.
 func (f *flow) patience() int64 {
-	o := &f.c.server.o
-	at := f.c.server.now() + int64(o.Body)
-	return min(at, f.begun+int64(o.Body)+f.received.Load()*1e9/max(o.Rate, 1))
+	b := f.x.Bounds
+	if b.Upload <= 0 {
+		return 0
+	}
+	at := f.c.server.now() + int64(b.Upload)
+	if b.Rate > 0 {
+		at = min(at, f.begun+int64(b.Upload)+f.received.Load()*1e9/b.Rate)
+	}
+	return at
+}
+
+// tooMuch reports whether more content has come than the request may have.
+func (f *flow) tooMuch() bool {
+	return f.x.Bounds.Content > 0 && f.received.Load() > f.x.Bounds.Content
 }
 
 // blame notes what is wrong with the client.
@@ -140,6 +151,9 @@ func (f *flow) relay() ([]byte, error) {
 		}
 		in.skip(n)
 		f.received.Add(int64(len(piece)))
+		if f.tooMuch() {
+			return nil, http1.ErrBodyTooLarge
+		}
 		f.uploaded = done
 		if !f.chunked && f.lost { // as it came, and nothing behind it: it is all that can be taken now
 			return piece, nil

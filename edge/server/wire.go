@@ -95,6 +95,9 @@ func (c *conn) receive(fd uintptr) bool {
 // loosely is an instant d from now at the soonest, and an eighth of d later at the latest: armed, if it is one. So a busy
 // connection sets its deadline once in many requests.
 func (c *conn) loosely(armed int64, d time.Duration) int64 {
+	if d <= 0 {
+		return 0
+	}
 	now := c.server.now()
 	if left := armed - now; left >= int64(d) && left <= int64(d+d/8) {
 		return armed
@@ -102,11 +105,19 @@ func (c *conn) loosely(armed int64, d time.Duration) int64 {
 	return now + int64(d+d/8)
 }
 
-// write sends p. It fails when the client takes nothing of it for o.Write.
+// takes is how long the client may take nothing.
+func (c *conn) takes() time.Duration {
+	if f := c.flow; f != nil && f.x.Bounds != nil {
+		return f.x.Bounds.Write
+	}
+	return c.server.o.Write
+}
+
+// write sends p. It fails when the client takes nothing of it for too long.
 func (c *conn) write(p []byte) error {
 	for {
 		if !c.userW.Load() {
-			if at := c.loosely(c.armedW, c.server.o.Write); at != c.armedW {
+			if at := c.loosely(c.armedW, c.takes()); at != c.armedW {
 				c.armedW = at
 				c.nc.SetWriteDeadline(c.server.when(at)) //nolint:errcheck // a closed connection says so in the write
 				if c.marks.Load()&^markHalt != 0 {       // whoever marked it may have set his deadline before ours

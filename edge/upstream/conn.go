@@ -34,11 +34,12 @@ type Conn struct {
 	at    int       // in pool.open, guarded by its lock; negative: closed
 	since time.Time // idle since; guarded by the pool's lock
 
-	use    atomic.Uint64 // twice the number of the use, plus one when it was cut
-	reused bool
-	sent   atomic.Int64
-	armedW time.Time // the write deadline; the writer's
-	once   sync.Once // closes
+	use      atomic.Uint64 // twice the number of the use, plus one when it was cut
+	reused   bool
+	sent     atomic.Int64
+	patience Patience
+	armedW   time.Time // the write deadline; the writer's
+	once     sync.Once // closes
 
 	in       input // the reader's
 	switched bool  // to another protocol
@@ -111,15 +112,22 @@ func (c *Conn) begin() {
 		c.pool.reused.Add(1)
 	}
 	c.sent.Store(0)
+	c.patience = Patience{Head: c.pool.o.HeadTimeout, Body: c.pool.o.BodyTimeout, Stream: c.pool.o.StreamTimeout}
 	c.in.begin()
 }
+
+// Patience is how long an instance may do nothing in one exchange: the timeouts of the same names in Options. 0 is no bound.
+type Patience struct{ Head, Body, Stream time.Duration }
+
+// SetPatience is for this use, in the place of what the pool's Options say.
+func (c *Conn) SetPatience(p Patience) { c.patience = p }
 
 // Write sends p, and counts what was sent. After an error ReadHead says what became of the exchange: an instance may have
 // answered before it closed the connection.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	for {
 		if !c.switched {
-			arm(&c.armedW, c.pool.o.BodyTimeout, c.nc.SetWriteDeadline)
+			arm(&c.armedW, c.patience.Body, c.nc.SetWriteDeadline)
 		}
 		m, err := c.nc.Write(p[n:min(len(p), n+writePiece)])
 		n += m

@@ -133,7 +133,7 @@ func (c *Conn) receive(fd uintptr) bool {
 // wraps an *http1.Error where the response is malformed.
 func (c *Conn) ReadHead(r *http1.Response, asked http1.Asked) error {
 	r.Reset()
-	return c.readHead(r, asked, c.pool.o.HeadTimeout)
+	return c.readHead(r, asked, c.patience.Head)
 }
 
 // readHead goes on where it was, after a timeout too.
@@ -171,9 +171,9 @@ func (c *Conn) settle(r *http1.Response) {
 		}
 	default:
 		in.body.ResetResponse(r, c.pool.o.Limits)
-		in.keep, in.wait = r.KeepAlive, c.pool.o.BodyTimeout
+		in.keep, in.wait = r.KeepAlive, c.patience.Body
 		if r.EventStream() {
-			in.wait = c.pool.o.StreamTimeout
+			in.wait = c.patience.Stream
 		}
 		in.stage = inBody
 		if in.body.Left() == 0 {

@@ -52,7 +52,10 @@ func New(o Options) *Pool {
 
 // Get is a connection of HTTP/1.1: the idle one that was used last, if it is fit for use, or a new one. The caller has
 // to Release it. An error is an *Error; nothing was sent.
-func (p *Pool) Get(ctx context.Context) (*Conn, error) {
+func (p *Pool) Get(ctx context.Context) (*Conn, error) { return p.GetWithin(ctx, 0) }
+
+// GetWithin is Get, and a new connection has to be there within d; 0 is no bound but those of ctx and Dial.
+func (p *Pool) GetWithin(ctx context.Context, d time.Duration) (*Conn, error) {
 	if p.h2 != nil {
 		spoken, err := p.h2.spoken(ctx)
 		if err == nil && spoken != H1 {
@@ -73,6 +76,11 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 		}
 		p.stale.Add(1)
 		c.Close() //nolint:errcheck // it is of no use
+	}
+	if d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
 	}
 	nc, socket, err := p.dial(ctx, H1)
 	if err != nil {
