@@ -137,7 +137,7 @@ func (d *drivers) serve(l *door, t Terms) error {
 	case d.loops != nil && descriptor(l.Listener):
 		return d.loops.Serve(l.ctx, &loop.Listener{
 			Listener: l.Listener, Limits: cmp.Or(t.limits(), &http1.Default),
-			Head: cmp.Or(t.Head, headTimeout), Idle: cmp.Or(t.Idle, keepAlive), Pass: s.ServeConn,
+			Head: cmp.Or(t.Head, headTimeout), Idle: cmp.Or(t.Idle, keepAlive), Pass: s.ServeConn, H2C: t.H2C,
 		})
 	}
 	return s.Serve(l.ctx, l.Listener)

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"strconv"
@@ -91,6 +92,9 @@ func (c *conn) read() {
 	c.parse(c.in, true)
 }
 
+// preface is how a client begins that speaks HTTP/2 (RFC 9113, 3.4), as far as it could be a request.
+var preface = []byte("PRI * HTTP/2.0\r\n")
+
 // parse looks for a head in buf, which is c.in when kept says so.
 func (c *conn) parse(buf []byte, kept bool) {
 	r := c.head
@@ -100,6 +104,8 @@ func (c *conn) parse(buf []byte, kept bool) {
 	}
 	n, err := r.Parse(buf, c.terms.limits)
 	switch {
+	case err != nil && c.terms.h2c && bytes.HasPrefix(buf, preface):
+		c.pass(buf)
 	case err != nil:
 		c.refuse(err.(*http1.Error).Refusal()) //nolint:errcheck,errorlint // as Parse promises
 	case n == 0:

@@ -118,6 +118,7 @@ type Listener struct {
 	Limits     *http1.Limits
 	Head, Idle time.Duration
 	Pass       func(c net.Conn, read []byte)
+	H2C        bool // Pass takes connections that begin with HTTP/2; else they are refused
 }
 
 // terms are a listener's. Its connections share them.
@@ -125,14 +126,15 @@ type terms struct {
 	limits     *http1.Limits
 	head, idle int64
 	pass       func(c net.Conn, read []byte)
+	h2c        bool
 }
 
 // termsOf finds the terms of l, and the listener itself.
 func (d *Driver) termsOf(l net.Listener) (*terms, net.Listener) {
 	if own, ok := l.(*Listener); ok {
-		return &terms{own.Limits, int64(own.Head), int64(own.Idle), own.Pass}, own.Listener
+		return &terms{own.Limits, int64(own.Head), int64(own.Idle), own.Pass, own.H2C}, own.Listener
 	}
-	return &terms{d.o.Limits, int64(d.o.Head), int64(d.o.Idle), d.o.Pass}, l
+	return &terms{d.o.Limits, int64(d.o.Head), int64(d.o.Idle), d.o.Pass, false}, l
 }
 
 // Serve implements front.Driver. Every loop takes connections from l, and the kernel wakes one of them for each. l may be a
