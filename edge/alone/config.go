@@ -138,4 +138,17 @@ func object(f *routefile.File) {
 			f.Object(fmt.Sprintf("listeners[%d].connections", i), later, "remove it")
 		}
 	}
+	for i, r := range f.Matcher.Rules() {
+		for key, asked := range map[string]bool{
+			"hedge": r.Policy.Hedge.Quantile > 0, "compress": len(r.Policy.Compress.Algorithms) > 0, "access_log": !r.Policy.AccessLog,
+		} {
+			at := fmt.Sprintf("routes[%d].%s", i, key)
+			if !f.Given(at) {
+				at = "defaults." + key
+			}
+			if asked {
+				f.Object(at, later, "remove it")
+			}
+		}
+	}
 }
