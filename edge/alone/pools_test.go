@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -18,8 +17,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"semper/edge/proxyproto"
 )
@@ -239,12 +236,14 @@ routes: [{scheme: https, to: app}, {scheme: http, redirect: "https://{host}{path
 		t.Errorf("with a certificate: %v", err)
 	}
 
-	h2c := &http2.Transport{AllowHTTP: true, DialTLS: func(network, _ string, _ *tls.Config) (net.Conn, error) { return net.Dial(network, at["http"][0]) }}
+	h2c := &http.Transport{Protocols: new(http.Protocols)}
+	h2c.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(h2c.CloseIdleConnections)
-	q, err := http.NewRequest(http.MethodGet, "http://shop.test/a?b", nil)
+	q, err := http.NewRequest(http.MethodGet, "http://"+at["http"][0]+"/a?b", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	q.Host = "shop.test"
 	resp, err := h2c.RoundTrip(q)
 	if err != nil {
 		t.Fatal(err)
