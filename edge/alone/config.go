@@ -95,7 +95,7 @@ func (p *plan) securedOf(pool string) secured {
 
 // secure is TLS to the upstreams of p; before, if that was made of the same.
 func secure(p *routefile.Pool, before secured) (secured, error) {
-	now := secured{from: certs.Upstream{CA: p.TLS.CA, Cert: p.TLS.Cert, Key: p.TLS.Key, ServerName: p.TLS.ServerName, ALPN: offers(protocol(p))}}
+	now := secured{from: certs.Upstream{CA: p.TLS.CA, Cert: p.TLS.Cert, Key: p.TLS.Key, ServerName: p.TLS.ServerName, Named: true, ALPN: offers(protocol(p))}}
 	for i, name := range []string{p.TLS.CA, p.TLS.Cert, p.TLS.Key} {
 		if name == "" {
 			continue

@@ -64,6 +64,7 @@ type Upstream struct {
 	CA         string   // PEM file of the authorities the instance's certificate may come from; "" means the system's
 	Cert, Key  string   // PEM files of the certificate the edge shows; "" for none
 	ServerName string   // the name the instance's certificate must have, and that is asked for
+	Named      bool     // whoever uses the configuration puts the ServerName into a copy of it
 	Insecure   bool     // any certificate will do: encrypted, but to whom is not known
 	ALPN       []string // what is offered; nil means HTTP/1.1 alone
 }
@@ -78,7 +79,7 @@ func (u Upstream) TLSConfig() (*tls.Config, error) {
 	if len(t.NextProtos) == 0 {
 		t.NextProtos = []string{"http/1.1"}
 	}
-	if u.ServerName == "" && !u.Insecure {
+	if u.ServerName == "" && !u.Insecure && !u.Named {
 		return nil, fmt.Errorf("TLS to instances: a server name is needed to tell an instance from anybody else: give one, or say insecure")
 	}
 	if u.CA != "" {
