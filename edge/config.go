@@ -12,6 +12,7 @@ type (
 	ProbeConfig   = plan.Probe
 	OutlierConfig = plan.Outlier
 	StickyKeys    = plan.StickyKeys
+	Terms         = plan.Terms
 )
 
 // DefaultPool is a pool that says nothing but where.

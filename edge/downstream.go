@@ -4,12 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"time"
-)
-
-const (
-	headTimeout = 10 * time.Second // for a request's head, whole
-	keepAlive   = 75 * time.Second // for an idle connection
 )
 
 // A door is a listener this edge accepts from.

@@ -1,18 +1,14 @@
 package edge
 
 import (
-	"cmp"
-	"crypto/tls"
 	"net"
 	"os"
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"semper/edge/dial"
 	"semper/edge/front"
-	"semper/edge/http1"
 	"semper/edge/loop"
 	"semper/edge/plan"
 	"semper/edge/server"
@@ -30,29 +26,6 @@ const (
 	// Goroutines has a goroutine for each connection from its beginning.
 	Goroutines Driver = "goroutine"
 )
-
-// Terms are what holds for the connections of a listener. What is zero has a default.
-type Terms struct {
-	TLS *tls.Config // nil: plaintext
-	H2C bool        // takes HTTP/2 from clients of plaintext that begin with it
-
-	Head, Idle time.Duration // for a request's head, whole, 10 s; between two requests, 75 s
-	MaxHead    int           // of a request, in bytes; 32 KiB
-	MaxFields  int           // of a request; 100
-}
-
-// limits of requests; nil for those that packages have by themselves. Content is for whoever routes.
-func (t *Terms) limits() *http1.Limits {
-	if t.MaxHead == 0 && t.MaxFields == 0 {
-		return nil
-	}
-	l := http1.Default
-	if t.MaxHead > 0 {
-		l.Head, l.Line, l.Target = t.MaxHead, t.MaxHead, min(l.Target, t.MaxHead)
-	}
-	l.Fields = cmp.Or(t.MaxFields, l.Fields)
-	return &l
-}
 
 // drivers are what carries connections.
 type drivers struct {
@@ -93,7 +66,7 @@ func (d *drivers) server(t Terms) (*server.Server, error) {
 	if s == nil {
 		e := d.edge
 		s = server.New(server.Options{
-			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Limits: t.limits(), H2C: t.H2C,
+			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Limits: t.Limits(), H2C: t.H2C,
 			Head: t.Head, Idle: t.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle,
 		})
 		d.servers[t] = s
@@ -122,22 +95,17 @@ func (d *drivers) all() (all []front.Driver) {
 
 // serve takes connections from l until its door is shut.
 func (d *drivers) serve(l *door, t Terms) error {
+	t = t.Whole()
 	s, err := d.server(t)
 	if err != nil {
 		return err
 	}
 	switch {
 	case t.TLS != nil:
-		c := t.TLS
-		if len(c.NextProtos) == 0 {
-			c = c.Clone()
-			c.NextProtos = []string{"h2", "http/1.1"}
-		}
-		return s.Serve(l.ctx, &server.TLSListener{Listener: l.Listener, Config: c})
+		return s.Serve(l.ctx, &server.TLSListener{Listener: l.Listener, Config: t.TLS})
 	case d.loops != nil && descriptor(l.Listener):
 		return d.loops.Serve(l.ctx, &loop.Listener{
-			Listener: l.Listener, Limits: cmp.Or(t.limits(), &http1.Default),
-			Head: cmp.Or(t.Head, headTimeout), Idle: cmp.Or(t.Idle, keepAlive), Pass: s.ServeConn, H2C: t.H2C,
+			Listener: l.Listener, Limits: t.Limits(), Head: t.Head, Idle: t.Idle, Pass: s.ServeConn, H2C: t.H2C,
 		})
 	}
 	return s.Serve(l.ctx, l.Listener)
