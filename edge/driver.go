@@ -11,6 +11,7 @@ import (
 	"semper/edge/front"
 	"semper/edge/loop"
 	"semper/edge/plan"
+	"semper/edge/room"
 	"semper/edge/server"
 	"semper/edge/upstream"
 )
@@ -56,7 +57,7 @@ func (e *Edge) startDrivers() (err error) {
 
 // server is the one for terms, made when there is none.
 func (d *drivers) server(t Terms) (*server.Server, error) {
-	t.TLS = nil
+	t.TLS, t.MaxConns = nil, 0
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -100,15 +101,17 @@ func (d *drivers) serve(l *door, t Terms) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case t.TLS != nil:
-		return s.Serve(l.ctx, &server.TLSListener{Listener: l.Listener, Config: t.TLS})
-	case d.loops != nil && descriptor(l.Listener):
+	places, from := room.New(t.MaxConns), l.Listener
+	if t.TLS == nil && d.loops != nil && descriptor(from) {
 		return d.loops.Serve(l.ctx, &loop.Listener{
-			Listener: l.Listener, Limits: t.Limits(), Head: t.Head, Idle: t.Idle, Pass: s.ServeConn, H2C: t.H2C,
+			Listener: from, Limits: t.Limits(), Head: t.Head, Idle: t.Idle, H2C: t.H2C, Room: places,
+			Pass: func(c net.Conn, read []byte) { s.ServeIn(places, c, read) },
 		})
 	}
-	return s.Serve(l.ctx, l.Listener)
+	if t.TLS != nil {
+		from = &server.TLSListener{Listener: from, Config: t.TLS}
+	}
+	return s.Serve(l.ctx, &server.Bounded{Listener: from, Room: places})
 }
 
 func (d *drivers) sweep() {

@@ -133,11 +133,6 @@ const later = "this version of semper does not do it yet"
 
 // object refuses what the file says and this edge does not do.
 func object(f *routefile.File) {
-	for i, l := range f.Listeners {
-		if l.Connections > 0 {
-			f.Object(fmt.Sprintf("listeners[%d].connections", i), later, "remove it")
-		}
-	}
 	for i, r := range f.Matcher.Rules() {
 		for key, asked := range map[string]bool{
 			"hedge": r.Policy.Hedge.Quantile > 0, "compress": len(r.Policy.Compress.Algorithms) > 0, "access_log": !r.Policy.AccessLog,

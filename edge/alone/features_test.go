@@ -2,11 +2,13 @@ package alone
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // echo is an upstream that shows what it was asked.
@@ -269,5 +271,40 @@ routes:
 			{url: "http://h/once", status: 503},
 			{url: "http://h/never", status: 504},
 		})
+	})
+}
+
+// TestConnections are as many as a listener may have, and one more waits.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	drivers(t, func(t *testing.T, driver string) {
+		r := launch(t, fmt.Sprintf("listeners: {http: \"127.0.0.1:0\", connections: 2}\npools: {app: %s}\nroutes: [{to: app}, {path: /aside, respond: {status: 418, body: aside}}]\n", echo(t, "app")), "-driver", driver)
+		at := r.ready()["http"][0]
+		talk := func(path string) (c net.Conn, answered func() bool) {
+			c, err := net.Dial("tcp", at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path)
+			return c, func() bool {
+				c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				n, err := c.Read(make([]byte, 4096))
+				return err == nil && n > 0
+			}
+		}
+		first, one := talk("/")
+		second, two := talk("/aside") // which a loop gives away, place and all
+		eventually(t, one)
+		eventually(t, two)
+		_, three := talk("/")
+		_, four := talk("/")
+		if three() || four() {
+			t.Error("a third connection was answered while two were open")
+		}
+		first.Close()
+		eventually(t, func() bool { return three() || four() })
+		second.Close()
+		eventually(t, func() bool { return three() || four() })
 	})
 }

@@ -134,7 +134,7 @@ func anySecure(listeners []listener) bool {
 
 // terms are what holds for the connections of l.
 func (l *listener) terms() edge.Terms {
-	return edge.Terms{H2C: l.H2C, Head: l.HeadTimeout, Idle: l.IdleTimeout, MaxHead: int(l.Head), MaxFields: l.Fields, MaxContent: -1}
+	return edge.Terms{H2C: l.H2C, Head: l.HeadTimeout, Idle: l.IdleTimeout, MaxHead: int(l.Head), MaxFields: l.Fields, MaxContent: -1, MaxConns: l.Connections}
 }
 
 // changes is an error for what an edge that runs cannot change.

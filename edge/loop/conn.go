@@ -171,9 +171,13 @@ func (c *conn) pass(read []byte) {
 		c.loop.d.o.Log.Error("a connection is lost on its way to another driver", "error", err)
 	} else {
 		c.terms.pass(nc, kept) // before the end here: at every moment somebody counts it
+		c.terms = &passed
 	}
 	c.close()
 }
+
+// passed are the terms of a connection that is gone: its place is another's.
+var passed terms
 
 // refuse answers what is no request and closes.
 func (c *conn) refuse(r http1.Refusal) {
@@ -353,6 +357,7 @@ func (c *conn) close() {
 	}
 	c.session.Close()
 	c.in, c.out, c.head = nil, nil, nil
+	c.terms.room.Leave()
 	c.loop.d.conns.Add(-1)
 	c.loop.d.o.OnIdle()
 }

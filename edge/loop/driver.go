@@ -17,6 +17,7 @@ import (
 
 	"semper/edge/front"
 	"semper/edge/http1"
+	"semper/edge/room"
 )
 
 // Options say what a Driver is made of. Edge and Pass are needed; what is zero elsewhere has a default.
@@ -118,7 +119,8 @@ type Listener struct {
 	Limits     *http1.Limits
 	Head, Idle time.Duration
 	Pass       func(c net.Conn, read []byte)
-	H2C        bool // Pass takes connections that begin with HTTP/2; else they are refused
+	H2C        bool       // Pass takes connections that begin with HTTP/2; else they are refused
+	Room       *room.Room // bounds how many there are; Pass takes over a connection's place in it
 }
 
 // terms are a listener's. Its connections share them.
@@ -127,14 +129,15 @@ type terms struct {
 	head, idle int64
 	pass       func(c net.Conn, read []byte)
 	h2c        bool
+	room       *room.Room
 }
 
 // termsOf finds the terms of l, and the listener itself.
 func (d *Driver) termsOf(l net.Listener) (*terms, net.Listener) {
 	if own, ok := l.(*Listener); ok {
-		return &terms{own.Limits, int64(own.Head), int64(own.Idle), own.Pass, own.H2C}, own.Listener
+		return &terms{own.Limits, int64(own.Head), int64(own.Idle), own.Pass, own.H2C, own.Room}, own.Listener
 	}
-	return &terms{d.o.Limits, int64(d.o.Head), int64(d.o.Idle), d.o.Pass, false}, l
+	return &terms{d.o.Limits, int64(d.o.Head), int64(d.o.Idle), d.o.Pass, false, nil}, l
 }
 
 // Serve implements front.Driver. Every loop takes connections from l, and the kernel wakes one of them for each. l may be a
@@ -277,7 +280,14 @@ func (a *door) close() {
 // accept takes what waits, up to a few.
 func (a *door) accept() {
 	for range 8 {
+		if !a.terms.room.Take() {
+			a.pause(nil)
+			return
+		}
 		fd, peer, err := accept(a.fd)
+		if err != nil {
+			a.terms.room.Leave()
+		}
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return
@@ -296,10 +306,12 @@ func (a *door) accept() {
 	}
 }
 
-// pause stops taking connections for a moment: they wait in the kernel.
+// pause stops taking connections for a moment: they wait in the kernel. err is what is wrong; nil where the room is full.
 func (a *door) pause(err error) {
 	if !a.later {
-		a.loop.d.o.Log.Warn("no connection is taken for a moment", "error", err)
+		if err != nil {
+			a.loop.d.o.Log.Warn("no connection is taken for a moment", "error", err)
+		}
 		a.later = true
 		a.loop.poll.remove(a.fd) //nolint:errcheck // then it is tried again at once
 	}

@@ -16,6 +16,7 @@ type Terms struct {
 	Head, Idle time.Duration // for a request's head, whole, 10 s; between two requests, 75 s
 	MaxHead    int           // of a request, in bytes; 32 KiB
 	MaxFields  int           // of a request; 100
+	MaxConns   int           // connections at once; 0: no bound
 	MaxContent int64         // of a request, in bytes; 1 GiB; below 0: what its rule says is all
 }
 

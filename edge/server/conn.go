@@ -16,6 +16,7 @@ import (
 
 	"semper/edge/front"
 	"semper/edge/http1"
+	"semper/edge/room"
 )
 
 const (
@@ -65,6 +66,7 @@ type conn struct {
 	raw     syscall.RawConn // the socket's; nil when it has none
 	plain   bool            // nc is the socket
 	session front.Session
+	room    *room.Room // it has a place in
 
 	// The shard's, guarded by its mutex.
 	home       *shard

@@ -45,6 +45,7 @@ func (s *Server) remove(c *conn) {
 	h.all[last] = nil
 	h.all = h.all[:last]
 	h.mu.Unlock()
+	c.room.Leave()
 	s.conns.Add(-1)
 	s.o.OnIdle()
 }

@@ -14,6 +14,7 @@ import (
 
 	"semper/edge/front"
 	"semper/edge/http1"
+	"semper/edge/room"
 )
 
 // A Server is a front.Driver of goroutines. Its methods may be called from any goroutine.
@@ -118,11 +119,18 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			d.SetDeadline(time.Time{}) //nolint:errcheck // for whoever serves it next
 		}
 	}()
+	places := roomOf(l)
 	for {
+		if err := places.Wait(ctx); err != nil {
+			return nil //nolint:nilerr // its end was asked for
+		}
 		c, err := l.Accept()
+		if err == nil {
+			s.ServeIn(places, c, nil)
+			continue
+		}
+		places.Leave()
 		switch {
-		case err == nil:
-			s.ServeConn(c, nil)
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -148,10 +156,15 @@ func pause(ctx context.Context, d time.Duration) {
 type deadline interface{ SetDeadline(t time.Time) error }
 
 // ServeConn serves c, of which buffered has been read already and is this server's from now on. It returns at once.
-func (s *Server) ServeConn(c net.Conn, buffered []byte) {
+func (s *Server) ServeConn(c net.Conn, buffered []byte) { s.ServeIn(nil, c, buffered) }
+
+// ServeIn is ServeConn for a connection that has a place in a room, which it leaves at its end.
+func (s *Server) ServeIn(in *room.Room, c net.Conn, buffered []byte) {
 	k := newConn(s, c, buffered)
+	k.room = in
 	if !s.add(k) {
 		c.Close()
+		in.Leave()
 		return
 	}
 	go k.serve()

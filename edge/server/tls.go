@@ -11,6 +11,7 @@ import (
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/proxyproto"
+	"semper/edge/room"
 )
 
 // A TLSListener hands out connections that speak TLS. Their handshake is made by whoever serves them. It is what
@@ -18,6 +19,20 @@ import (
 type TLSListener struct {
 	net.Listener
 	Config *tls.Config // shared, and not written
+}
+
+// A Bounded listener hands out as many connections at a time as its room has places. It is for Server.Serve, which sees to it.
+type Bounded struct {
+	net.Listener
+	Room *room.Room
+}
+
+// roomOf is the room that l is bound by; nil for none.
+func roomOf(l net.Listener) *room.Room {
+	if b, ok := l.(*Bounded); ok {
+		return b.Room
+	}
+	return nil
 }
 
 // Accept implements net.Listener. The connection is a *tls.Conn.
@@ -36,6 +51,8 @@ func deadliner(l net.Listener) deadline {
 		case deadline:
 			return w
 		case *TLSListener:
+			l = w.Listener
+		case *Bounded:
 			l = w.Listener
 		case *proxyproto.Listener:
 			l = w.Listener
