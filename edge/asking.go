@@ -434,10 +434,13 @@ func (a *asking) leaveGate() {
 	}
 }
 
-// enter has the request counted for the rule, though it comes no further.
+// enter has the request seen as the rule says, and counted for it though it comes no further.
 func (a *asking) enter() {
 	if a.target == nil && a.rule != nil && len(a.rule.targets) > 0 {
 		a.seen.Enter(a.rule.targets[0].place)
+	}
+	if a.rule != nil && !a.rule.Policy.AccessLog {
+		a.seen.Unlogged()
 	}
 }
 

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"net"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -45,11 +44,11 @@ func (e *Edge) startDrivers() (err error) {
 		return nil
 	}
 	d.loops, err = loop.New(loop.Options{
-		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Loops: loopsOf(runtime.NumCPU()),
+		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Loops: runtime.NumCPU(),
 		Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
 	})
 	// A loop that is busy keeps its processor; something has to be left for everything else.
-	if n := loopsOf(runtime.NumCPU()) + 1; err == nil && runtime.GOMAXPROCS(0) < n {
+	if n := runtime.NumCPU() + 1; err == nil && runtime.GOMAXPROCS(0) < n {
 		runtime.GOMAXPROCS(n)
 	}
 	return err
@@ -75,9 +74,6 @@ func (d *drivers) server(t Terms) (*server.Server, error) {
 	return s, nil
 }
 
-// loopsOf is how many loops a machine with n processors gets.
-func loopsOf(n int) int { return max(n, 1) }
-
 // poolOf is the connections to a target that a session has chosen.
 func poolOf(t *front.Target) *upstream.Pool { return t.Owner.(*backend).pool } //nolint:errcheck,forcetypeassert // as newBackend makes it
 
@@ -102,7 +98,7 @@ func (d *drivers) serve(l *door, t Terms) error {
 		return err
 	}
 	places, from := room.New(t.MaxConns), l.Listener
-	if t.TLS == nil && d.loops != nil && descriptor(from) {
+	if t.TLS == nil && d.loops != nil && loop.Takes(from) {
 		return d.loops.Serve(l.ctx, &loop.Listener{
 			Listener: from, Limits: t.Limits(), Head: t.Head, Idle: t.Idle, H2C: t.H2C, Room: places,
 			Pass: func(c net.Conn, read []byte) { s.ServeIn(places, c, read) },
@@ -150,10 +146,4 @@ func (d *drivers) close() (errs []error) {
 		errs = append(errs, d.Close())
 	}
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-}
-
-// descriptor reports whether l is a socket of the kernel's, which a loop can watch.
-func descriptor(l net.Listener) bool {
-	_, ok := l.(interface{ File() (*os.File, error) })
-	return ok
 }

@@ -20,7 +20,7 @@ func (e *Edge) newWitness() (err error) {
 	o := e.o.Witness
 	o.Goroutines = min(runtime.GOMAXPROCS(0), 4)
 	if o.Loops = 0; e.o.Driver != Goroutines {
-		o.Loops = loopsOf(runtime.NumCPU())
+		o.Loops = runtime.NumCPU()
 	}
 	if o.Report == nil {
 		o.Report = e.log

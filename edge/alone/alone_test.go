@@ -264,11 +264,13 @@ func TestDrain(t *testing.T) {
 
 func TestSeeing(t *testing.T) {
 	t.Parallel()
-	r := launch(t, fmt.Sprintf("listeners: 127.0.0.1:0\nlog: {access: access.log, format: combined}\npools: {app: %s}\nroutes: [{to: app}]\n", app(t, "a")), "-metrics", "127.0.0.1:0")
+	r := launch(t, fmt.Sprintf("listeners: 127.0.0.1:0\nlog: {access: access.log, format: combined}\npools: {app: %s}\nroutes: [{to: app}, {path: /healthz, respond: 204, access_log: off}, {path: /quiet, to: app, access_log: off}]\n", app(t, "a")), "-metrics", "127.0.0.1:0")
 	at := r.ready()
 	c := client(t)
 	path := filepath.Join(r.dir, "access.log")
 	for i, name := range []string{"/one", "/two"} {
+		get(t, c, "http://"+at["http"][0]+"/healthz")
+		wants(t, c, "http://"+at["http"][0]+"/quiet", "a /quiet")
 		wants(t, c, "http://"+at["http"][0]+name, "a "+name)
 		eventually(t, func() bool {
 			b, err := os.ReadFile(path)
@@ -284,6 +286,9 @@ func TestSeeing(t *testing.T) {
 				return err == nil
 			})
 		}
+	}
+	if b, err := os.ReadFile(path); err != nil || strings.Contains(string(b), "healthz") || strings.Contains(string(b), "quiet") {
+		t.Errorf("what should not be logged is, or nothing: %v\n%s", err, b)
 	}
 	status, text, _ := get(t, c, "http://"+at["metrics"][0]+"/metrics")
 	if status != http.StatusOK || !strings.Contains(text, `http_response_status_code="200"`) {

@@ -123,6 +123,12 @@ type Listener struct {
 	Room       *room.Room // bounds how many there are; Pass takes over a connection's place in it
 }
 
+// Takes reports whether l is a socket of the kernel's, which a loop can watch.
+func Takes(l net.Listener) bool {
+	_, ok := l.(interface{ File() (*os.File, error) })
+	return ok
+}
+
 // terms are a listener's. Its connections share them.
 type terms struct {
 	limits     *http1.Limits

@@ -41,7 +41,7 @@ func OfTable(t semper.Table) (*route.Matcher, error) {
 			Name: at.host + cmp.Or(at.path, "/"), Match: m, Action: &route.Forward{Pools: []route.Share{{Pool: string(r.Pool), Weight: 1}}},
 			Policy: route.Policy{
 				Retry:    route.Retry{Tries: Tries, Share: 0.2, Floor: 10},
-				Timeouts: route.Timeouts{Connect: 3 * time.Second, Body: BodyIdle, Write: WriteIdle},
+				Timeouts: route.Timeouts{Connect: 3 * time.Second, Body: BodyIdle, Write: WriteIdle}, AccessLog: true,
 			},
 		})
 	}

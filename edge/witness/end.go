@@ -34,7 +34,7 @@ func (q *Request) End(now int64, e End) {
 		o.Took = time.Duration(q.headed - q.began)
 	}
 	q.counters.Done(&o)
-	if q.shard.witness.log != nil {
+	if q.shard.witness.log != nil && !q.unlogged {
 		q.write(took, &e)
 	}
 	q.shard.give(q)

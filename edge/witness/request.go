@@ -112,12 +112,16 @@ type told struct {
 	headed   int64 // when the head of the answer was there; 0: not yet
 	stream   bool
 	timing   bool
+	unlogged bool
 	verdict  trace.Verdict
 	context  trace.Context
 	tries    int
 	upstream time.Duration
 	held     time.Duration
 }
+
+// Unlogged keeps the request out of the access log.
+func (q *Request) Unlogged() { q.unlogged = true }
 
 // methodOf has the metrics' name for http1's methods.
 var methodOf = [...]metrics.Method{
