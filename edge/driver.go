@@ -3,7 +3,6 @@ package edge
 import (
 	"net"
 	"runtime"
-	"slices"
 	"sync"
 
 	"semper/edge/dial"
@@ -47,10 +46,6 @@ func (e *Edge) startDrivers() (err error) {
 		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Loops: runtime.NumCPU(),
 		Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
 	})
-	// A loop that is busy keeps its processor; something has to be left for everything else.
-	if n := runtime.NumCPU() + 1; err == nil && runtime.GOMAXPROCS(0) < n {
-		runtime.GOMAXPROCS(n)
-	}
 	return err
 }
 
@@ -145,5 +140,5 @@ func (d *drivers) close() (errs []error) {
 	for _, d := range d.all() {
 		errs = append(errs, d.Close())
 	}
-	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	return errs
 }

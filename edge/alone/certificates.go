@@ -75,6 +75,18 @@ func clients(f *routefile.File, at string, l *listener) *x509.CertPool {
 	return pool
 }
 
+// A common is what all listeners with TLS have in common.
+type common struct {
+	config  *tls.Config
+	manager *certs.Manager
+}
+
+// belongs reports whether a request for host may come over a connection with that handshake.
+func (s *server) belongs(state tls.ConnectionState, host string) bool {
+	c := s.tls.Load()
+	return c != nil && c.manager.SameCertificate(state, host)
+}
+
 // An own is what one listener makes of the TLS that all have in common. It is made anew when that is, which is seldom.
 type own struct{ common, mine *tls.Config }
 
@@ -93,7 +105,7 @@ func (s *server) tlsConfig(l *listener) *tls.Config {
 			if c == nil {
 				return nil, errNoTLS
 			}
-			common, err := c.GetConfigForClient(hello)
+			common, err := c.config.GetConfigForClient(hello)
 			if err != nil || slices.Contains(hello.SupportedProtos, challengeProtocol) {
 				return common, err
 			}

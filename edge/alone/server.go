@@ -1,7 +1,6 @@
 package alone
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,8 +23,8 @@ type server struct {
 	edge      *edge.Edge
 	plan      *plan // in force
 	doors     map[string]*door
-	manager   *certs.Manager // nil without TLS
-	tls       atomic.Pointer[tls.Config]
+	manager   *certs.Manager         // nil without TLS
+	tls       atomic.Pointer[common] // nil without TLS
 	reloads   int
 	successor bool // one is being started
 	succeeded bool // it has the sockets
@@ -68,7 +67,7 @@ func start(o Options) (_ *server, err error) {
 		return nil, err
 	}
 	s.edge, err = edge.New(edge.Options{
-		ID: "edge", Log: s.log, Driver: o.Driver, Trusted: p.fixed.trusted,
+		ID: "edge", Log: s.log, Driver: o.Driver, Trusted: p.fixed.trusted, Belongs: s.belongs,
 		Witness: witness.Options{Log: accessLog(p.fixed.log), Report: s.log},
 	})
 	if err != nil {
@@ -84,7 +83,7 @@ func (s *server) enforce(p *plan, m *certs.Manager, moved *move) error {
 	}
 	s.plan = p
 	if m != nil {
-		s.tls.Store(m.TLSConfig())
+		s.tls.Store(&common{m.TLSConfig(), m})
 	}
 	if old := s.manager; old != m {
 		s.manager = m

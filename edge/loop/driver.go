@@ -94,9 +94,13 @@ type Driver struct {
 
 var _ front.Driver = (*Driver)(nil)
 
-// New starts the loops.
+// New starts the loops. A loop that is busy keeps its processor, and something has to be left for everything else: the process
+// may use one more than there are loops, as long as it lives.
 func New(o Options) (*Driver, error) {
 	o.fill()
+	if n := o.Loops + 1; runtime.GOMAXPROCS(0) < n {
+		runtime.GOMAXPROCS(n)
+	}
 	d := &Driver{o: o, own: front.Bounds{
 		Connect: o.Connect, Response: o.Response, Upload: o.Body, Rate: o.Rate, Stall: o.Stall, Write: o.Write,
 	}}
