@@ -162,7 +162,7 @@ func BenchmarkIdle(b *testing.B) {
 		for i := range fds {
 			fds[i] = bare(b, r.addr)
 		}
-		eventually(b, "all are parked", func() bool { return r.parked.count() >= conns })
+		eventually(b, "all are parked", func() bool { return r.parked.Len() >= conns })
 		b.ReportMetric(float64(memory()-before)/conns, "B/conn")
 		for _, fd := range fds {
 			unix.Close(fd)

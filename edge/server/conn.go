@@ -124,6 +124,23 @@ func (c *conn) resume() {
 	end = c.requests()
 }
 
+// park gives the goroutine of an idle connection away. It reports false when there is no place, or the connection is to be
+// closed.
+func (c *conn) park() bool {
+	s := c.server
+	if c.raw == nil || s.swept.Load() {
+		return false
+	}
+	at, ok := s.parked.Park(c, c.raw, c.idleUntil)
+	if ok && s.swept.Load() { // whoever swept may have looked before c was there
+		s.parked.Wake(c, at)
+	}
+	return ok
+}
+
+// Wake implements park.Sleeper.
+func (c *conn) Wake() { go c.resume() }
+
 func (c *conn) begin() ending {
 	if end := c.open(); end != proceed {
 		return end
@@ -134,7 +151,7 @@ func (c *conn) begin() ending {
 
 func (c *conn) finish(end ending) {
 	if end == rest {
-		if !c.server.parked.park(c) {
+		if !c.park() {
 			go c.resume() // a deeper call would stand on this one
 		}
 		return

@@ -66,7 +66,7 @@ func TestSweep(t *testing.T) {
 		}
 		resp.Body.Close()
 		if park {
-			eventually(t, "parked", func() bool { return r.parked.count() == 1 })
+			eventually(t, "parked", func() bool { return r.parked.Len() == 1 })
 		}
 		r.Sweep()
 		if _, err := in.ReadByte(); err != io.EOF {
@@ -110,7 +110,7 @@ func TestParked(t *testing.T) {
 	c := dial(t, r.addr)
 	in := bufio.NewReader(c)
 	for i := range 5 {
-		eventually(t, "parked", func() bool { return r.parked.count() == 1 })
+		eventually(t, "parked", func() bool { return r.parked.Len() == 1 })
 		io.WriteString(c, plainGet)
 		resp, err := http.ReadResponse(in, nil)
 		if err != nil {
@@ -118,7 +118,7 @@ func TestParked(t *testing.T) {
 		}
 		resp.Body.Close()
 	}
-	eventually(t, "parked", func() bool { return r.parked.count() == 1 })
+	eventually(t, "parked", func() bool { return r.parked.Len() == 1 })
 	r.Close() // with one parked
 }
 

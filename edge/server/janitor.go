@@ -68,7 +68,7 @@ func (j *janitor) run(s *Server) {
 			turn++
 			j.watch(s, turn)
 			if turn%expireTurns == 0 {
-				s.parked.leaveAll(s.now())
+				s.parked.WakeDue(s.now())
 			}
 			if s.swept.Load() && s.Connections() > 0 {
 				s.sweepH2() // those that came since

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"semper/edge/front"
+	"semper/edge/park"
 )
 
 // shards is how many parts the registry has, so that connections that come and go at once seldom meet.
@@ -109,7 +110,7 @@ func (s *Server) sweep() {
 			c.nc.SetReadDeadline(past) //nolint:errcheck // then it ends by itself
 		}
 	})
-	s.parked.leaveAll(1<<63 - 1)
+	s.parked.WakeDue(park.Never)
 	s.sweepH2()
 }
 

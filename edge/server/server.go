@@ -14,6 +14,7 @@ import (
 
 	"semper/edge/front"
 	"semper/edge/http1"
+	"semper/edge/park"
 	"semper/edge/room"
 )
 
@@ -38,7 +39,7 @@ type Server struct {
 	h2   *http2.Server //nolint:staticcheck // net/http's own cannot serve one connection
 
 	janitor janitor
-	parked  parked
+	parked  *park.Lot      // idle connections; nil: they keep their goroutines
 	works   sync.WaitGroup // goroutines of connections and handlers
 	once    sync.Once
 
@@ -55,7 +56,10 @@ func New(o Options) *Server {
 	s.flows.New = func() any { return newFlow() }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.prepareH2()
-	s.parked.start(s)
+	var err error
+	if s.parked, err = park.Open(); err != nil {
+		s.o.Log.Warn("idle connections keep their goroutines", "error", err)
+	}
 	s.janitor.start(s)
 	return s
 }
@@ -200,10 +204,9 @@ func (s *Server) Close() error {
 		s.mu.Unlock()
 		s.stop()
 		s.each(func(c *conn) { c.interrupt(markOver) })
-		s.parked.close()
+		s.parked.Close()
 		s.works.Wait()
 		s.janitor.stop()
-		s.parked.stop()
 		s.base.Close() //nolint:errcheck // it has no listener
 	})
 	return nil
