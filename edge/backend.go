@@ -175,7 +175,9 @@ func (b *backend) end(a *attempt) class {
 func (b *backend) become(a *attempt, c class, t *tunnel.Tunnel) {
 	b.mu.Lock()
 	b.long[c].Add(1)
-	a.class, a.tunnel = c, t
+	if a.class, a.tunnel = c, t; t != nil {
+		a.cancel = func(error) {} // what is of the request ends with its handler
+	}
 	cut := b.cut[c]
 	b.mu.Unlock()
 	switch {

@@ -4,20 +4,17 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
-	"mime"
 	"net/http"
 	"sync"
 	"time"
 
 	"semper/edge/ledger"
 	"semper/edge/message"
+	"semper/edge/plan"
 )
 
 const (
 	copyBuffer = 32 << 10
-	// ageSpread is by how many percent of its age a stream ends earlier, so that not all end at once.
-	ageSpread = 10
 )
 
 var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
@@ -25,13 +22,13 @@ var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 // deliver passes the backend's answer on as it comes.
 func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response) {
 	defer resp.Body.Close() //nolint:errcheck // read to its end, or not wanted any more
-	stream := isStream(resp.Header)
+	stream := message.EventStream(resp.Header)
 	silence := x.rule.Bounds.Stall
 	if stream {
 		a.backend.become(a, classStream, nil)
 		silence = x.rule.Policy.Timeouts.Stream
 		if age := x.rule.Policy.MaxStreamAge; age > 0 {
-			defer time.AfterFunc(spread(age), func() { a.cancel(errCut) }).Stop()
+			defer time.AfterFunc(plan.Spread(age), func() { a.cancel(errCut) }).Stop()
 		}
 	}
 	x.head(resp, a.backend)
@@ -65,21 +62,6 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 		x.done(ledger.EdgeErrors)
 		x.broken = true
 	}
-}
-
-// spread is a moment before age is over.
-func spread(age time.Duration) time.Duration {
-	return age - time.Duration(rand.Int64N(int64(age)*ageSpread/100+1))
-}
-
-// isStream reports whether the answer is an event stream.
-func isStream(h http.Header) bool {
-	v := h["Content-Type"]
-	if len(v) == 0 || len(v[0]) < len("text/event-stream") {
-		return false
-	}
-	t, _, err := mime.ParseMediaType(v[0])
-	return err == nil && t == "text/event-stream"
 }
 
 // head begins the answer.

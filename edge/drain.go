@@ -147,19 +147,3 @@ func (e *Edge) sayIdle() {
 	default:
 	}
 }
-
-// steady puts the instants of d on the monotonic clock, so that a jump of the wall clock neither cuts
-// early nor late. An instant that was known keeps the one it was given when it was first seen.
-func steady(known, d semper.Draining, now time.Time) semper.Draining {
-	for _, at := range []struct {
-		known time.Time
-		at    *time.Time
-	}{{known.Request, &d.Request}, {known.Stream, &d.Stream}, {known.WebSocket, &d.WebSocket}} {
-		if !at.known.IsZero() && at.known.Round(0).Equal(*at.at) {
-			*at.at = at.known
-		} else {
-			*at.at = now.Add(at.at.Sub(now))
-		}
-	}
-	return d
-}

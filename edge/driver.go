@@ -11,6 +11,7 @@ import (
 	"semper/edge/plan"
 	"semper/edge/room"
 	"semper/edge/server"
+	"semper/edge/tunnel"
 	"semper/edge/upstream"
 )
 
@@ -28,8 +29,9 @@ const (
 
 // drivers are what carries connections.
 type drivers struct {
-	loops *loop.Driver // plaintext; nil when goroutines carry that too
-	edge  *Edge
+	loops   *loop.Driver   // plaintext; nil when goroutines carry that too
+	tunnels *tunnel.Keeper // what has changed its protocol
+	edge    *Edge
 
 	mu      sync.Mutex               // guards what follows
 	servers map[Terms]*server.Server // TLS, HTTP/2, and what is unusual, by terms without their TLS
@@ -39,6 +41,9 @@ type drivers struct {
 func (e *Edge) startDrivers() (err error) {
 	d := &e.drivers
 	d.edge, d.servers = e, make(map[Terms]*server.Server)
+	if d.tunnels, err = tunnel.Open(); err != nil {
+		return err
+	}
 	if e.o.Driver == Goroutines {
 		return nil
 	}
@@ -46,6 +51,9 @@ func (e *Edge) startDrivers() (err error) {
 		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Loops: runtime.NumCPU(),
 		Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
 	})
+	if err != nil {
+		d.tunnels.Close()
+	}
 	return err
 }
 
@@ -131,12 +139,13 @@ func (d *drivers) connections() (n int) {
 	return n
 }
 
-// close ends all connections and waits for what serves them. What loops would give away finds the servers closed only
+// close ends all connections and waits for what serves them; tunnels first, whose connections are the servers' too. What loops would give away finds the servers closed only
 // after them.
 func (d *drivers) close() (errs []error) {
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
+	d.tunnels.Close()
 	for _, d := range d.all() {
 		errs = append(errs, d.Close())
 	}

@@ -116,6 +116,8 @@ type exchange struct {
 	headed  bool // the answer has begun
 	broken  bool // the answer broke off after it had begun
 
+	switched bool // a tunnel ends what x has begun
+
 	early struct {
 		sync.Mutex
 		over bool // no more of them: the final answer is on its way
@@ -292,7 +294,7 @@ func (x *exchange) try() (next decision, done bool) {
 		x.seen.Count(metrics.RetryStatus)
 		return x.again(b, now), false
 	}
-	x.seen.Head(now, resp.StatusCode == http.StatusSwitchingProtocols || isStream(resp.Header), reused)
+	x.seen.Head(now, resp.StatusCode == http.StatusSwitchingProtocols || message.EventStream(resp.Header), reused)
 	x.release = string(x.target.pool.Release)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.switchProtocols(a, resp)

@@ -131,20 +131,26 @@ func (x *exchange) done(how ledger.End) {
 	x.how = how
 }
 
-// tell tells the witness how the request ended.
+// tell tells the witness how the request ended, unless it goes on without x.
 func (x *exchange) tell() {
+	if x.switched {
+		return
+	}
 	end := &x.ended
-	end.Status = x.status
-	end.Received = x.body.Received()
-	switch x.how {
-	case ledger.Gone:
-		end.Failure = metrics.FailCanceled
-		if x.r.Context().Err() != nil {
-			end.Cause = causeGone
-		}
-		if end.Cause == causeGone && !x.headed {
+	end.Status, end.Received = x.status, x.body.Received()
+	if x.how == ledger.Gone && x.r.Context().Err() != nil {
+		end.Cause = causeGone
+		if !x.headed {
 			end.Status = 0 // nobody was there to get one
 		}
+	}
+	x.edge.tell(x.seen, x.how, *end)
+}
+
+func (e *Edge) tell(q *witness.Request, how ledger.End, end witness.End) {
+	switch how {
+	case ledger.Gone:
+		end.Failure = metrics.FailCanceled
 	case ledger.Cut:
 		end.Failure, end.Cause = metrics.FailCanceled, refusal.Cut.Word
 	case ledger.EdgeErrors:
@@ -152,6 +158,6 @@ func (x *exchange) tell() {
 			end.Failure, end.Cause = metrics.FailReset, causeBroken
 		}
 	}
-	count(x.seen, x.how, end.Cause)
-	x.seen.End(x.edge.now(), *end)
+	count(q, how, end.Cause)
+	q.End(e.now(), end)
 }

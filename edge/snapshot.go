@@ -140,7 +140,7 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 	old := e.current.Load()
 	for _, d := range t.Draining {
 		for _, id := range d.Instances {
-			s.drain[id] = steady(old.drain[id], d, time.Now())
+			s.drain[id] = plan.Steady(old.drain[id], d, time.Now())
 		}
 	}
 	return s, e.addRules(s)

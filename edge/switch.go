@@ -1,21 +1,33 @@
 package edge
 
 import (
-	"bufio"
-	"errors"
+	"bytes"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"semper/edge/gate"
 	"semper/edge/ledger"
 	"semper/edge/message"
 	"semper/edge/metrics"
+	"semper/edge/plan"
 	"semper/edge/refusal"
 	"semper/edge/tunnel"
+	"semper/edge/witness"
 )
 
-// switchProtocols answers 101 and relays until one side has enough.
+// A switched is what is left of an exchange behind a change of protocol, for as long as its tunnel lasts. There may be very
+// many: what is not needed to end it is not here.
+type switched struct {
+	attempt *attempt
+	gate    *gate.Gate
+	entry   ledger.Entry
+	seen    *witness.Request
+	status  int
+}
+
+// switchProtocols answers 101, and gives both connections to a tunnel, by which the request goes on without x.
 func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	back, ok := resp.Body.(net.Conn)
 	if x.upgrade == "" || !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), x.upgrade) {
@@ -24,43 +36,46 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 		x.fail(refusal.Upgrade, ledger.EdgeErrors)
 		return
 	}
-	defer back.Close() //nolint:errcheck // the tunnel is over
 	client, buffered, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
+		back.Close() //nolint:errcheck // nobody is there for it
 		x.fail(refusal.Upgrade, ledger.EdgeErrors)
 		return
 	}
-	defer client.Close() //nolint:errcheck // the tunnel is over
 	x.status, x.headed = resp.StatusCode, true
 	x.seen.Count(metrics.Upgraded)
-	t := tunnel.New(tunnel.Options{Client: client, Read: buffered.Reader, Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket"),
-		Patience: x.rule.Policy.Timeouts.Stream})
-	if err := x.answer101(buffered.Writer, resp); err != nil {
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) //nolint:errcheck // it is at hand
+	t := x.edge.drivers.tunnels.New(tunnel.Options{
+		Client: client, Early: bytes.Clone(early), Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket"),
+		Patience: x.rule.Policy.Timeouts.Stream,
+	})
+	h := resp.Header
+	h[message.Release], h[message.RequestID] = []string{x.release}, []string{x.id}
+	if err := message.WriteSwitch(buffered.Writer, h, x.rule.Policy.Headers.Response); err != nil {
+		t.Close()
 		x.done(ledger.Gone)
 		return
 	}
+	s := &switched{attempt: a, gate: x.gate, entry: x.entry, seen: x.seen, status: x.status}
+	x.switched, x.gate, x.backend, a.over = true, nil, nil, true
+	x.edge.handlers.Add(1)
 	a.backend.become(a, classWebSocket, t)
 	if age := x.rule.Policy.MaxStreamAge; age > 0 {
-		end := time.Now().Add(age)
-		t.Plan(tunnel.Farewell{Soft: time.Now().Add(spread(age)), Force: end})
+		now := time.Now()
+		t.Plan(tunnel.Farewell{Soft: now.Add(plan.Spread(age)), Force: now.Add(age)})
 	}
-	x.done(t.Run())
+	t.Start(s)
 }
 
-func (x *exchange) answer101(w *bufio.Writer, resp *http.Response) error {
-	h := resp.Header
-	up := h["Upgrade"]
-	message.RemoveHopByHop(h)
-	delete(h, message.ErrorWord)
-	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, up
-	h[message.Release], h[message.RequestID] = []string{x.release}, []string{x.id}
-	message.Edit(h, x.rule.Policy.Headers.Response)
-	_, err := w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	if err == nil {
-		err = h.Write(w)
+// Ended implements tunnel.Owner.
+func (s *switched) Ended(how ledger.End) {
+	a, e := s.attempt, s.attempt.backend.edge
+	s.entry.End(how)
+	a.tunnel.Close()
+	a.backend.drop(a.backend.end(a))
+	if s.gate != nil {
+		s.gate.Leave()
 	}
-	if err == nil {
-		_, err = w.WriteString("\r\n")
-	}
-	return errors.Join(err, w.Flush())
+	e.tell(s.seen, how, witness.End{Status: s.status})
+	e.leave()
 }

@@ -5,6 +5,7 @@ package message
 import (
 	"encoding/hex"
 	"math/rand/v2"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -166,6 +167,17 @@ func Safe(method string) bool {
 // Idempotent methods may be sent twice (RFC 9110, 9.2.2).
 func Idempotent(method string) bool {
 	return Safe(method) || method == http.MethodPut || method == http.MethodDelete
+}
+
+// EventStream reports whether h is of an event stream.
+func EventStream(h http.Header) bool {
+	const name = "text/event-stream"
+	v := h["Content-Type"]
+	if len(v) == 0 || len(v[0]) < len(name) {
+		return false
+	}
+	t, _, err := mime.ParseMediaType(v[0])
+	return err == nil && t == name
 }
 
 // TrailerAllowed keeps what frames, routes or authorises a message out of its end (RFC 9110, 6.5.1).

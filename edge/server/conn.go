@@ -335,6 +335,7 @@ func (c *conn) close(end ending) {
 	if c.session != nil {
 		c.mu.Lock()
 		c.session.Close()
+		c.session = nil
 		c.mu.Unlock()
 	}
 	c.in.free()

@@ -10,20 +10,39 @@ import (
 	"semper/edge/ledger"
 )
 
-// pair is a tunnel with its two peers.
-func pair(o Options) (t *Tunnel, client, backend net.Conn) {
+// told is an owner that closes its tunnel and tells of the end.
+type told struct {
+	t    *Tunnel
+	ends chan ledger.End
+}
+
+func (o told) Ended(how ledger.End) {
+	o.t.Close()
+	o.ends <- how
+}
+
+// begin starts a tunnel of k's.
+func begin(k *Keeper, o Options) (*Tunnel, chan ledger.End) {
+	t := k.New(o)
+	ends := make(chan ledger.End, 1)
+	t.Start(told{t, ends})
+	return t, ends
+}
+
+// pipes is a tunnel over pipes, which are never parked, with its two peers.
+func pipes(t *testing.T, o Options) (tun *Tunnel, ends chan ledger.End, client, backend net.Conn) {
 	client, o.Client = net.Pipe()
 	backend, o.Backend = net.Pipe()
-	o.Read = o.Client
-	return New(o), client, backend
+	k := new(Keeper)
+	t.Cleanup(k.Close)
+	tun, ends = begin(k, o)
+	return tun, ends, client, backend
 }
 
 func TestATunnelNobodyUsesEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tun, client, backend := pair(Options{Patience: time.Minute})
-		ended := make(chan ledger.End, 1)
-		go func() { ended <- tun.Run() }()
+		_, ends, client, backend := pipes(t, Options{Patience: time.Minute})
 		var b [1]byte
 		for range 5 { // it is used, and lives
 			time.Sleep(50 * time.Second)
@@ -41,7 +60,7 @@ func TestATunnelNobodyUsesEnds(t *testing.T) {
 		if quiet := time.Since(used); quiet < time.Minute || quiet > time.Minute+2*leave {
 			t.Errorf("ended after %v without a byte", quiet)
 		}
-		if end := <-ended; end != ledger.Cut {
+		if end := <-ends; end != ledger.Cut {
 			t.Errorf("it ended as %v", end)
 		}
 		backend.Close() //nolint:errcheck // over

@@ -1,4 +1,4 @@
-package edge
+package plan
 
 import (
 	"testing"
@@ -14,12 +14,12 @@ func TestClockJumpMovesNoDeadline(t *testing.T) {
 	now := time.Now()
 	wall := now.Add(30 * time.Second).Round(0).UTC()
 	d := semper.Draining{Request: wall, Stream: wall, WebSocket: wall}
-	first := steady(semper.Draining{}, d, now)
+	first := Steady(semper.Draining{}, d, now)
 	if left := first.Request.Sub(now); left < 29*time.Second || left > 31*time.Second {
 		t.Fatalf("%s left, want 30s", left)
 	}
 	jumped := now.Round(0).Add(time.Hour) // an hour ahead, as after settimeofday
-	again := steady(first, d, jumped)
+	again := Steady(first, d, jumped)
 	if again.Request != first.Request || again.WebSocket != first.WebSocket {
 		t.Errorf("after the jump the instant is %v, was %v", again.Request, first.Request)
 	}

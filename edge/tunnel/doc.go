@@ -1,0 +1,24 @@
+// Package tunnel joins a client and a backend after a change of protocol, until one of them has enough or the edge wants
+// an end.
+//
+// Of a WebSocket it follows the frames of both ways, so that it can end it as the protocol wants: with Close frames, in a
+// moment in which no message is half sent or waits for its answer. Many tunnels that have to end at one instant are ended
+// one by one before it, so that their clients do not come back all at once.
+//
+// # What an idle tunnel costs
+//
+// Most WebSockets say nothing most of the time, and there may be very many. So a way has a goroutine only while something
+// comes, and for a moment after that; then it is parked (package park), and the tunnel is a few hundred bytes beside its
+// two connections. A buffer is held while there is something in it; only what reads TLS holds a small one as long as it
+// has its goroutine. A write that the target does not take keeps the goroutine, and the source is not read meanwhile: so
+// whoever sends too much is held up by whoever takes too little.
+//
+// A way is parked when a read has timed out. By that TLS has no whole record, and the socket had nothing; what comes
+// later, epoll tells of.
+//
+// # Who owns what
+//
+// A way belongs to its goroutine. The tunnel's mutex guards what both ways, the farewell and the timer look at; no I/O is
+// done with it held but the setting of deadlines. The keeper's mutex and that of its lot are taken within it, or alone.
+// The last who leaves, of both ways and the calls of the timer, tells the owner of the end. Keeper.Close waits for that.
+package tunnel
