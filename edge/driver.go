@@ -48,7 +48,7 @@ func (e *Edge) startDrivers() (err error) {
 		return nil
 	}
 	d.loops, err = loop.New(loop.Options{
-		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Loops: runtime.NumCPU(),
+		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Loops: runtime.NumCPU(),
 		Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (d *drivers) server(t Terms) (*server.Server, error) {
 	if s == nil {
 		e := d.edge
 		s = server.New(server.Options{
-			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Limits: t.Limits(), H2C: t.H2C,
+			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Limits: t.Limits(), H2C: t.H2C,
 			Head: t.Head, Idle: t.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle,
 		})
 		d.servers[t] = s

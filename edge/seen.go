@@ -70,8 +70,8 @@ func (s *session) pass() front.Action {
 }
 
 // Refused implements front.Observer.
-func (s *session) Refused(_ int64, r *http1.Refusal) {
-	s.shard.Refused(s.edge.now(), &s.client, r.Status, r.Word)
+func (s *session) Refused(now int64, r *http1.Refusal) {
+	s.shard.Refused(now, &s.client, r.Status, r.Word)
 }
 
 func retryFor(connect bool) metrics.Event {

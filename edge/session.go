@@ -28,8 +28,6 @@ type session struct {
 	shard  *witness.Shard
 	tls    *tls.ConnectionState // nil on plaintext
 	looped bool                 // a loop has the connection: what it does not carry leaves it
-	synced bool                 // skew is known
-	skew   int64                // between the driver's clock and the edge's
 
 	*request // in hand; nil between requests
 }
@@ -109,21 +107,13 @@ func (e *Edge) trusts(a netip.Addr) bool {
 // via is this edge's name in Via (RFC 9110, 7.6.3).
 const via = "semper"
 
-// now is the edge's clock, from the driver's.
-func (s *session) now(x *front.Exchange) int64 {
-	if !s.synced {
-		s.skew, s.synced = s.edge.now()-x.Now, true
-	}
-	return x.Now + s.skew
-}
-
 // Begin implements front.Session. What has no rule is for net/http's way, which has pages for people.
 func (s *session) Begin(x *front.Exchange) front.Action {
 	r := x.Request
 	if r.Unusual != 0 || s.tls != nil && !refusal.Belongs(s.tls, text(r.Host()), s.edge.o.TLS, s.edge.o.Belongs) {
 		return s.pass()
 	}
-	q, now := requests.Get().(*request), s.now(x) //nolint:errcheck // nothing else is put there
+	q, now := requests.Get().(*request), x.Now //nolint:errcheck // nothing else is put there
 	s.request = q
 	q.edge, q.driven, q.waker, q.turn = s.edge, q, x.Waker, x.Ticket
 	q.begun, q.method, q.minor = now, r.Method, r.Minor
@@ -257,7 +247,7 @@ func (s *session) act(x *front.Exchange, d decision) front.Action {
 }
 
 // Woken implements front.Session.
-func (s *session) Woken(x *front.Exchange) front.Action { return s.act(x, s.woken(s.now(x))) }
+func (s *session) Woken(x *front.Exchange) front.Action { return s.act(x, s.woken(x.Now)) }
 
 // Failed implements front.Session.
 func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
@@ -267,7 +257,7 @@ func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 		s.asking.refuse(refusal.Cut, ledger.Cut)
 		return s.refuse(x)
 	}
-	return s.act(x, s.failed(failure{kind: f.Kind, unsent: f.Unsent, replayable: f.Replayable, reused: x.Reused, err: f.Err}, b, s.now(x)))
+	return s.act(x, s.failed(failure{kind: f.Kind, unsent: f.Unsent, replayable: f.Replayable, reused: x.Reused, err: f.Err}, b, x.Now))
 }
 
 // refuse answers in the backend's stead.
@@ -289,7 +279,7 @@ func (s *session) refuse(x *front.Exchange) front.Action {
 // Head implements front.Session.
 func (s *session) Head(x *front.Exchange) {
 	q := s.request
-	b, now := q.backend, s.now(x)
+	b, now := q.backend, x.Now
 	q.answered(b, now, x.Status)
 	x.Answer = http1.Answer{
 		Method: q.method, Minor: q.minor, Close: s.edge.draining.Load(),
@@ -344,9 +334,9 @@ func (s *session) End(x *front.Exchange, how front.Outcome) {
 	}
 	if s.edge.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.edge.log.Debug("request", "id", string(q.id), "host", string(q.host), "status", x.Status,
-			"tries", q.tries, "took", time.Duration(s.now(x)-q.begun))
+			"tries", q.tries, "took", time.Duration(x.Now-q.begun))
 	}
-	q.seen.End(s.now(x), s.story(x, how))
+	q.seen.End(x.Now, s.story(x, how))
 	q.leave()
 	s.forget()
 }

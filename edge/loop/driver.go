@@ -29,6 +29,7 @@ type Options struct {
 	// OnIdle is called when a connection has ended. It must not block.
 	OnIdle func()
 	Log    *slog.Logger // nil discards
+	Origin time.Time    // of Exchange.Now; zero: when the loops begin
 
 	Loops     int           // how many; zero: as many as there are processors
 	Limits    *http1.Limits // of requests
@@ -59,6 +60,9 @@ func (o *Options) fill() {
 	set(&o.Write, 90*time.Second)
 	set(&o.Connect, 3*time.Second)
 	set(&o.IdleTarget, time.Minute)
+	if o.Origin.IsZero() {
+		o.Origin = time.Now()
+	}
 	if o.Rate == 0 {
 		o.Rate = 100
 	}

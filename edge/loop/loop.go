@@ -69,7 +69,7 @@ type endpoint struct {
 
 func newLoop(d *Driver, n int) (*loop, error) {
 	l := &loop{
-		d: d, n: n, start: time.Now(), rbuf: make([]byte, bufferSize), wbuf: make([]byte, 0, bufferSize+4096),
+		d: d, n: n, start: d.o.Origin, rbuf: make([]byte, bufferSize), wbuf: make([]byte, 0, bufferSize+4096),
 		pools: make(map[*front.Target]*pool), gone: make(chan struct{}), dated: -1,
 	}
 	var err error

@@ -26,6 +26,7 @@ type Options struct {
 	// the first request that is given to Handler.
 	ConnContext func(ctx context.Context, c net.Conn) context.Context
 	Log         *slog.Logger // nil discards
+	Origin      time.Time    // of Exchange.Now; zero: when the server begins
 
 	Limits *http1.Limits // of requests; nil is http1.Default
 	// H2C takes HTTP/2 on plaintext from clients that begin with it. Without it their first bytes are refused.
@@ -50,6 +51,9 @@ func (o *Options) fill() {
 	set(&o.Idle, 75*time.Second)
 	set(&o.Body, time.Minute)
 	set(&o.Write, 90*time.Second)
+	if o.Origin.IsZero() {
+		o.Origin = time.Now()
+	}
 	if o.Rate == 0 {
 		o.Rate = 100
 	}

@@ -52,7 +52,7 @@ var _ front.Driver = (*Server)(nil)
 // New makes a server, which serves what it is given.
 func New(o Options) *Server {
 	o.fill()
-	s := &Server{o: o, own: front.Bounds{Upload: o.Body, Rate: o.Rate, Write: o.Write}, start: time.Now(), settle: settleFor}
+	s := &Server{o: o, own: front.Bounds{Upload: o.Body, Rate: o.Rate, Write: o.Write}, start: o.Origin, settle: settleFor}
 	s.flows.New = func() any { return newFlow() }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.prepareH2()
