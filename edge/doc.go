@@ -62,11 +62,12 @@
 // What works beside the requests is a supervision tree (see background.go): a panic in the loop that cuts, in that of a
 // line, or in the watch on an instance costs nothing but its restart, and [Options].Observe is told. When the tree cannot
 // repair itself it ends, and with it [Edge.Background]: whoever runs the edge replaces it then. A panic in a request's
-// goroutine ends that request, as net/http has it.
+// goroutine ends that request; a panic in a loop ends the process, which its keeper replaces on the same sockets.
 //
 // # What it does not do
 //
 // It has no opinion on whether a release is good, never makes a table, and asks nobody while it serves.
-// It speaks HTTP/1.1 to backends; to clients HTTP/1.1, and HTTP/2 over TLS. A client that half-closes
-// its connection after the request counts as gone, as net/http has it. Request bodies have no size limit.
+// It parses nothing itself: http1 does, and two drivers move the bytes (see driver.go). Instances of a table are spoken to
+// in HTTP/1.1; those of a Config also in HTTP/2. A client that ends what it sends after its request is answered: it is gone
+// when it resets its connection, and until then its request goes on.
 package edge
