@@ -221,8 +221,8 @@ func ExampleTurn_Timeout() {
 		switch m {
 		case "go":
 			t.Goto("b") // which does not cancel these
-			t.Timeout("tea", 2*time.Millisecond, "ready")
-			t.Timeout("egg", time.Millisecond, "hard")
+			t.Timeout("tea", time.Millisecond, "ready")
+			t.Timeout("egg", 0, "hard") // comes before anything else
 			return nil
 		case "hard":
 			t.UpdateTimeout("tea", "ready, and the egg is hard")
