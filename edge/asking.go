@@ -9,13 +9,13 @@ import (
 
 	"semper/edge/balance"
 	"semper/edge/balance/admit"
+	"semper/edge/config"
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/gate"
 	"semper/edge/hold"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
-	"semper/edge/plan"
 	"semper/edge/refusal"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
@@ -145,7 +145,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		a.counted = true
 		if early := r.Take(now, &a.query); early > 0 {
 			f := refusal.Rate
-			f.Retry = plan.Seconds(early)
+			f.Retry = config.Seconds(early)
 			return a.refuse(f, ledger.Shed)
 		}
 		r.Requests.Add(1)

@@ -13,6 +13,7 @@ import (
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/metrics"
+	"semper/edge/probe"
 	"semper/edge/tunnel"
 	"semper/edge/upstream"
 	"semper/edge/witness"
@@ -76,12 +77,12 @@ type backend struct {
 	long [classes]atomic.Int64 // what is in flight, of all classes but requests
 	heal atomic.Pointer[healing]
 
-	mu      sync.Mutex            // guards what follows
-	running map[*attempt]struct{} // what is in flight by net/http's way, to cut it
-	cut     [classes]bool         // the class is past its instant: whatever joins it is cut at once
-	probing bool
-	asked   bool // examine runs
-	check   check
+	mu       sync.Mutex            // guards what follows
+	running  map[*attempt]struct{} // what is in flight by net/http's way, to cut it
+	cut      [classes]bool         // the class is past its instant: whatever joins it is cut at once
+	probing  bool
+	examined bool // examine
+	check    probe.Check
 }
 
 func (e *Edge) newBackend(in incarnation, l life) *backend {
@@ -99,21 +100,21 @@ func (e *Edge) newBackend(in incarnation, l life) *backend {
 }
 
 // asks makes c what b is asked.
-func (b *backend) asks(c check) {
+func (b *backend) asks(c probe.Check) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.check = c
-	if c.interval > 0 && !b.asked {
-		b.asked = b.edge.spawn(&b.edge.background.backends, fmt.Sprintf("examine %s %p", b.id, b), b.examine)
+	if c.Interval > 0 && !b.examined {
+		b.examined = b.edge.spawn(&b.edge.background.backends, fmt.Sprintf("examine %s %p", b.id, b), b.examine)
 	}
 }
 
 // question is what b is asked now. When it is nothing, asking ends.
-func (b *backend) question() check {
+func (b *backend) question() probe.Check {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.check.interval == 0 {
-		b.asked = false
+	if b.check.Interval == 0 {
+		b.examined = false
 	}
 	return b.check
 }

@@ -14,6 +14,7 @@ import (
 	"semper"
 	"semper/edge/balance"
 	"semper/edge/hold"
+	"semper/edge/probe"
 	"semper/supervise"
 )
 
@@ -159,7 +160,7 @@ func TestBackgroundShowsItsParts(t *testing.T) {
 	f.table(1, nil, start(t, "tcp", "web.r1.1", answer("one")).Backend)
 	f.registry.Lock()
 	for _, b := range f.backends {
-		b.asks(check{http: true, path: "/"})
+		b.asks(probe.Check{HTTP: true, Path: "/"})
 		b.eject("a test", nil)
 	}
 	f.registry.Unlock()

@@ -1,19 +1,19 @@
 package edge
 
 import (
-	"semper/edge/plan"
+	"semper/edge/config"
 )
 
-// What Configure takes. See package plan.
+// What Configure takes. See package config.
 type (
-	Config        = plan.Config
-	PoolConfig    = plan.Pool
-	Upstream      = plan.Upstream
-	ProbeConfig   = plan.Probe
-	OutlierConfig = plan.Outlier
-	StickyKeys    = plan.StickyKeys
-	Terms         = plan.Terms
+	Config        = config.Config
+	PoolConfig    = config.Pool
+	Upstream      = config.Upstream
+	ProbeConfig   = config.Probe
+	OutlierConfig = config.Outlier
+	StickyKeys    = config.StickyKeys
+	Terms         = config.Terms
 )
 
 // DefaultPool is a pool that says nothing but where.
-func DefaultPool(addresses ...string) PoolConfig { return plan.DefaultPool(addresses...) }
+func DefaultPool(addresses ...string) PoolConfig { return config.DefaultPool(addresses...) }

@@ -10,6 +10,7 @@ import (
 	"semper/edge/balance"
 	"semper/edge/gate"
 	"semper/edge/local"
+	"semper/edge/probe"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
 	"semper/edge/upstream"
@@ -113,7 +114,7 @@ func (e *Edge) configPool(name string, p *PoolConfig) *pool {
 	speech := speech{protocol: p.Protocol, tls: p.TLS, proxy: p.ProxyProtocol, idle: p.MaxIdle, rest: p.IdleTimeout}
 	for _, u := range p.Upstreams {
 		in := incarnation{id: semper.InstanceID(name + " " + u.Address), address: u.Address, speech: speech}
-		c.add(e.backend(in, life{app: name, key: keyOf(c.Pool)}, probeOf(&p.Probe)), u.Weight)
+		c.add(e.backend(in, life{app: name, key: keyOf(c.Pool)}, probe.Of(&p.Probe)), u.Weight)
 	}
 	c.ready = balance.NewPicker(balance.Options{Panic: orNever(p.Panic)}, c.members)
 	e.heal(c, &p.Outlier)

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"semper"
-	"semper/edge/plan"
+	"semper/edge/config"
 	"semper/edge/route"
 )
 
@@ -450,7 +450,7 @@ func TestConfigureRefuses(t *testing.T) {
 	twice := DefaultPool("127.0.0.1:1", "127.0.0.1:1")
 	for name, c := range map[string]Config{
 		"no rules": {}, "a rule to nowhere": {Rules: one}, "no port": {Rules: none, Pools: map[string]PoolConfig{"web": DefaultPool("127.0.0.1")}},
-		"one twice": {Rules: none, Pools: map[string]PoolConfig{"web": twice}}, "a short key": {Rules: none, Sticky: plan.StickyKeys{Current: []byte("short")}},
+		"one twice": {Rules: none, Pools: map[string]PoolConfig{"web": twice}}, "a short key": {Rules: none, Sticky: config.StickyKeys{Current: []byte("short")}},
 		"no directory": {Rules: files},
 	} {
 		if err := f.Configure(c); semper.CodeOf(err) != semper.Invalid {
@@ -508,5 +508,73 @@ func TestWhatAConfigLeavesOutIsDrained(t *testing.T) {
 			defer f.registry.Unlock()
 			return len(f.backends) == 1
 		})
+	})
+}
+
+func TestAnswersAreCompressed(t *testing.T) {
+	t.Parallel()
+	page := strings.Repeat("<p>all work and no play</p>", 100)
+	configured(t, func(t *testing.T, f *fixture) {
+		next := make(chan struct{})
+		a := start(t, "tcp", "web.r1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/breaks":
+				w.Header().Set("Content-Type", "text/html")
+				io.WriteString(w, page)               //nolint:errcheck // the client checks
+				http.NewResponseController(w).Flush() //nolint:errcheck // the client checks
+				panic(http.ErrAbortHandler)
+			case "/pieces":
+				w.Header().Set("Content-Type", "text/plain")
+				for i := range 3 {
+					fmt.Fprintf(w, "piece %d\n", i)
+					http.NewResponseController(w).Flush() //nolint:errcheck // the client checks
+					<-next
+				}
+			default:
+				w.Header().Set("Etag", `"v1"`)
+				w.Header().Set("Content-Type", "text/html")
+				io.WriteString(w, page) //nolint:errcheck // the client checks
+			}
+		}))
+		zip := func(r *route.Rule) {
+			r.Policy.Compress = route.Compress{Algorithms: []string{"zstd", "gzip"}, Minimum: 1 << 10}
+		}
+		f.goBy(pools("web", a), to("web", zip), route.Rule{
+			Match: route.Match{Path: "/local", Exact: true}, Policy: to("web", zip).Policy,
+			Action: &route.Respond{Status: 200, Fields: route.Fields{{Name: "Content-Type", Value: "text/html"}}, Body: []byte(page)},
+		})
+		c := client(t)
+		c.Transport.(*http.Transport).DisableCompression = false //nolint:forcetypeassert // it is one
+		for _, path := range []string{"/", "/local"} {
+			resp, body := get(t, c, f.url(path)) // net/http asks for gzip, and undoes it
+			if !resp.Uncompressed || body != page || resp.Header.Get("Vary") != "Accept-Encoding" {
+				t.Errorf("%s: %v, %d bytes", path, resp.Header, len(body))
+			}
+		}
+		if resp, body := get(t, client(t), f.url("/")); body != page || resp.Header.Get("Content-Encoding") != "" || resp.Header.Get("Etag") != `"v1"` {
+			t.Errorf("who takes none gets %v", resp.Header)
+		}
+		resp, err := c.Get(f.url("/pieces"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		br := bufio.NewReader(resp.Body)
+		for i := range 3 {
+			if line, err := br.ReadString('\n'); err != nil || line != fmt.Sprintf("piece %d\n", i) {
+				t.Fatalf("piece %d: %q %v", i, line, err)
+			}
+			next <- struct{}{}
+		}
+		if !resp.Uncompressed {
+			t.Error("pieces are not compressed")
+		}
+		resp.Body.Close() //nolint:errcheck // read
+		if resp, err = c.Get(f.url("/breaks")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(resp.Body); err == nil {
+			t.Error("an answer that breaks off ends like a whole one")
+		}
+		resp.Body.Close() //nolint:errcheck // read
 	})
 }

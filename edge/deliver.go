@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"semper/edge/config"
 	"semper/edge/ledger"
 	"semper/edge/message"
-	"semper/edge/plan"
 )
 
 const (
@@ -28,7 +28,7 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 		a.backend.become(a, classStream, nil)
 		silence = x.rule.Policy.Timeouts.Stream
 		if age := x.rule.Policy.MaxStreamAge; age > 0 {
-			defer time.AfterFunc(plan.Spread(age), func() { a.cancel(errCut) }).Stop()
+			defer time.AfterFunc(config.Spread(age), func() { a.cancel(errCut) }).Stop()
 		}
 	}
 	x.head(resp, a.backend)

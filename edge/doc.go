@@ -9,13 +9,13 @@
 //
 // # One snapshot
 //
-// A [semper.Table] is compiled into a snapshot, and one atomic pointer says which is current. A request
-// takes the snapshot, picks a backend, counts itself in flight to it, and looks at the pointer again: if
-// it has changed meanwhile, the request takes its count back and begins anew. This one protocol makes
-// three things exact:
+// A [semper.Table] is compiled into a snapshot, and one atomic pointer says which is current. So is a [Config], which an
+// edge that runs alone has instead. A request takes the snapshot, picks a backend, counts itself in flight to it, and looks
+// at the pointer again: if it has changed meanwhile, the request takes its count back and begins anew. This one protocol,
+// which package epoch has with its proof, makes three things exact:
 //
-//   - Cutover. Once [Edge.Apply] has returned, no request whose head is read later reaches anything the
-//     table leaves out.
+//   - Cutover. Once [Edge.Apply] or [Edge.Configure] has returned, no request whose head is read later reaches anything
+//     that it leaves out.
 //   - Drain. What [Edge.State] then reports in flight to a backend left out only falls; at zero it may
 //     be stopped.
 //   - Hold. Once a holding table is applied, nothing it holds starts until a table ends the hold.
@@ -25,18 +25,24 @@
 //
 // # A request's way
 //
-// examine (what is no request for any app is refused) → match (host, then the longest path prefix) →
-// wait, if the pool is held, others wait already, or no backend is up → pick (fewest in flight) → try →
-// deliver. A try that brings no answer is repeated, by the snapshot current then, where that is safe:
-// anything, if not a byte of it was written to a connection; idempotent methods, if nothing of an answer
-// has come and their body is still at hand (64 KiB are kept), within a budget (see budget.go). A POST
-// that was sent is never sent twice, whatever Idempotency-Key it carries.
+//	match ─▶ rate limits ─▶ split, cookie ─▶ hold ─▶ room ─▶ pick ─▶ claim ─▶ try ─▶ deliver
+//	  │          429                        wait    wait      ▲                │
+//	  └▶ redirect, respond, files                             └── once more ◀──┘
+//
+// One type decides, asking, whoever carries the request: a session for the drivers, or an exchange for net/http's
+// requests: HTTP/2, upgrades, and what a rule wants that a driver does not do (Begin says Pass). A rule is found by host, path
+// and whatever else it asks for; a table's routes are rules of host and path.
+//
+// A try that brings no answer is repeated, by the snapshot current then, where that is safe: anything, if not a byte of
+// it was written to a connection; idempotent methods, if nothing of an answer has come and their body is still at
+// hand (64 KiB are kept), within a budget. A POST that was sent is never sent twice, whatever Idempotency-Key it carries.
 //
 // # Death and return of a backend
 //
-// A backend is ejected when its process dies (a pidfd tells) or when nobody accepts at its address. It
-// returns when its own probe passes, or when a table names another incarnation. So instances that their
-// keeper restarts get traffic again even while nobody makes tables.
+// A backend is down when its process dies (a pidfd tells) or when nobody accepts at its address. It returns when its own
+// probe passes, or when a table names another incarnation. So instances that their keeper restarts get traffic again even while
+// nobody makes tables. Beside that there are two opinions, of a Config's pools: that of their probes, and that of what
+// becomes of their requests. When too few are left by them they are ignored: see package balance.
 //
 // # Ends
 //
@@ -54,7 +60,7 @@
 //
 // The goroutine of a request owns its exchange. Apply is one at a time (order); registry guards the maps
 // of backends and lanes; a backend's, lane's, tunnel's and body's mu guard what is declared below them.
-// They nest in the order order, registry, lane, backend, tunnel, Edge.mu, and no lock is held over I/O
+// They nest in the order order, registry, lane, healing, backend, tunnel, Edge.mu, and no lock is held over I/O
 // but a body's over the read of it. Everything in the background belongs to the Edge; Close waits for it.
 //
 // # Faults of its own
@@ -70,4 +76,5 @@
 // It parses nothing itself: http1 does, and two drivers move the bytes (see driver.go). Instances of a table are spoken to
 // in HTTP/1.1; those of a Config also in HTTP/2. A client that ends what it sends after its request is answered: it is gone
 // when it resets its connection, and until then its request goes on.
+// It keeps no cache. It does not hedge: a second request beside a slow one is still to come.
 package edge

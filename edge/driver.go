@@ -5,10 +5,10 @@ import (
 	"runtime"
 	"sync"
 
+	"semper/edge/config"
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/loop"
-	"semper/edge/plan"
 	"semper/edge/room"
 	"semper/edge/server"
 	"semper/edge/tunnel"
@@ -49,7 +49,7 @@ func (e *Edge) startDrivers() (err error) {
 	}
 	d.loops, err = loop.New(loop.Options{
 		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Loops: runtime.NumCPU(),
-		Body: plan.BodyIdle, Write: plan.WriteIdle, Connect: dial.Timeout,
+		Body: config.BodyIdle, Write: config.WriteIdle, Connect: dial.Timeout,
 	})
 	if err != nil {
 		d.tunnels.Close()
@@ -70,7 +70,7 @@ func (d *drivers) server(t Terms) (*server.Server, error) {
 		e := d.edge
 		s = server.New(server.Options{
 			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Limits: t.Limits(), H2C: t.H2C,
-			Head: t.Head, Idle: t.Idle, Body: plan.BodyIdle, Write: plan.WriteIdle,
+			Head: t.Head, Idle: t.Idle, Body: config.BodyIdle, Write: config.WriteIdle,
 		})
 		d.servers[t] = s
 	}

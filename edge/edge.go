@@ -17,11 +17,12 @@ import (
 
 	"semper"
 	"semper/edge/balance"
+	"semper/edge/config"
 	"semper/edge/epoch"
 	"semper/edge/gate"
 	"semper/edge/ledger"
 	"semper/edge/local"
-	"semper/edge/plan"
+	"semper/edge/probe"
 	"semper/edge/tablefile"
 	"semper/edge/witness"
 	"semper/supervise"
@@ -85,9 +86,9 @@ type Edge struct {
 	backends map[incarnation]*backend
 	lanes    map[semper.PoolKey]*lane
 	gates    map[gateKey]*gate.Gate
-	memories map[string]*plan.Memory // by the name of a rule
-	retired  []*local.Site           // closed once nobody uses them
-	key      []byte                  // for cookies, where a Config brings none
+	memories map[string]*config.Memory // by the name of a rule
+	retired  []*local.Site             // closed once nobody uses them
+	key      []byte                    // for cookies, where a Config brings none
 
 	mu     sync.Mutex // guards what follows; innermost
 	closed bool
@@ -179,7 +180,7 @@ func (e *Edge) Apply(t semper.Table) error {
 	if err := tablefile.Validate(t); err != nil {
 		return err
 	}
-	if _, err := plan.OfTable(t); err != nil {
+	if _, err := config.OfTable(t); err != nil {
 		return err
 	}
 	if err := e.ctx.Err(); err != nil {
@@ -193,7 +194,7 @@ func (e *Edge) Apply(t semper.Table) error {
 
 // serveBy makes t the current snapshot. One at a time.
 func (e *Edge) serveBy(t semper.Table) error {
-	m, err := plan.OfTable(t)
+	m, err := config.OfTable(t)
 	if err != nil {
 		return err
 	}
@@ -232,7 +233,7 @@ func (e *Edge) install(s *snapshot) (before *snapshot) {
 }
 
 // backend is the incarnation in, made when there is none. e.registry is held.
-func (e *Edge) backend(in incarnation, l life, c check) *backend {
+func (e *Edge) backend(in incarnation, l life, c probe.Check) *backend {
 	b := e.backends[in]
 	if b == nil {
 		b = e.newBackend(in, l)

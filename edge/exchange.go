@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"semper/edge/balance/admit"
+	"semper/edge/compress"
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/http1"
@@ -25,6 +26,7 @@ import (
 	"semper/edge/metrics"
 	"semper/edge/refusal"
 	"semper/edge/replay"
+	"semper/edge/route"
 	"semper/edge/upstream"
 	"semper/edge/witness"
 )
@@ -69,6 +71,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.tell()
 	defer x.asking.leave()
 	x.run(x.prepare(d))
+	x.endCoding()
 	x.body.Finish()
 	if e.log.Enabled(r.Context(), slog.LevelDebug) {
 		e.log.Debug("request", "id", x.id, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", x.status,
@@ -100,8 +103,9 @@ type exchange struct {
 	asking
 	w       http.ResponseWriter
 	r       *http.Request
-	client  netip.AddrPort // who asks, as far as the connection knows
-	peer    string         // the same, as a field has it
+	coded   *compress.Writer // w, where answers may be compressed; else nil
+	client  netip.AddrPort   // who asks, as far as the connection knows
+	peer    string           // the same, as a field has it
 	trusted bool
 	upgrade string // the protocol it asks to change to
 	id      string
@@ -184,6 +188,7 @@ func (h header) Value(name string, i int) (value []byte, ok bool) {
 // prepare makes the request what its rule wants a backend to get. d is what was decided about it.
 func (x *exchange) prepare(d decision) decision {
 	r, p := x.r, &x.rule.Policy
+	x.encode(&p.Compress)
 	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted, Via: via, Upgrade: x.upgrade, ID: string(x.seen.ID())})
 	x.seen.ForwardHTTP(r.Header, x.id)
 	b := &x.rule.Bounds
@@ -212,6 +217,25 @@ func (x *exchange) prepare(d decision) decision {
 	}
 	message.Edit(r.Header, p.Headers.Request)
 	return d
+}
+
+// encode has the answer compressed, where the rule wants that.
+func (x *exchange) encode(p *route.Compress) {
+	if len(p.Algorithms) > 0 {
+		x.coded = compress.New(x.w, x.r, compress.Policy{Codings: p.Algorithms, Types: p.Types, Minimum: p.Minimum.Bytes()})
+		x.w = x.coded
+	}
+}
+
+// endCoding ends what is compressed, as whole as it is.
+func (x *exchange) endCoding() {
+	switch {
+	case x.coded == nil:
+	case x.broken:
+		x.coded.Abandon()
+	case x.coded.Close() != nil:
+		x.broken = true
+	}
 }
 
 // run does what is decided until the request has its answer.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"semper"
 	"semper/edge/balance"
 )
 
@@ -95,28 +94,6 @@ func (h *healing) sweep(now int64) time.Duration {
 	return every
 }
 
-// A check is how a backend is asked whether it is well. The zero check is to connect.
-type check struct {
-	http       bool
-	path, host string
-	timeout    time.Duration
-	interval   time.Duration // 0: it is asked only while it is believed to be dead
-	rise, fall int
-}
-
-func probeOf(p *ProbeConfig) check {
-	c := check{http: p.Path != "", path: p.Path, host: p.Host, timeout: p.Timeout, interval: p.Interval, rise: p.Rise, fall: p.Fall}
-	if p.Path == "" && !p.TCP {
-		c.interval = 0
-	}
-	return c
-}
-
-// checkOf is a table's check.
-func checkOf(h semper.Health) check {
-	return check{http: h.Kind == semper.HealthHTTP, path: h.Path, host: "localhost", timeout: h.Timeout.D()}
-}
-
 // examine asks b how it is, again and again, until b is retired.
 func (b *backend) examine(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -132,12 +109,12 @@ func (b *backend) examine(ctx context.Context) {
 		case <-timer.C:
 		}
 		c := b.question()
-		if c.interval == 0 {
+		if c.Interval == 0 {
 			b.balance.SetHealthy(true, b.edge.now())
 			return
 		}
-		probe := balance.Probe{Interval: c.interval, Fast: min(c.interval, time.Second), Jitter: 10, Rise: c.rise, Fall: c.fall}
-		next, changed := probe.Next(health, b.answers(ctx, c))
+		policy := c.Policy()
+		next, changed := policy.Next(health, c.Ask(ctx, b.asked()))
 		if ctx.Err() != nil {
 			return
 		}
@@ -146,6 +123,6 @@ func (b *backend) examine(ctx context.Context) {
 			b.edge.log.Info("backend asked how it is", "instance", b.id, "address", b.address, "healthy", next.Healthy)
 			b.edge.wake()
 		}
-		timer.Reset(probe.Delay(health, rand.Uint64()))
+		timer.Reset(policy.Delay(health, rand.Uint64()))
 	}
 }

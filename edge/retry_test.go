@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper"
-	"semper/edge/plan"
+	"semper/edge/config"
 	"semper/edge/procid"
 )
 
@@ -312,8 +312,8 @@ func TestTriesAreBounded(t *testing.T) {
 	if resp.StatusCode != http.StatusBadGateway || resp.Header.Get("X-Semper-Error") != "bad-gateway" {
 		t.Errorf("%s %v", resp.Status, resp.Header)
 	}
-	if n := seen.Load(); n != plan.Tries {
-		t.Errorf("sent %d times, want %d", n, plan.Tries)
+	if n := seen.Load(); n != config.Tries {
+		t.Errorf("sent %d times, want %d", n, config.Tries)
 	}
 }
 

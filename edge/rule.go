@@ -2,9 +2,9 @@ package edge
 
 import (
 	"semper/edge/balance"
+	"semper/edge/config"
 	"semper/edge/gate"
 	"semper/edge/local"
-	"semper/edge/plan"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
 	"semper/edge/witness"
@@ -12,7 +12,7 @@ import (
 
 // A rule is a rule of one snapshot, with what it leads to.
 type rule struct {
-	plan.Rule
+	config.Rule
 	site    *local.Site    // of Files
 	targets []target       // of Forward, in the order of its shares
 	stick   *sticky.Signer // nil: clients do not stick

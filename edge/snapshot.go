@@ -5,11 +5,12 @@ import (
 
 	"semper"
 	"semper/edge/balance"
+	"semper/edge/config"
 	"semper/edge/gate"
 	"semper/edge/hold"
 	"semper/edge/ledger"
 	"semper/edge/local"
-	"semper/edge/plan"
+	"semper/edge/probe"
 	"semper/edge/route"
 	"semper/edge/witness"
 )
@@ -69,7 +70,7 @@ func (p *pool) setBounds() {
 		l.Requests = defaultHeld
 	}
 	if l.Bytes <= 0 {
-		l.Bytes = plan.HeldBytes
+		l.Bytes = config.HeldBytes
 	}
 	if l.Age <= 0 {
 		l.Age = semper.Duration(defaultHoldAge)
@@ -132,7 +133,7 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 		c.setBounds()
 		for _, d := range p.Backend {
 			in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks}
-			c.add(e.backend(in, life{app: p.App, release: p.Release, key: keyOf(p)}, checkOf(d.Health)), 1)
+			c.add(e.backend(in, life{app: p.App, release: p.Release, key: keyOf(p)}, probe.OfTable(d.Health)), 1)
 		}
 		c.ready = balance.NewPicker(balance.Options{Panic: -1}, c.members)
 		s.pools[p.Key] = c
@@ -140,7 +141,7 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 	old := e.current.Load()
 	for _, d := range t.Draining {
 		for _, id := range d.Instances {
-			s.drain[id] = plan.Steady(old.drain[id], d, time.Now())
+			s.drain[id] = config.Steady(old.drain[id], d, time.Now())
 		}
 	}
 	return s, e.addRules(s)
@@ -163,21 +164,21 @@ func (e *Edge) newPool(p semper.Pool) *pool {
 // addRules makes the rules of s from those of its matcher.
 func (e *Edge) addRules(s *snapshot) error {
 	known := e.memories
-	e.memories = make(map[string]*plan.Memory, len(known))
+	e.memories = make(map[string]*config.Memory, len(known))
 	gates := e.gates
 	e.gates = make(map[gateKey]*gate.Gate, len(gates))
 	s.rules = make([]rule, len(s.matcher.Rules()))
 	now := e.now()
 	for i := range s.rules {
 		r := &s.matcher.Rules()[i]
-		made, err := plan.NewRule(r)
+		made, err := config.NewRule(r)
 		if err != nil {
 			return err
 		}
 		c := rule{Rule: made}
-		n := plan.Name(r)
+		n := config.Name(r)
 		if c.Memory = known[n]; c.Memory == nil {
-			c.Memory = plan.NewMemory(&r.Policy, now)
+			c.Memory = config.NewMemory(&r.Policy, now)
 		}
 		e.memories[n] = c.Memory
 		if c.Forward != nil {
@@ -190,7 +191,7 @@ func (e *Edge) addRules(s *snapshot) error {
 				p.timed = p.timed || r.Policy.Balance.Algorithm == route.LeastTime
 				c.Aside = c.Aside || p.foreign
 				if p.tabled { // an instance may be silent in the middle of an answer for as long as it likes
-					c.Bounds.Stall, c.Bounds.Rate = 0, plan.MinRate
+					c.Bounds.Stall, c.Bounds.Rate = 0, config.MinRate
 				}
 			}
 		}

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"semper/edge/config"
 	"semper/edge/gate"
 	"semper/edge/ledger"
 	"semper/edge/message"
 	"semper/edge/metrics"
-	"semper/edge/plan"
 	"semper/edge/refusal"
 	"semper/edge/tunnel"
 	"semper/edge/witness"
@@ -62,7 +62,7 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	a.backend.become(a, classWebSocket, t)
 	if age := x.rule.Policy.MaxStreamAge; age > 0 {
 		now := time.Now()
-		t.Plan(tunnel.Farewell{Soft: now.Add(plan.Spread(age)), Force: now.Add(age)})
+		t.Plan(tunnel.Farewell{Soft: now.Add(config.Spread(age)), Force: now.Add(age)})
 	}
 	t.Start(s)
 }

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"semper"
-	"semper/edge/plan"
+	"semper/edge/config"
 	"semper/edge/route"
 	"semper/edge/tablefile"
 )
@@ -140,7 +140,7 @@ func TestMatch(t *testing.T) {
 				}
 			}
 		}
-		m, err := plan.OfTable(tab)
+		m, err := config.OfTable(tab)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,14 +3,13 @@ package edge
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"semper/edge/metrics"
+	"semper/edge/probe"
 	"semper/edge/procid"
 	"semper/edge/upstream"
 )
@@ -56,8 +55,6 @@ func (b *backend) watchProcess() {
 const (
 	probeFirst = 50 * time.Millisecond
 	probeLast  = time.Second
-	// probeTimeout is for a check that names none.
-	probeTimeout = time.Second
 )
 
 // probe asks an ejected backend until it answers, or is out of every table. Control may be away just
@@ -75,7 +72,7 @@ func (b *backend) probe(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		if b.answers(ctx, b.known()) {
+		if c := b.known(); c.Ask(ctx, b.asked()) {
 			break
 		}
 		pause = min(pause*2, probeLast)
@@ -91,49 +88,15 @@ func (b *backend) probe(ctx context.Context) {
 }
 
 // known is the backend's check.
-func (b *backend) known() check {
+func (b *backend) known() probe.Check {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.check
 }
 
-// answers runs the check c once. What only its keeper can judge is judged by whether it accepts.
-func (b *backend) answers(ctx context.Context, c check) bool {
-	if c.timeout <= 0 {
-		c.timeout = probeTimeout
+// asked is b as one that is asked whether it is well.
+func (b *backend) asked() probe.Backend {
+	return probe.Backend{
+		Host: hostOf(b.address), Secure: b.speech.tls != nil, Single: b.speech.protocol == upstream.H1, Dial: b.dial, Trip: b.pool,
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	if !c.http {
-		nc, err := b.dial(ctx)
-		if err != nil {
-			return false
-		}
-		nc.Close() //nolint:errcheck // nothing was written
-		return true
-	}
-	path, host := c.path, c.host
-	if path == "" {
-		path = "/"
-	}
-	if host == "" {
-		host = hostOf(b.address)
-	}
-	scheme := "http://"
-	if b.speech.tls != nil {
-		scheme = "https://"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+host+path, nil)
-	if err != nil {
-		return false
-	}
-	req.Header.Set("User-Agent", "semper-edge")
-	req.Close = b.speech.protocol == upstream.H1
-	resp, err := b.pool.RoundTrip(req)
-	if err != nil {
-		return false
-	}
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	resp.Body.Close() //nolint:errcheck // only read
-	return err == nil && resp.StatusCode >= 200 && resp.StatusCode < 400
 }

@@ -135,7 +135,7 @@ const later = "this version of semper does not do it yet"
 func object(f *routefile.File) {
 	for i, r := range f.Matcher.Rules() {
 		for key, asked := range map[string]bool{
-			"hedge": r.Policy.Hedge.Quantile > 0, "compress": len(r.Policy.Compress.Algorithms) > 0,
+			"hedge": r.Policy.Hedge.Quantile > 0,
 		} {
 			at := fmt.Sprintf("routes[%d].%s", i, key)
 			if !f.Given(at) {

@@ -16,7 +16,7 @@ import (
 	"semper"
 	"semper/edge"
 	"semper/edge/conformance"
-	"semper/edge/plan"
+	"semper/edge/config"
 	"semper/edge/route"
 	"semper/edge/upstream"
 )
@@ -99,9 +99,9 @@ func edgeBeforeHTTP2(t *testing.T, instance string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := plan.DefaultPool(instance)
+	pool := config.DefaultPool(instance)
 	pool.Protocol = upstream.H2C
-	if err := e.Configure(edge.Config{Rules: rules, Pools: map[string]plan.Pool{"grpc": pool}}); err != nil {
+	if err := e.Configure(edge.Config{Rules: rules, Pools: map[string]config.Pool{"grpc": pool}}); err != nil {
 		t.Fatal(err)
 	}
 	return addr

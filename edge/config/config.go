@@ -1,7 +1,7 @@
-// Package plan is what an edge goes by, as values: the Config of an edge that runs alone, and what is made of each rule, of
+// Package config is what an edge goes by, as values: the Config of an edge that runs alone, and what is made of each rule, of
 // a Config or of a route table, before a request is looked at. It decides nothing about requests but what their rule
 // says of them alone.
-package plan
+package config
 
 import (
 	"crypto/tls"
