@@ -23,7 +23,7 @@ type switched struct {
 	attempt *attempt
 	gate    *gate.Gate
 	entry   ledger.Entry
-	seen    *witness.Request
+	seen    *witness.Lasting
 	status  int
 }
 
@@ -56,7 +56,7 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 		x.done(ledger.Gone)
 		return
 	}
-	s := &switched{attempt: a, gate: x.gate, entry: x.entry, seen: x.seen, status: x.status}
+	s := &switched{attempt: a, gate: x.gate, entry: x.entry, seen: x.seen.Last(), status: x.status}
 	x.switched, x.gate, x.backend, a.over = true, nil, nil, true
 	x.edge.handlers.Add(1)
 	a.backend.become(a, classWebSocket, t)
@@ -76,6 +76,6 @@ func (s *switched) Ended(how ledger.End) {
 	if s.gate != nil {
 		s.gate.Leave()
 	}
-	e.tell(s.seen, how, witness.End{Status: s.status})
+	e.tell(s.seen.Request(), how, witness.End{Status: s.status})
 	e.leave()
 }

@@ -6,8 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
+
+	"semper/edge/room"
 )
 
 // Hijack implements http.Hijacker. What the client sent behind the request stands in the reader. The connection counts as
@@ -34,7 +35,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := c.nc.SetDeadline(time.Time{}); err != nil {
 		return nil, nil, err
 	}
-	nc := &hijackedConn{Conn: c.nc, of: c}
+	nc := c.server.handOver(c)
 	in := bufio.NewReaderSize(&prefixed{Conn: c.nc, read: read}, max(smallBuffer, len(read)))
 	if len(read) > 0 {
 		in.Peek(len(read)) //nolint:errcheck // it is at hand: handlers look whether something is buffered
@@ -42,17 +43,18 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nc, bufio.NewReadWriter(in, bufio.NewWriter(nc)), nil
 }
 
-// A hijackedConn is a connection that a handler has.
+// A hijackedConn is a connection that a handler has. What it was to the server is gone.
 type hijackedConn struct {
 	net.Conn
-	of   *conn
-	once sync.Once
+	server *Server
+	home   *shard
+	room   *room.Room
 }
 
 // Close takes it out of the server's count as well.
 func (h *hijackedConn) Close() error {
 	err := h.Conn.Close()
-	h.once.Do(func() { h.of.server.remove(h.of) })
+	h.server.forget(h)
 	return err
 }
 

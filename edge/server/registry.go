@@ -5,6 +5,7 @@ import (
 
 	"semper/edge/front"
 	"semper/edge/park"
+	"semper/edge/room"
 )
 
 // shards is how many parts the registry has, so that connections that come and go at once seldom meet.
@@ -12,10 +13,11 @@ const shards = 32
 
 // A shard is a part of the connections.
 type shard struct {
-	mu   sync.Mutex // guards what follows, and what conns say is the shard's
-	all  []*conn
-	busy *conn    // those with a request under way, linked
-	_    [88]byte // the next shard is on other cache lines
+	mu     sync.Mutex // guards what follows, and what conns say is the shard's
+	all    []*conn
+	handed map[*hijackedConn]struct{} // to handlers; nil before the first
+	busy   *conn                      // those with a request under way, linked
+	_      [80]byte                   // the next shard is on other cache lines
 }
 
 // add makes c known, and counts its goroutine; false when the server is closed.
@@ -38,17 +40,63 @@ func (s *Server) add(c *conn) bool {
 
 // remove forgets c.
 func (s *Server) remove(c *conn) {
-	h := c.home
-	h.mu.Lock()
+	c.home.mu.Lock()
+	c.home.removeLocked(c)
+	c.home.mu.Unlock()
+	s.left(c.room)
+}
+
+func (h *shard) removeLocked(c *conn) {
 	last := len(h.all) - 1
 	h.all[c.at] = h.all[last]
 	h.all[c.at].at = c.at
 	h.all[last] = nil
 	h.all = h.all[:last]
-	h.mu.Unlock()
-	c.room.Leave()
+}
+
+// left says that a connection has ended.
+func (s *Server) left(r *room.Room) {
+	r.Leave()
 	s.conns.Add(-1)
 	s.o.OnIdle()
+}
+
+// handOver gives c to a handler. Of the server's is only the count then.
+func (s *Server) handOver(c *conn) *hijackedConn {
+	g, h := &hijackedConn{Conn: c.nc, server: s, home: c.home, room: c.room}, c.home
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.removeLocked(c)
+	if h.handed == nil {
+		h.handed = make(map[*hijackedConn]struct{})
+	}
+	if h.handed[g] = struct{}{}; s.ctx.Err() != nil { // Close may have looked before g was there
+		c.socket.Close()
+	}
+	return g
+}
+
+// forget ends what handOver has begun, once.
+func (s *Server) forget(g *hijackedConn) {
+	g.home.mu.Lock()
+	_, there := g.home.handed[g]
+	delete(g.home.handed, g)
+	g.home.mu.Unlock()
+	if there {
+		s.left(g.room)
+	}
+}
+
+// closeHanded closes what handlers have.
+func (s *Server) closeHanded() {
+	for i := range s.shards {
+		h := &s.shards[i]
+		h.mu.Lock()
+		for g := range h.handed {
+			below(g.Conn).Close()
+		}
+		h.mu.Unlock()
+	}
 }
 
 // enter and leave say when c has a request under way.

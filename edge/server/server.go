@@ -204,6 +204,7 @@ func (s *Server) Close() error {
 		s.mu.Unlock()
 		s.stop()
 		s.each(func(c *conn) { c.interrupt(markOver) })
+		s.closeHanded()
 		s.parked.Close()
 		s.works.Wait()
 		s.janitor.stop()

@@ -146,9 +146,6 @@ func (c *Conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// NetConn is the connection below, for who has changed the protocol. What was read of it already Read hands out first.
-func (c *Conn) NetConn() net.Conn { return c.nc }
-
 // The rest of net.Conn.
 
 func (c *Conn) LocalAddr() net.Addr                { return c.nc.LocalAddr() }

@@ -67,13 +67,6 @@ func (in *input) free() {
 	in.pooled, in.buf, in.r, in.w = nil, nil, 0, 0
 }
 
-// rest gives the buffer back if there is nothing in it.
-func (in *input) rest() {
-	if in.r == in.w {
-		in.free()
-	}
-}
-
 // room makes room behind what has come of a head, which must stand in one piece.
 func (in *input) room(limit int) {
 	switch {

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -23,6 +24,7 @@ type Pool struct {
 
 	mu      sync.Mutex // guards what follows
 	open    []*Conn    // all of them, in no order
+	changed map[*Changed]struct{}
 	idle    []*Conn    // the one that was used last is the last, and goes first
 	timer   *time.Timer
 	armed   bool
@@ -42,7 +44,7 @@ type Stats struct {
 
 // New makes a pool. It connects when it is asked to. It must be closed.
 func New(o Options) *Pool {
-	p := &Pool{o: o.settled()}
+	p := &Pool{o: o.settled(), changed: make(map[*Changed]struct{})}
 	p.over, p.end = context.WithCancel(context.Background())
 	if o.Protocol != H1 {
 		p.h2 = newShared(p)
@@ -232,6 +234,10 @@ func (p *Pool) enter() bool {
 func (p *Pool) forget(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.forgetLocked(c)
+}
+
+func (p *Pool) forgetLocked(c *Conn) {
 	last := len(p.open) - 1
 	p.open[c.at] = p.open[last]
 	p.open[c.at].at = c.at
@@ -243,7 +249,7 @@ func (p *Pool) forget(c *Conn) {
 // Stats are the counts as they are now.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
-	s := Stats{Open: len(p.open), Idle: len(p.idle), Dialled: p.dialled, Reused: p.reused.Load(), Stale: p.stale.Load()}
+	s := Stats{Open: len(p.open) + len(p.changed), Idle: len(p.idle), Dialled: p.dialled, Reused: p.reused.Load(), Stale: p.stale.Load()}
 	p.mu.Unlock()
 	if p.h2 != nil {
 		s.Open += p.h2.open()
@@ -274,9 +280,13 @@ func (p *Pool) Close() {
 		p.own.Done()
 	}
 	all := slices.Clone(p.open)
+	changed := slices.Collect(maps.Keys(p.changed))
 	p.idle = nil
 	p.mu.Unlock()
 	closeAll(all)
+	for _, c := range changed {
+		c.Close() //nolint:errcheck // nothing is to be saved
+	}
 	if p.h2 != nil {
 		p.h2.close()
 	}

@@ -23,8 +23,7 @@ func (x *exchange) response(r *http1.Response) *http.Response {
 	switch {
 	case r.Status == http.StatusSwitchingProtocols:
 		resp.Header["Connection"], resp.Header["Upgrade"] = []string{"Upgrade"}, []string{string(r.Get(http1.Upgrade))}
-		resp.Body, resp.Close = x.conn, false
-		x.conn.in.rest() // the head is gone, and it may be long until something comes
+		resp.Body, resp.Close = x.conn.change(), false
 	case x.conn.in.stage == atEnd:
 		resp.Body = http.NoBody
 		x.finish(true)

@@ -21,7 +21,7 @@ import (
 // head.
 //
 // The response's body has to be closed; unless it was read to its end that closes the connection, and so does the end of
-// req's context. Content that was cut short ends with an error. After 101 the body is the *Conn itself, over which
+// req's context. Content that was cut short ends with an error. After 101 the body is a *Changed, over which
 // whatever was asked for is spoken. It is the caller's to close: the context has no say in it any more.
 //
 // Of an httptrace.ClientTrace GotConn, GotFirstResponseByte and Got1xxResponse are called; an error of the last ends

@@ -49,7 +49,7 @@ func TestAChangeOfProtocol(t *testing.T) {
 			t.Errorf("%v", resp)
 		}
 		both := resp.Body.(io.ReadWriteCloser)
-		c := both.(*Conn)
+		c := both.(*Changed)
 		io.WriteString(both, "bye")
 		c.CloseWrite()
 		if b, err := io.ReadAll(both); string(b) != `hello you said "bye"` || err != nil {
