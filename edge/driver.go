@@ -29,8 +29,8 @@ const (
 
 // drivers are what carries connections.
 type drivers struct {
-	loops   *loop.Driver   // plaintext; nil when goroutines carry that too
-	tunnels *tunnel.Keeper // what has changed its protocol
+	loops   *loop.Driver    // plaintext; nil when goroutines carry that too
+	tunnels *tunnel.Tunnels // what has changed its protocol
 	edge    *Edge
 
 	mu      sync.Mutex               // guards what follows

@@ -44,9 +44,8 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	}
 	x.status, x.headed = resp.StatusCode, true
 	x.seen.Count(metrics.Upgraded)
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) //nolint:errcheck // it is at hand
 	t := x.edge.drivers.tunnels.New(tunnel.Options{
-		Client: client, Early: bytes.Clone(early), Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket"),
+		Client: client, Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket"),
 		Patience: x.rule.Policy.Timeouts.Stream,
 	})
 	h := resp.Header
@@ -64,7 +63,8 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 		now := time.Now()
 		t.Plan(tunnel.Farewell{Soft: now.Add(config.Spread(age)), Force: now.Add(age)})
 	}
-	t.Start(s)
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) //nolint:errcheck // it is at hand
+	t.Start(s, bytes.Clone(early))
 }
 
 // Ended implements tunnel.Owner.

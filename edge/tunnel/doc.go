@@ -19,6 +19,6 @@
 // # Who owns what
 //
 // A way belongs to its goroutine. The tunnel's mutex guards what both ways, the farewell and the timer look at; no I/O is
-// done with it held but the setting of deadlines. The keeper's mutex and that of its lot are taken within it, or alone.
-// The last who leaves, of both ways and the calls of the timer, tells the owner of the end. Keeper.Close waits for that.
+// done with it held but the setting of deadlines. That of Tunnels and that of their lot are taken within it, or alone.
+// The last who leaves, of both ways and the calls of the timer, tells the owner of the end. Tunnels.Close waits for that.
 package tunnel

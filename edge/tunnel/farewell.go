@@ -103,10 +103,11 @@ func (t *Tunnel) planLocked(f Farewell) {
 
 // wakeAtLocked has tick called at at, or sooner if that was asked for.
 func (t *Tunnel) wakeAtLocked(at time.Time) {
-	if !t.started || t.endedLocked() || at.IsZero() || !t.alarm.IsZero() && !at.Before(t.alarm) {
+	i := t.all.instant(at)
+	if !t.started || t.endedLocked() || i == 0 || t.alarm != 0 && i >= t.alarm {
 		return
 	}
-	t.alarm = at
+	t.alarm = i
 	d := max(time.Until(at), 0)
 	switch {
 	case t.timer == nil:
@@ -120,14 +121,14 @@ func (t *Tunnel) wakeAtLocked(at time.Time) {
 // tick does what is due. Only the timer calls it, which may do so again before it has returned.
 func (t *Tunnel) tick() {
 	t.mu.Lock()
-	t.alarm = time.Time{}
+	t.alarm = 0
 	now := time.Now()
 	t.wakeAtLocked(t.tireLocked(now))
 	t.wakeAtLocked(t.expireLocked(now))
 	var next time.Time
 	t.stage, next = t.planned.stage(now, t.frames)
 	t.wakeAtLocked(next)
-	calm := t.traffic.Add(quiet)
+	calm := t.all.time(t.traffic).Add(quiet)
 	if t.stage == stageQuiet && now.Before(calm) { // later it is traffic that makes the moment, and says so: see pass
 		t.wakeAtLocked(calm)
 	}
@@ -149,7 +150,7 @@ func (t *Tunnel) tireLocked(now time.Time) time.Time {
 	if t.patience <= 0 || t.closed {
 		return time.Time{}
 	}
-	until := t.traffic.Add(t.patience)
+	until := t.all.time(t.traffic).Add(t.patience)
 	if now.Before(until) {
 		return until
 	}

@@ -19,16 +19,18 @@ type way struct {
 	tunnel    *Tunnel
 	src       net.Conn
 	raw       syscall.RawConn // the socket's below src; nil: it has none
-	spot      park.Spot       // guarded by the tunnel's mutex, as is what follows
-	track     wsframe.Tracker // what was written so far
-	by        time.Time       // when reading ends; zero: never
 	direction direction
 	bare      bool // only raw is read, behind what layers have: no TLS is between
 	layers    bool // src may have bytes at first that the socket has not any more
-	stays     bool // it is not parked
-	parked    bool
-	busy      bool // a write is under way
-	ended     bool
+
+	// Guarded by the tunnel's mutex.
+	stays  bool // it is not parked
+	parked bool
+	busy   bool // a write is under way
+	ended  bool
+	spot   park.Spot
+	by     instant         // when reading ends
+	track  wsframe.Tracker // what was written so far
 }
 
 func (w *way) join(t *Tunnel, d direction, src net.Conn) {
@@ -155,12 +157,13 @@ func (w *way) pass(p []byte) (int, error) {
 
 	t.mu.Lock()
 	w.busy = false
-	t.traffic = time.Now()
+	now := time.Now()
+	t.traffic = t.all.instant(now)
 	if w.direction == toClient && w.track.Messages() > before {
 		t.answered = t.ways[toBackend].track.Messages()
 	}
 	if t.stage == stageQuiet {
-		t.wakeAtLocked(t.traffic.Add(quiet))
+		t.wakeAtLocked(now.Add(quiet))
 	}
 	bye := err == nil && t.stage > stageQuiet && t.momentLocked()
 	t.mu.Unlock()
@@ -175,11 +178,11 @@ func (w *way) arm() bool {
 	t := w.tunnel
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at, now := w.by, time.Now()
+	at, now := t.all.time(w.by), time.Now()
 	if !at.IsZero() && !now.Before(at) {
 		return false
 	}
-	if settled := now.Add(t.keeper.settle); !w.stays && (at.IsZero() || settled.Before(at)) {
+	if settled := now.Add(t.all.settle); !w.stays && (at.IsZero() || settled.Before(at)) {
 		at = settled
 	}
 	w.src.SetReadDeadline(at) //nolint:errcheck // a closed connection says so in the read
@@ -194,7 +197,7 @@ func (w *way) park() (ok bool) {
 	if w.stays {
 		return false
 	}
-	if w.spot, w.parked = t.keeper.lot.Park(w, w.raw, park.Never); !w.parked {
+	if w.spot, w.parked = t.all.lot.Park(w, w.raw, park.Never); !w.parked {
 		w.stays = true
 	}
 	return w.parked
@@ -202,7 +205,7 @@ func (w *way) park() (ok bool) {
 
 func (w *way) wakeLocked() {
 	if w.parked {
-		w.tunnel.keeper.lot.Wake(w, w.spot)
+		w.tunnel.all.lot.Wake(w, w.spot)
 	}
 }
 
@@ -212,7 +215,7 @@ func (t *Tunnel) readUntil(at time.Time, ways ...direction) {
 	defer t.mu.Unlock()
 	for _, d := range ways {
 		w := &t.ways[d]
-		w.by = at
+		w.by = t.all.instant(at)
 		if w.stays {
 			w.src.SetReadDeadline(at) //nolint:errcheck // it is closed with the tunnel
 		}
@@ -224,12 +227,13 @@ func (t *Tunnel) readUntil(at time.Time, ways ...direction) {
 func (t *Tunnel) expireLocked(now time.Time) (next time.Time) {
 	for i := range t.ways {
 		w := &t.ways[i]
+		by := t.all.time(w.by)
 		switch {
-		case w.by.IsZero() || w.ended:
-		case !now.Before(w.by):
+		case by.IsZero() || w.ended:
+		case !now.Before(by):
 			w.wakeLocked()
-		case next.IsZero() || w.by.Before(next):
-			next = w.by
+		case next.IsZero() || by.Before(next):
+			next = by
 		}
 	}
 	return next

@@ -13,28 +13,27 @@ import (
 // A Tunnel joins a client and a backend after a change of protocol. Of a WebSocket it follows the
 // frames, so that it can end it as the protocol wants.
 type Tunnel struct {
-	keeper     *Keeper
+	all        *Tunnels
 	owner      Owner
-	prev, next *Tunnel // the keeper's, guarded by its mutex
-	frames     bool
+	prev, next *Tunnel // guarded by the mutex of all
 	patience   time.Duration
-	early      []byte // before Start
+	frames     bool
 
 	mu       sync.Mutex // guards what follows, and of ways what says so
 	ways     [2]way
+	tasks    int32 // ways that have not ended, and calls of tick that are to come or under way
 	started  bool
-	tasks    int // ways that have not ended, and calls of tick that are to come or under way
-	timer    *time.Timer
-	alarm    time.Time // when tick is called next; zero: it is not
-	planned  Farewell
-	answered uint64    // client messages that passed before the newest server message
-	traffic  time.Time // of the last write
 	stage    stage
-	closed   bool  // ended by us: nothing more is passed on
-	lost     bool  // the backend ended without a Close frame; the client has been told
-	saying   bool  // the Close frames are being sent
-	first    *over // how it began to end
-	waits    bool  // that is dealt with when they have been sent
+	closed   bool // ended by us: nothing more is passed on
+	lost     bool // the backend ended without a Close frame; the client has been told
+	saying   bool // the Close frames are being sent
+	waits    bool // what first says is dealt with when they have been sent
+	timer    *time.Timer
+	planned  Farewell
+	alarm    instant // when tick is called next
+	traffic  instant // of the last write
+	answered uint64  // client messages that passed before the newest server message
+	first    *over   // how it began to end
 }
 
 // direction is that of a way.
@@ -63,7 +62,6 @@ type Owner interface {
 // Options say what a Tunnel joins.
 type Options struct {
 	Client net.Conn
-	Early  []byte // what the client has sent that was read already
 	// Backend is a connection to an instance. What either is made of is found by methods NetConn: whatever is below TLS
 	// may have read more than it was asked for, but changes nothing.
 	Backend net.Conn
@@ -73,21 +71,19 @@ type Options struct {
 	Patience time.Duration
 }
 
-// Start begins to pass what comes, both ways. Owner is told of the end, and owns the tunnel from then on; if the keeper is
-// closed, that is now.
-func (t *Tunnel) Start(o Owner) {
+// Start begins to pass what comes, both ways; early is what of the client's was read already. Owner is told of the end; if
+// all tunnels are closed, that is now.
+func (t *Tunnel) Start(o Owner, early []byte) {
 	t.owner = o
-	if !t.keeper.add(t) {
+	if !t.all.add(t) {
 		o.Ended(ledger.Cut)
 		return
 	}
 	t.mu.Lock()
-	t.started, t.tasks = true, len(t.ways)
+	t.started, t.tasks = true, int32(len(t.ways))
 	t.wakeAtLocked(t.planned.Soft)
 	t.wakeAtLocked(t.tireLocked(time.Now()))
 	t.mu.Unlock()
-	early := t.early
-	t.early = nil
 	go t.ways[toClient].begin(nil)
 	go t.ways[toBackend].begin(early)
 }
@@ -144,7 +140,7 @@ func (t *Tunnel) leave(w *way) {
 		return
 	}
 	t.owner.Ended(t.verdict())
-	t.keeper.remove(t)
+	t.all.remove(t)
 }
 
 // verdict is how the tunnel ended, for the ledger.

@@ -22,10 +22,10 @@ func (o told) Ended(how ledger.End) {
 }
 
 // begin starts a tunnel of k's.
-func begin(k *Keeper, o Options) (*Tunnel, chan ledger.End) {
+func begin(k *Tunnels, o Options) (*Tunnel, chan ledger.End) {
 	t := k.New(o)
 	ends := make(chan ledger.End, 1)
-	t.Start(told{t, ends})
+	t.Start(told{t, ends}, nil)
 	return t, ends
 }
 
@@ -33,7 +33,7 @@ func begin(k *Keeper, o Options) (*Tunnel, chan ledger.End) {
 func pipes(t *testing.T, o Options) (tun *Tunnel, ends chan ledger.End, client, backend net.Conn) {
 	client, o.Client = net.Pipe()
 	backend, o.Backend = net.Pipe()
-	k := new(Keeper)
+	k := newTunnels(nil)
 	t.Cleanup(k.Close)
 	tun, ends = begin(k, o)
 	return tun, ends, client, backend

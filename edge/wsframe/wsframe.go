@@ -21,11 +21,11 @@ const (
 
 // A Tracker follows one direction of a connection. The zero Tracker stands at its beginning.
 type Tracker struct {
-	head     [14]byte // of the frame being read
-	have     int      // bytes of head
-	left     uint64   // bytes of payload to come
-	inside   bool     // of a message whose last frame has not come
+	left     uint64 // bytes of payload to come
 	messages uint64
+	head     [14]byte // of the frame being read
+	have     uint8    // bytes of head
+	inside   bool     // of a message whose last frame has not come
 	closed   bool
 	broken   bool
 }
@@ -74,8 +74,8 @@ func (t *Tracker) Feed(p []byte) {
 }
 
 // headLen is the length of the current head, as far as its first two bytes tell.
-func (t *Tracker) headLen() int {
-	n := 2
+func (t *Tracker) headLen() uint8 {
+	n := uint8(2)
 	if t.have < n {
 		return n
 	}
