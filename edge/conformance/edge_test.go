@@ -15,8 +15,8 @@ import (
 
 	"semper"
 	"semper/edge"
-	"semper/edge/conformance"
 	"semper/edge/config"
+	"semper/edge/conformance"
 	"semper/edge/route"
 	"semper/edge/upstream"
 )

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"semper/edge/front"
 	"semper/edge/http1"
 )
@@ -404,6 +406,7 @@ func TestStaleConnections(t *testing.T) {
 	nobody := targetOf(dead.Addr())
 	dead.Close() //nolint:errcheck // a test
 	live := raw(t, func(_ int, _ string, c net.Conn) {
+		cork(t, c)
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") //nolint:errcheck // the client tells
 		c.Close()                                                           //nolint:errcheck // without saying so
 	})
@@ -419,6 +422,18 @@ func TestStaleConnections(t *testing.T) {
 		if resp.StatusCode != 200 || string(b) != "ok" {
 			t.Errorf("%d %q", resp.StatusCode, b)
 		}
+	}
+}
+
+// cork has what is written to c leave with the end of it: a request that came between them could not be sent again.
+func cork(t *testing.T, c net.Conn) {
+	rc, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if cerr := rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) }); cerr != nil || err != nil {
+		t.Error(cerr, err)
 	}
 }
 

@@ -25,7 +25,7 @@ type Pool struct {
 	mu      sync.Mutex // guards what follows
 	open    []*Conn    // all of them, in no order
 	changed map[*Changed]struct{}
-	idle    []*Conn    // the one that was used last is the last, and goes first
+	idle    []*Conn // the one that was used last is the last, and goes first
 	timer   *time.Timer
 	armed   bool
 	closed  bool
