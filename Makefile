@@ -8,8 +8,9 @@ BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 LINT       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SOAK       = 30m
 CASES      = 2500
+FUZZ       = 10m
 
-.PHONY: build run test oracle bench bench-proxy bench-gate lint fmt soak clean
+.PHONY: build run test oracle fuzz bench bench-proxy bench-gate lint fmt soak clean
 
 ## build: one static binary, bin/semper
 build:
@@ -27,6 +28,11 @@ test:
 oracle:
 	@command -v escript >/dev/null || { echo "make oracle wants Erlang/OTP: apt-get install erlang-base" >&2; exit 1; }
 	SEMPER_OTP_CASES=$(CASES) $(GO) test -count=1 -v -timeout 10m -run 'TestLive$$' ./supervise
+
+## fuzz: what the edge reads from strangers, each way of looking for FUZZ; stops at the first finding and keeps it in testdata
+fuzz:
+	for t in FuzzRequest FuzzResponse FuzzPieces; do $(GO) test ./edge/http1 -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ) || exit 1; done
+	$(GO) test ./edge/conformance -run '^$$' -fuzz '^FuzzDrivers$$' -fuzztime $(FUZZ)
 
 ## bench: every figure semper claims, measured here; writes bench/RESULTS.md and bench/results.json
 bench: build
