@@ -167,9 +167,12 @@ func (c *conn) pass(read []byte) {
 	nc, err := net.FileConn(f)
 	f.Close() //nolint:errcheck // nc has a copy
 	c.fd = -1
-	if err != nil {
+	switch {
+	case err != nil:
 		c.loop.d.o.Log.Error("a connection is lost on its way to another driver", "error", err)
-	} else {
+	case nc.RemoteAddr() == nil: // its client has reset it, and nobody knows any more who that was
+		nc.Close() //nolint:errcheck // there is nothing left to lose
+	default:
 		c.terms.pass(nc, kept) // before the end here: at every moment somebody counts it
 		c.terms = &passed
 	}

@@ -119,6 +119,9 @@ func start(t testing.TB, o Options, targets ...*front.Target) *rig {
 	r := &rig{edge: &fixed{targets: targets, keep: 64 << 10}, passed: make(chan []byte, 16)}
 	o.Edge = r.edge
 	o.Pass = func(c net.Conn, read []byte) {
+		if c.RemoteAddr() == nil {
+			t.Error("a connection from nobody was passed on")
+		}
 		c.Close() //nolint:errcheck // a test
 		r.passed <- read
 	}
@@ -445,6 +448,42 @@ func TestUnusualIsPassedOn(t *testing.T) {
 	if got := <-r.passed; string(got) != sent {
 		t.Errorf("%q", got)
 	}
+}
+
+// A client that resets the connection while that is passed on has no address any more.
+func TestResetWhilePassedOn(t *testing.T) {
+	t.Parallel()
+	r := start(t, Options{}, app(t, echo))
+	ctx, cancel := context.WithCancel(context.Background())
+	var takers sync.WaitGroup
+	takers.Go(func() {
+		for {
+			select {
+			case <-r.passed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for range 500 {
+				c, err := net.Dial("tcp", r.addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.WriteString(c, "GET /a/../b HTTP/1.1\r\nHost: a\r\n\r\n") //nolint:errcheck // it is reset whatever comes
+				c.(*net.TCPConn).SetLinger(0)                                //nolint:errcheck,forcetypeassert // the end is a reset
+				c.Close()                                                    //nolint:errcheck // a test
+			}
+		})
+	}
+	clients.Wait()
+	r.Close() //nolint:errcheck // nothing is passed on after that
+	cancel()
+	takers.Wait()
 }
 
 // A slow client and a fast target: what the client does not take waits in bounded memory.
