@@ -13,7 +13,9 @@ import (
 //
 //	edge-1/background (one for one)
 //	├─ tend       gives up backends, cuts what is past its instant; always there
-//	├─ traffic    looks every second at what was counted, for those who ask about the last minute
+//	├─ seeing
+//	│  ├─ log     writes the access log
+//	│  └─ traffic looks every second at what was counted, for those who ask about the last minute
 //	├─ lines      one child for each pool that somebody waits for: lane.pump
 //	├─ backends   one child for each process that is watched, and for each backend that is probed
 //	└─ drain      the one drain, while it lasts
@@ -21,8 +23,8 @@ import (
 // A fault in one is repaired by starting it again: each begins by looking at the state of the edge, which lives
 // elsewhere, and locks are given back by defer. So none needs another to be restarted with it.
 //
-// Lines and backends persist: what breaks again and again is tied to one pool or one instance, and is tried again after
-// at most a second while all others go on. Tend is about the whole edge. When it fails six times within ten seconds,
+// Seeing, lines and backends persist: what breaks again and again is tied to one disk, pool or instance, and is tried again
+// after at most a second while all others go on. Tend is about the whole edge. When it fails six times within ten seconds,
 // which its back-off makes the first second, the state itself is broken: the tree ends, and who started the edge has to
 // replace it. The drain is temporary: however it ends, it has said so (Edge.Done), and whoever asked for it closes the
 // edge.
@@ -44,7 +46,7 @@ const (
 // gently spaces out the restarts of a part that breaks again and again.
 var gently = supervise.Backoff{Min: 10 * time.Millisecond, Max: time.Second, Jitter: 0.2, Reset: faultPeriod}
 
-func startBackground(id string, tend, traffic func(context.Context) error, observe func(supervise.Event)) (*background, error) {
+func startBackground(id string, tend, log, traffic func(context.Context) error, observe func(supervise.Event)) (*background, error) {
 	b, name := new(background), id+"/background"
 	o := supervise.Options{Observe: observe}
 	many := func(id string, in *family) supervise.ChildSpec {
@@ -62,7 +64,13 @@ func startBackground(id string, tend, traffic func(context.Context) error, obser
 		supervise.Flags{Name: name, Intensity: faults, Period: faultPeriod},
 		[]supervise.ChildSpec{
 			{ID: "tend", Start: supervise.Serve(tend), Shutdown: supervise.Infinity, Backoff: gently},
-			{ID: "traffic", Start: supervise.Serve(traffic), Shutdown: supervise.Infinity, Backoff: gently},
+			{ID: "seeing", Supervisor: true, Start: func(ctx context.Context) (supervise.Child, error) {
+				return supervise.Start(ctx, supervise.Flags{Name: name + "/seeing", Intensity: faults, Period: faultPeriod, GiveUp: supervise.Persist},
+					[]supervise.ChildSpec{
+						{ID: "log", Start: supervise.Serve(log), Shutdown: supervise.Infinity, Backoff: gently},
+						{ID: "traffic", Start: supervise.Serve(traffic), Shutdown: supervise.Infinity, Backoff: gently},
+					}, o)
+			}},
 			many("lines", &b.lines),
 			many("backends", &b.backends),
 		}, o)

@@ -168,7 +168,7 @@ func TestBackgroundShowsItsParts(t *testing.T) {
 	for _, c := range f.Background().Children() {
 		ids = append(ids, c.ID)
 	}
-	if want := []string{"tend", "traffic", "lines", "backends"}; !slices.Equal(ids, want) {
+	if want := []string{"tend", "seeing", "lines", "backends"}; !slices.Equal(ids, want) {
 		t.Errorf("children %v, want %v", ids, want)
 	}
 	eventually(t, "the dead backend is probed", func() bool {

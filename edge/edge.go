@@ -66,6 +66,7 @@ type Edge struct {
 	witness *witness.Witness
 
 	current epoch.Current[snapshot]
+	trusted *config.Networks
 	changes balance.Changes // of the fitness of all backends
 	origin  time.Time       // of now
 
@@ -114,7 +115,7 @@ func New(o Options) (*Edge, error) {
 	e := &Edge{
 		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
 		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane), gates: make(map[gateKey]*gate.Gate), origin: time.Now(),
-		doors: make(map[*door]struct{}), end: newEnding(),
+		doors: make(map[*door]struct{}), end: newEnding(), trusted: (*config.Networks)(&o.Trusted),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	if err := e.newWitness(); err != nil {
@@ -125,8 +126,8 @@ func New(o Options) (*Edge, error) {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
-	e.current.Swap(empty()) // for tend, which begins at once
-	if e.background, err = startBackground(o.ID, e.loop, e.watchTraffic, o.Observe); err != nil {
+	e.current.Swap(e.empty()) // for tend, which begins at once
+	if e.background, err = startBackground(o.ID, e.loop, e.witness.ServeLog, e.watchTraffic, o.Observe); err != nil {
 		e.stop()
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
 	}

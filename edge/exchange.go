@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -138,39 +137,22 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *ex
 		x.length = replayLimit
 	}
 	x.client, _ = netip.ParseAddrPort(r.RemoteAddr) //nolint:errcheck // invalid says it
-	q := &x.query
+	q, trusted := &x.query, e.snapshot().trusted
 	if x.client.IsValid() {
 		a := x.client.Addr().Unmap().WithZone("")
 		x.client = netip.AddrPortFrom(a, x.client.Port())
-		x.peer, x.trusted, q.Client = a.String(), e.trusts(a), a
+		x.peer, x.trusted, q.Client = a.String(), trusted.Has(a), a
 	}
 	c := witness.Client{Addr: q.Client, TLS: r.TLS != nil, Trusted: x.trusted}
 	x.seen = e.witness.Shard(0).BeginHTTP(x.began, &c, r)
 	q.Method, q.Host, q.Path, q.Query = []byte(r.Method), []byte(host), []byte(r.URL.EscapedPath()), []byte(r.URL.RawQuery)
 	q.TLS, q.Fields = r.TLS != nil, header(r.Header)
 	if before := r.Header["X-Forwarded-For"]; x.trusted && len(before) > 0 {
-		if a, ok := e.forwardedFor([]byte(strings.Join(before, ","))); ok {
+		if a, ok := trusted.Client([]byte(strings.Join(before, ","))); ok {
 			q.Client = a
 		}
 	}
 	return x
-}
-
-// forwardedFor is who asks according to a trusted peer: the last in the list that is not trusted itself.
-func (e *Edge) forwardedFor(list []byte) (client netip.Addr, ok bool) {
-	for len(list) > 0 {
-		i := bytes.LastIndexByte(list, ',')
-		a, err := netip.ParseAddr(text(bytes.TrimSpace(list[i+1:])))
-		if err != nil {
-			break
-		}
-		client, ok = a.Unmap().WithZone(""), true
-		if i < 0 || !e.trusts(client) {
-			break
-		}
-		list = list[:i]
-	}
-	return client, ok
 }
 
 // header reads the fields of a request for rules.

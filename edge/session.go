@@ -6,11 +6,11 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
 	"sync"
 	"time"
 	"unsafe"
 
+	"semper/edge/config"
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
@@ -28,6 +28,7 @@ type session struct {
 	shard  *witness.Shard
 	tls    *tls.ConnectionState // nil on plaintext
 	looped bool                 // a loop has the connection: what it does not carry leaves it
+	by     *config.Networks     // what client.Trusted goes by
 
 	*request // in hand; nil between requests
 }
@@ -90,18 +91,18 @@ func (e *Edge) Open(c front.Connection) front.Session {
 	if c.Peer.IsValid() {
 		a := c.Peer.Addr().Unmap().WithZone("")
 		s.ip = a.AppendTo(nil)
-		s.client.Addr, s.client.Trusted = a, e.trusts(a)
+		s.client.Addr = a
+		s.trust(e.snapshot())
 	}
 	return s
 }
 
-func (e *Edge) trusts(a netip.Addr) bool {
-	for _, p := range e.o.Trusted {
-		if p.Contains(a) {
-			return true
-		}
+// trust finds out whether the client is trusted by s, where that is not known.
+func (s *session) trust(by *snapshot) {
+	if s.by != by.trusted {
+		s.by = by.trusted
+		s.client.Trusted = s.client.Addr.IsValid() && by.trusted.Has(s.client.Addr)
 	}
-	return false
 }
 
 // via is this edge's name in Via (RFC 9110, 7.6.3).
@@ -113,6 +114,8 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	if r.Unusual != 0 || s.tls != nil && !refusal.Belongs(s.tls, text(r.Host()), s.edge.o.TLS, s.edge.o.Belongs) {
 		return s.pass()
 	}
+	by := s.edge.snapshot()
+	s.trust(by)
 	q, now := requests.Get().(*request), x.Now //nolint:errcheck // nothing else is put there
 	s.request = q
 	q.edge, q.driven, q.waker, q.turn = s.edge, q, x.Waker, x.Ticket
@@ -127,7 +130,7 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	}
 	q.head = append(q.head[:0], r.Head()...)
 	s.ask(r)
-	d := q.turnTo(s.edge.snapshot(), now)
+	d := q.turnTo(by, now)
 	if d == elsewhere || q.rule == nil {
 		s.forget()
 		return s.pass()
@@ -166,7 +169,7 @@ func (s *session) ask(r *http1.Request) {
 	u.Method, u.Host, u.Path, u.Query = r.MethodName(), q.host, r.Path(), r.Query()
 	u.TLS, u.Client, u.Fields = s.client.TLS, s.client.Addr, &q.fields
 	if s.client.Trusted {
-		if a, ok := s.edge.forwardedFor(r.Get(http1.XForwardedFor)); ok {
+		if a, ok := s.by.Client(r.Get(http1.XForwardedFor)); ok {
 			u.Client = a
 		}
 	}

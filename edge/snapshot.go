@@ -21,6 +21,7 @@ type snapshot struct {
 	alone   bool // of a Config
 	epoch   semper.Epoch
 	matcher *route.Matcher
+	trusted *config.Networks
 	rules   []rule // by their index
 	pools   map[semper.PoolKey]*pool
 	drain   map[semper.InstanceID]semper.Draining // instances on their way out
@@ -116,17 +117,17 @@ func (p *pool) of(b *balance.Backend) *backend {
 }
 
 // empty is the snapshot before the first.
-func empty() *snapshot {
+func (e *Edge) empty() *snapshot {
 	m, err := route.Compile(nil)
 	if err != nil {
 		panic(err) // there is nothing in it that could be wrong
 	}
-	return &snapshot{matcher: m}
+	return &snapshot{matcher: m, trusted: e.trusted}
 }
 
 // compileTable makes the snapshot of t by m, with the backends and lanes that are there already. e.registry is held.
 func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error) {
-	s := &snapshot{epoch: t.Epoch, matcher: m, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
+	s := &snapshot{epoch: t.Epoch, matcher: m, trusted: e.trusted, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
 	for _, p := range t.Pools {
 		c := e.newPool(p)
 		c.tabled = true

@@ -3,13 +3,18 @@
 // # Way of a record
 //
 // A request ends; its loop copies what the line will say into a [Ring] of its own: a fixed record, and the strings, bounded,
-// into the ring's bytes. That is a few copies and one atomic store, without allocation, lock or system call. One goroutine of
-// the [Log] turns the records of all rings into lines and writes them in large pieces. It sleeps while nothing is logged,
-// gathers for [Options].Flush otherwise, and is hurried when a ring is half full. When a ring is full, because the disk or
+// into the ring's bytes. That is a few copies and one atomic store, without allocation, lock or system call. Whoever has
+// the [Log] gives [Log.Serve] a goroutine, which turns the records of all rings into lines and writes them in large pieces. It
+// sleeps while nothing is logged, gathers for [Options].Flush otherwise, and is hurried when a ring is half full. When a ring is full, because the disk or
 // the reader of a pipe does not keep up, the record is dropped and counted: a request never waits for its log.
 //
 // Loops have a Ring each, which has one producer. Goroutines have a [Shared], which is rings with a mutex each; the mutex is
 // held for the copy alone, and who finds one taken takes the next.
+//
+// # Where it goes
+//
+// [Log.To] sends what is logged later somewhere else, in another form if need be; the rings stay, and no record is lost over it.
+// A record over which the writer panics is counted as lost, and the next Serve goes on behind it.
 //
 // # How large it gets
 //

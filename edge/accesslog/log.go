@@ -1,6 +1,8 @@
 package accesslog
 
 import (
+	"context"
+	"errors"
 	"io"
 	"math/bits"
 	"runtime"
@@ -49,12 +51,12 @@ type Options struct {
 	Records int           // of a ring, each with 256 bytes for its strings; 4,096 if zero, else a power of two from 64 up
 	Flush   time.Duration // how long a line may wait for others before it is written; 200 ms if zero
 
-	// Failed, if set, is told when writing begins to fail and, with nil, when it works again. It is called on the log's
-	// goroutine, which writes nothing meanwhile: it must not wait for the log.
+	// Failed, if set, is told when writing begins to fail and, with nil, when it works again. Nothing is written meanwhile:
+	// it must not wait for the log.
 	Failed func(error)
 }
 
-// The states of a log's goroutine.
+// The states of a log.
 const (
 	awake  uint32 = iota
 	asleep        // until it is told of a record
@@ -73,46 +75,39 @@ type Log struct {
 
 	wake   chan struct{} // there is a record after there was none
 	urgent chan struct{} // a ring is half full
-	reopen chan chan error
-	stop   chan struct{}
-	done   chan struct{}
+	stop   chan struct{} // closed by Close
 	once   sync.Once
-	err    error // of the end; set before done is closed
 
-	mu    sync.Mutex // guards rings
+	serving sync.Mutex // held by Serve: one at a time; outermost
+	writer  writer     // has a lock of its own
+	err     error      // of the end
+
+	mu    sync.Mutex // guards rings; innermost
 	rings []*Ring
 
 	written, lost atomic.Uint64
 }
 
-// Open starts a log. Close ends it.
-func Open(o Options) (*Log, error) {
-	if (o.Path == "") == (o.Writer == nil) {
-		return nil, &semper.Error{Code: semper.Invalid, Op: "open access log", Message: "want either a path or a writer"}
-	}
-	rules, err := compile(o.Rules)
+// New makes a log. Its lines are written while Serve runs, and by Reopen, To and Close, which end what Serve has begun.
+func New(o Options) (*Log, error) {
+	t, err := OpenTarget(o)
 	if err != nil {
 		return nil, err
 	}
-	if o.Keep <= 0 {
-		o.Keep = defaultKeep
-	}
-	s := &sink{path: o.Path, to: o.Writer, failed: o.Failed, limit: o.MaxSize, keep: o.Keep}
-	if o.Path != "" {
-		if err := s.open(); err != nil {
-			return nil, err
-		}
-	}
-	if o.Flush <= 0 {
-		o.Flush = defaultFlush
+	return Begin(o, t)
+}
+
+// Begin makes a log of a target that is open, and is the log's from now on. Of o, what is for a target is not looked at.
+func Begin(o Options, t *Target) (*Log, error) {
+	rules, err := compile(o.Rules)
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
 	l := &Log{
 		rules: rules, omitQuery: o.OmitQuery, records: powerOfTwo(o.Records),
-		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), reopen: make(chan chan error),
-		stop: make(chan struct{}), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	w := &writer{log: l, sink: s, format: newFormatter(o.Format), flush: o.Flush}
-	go w.run()
+	l.writer = writer{log: l, Target: t}
 	return l, nil
 }
 
@@ -153,7 +148,7 @@ type locked struct {
 	_    [cacheLine]byte
 }
 
-// Write is [Ring.Write]. When others are copying into all rings it waits for one of them, never for the log's goroutine.
+// Write is [Ring.Write]. When others are copying into all rings it waits for one of them, never for what writes.
 func (s *Shared) Write(e *Entry) bool {
 	r := s.lock()
 	ok := r.ring.Write(e)
@@ -174,15 +169,15 @@ func (s *Shared) lock() *locked {
 	return r
 }
 
-// tell wakes the goroutine if it sleeps. A producer publishes first and looks then; the goroutine says that it sleeps
-// first and looks at the rings then: one of them sees the other.
+// tell wakes the writer if it sleeps. A producer publishes first and looks then; the writer says that it sleeps first and
+// looks at the rings then: one of them sees the other.
 func (l *Log) tell() {
 	if l.state.Load() == asleep && l.state.CompareAndSwap(asleep, awake) {
 		signal(l.wake)
 	}
 }
 
-// hurry has the goroutine write now.
+// hurry has the writer write now.
 func (l *Log) hurry() {
 	if !l.hurried.Load() && l.hurried.CompareAndSwap(false, true) {
 		signal(l.urgent)
@@ -222,24 +217,54 @@ func (l *Log) Stats() Stats {
 	return s
 }
 
+// Serve writes lines until ctx ends or the log is closed, and one goroutine at a time does: the next waits. What one has not
+// written, be it for the end of its context or for a panic, the next one does.
+func (l *Log) Serve(ctx context.Context) error {
+	l.serving.Lock()
+	defer l.serving.Unlock()
+	return l.writer.serve(ctx)
+}
+
 // Reopen writes what is logged so far and opens the path anew, for whoever has renamed the file. When that cannot be done
 // the log goes on with the file it has, and the error says why. A log with a writer has nothing to open.
 func (l *Log) Reopen() error {
-	answer := make(chan error, 1)
-	select {
-	case l.reopen <- answer:
-		return <-answer
-	case <-l.done:
-		return errClosed
-	}
+	return l.writer.locked(func(w *writer) error {
+		if w.log.state.Load() == closed {
+			return errClosed
+		}
+		w.write()
+		return w.sink.open()
+	})
 }
 
 var errClosed = &semper.Error{Code: semper.Invalid, Op: "reopen access log", Message: "it is closed"}
 
-// Close writes what is logged so far and ends the log; what is logged later is dropped. It waits for the goroutine, and so
-// for a write that is under way. The error is that of the last write or of the file's close.
+// To writes what is logged so far to where it belongs, and what is logged later to t, which is the log's from now on. The
+// error is that of the end of the target before.
+func (l *Log) To(t *Target) error {
+	return l.writer.locked(func(w *writer) error {
+		if w.log.state.Load() == closed {
+			return errors.Join(errClosed, t.Close())
+		}
+		w.write()
+		before := w.Target
+		w.Target = t
+		return before.Close()
+	})
+}
+
+// Close writes what is logged so far and ends the log; what is logged later is dropped. It waits for a write that is under
+// way. The error is that of the last write or of the file's close.
 func (l *Log) Close() error {
-	l.once.Do(func() { close(l.stop) })
-	<-l.done
+	l.once.Do(func() {
+		close(l.stop)
+		l.serving.Lock() // Serve has returned
+		defer l.serving.Unlock()
+		l.err = l.writer.locked(func(w *writer) error {
+			l.state.Store(closed)
+			w.write()
+			return w.Target.Close()
+		})
+	})
 	return l.err
 }

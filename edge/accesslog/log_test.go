@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,9 +42,18 @@ func (g *gate) lines() []string {
 	return strings.Split(strings.TrimSuffix(g.b.String(), "\n"), "\n")
 }
 
+// opened is a log that is served until it is closed.
+func opened(o Options) (*Log, error) {
+	l, err := New(o)
+	if err == nil {
+		go l.Serve(context.Background()) // ends with Close
+	}
+	return l, err
+}
+
 func open(t *testing.T, o Options) *Log {
 	t.Helper()
-	l, err := Open(o)
+	l, err := opened(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +134,7 @@ func TestAWriterThatStandsBlocksNobody(t *testing.T) {
 			accepted++
 		}
 	}
-	// One ring full, and what the goroutine may have taken before it stood.
+	// One ring full, and what the writer may have taken before it stood.
 	if accepted < 128 || accepted >= 100_000 {
 		t.Errorf("%d accepted", accepted)
 	}
@@ -387,11 +397,11 @@ func TestOpenRefuses(t *testing.T) {
 		"a share of NaN":   {Writer: io.Discard, Rules: []Rule{{Share: nan / nan}}},
 		"no range":         {Writer: io.Discard, Rules: []Rule{{From: 500, To: 400}}},
 	} {
-		if _, err := Open(o); semper.CodeOf(err) != semper.Invalid {
+		if _, err := opened(o); semper.CodeOf(err) != semper.Invalid {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := Open(Options{Path: dir}); err == nil {
+	if _, err := opened(Options{Path: dir}); err == nil {
 		t.Error("a directory is opened")
 	}
 }

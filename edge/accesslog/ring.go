@@ -8,7 +8,7 @@ import (
 // A line of the cache, and the one that the processor reads ahead with it.
 const cacheLine = 128
 
-// A Ring carries records from one producer to the log's goroutine. Write is for one goroutine at a time; what belongs to
+// A Ring carries records from one producer to the log's writer. Write is for one goroutine at a time; what belongs to
 // which side is kept on cache lines of its own.
 type Ring struct {
 	log     *Log
@@ -134,20 +134,24 @@ func withoutQuery(target []byte) []byte {
 func (r *Ring) each(do func(rec *record, strings []byte)) {
 	const batch = 64
 	taken, until := r.taken.Load(), r.published.Load()
-	for taken < until {
-		var end uint64
-		for n := 0; n < batch && taken < until; n++ {
-			rec := &r.records[taken&uint64(len(r.records)-1)]
-			size := 0
-			for _, l := range rec.lengths {
-				size += int(l)
-			}
-			do(rec, r.bytes[rec.strings&uint64(len(r.bytes)-1):][:size])
-			end = rec.strings + uint64(size)
-			taken++
-		}
+	end := r.takenByte.Load()
+	give := func() {
 		r.takenByte.Store(end)
 		r.taken.Store(taken)
+	}
+	defer give() // a record over which do panics is taken too: nobody stumbles over it again
+	for n := 1; taken < until; n++ {
+		rec := &r.records[taken&uint64(len(r.records)-1)]
+		size := 0
+		for _, l := range rec.lengths {
+			size += int(l)
+		}
+		end = rec.strings + uint64(size)
+		taken++
+		do(rec, r.bytes[rec.strings&uint64(len(r.bytes)-1):][:size])
+		if n%batch == 0 {
+			give()
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	l, _ := Open(Options{Writer: io.Discard})
+	l, _ := opened(Options{Writer: io.Discard})
 	defer l.Close()
 	r, e := l.Ring(), ordinary()
 	b.ReportAllocs()
@@ -125,7 +125,7 @@ func BenchmarkWriteAlone(b *testing.B) {
 }
 
 func BenchmarkWriteShared(b *testing.B) {
-	l, _ := Open(Options{Writer: io.Discard})
+	l, _ := opened(Options{Writer: io.Discard})
 	defer l.Close()
 	s := l.Shared()
 	b.ReportAllocs()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A sink is where lines go. It belongs to the log's goroutine.
+// A sink is where lines go. It belongs to the log's writer.
 type sink struct {
 	path   string // empty if to is somebody else's
 	file   *os.File

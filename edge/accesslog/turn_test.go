@@ -76,7 +76,7 @@ func TestTheFileIsBoundedAndTheNewestLinesAreThere(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "access.log")
 	const limit = 16 << 10
-	l, err := Open(Options{Path: path, MaxSize: limit, Keep: 2, Records: 64})
+	l, err := opened(Options{Path: path, MaxSize: limit, Keep: 2, Records: 64})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestTwoProcessesTurnOneFile(t *testing.T) {
 	const each, keep = 600, 100
 	var all sync.WaitGroup
 	for _, who := range []string{"a", "b"} {
-		l, err := Open(Options{Path: path, MaxSize: 8 << 10, Keep: keep, Records: 64})
+		l, err := opened(Options{Path: path, MaxSize: 8 << 10, Keep: keep, Records: 64})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestTheLogGoesOnWhereTheFileCannotBeTurned(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var failures []error
-	l, err := Open(Options{Path: path, MaxSize: 4 << 10, Keep: 1, Records: 64, Failed: func(err error) {
+	l, err := opened(Options{Path: path, MaxSize: 4 << 10, Keep: 1, Records: 64, Failed: func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		failures = append(failures, err)

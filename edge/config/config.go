@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -27,6 +28,8 @@ type Config struct {
 	Rules  *route.Matcher
 	Pools  map[string]Pool
 	Sticky StickyKeys
+	// Trusted are believed beside those of the edge's Options: see there.
+	Trusted []netip.Prefix
 }
 
 // StickyKeys sign the cookies of sticky rules: random, at least 32 bytes each. Without Current the edge makes one up when it

@@ -34,13 +34,17 @@ func (q *Request) End(now int64, e End) {
 		o.Took = time.Duration(q.headed - q.began)
 	}
 	q.counters.Done(&o)
-	if q.shard.witness.log != nil && !q.unlogged {
+	if q.logged && !q.unlogged {
 		q.write(took, &e)
 	}
 	q.shard.give(q)
 }
 
 func (q *Request) write(took time.Duration, e *End) {
+	ring, lines := q.shard.ring.Load(), q.shard.lines.Load()
+	if ring == nil && lines == nil {
+		return
+	}
 	l := &q.line
 	l.Began, l.Took, l.Upstream, l.Held = q.began+q.offset, took, q.upstream, q.held
 	l.Status, l.RequestBytes, l.ResponseBytes, l.Tries = e.Status, e.Received, e.Sent, q.tries
@@ -49,16 +53,17 @@ func (q *Request) write(took time.Duration, e *End) {
 	if q.place != q.shard.witness.nowhere {
 		l.Place = q.place.line
 	}
-	if q.shard.owned {
-		q.shard.ring.Write(l)
+	if ring != nil {
+		ring.Write(l)
 		return
 	}
-	q.shard.lines.Write(l)
+	lines.Write(l)
 }
 
 // Refused takes an answer to what was no request: nothing is known of it but whom it came from.
 func (s *Shard) Refused(now int64, c *Client, status int, cause string) {
 	q := s.begin(now, c)
+	q.logged = true
 	l := &q.line
 	l.Protocol, l.Method, l.Target, l.Host, l.Referer, l.UserAgent = accesslog.HTTP11, nil, nil, nil, nil, nil
 	if status == http.StatusRequestTimeout {

@@ -25,7 +25,7 @@ func (s *Shard) BeginHTTP(now int64, c *Client, r *http.Request) *Request {
 	q.decide()
 	q.text = append(q.text[:0], r.Method...)
 	q.method = metrics.MethodOf(q.text)
-	if s.witness.log != nil {
+	if q.logged = s.logs(); q.logged {
 		q.keepHTTP(r)
 	}
 	return q

@@ -15,7 +15,7 @@ type Lasting struct {
 // Last is q as it waits for its end; q itself is not used any more. It is for Requests of goroutines.
 func (q *Request) Last() *Lasting {
 	l := &Lasting{shard: q.shard, told: q.told, protocol: q.line.Protocol, tls: q.line.TLS}
-	if q.shard.witness.log != nil {
+	if q.logged {
 		line := q.line
 		l.line, q.text = &line, nil // which the line has now
 	}

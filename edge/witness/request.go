@@ -3,6 +3,7 @@ package witness
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"semper/edge/accesslog"
@@ -23,11 +24,12 @@ type Shard struct {
 	witness *Witness
 	number  int
 	edge    *metrics.Shard
-	lines   *accesslog.Shared
+	lines   atomic.Pointer[accesslog.Shared] // of goroutines; nil: there is no log
 
 	// A loop's own.
 	owned  bool
-	ring   *accesslog.Ring
+	ring   atomic.Pointer[accesslog.Ring] // nil: there is no log
+	kept   *accesslog.Ring                // what ring is when there is one; guarded by Witness.logging
 	free   []*Request
 	offset int64 // of the wall clock from the loop's
 	again  int64 // by the loop's clock: when offset is to be found anew
@@ -112,6 +114,7 @@ type told struct {
 	headed   int64 // when the head of the answer was there; 0: not yet
 	stream   bool
 	timing   bool
+	logged   bool // it has what a line wants: there was a log when it began
 	unlogged bool
 	verdict  trace.Verdict
 	context  trace.Context
@@ -143,11 +146,14 @@ func (s *Shard) Begin(now int64, c *Client, h *http1.Request) *Request {
 	}
 	q.timing = s.witness.timing || c.Trusted && has(h, timingField)
 	q.trace(h)
-	if s.witness.log != nil {
+	if q.logged = s.logs(); q.logged {
 		q.keep(h)
 	}
 	return q
 }
+
+// logs reports whether there is a log.
+func (s *Shard) logs() bool { return s.ring.Load() != nil || s.lines.Load() != nil }
 
 func (s *Shard) begin(now int64, c *Client) *Request {
 	q := s.take()

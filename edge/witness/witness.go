@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -19,7 +18,7 @@ type Options struct {
 	Loops int
 	// Goroutines is how many Shards goroutines have in common; 1 if zero.
 	Goroutines int
-	// Log is the access log. Without a path and a writer there is none.
+	// Log is the access log. Without a path and a writer there is none, until LogTo.
 	Log accesslog.Options
 	// Sampled is the share of the traces that are started here which are flagged as sampled; 0 stands for all of them, and
 	// what is negative for none. The libraries of OpenTelemetry record no request whose traceparent is there and says that
@@ -37,13 +36,18 @@ type Options struct {
 // Witness sees the requests of one edge. Its methods are safe for concurrent use.
 type Witness struct {
 	registry *metrics.Registry
-	log      *accesslog.Log // nil: there is none
+	log      atomic.Pointer[accesslog.Log] // nil: there never was one
+	logs     accesslog.Options             // what of them holds for every target
+	logged   chan struct{}                 // closed when log is there
 	starter  *trace.Starter
 	timing   bool
 	loops    []*Shard
 	shared   []*Shard
 	next     atomic.Uint32 // of shared
 	nowhere  *Place
+
+	logging    sync.Mutex // held while the log changes, guards the next; outermost
+	keptShared *accesslog.Shared
 
 	mu      sync.Mutex // guards what follows
 	history metrics.History
@@ -55,37 +59,29 @@ func New(o Options) (*Witness, error) {
 	goroutines := max(o.Goroutines, 1)
 	w := &Witness{
 		registry: metrics.New(metrics.Options{Shards: o.Loops + goroutines, Target: o.Target}),
-		timing:   o.Timing, gone: make(map[metrics.Key]time.Time),
+		timing:   o.Timing, gone: make(map[metrics.Key]time.Time), logged: make(chan struct{}), logs: o.Log,
 	}
 	if o.Sampled == 0 {
 		o.Sampled = 1
 	}
 	w.starter = trace.NewStarter(trace.NewSampler(o.Sampled))
-	var lines *accesslog.Shared
-	if o.Log.Path != "" || o.Log.Writer != nil {
-		if o.Log.Failed == nil && o.Report != nil {
-			o.Log.Failed = report(o.Report)
-		}
-		var err error
-		if w.log, err = accesslog.Open(o.Log); err != nil {
-			return nil, err
-		}
-		lines = w.log.Shared()
-		if err := w.registry.Register(metrics.AccessLogFamily(w.lines)); err != nil {
-			return nil, errors.Join(err, w.log.Close())
-		}
+	if o.Log.Failed == nil && o.Report != nil {
+		w.logs.Failed = report(o.Report)
 	}
 	for i := range o.Loops {
-		s := &Shard{witness: w, number: i, owned: true, edge: w.registry.Shard(i)}
-		if w.log != nil {
-			s.ring = w.log.Ring()
-		}
-		w.loops = append(w.loops, s)
+		w.loops = append(w.loops, &Shard{witness: w, number: i, owned: true, edge: w.registry.Shard(i)})
 	}
 	for i := range goroutines {
-		w.shared = append(w.shared, &Shard{witness: w, number: o.Loops + i, edge: w.registry.Shard(o.Loops + i), lines: lines})
+		w.shared = append(w.shared, &Shard{witness: w, number: o.Loops + i, edge: w.registry.Shard(o.Loops + i)})
 	}
 	w.nowhere = w.Place(metrics.Key{})
+	t, err := w.OpenLog(o.Log)
+	if err == nil && t != nil {
+		err = w.LogTo(t)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return w, nil
 }
 
@@ -97,11 +93,6 @@ func report(l *slog.Logger) func(error) {
 		}
 		l.Info("the access log is written again")
 	}
-}
-
-func (w *Witness) lines() (written, dropped, lost uint64) {
-	s := w.log.Stats()
-	return s.Written, s.Dropped, s.Lost
 }
 
 // Register adds values that somebody else keeps to what a scrape gets.
@@ -180,19 +171,3 @@ func (w *Witness) Readings(now time.Time) *metrics.Snapshot { return w.registry.
 
 // Handler serves the metrics to a scrape.
 func (w *Witness) Handler() http.Handler { return w.registry.Handler() }
-
-// Reopen opens the access log's path anew, for whoever has renamed the file.
-func (w *Witness) Reopen() error {
-	if w.log == nil {
-		return nil
-	}
-	return w.log.Reopen()
-}
-
-// Close writes what is logged so far. Requests that end later are counted and not logged.
-func (w *Witness) Close() error {
-	if w.log == nil {
-		return nil
-	}
-	return w.log.Close()
-}
