@@ -4,21 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"mime"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"semper/edge/route"
-	"semper/edge/routefile/internal/strict"
+	"semper/edge/words"
+	"semper/internal/strict"
 )
 
 // A reader makes a [File] of what was read, and finds what no single key can tell.
 type reader struct {
-	*strict.Doc
+	words.Source
 	f   *format
 	dir string // absolute, of the file
 }
@@ -46,7 +45,7 @@ func (r *reader) build() *File {
 	for i := range f.Routes {
 		rules = append(rules, r.rule(i, &f.Routes[i]))
 	}
-	r.errorPages("defaults", f.Defaults.ErrorPages)
+	r.pages("defaults", f.Defaults.ErrorPages)
 	var err error
 	if file.Matcher, err = route.Compile(rules); err != nil {
 		r.wrongRules(err)
@@ -97,22 +96,14 @@ func (r *reader) stickyKeys(k *StickyKeys) {
 // rule is a route as package route has it.
 func (r *reader) rule(i int, f *routeFormat) route.Rule {
 	path := fmt.Sprintf("routes[%d]", i)
-	rule := route.Rule{Name: f.Name, Policy: f.Policy, Match: route.Match{Hosts: f.Host, Path: f.Path, Scheme: f.Scheme, Methods: f.Methods}}
+	rule := route.Rule{Name: f.Name, Policy: f.Policy.Policy, Match: route.Match{Hosts: f.Host, Path: f.Path, Scheme: f.Scheme, Methods: f.Methods}}
 	if r.Given(path + ".exact") {
 		if r.Given(path + ".path") {
 			r.Misplaced(path+".exact", "the path is given twice", "keep path, for a prefix, or exact")
 		}
 		rule.Match.Path, rule.Match.Exact = f.Exact, true
 	}
-	for _, in := range []struct {
-		key   string
-		place route.Place
-		all   map[string]condition
-	}{{".header", route.InField, f.Header}, {".cookie", route.InCookie, f.Cookie}, {".query", route.InQuery, f.Query}} {
-		for _, name := range slices.Sorted(maps.Keys(in.all)) {
-			rule.Match.Conditions = append(rule.Match.Conditions, r.condition(strict.Join(path+in.key, name), in.place, name, in.all[name]))
-		}
-	}
+	rule.Match.Conditions = r.Conditions(path, &f.Match)
 	if rule.Name == "" {
 		rule.Name = strings.Join(f.Host, ",") + rule.Match.Path
 	}
@@ -120,33 +111,8 @@ func (r *reader) rule(i int, f *routeFormat) route.Rule {
 		rule.Name = "/"
 	}
 	rule.Action = r.action(path, f)
-	rule.Policy.ErrorPages = r.errorPages(path, f.ErrorPages)
+	rule.Policy.ErrorPages = r.pages(path, f.ErrorPages)
 	return rule
-}
-
-func (r *reader) condition(path string, in route.Place, name string, f condition) route.Condition {
-	c := route.Condition{In: in, Name: name, Test: route.Present}
-	ways := 0
-	for _, way := range []struct {
-		key   string
-		test  route.Test
-		value string
-	}{{".equals", route.Equal, f.Equals}, {".prefix", route.Prefix, f.Prefix}, {".matches", route.Matches, f.Matches}, {".present", route.Present, ""}} {
-		if !r.Given(path + way.key) {
-			continue
-		}
-		if ways++; ways > 1 {
-			r.Misplaced(path+way.key, "the condition says two things", "keep one: a pattern can ask for both")
-		}
-		c.Test, c.Value = way.test, way.value
-	}
-	if ways == 0 && !r.Wrong(path) {
-		r.Problem(path, "the condition says nothing", "write a value, or {present: true}")
-	}
-	if r.Given(path+".present") && !f.Present {
-		c.Test = route.Absent
-	}
-	return c
 }
 
 // action is the one thing that a route does.
@@ -180,7 +146,7 @@ func (r *reader) action(path string, f *routeFormat) route.Action {
 	case "redirect":
 		return notNil(f.Redirect)
 	case "respond":
-		return r.respond(path+".respond", f.Respond)
+		return r.Respond(path+".respond", f.Respond)
 	}
 	return r.directory(path+".files", f.Files)
 }
@@ -206,26 +172,6 @@ func (r *reader) known(path, pool string) {
 	r.Problem(path, fmt.Sprintf("there is no pool %q", pool), hint)
 }
 
-func (r *reader) respond(path string, f *respond) route.Action {
-	if f == nil {
-		return nil
-	}
-	a := f.Respond
-	a.Body = []byte(f.Body)
-	kind := "text/plain; charset=utf-8"
-	if r.Given(path + ".file") {
-		if r.Given(path + ".body") {
-			r.Misplaced(path+".file", "the body is given twice", "keep body or file")
-		}
-		a.Body, kind = r.file(path+".file", &f.File), typeOf(f.File)
-	}
-	hasType := slices.ContainsFunc(a.Fields, func(f route.Field) bool { return f.Name == "Content-Type" })
-	if len(a.Body) > 0 && !hasType {
-		a.Fields = append(slices.Clone(a.Fields), route.Field{Name: "Content-Type", Value: kind})
-	}
-	return &a
-}
-
 func (r *reader) directory(path string, f *route.Files) route.Action {
 	if f == nil {
 		return nil
@@ -244,54 +190,14 @@ func (r *reader) directory(path string, f *route.Files) route.Action {
 	return f
 }
 
-// errorPages reads the pages below path.
-func (r *reader) errorPages(path string, files map[string]string) []route.ErrorPage {
-	var pages []route.ErrorPage
-	for _, statuses := range slices.Sorted(maps.Keys(files)) {
-		at, file := strict.Join(path+".error_pages", statuses), files[statuses]
-		if !r.Given(at) { // of the defaults, which report it themselves
-			at = strict.Join("defaults.error_pages", statuses)
+// pages reads the error pages below path. A route has those of the defaults, which report what is wrong with them themselves.
+func (r *reader) pages(path string, files map[string]string) []route.ErrorPage {
+	return r.ErrorPages(func(statuses string) string {
+		if at := strict.Join(path+".error_pages", statuses); r.Given(at) {
+			return at
 		}
-		from, to, ok := statusRange(statuses)
-		if !ok {
-			r.Misplaced(at, fmt.Sprintf("%q is no status of an error", statuses), "write 404, 500-504 or 5xx")
-			continue
-		}
-		pages = append(pages, route.ErrorPage{From: from, To: to, Type: typeOf(file), Body: r.file(at, &file)})
-	}
-	return pages
-}
-
-// statusRange reads 404, 500-504 and 5xx.
-func statusRange(s string) (from, to int, ok bool) {
-	if digit, isClass := strings.CutSuffix(s, "xx"); isClass && (digit == "4" || digit == "5") {
-		from = int(digit[0]-'0') * 100
-		return from, from + 99, true
-	}
-	first, last, isRange := strings.Cut(s, "-")
-	if !isRange {
-		last = first
-	}
-	from, err1 := strconv.Atoi(first)
-	to, err2 := strconv.Atoi(last)
-	return from, to, err1 == nil && err2 == nil && from >= 400 && to <= 599 && from <= to
-}
-
-// typeOf is the media type of a page by its suffix.
-func typeOf(file string) string {
-	switch ext := filepath.Ext(file); ext {
-	case ".html", ".htm":
-		return "text/html; charset=utf-8"
-	case ".json":
-		return "application/json"
-	case "", ".txt":
-		return "text/plain; charset=utf-8"
-	default:
-		if t := mime.TypeByExtension(ext); t != "" {
-			return t
-		}
-		return "application/octet-stream"
-	}
+		return strict.Join("defaults.error_pages", statuses)
+	}, files)
 }
 
 // wrongRules reports what the matcher refuses, at the route or the defaults that say so. What is told already, most likely in

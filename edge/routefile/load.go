@@ -11,7 +11,8 @@ import (
 	"syscall"
 
 	"semper/edge/route"
-	"semper/edge/routefile/internal/strict"
+	"semper/edge/words"
+	"semper/internal/strict"
 )
 
 // A Problem is one thing wrong in a file.
@@ -79,6 +80,7 @@ func parse(name, dir string, data []byte) (*File, error) {
 	strict.Defaults(&f.Log)
 	f.Defaults.Policy = route.DefaultPolicy()
 	r := &reader{f: &f, dir: dir}
+	r.File = r.file
 	r.Doc = strict.Read(name, data, &f, strict.Options{New: r.fresh, Foreign: foreign})
 	file := r.build()
 	if err := r.Err(); err != nil {
@@ -92,8 +94,8 @@ func parse(name, dir string, data []byte) (*File, error) {
 func (r *reader) fresh(v any) {
 	switch v := v.(type) {
 	case *routeFormat:
-		v.policy = r.f.Defaults
-	case *Listener, *Pool, *Upstream, *ACME, *UpstreamTLS, *route.Redirect, *respond, *route.Files, *route.RateLimit:
+		v.Policy = r.f.Defaults
+	case *Listener, *Pool, *Upstream, *ACME, *UpstreamTLS, *route.Redirect, *words.Respond, *route.Files, *route.RateLimit:
 		strict.Defaults(v)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"semper/edge/route"
-	"semper/edge/routefile/internal/strict"
+	"semper/internal/strict"
 )
 
 func TestLoad(t *testing.T) {

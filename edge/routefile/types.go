@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"semper/edge/route"
-	"semper/edge/routefile/internal/strict"
+	"semper/edge/words"
+	"semper/internal/strict"
 )
 
 // A File is a file that was read and can be served.
@@ -104,15 +105,11 @@ type Log struct {
 
 // A Pool is a set of upstreams that are as good as each other.
 type Pool struct {
-	Upstreams      []Upstream    `yaml:"upstreams" short:"address" jsonschema:"required,example=127.0.0.1:9000" doc:"Its upstreams. Text is an address."`
-	Protocol       string        `yaml:"protocol" jsonschema:"enum=auto,enum=h1,enum=h2,enum=h2c,default=auto" doc:"h1: HTTP/1.1. h2: HTTP/2 over TLS. h2c: HTTP/2 without, as most gRPC servers speak it. auto: HTTP/1.1, or over TLS what the upstream offers."`
-	TLS            *UpstreamTLS  `yaml:"tls" short:"enabled" doc:"Speak TLS to the upstreams. on is enough where the system's authorities and the upstream's name will do."`
-	Health         Health        `yaml:"health" short:"path" doc:"Ask each upstream whether it is well. Text is the path to ask for. Nothing is asked when left out."`
-	Outlier        Outlier       `yaml:"outlier" doc:"Leave out upstreams whose answers fail, for a while."`
-	PanicThreshold int           `yaml:"panic_threshold" jsonschema:"minimum=0,maximum=100,default=50" doc:"Percentage of upstreams that have to be well. Below, it is asked of no one any more whether they are: the load of all would break the rest."`
-	SlowStart      time.Duration `yaml:"slow_start" off:"off" jsonschema:"default=off" doc:"How long an upstream that comes back takes to its full share."`
-	Keepalive      Keepalive     `yaml:"keepalive" doc:"Connections to upstreams that are kept for the next request."`
-	ProxyProtocol  string        `yaml:"proxy_protocol" jsonschema:"enum=off,enum=v1,enum=v2,default=off" doc:"Begin connections with a PROXY header that says who the client is. They serve one client then."`
+	Upstreams []Upstream   `yaml:"upstreams" short:"address" jsonschema:"required,example=127.0.0.1:9000" doc:"Its upstreams. Text is an address."`
+	Protocol  string       `yaml:"protocol" jsonschema:"enum=auto,enum=h1,enum=h2,enum=h2c,default=auto" doc:"h1: HTTP/1.1. h2: HTTP/2 over TLS. h2c: HTTP/2 without, as most gRPC servers speak it. auto: HTTP/1.1, or over TLS what the upstream offers."`
+	TLS       *UpstreamTLS `yaml:"tls" short:"enabled" doc:"Speak TLS to the upstreams. on is enough where the system's authorities and the upstream's name will do."`
+	Health    Health       `yaml:"health" short:"path" doc:"Ask each upstream whether it is well. Text is the path to ask for. Nothing is asked when left out."`
+	words.Pool
 }
 
 // An Upstream is one address of a pool.
@@ -139,20 +136,4 @@ type Health struct {
 	Timeout  time.Duration `yaml:"timeout" jsonschema:"default=2s" doc:"How long an answer may take."`
 	Rise     int           `yaml:"rise" jsonschema:"minimum=1,maximum=100,default=2" doc:"Good answers in a row until an upstream counts as well again."`
 	Fall     int           `yaml:"fall" jsonschema:"minimum=1,maximum=100,default=3" doc:"Bad ones until it does not."`
-}
-
-// Outlier is when an upstream is left out because of its answers.
-type Outlier struct {
-	Consecutive    int           `yaml:"consecutive" off:"off" jsonschema:"minimum=0,maximum=1000,default=5" doc:"Failures in a row: no connection, or one that breaks before an answer. 0 is off."`
-	Status5xx      bool          `yaml:"status_5xx" jsonschema:"default=false" doc:"Count answers of 500 to 599 as failures as well."`
-	FailurePercent int           `yaml:"failure_percent" off:"off" jsonschema:"minimum=0,maximum=100,default=0" doc:"Percentage of requests that fail. 0 is off."`
-	Base           time.Duration `yaml:"base" jsonschema:"default=30s" doc:"How long the first time; the n-th time n times as long."`
-	Max            time.Duration `yaml:"max" jsonschema:"default=5m" doc:"How long at most."`
-	MaxEjected     int           `yaml:"max_ejected" jsonschema:"minimum=0,maximum=100,default=10" doc:"Percentage of the pool that may be out at once. One always may."`
-}
-
-// Keepalive bounds idle connections to upstreams.
-type Keepalive struct {
-	Idle    int           `yaml:"idle" off:"off" jsonschema:"minimum=0,maximum=100000,default=64" doc:"How many per upstream. off: each request has a connection of its own, for upstreams that are not trusted to end their answers where they say."`
-	Timeout time.Duration `yaml:"timeout" jsonschema:"default=1m" doc:"How long one is kept. Shorter than the upstream keeps it."`
 }
