@@ -68,7 +68,7 @@ var rules = []rule{
 	{pkg: "edge/replay", why: "a body that more than one attempt may read; of net/http's requests only"},
 	{pkg: "edge/tablefile", may: []string{"", "edge/message"}, external: []string{"golang.org/x/sys"}, why: "the last route table on disk, and which tables are none"},
 	{pkg: "edge/park", external: []string{"golang.org/x/sys"}, why: "who waits for a socket without a goroutine; knows no protocol"},
-	{pkg: "edge/tunnel", may: []string{"edge/ledger", "edge/park", "edge/wsframe"}, external: []string{"golang.org/x/sys"}, why: "two connections joined, and the courtesy of their end"},
+	{pkg: "edge/tunnel", may: []string{"edge/ledger", "edge/park", "edge/wsframe"}, why: "two connections joined, and the courtesy of their end"},
 	{pkg: "edge/alone", may: []string{"", "edge", "edge/accesslog", "edge/certs", "edge/proxyproto", "edge/routefile", "edge/upstream", "edge/witness", "internal/handoff", "internal/notify"}, external: []string{"golang.org/x/sys"},
 		tests: []string{"github.com/coder/websocket"},
 		why:   "the edge by a file and signals: composition, for those who want nothing else of semper"},

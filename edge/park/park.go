@@ -3,6 +3,9 @@
 // A goroutine with its stack is most of what a connection costs on which nothing happens. A parked one costs an entry of
 // a list: one epoll instance watches all of them, and one goroutine watches that. Whoever parks a connection is woken when
 // it can be read, when its time has come, or when somebody wants it, and gives it a goroutine again.
+//
+// There are two ways to wait. A Spot is for a net.Conn that goes on being one: it comes to the lot and leaves it each time.
+// A Socket is what is left of one that is used by nobody else any more, and is the lot's until it is closed.
 package park
 
 import (
@@ -10,8 +13,10 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +26,8 @@ const Never int64 = math.MaxInt64
 
 // A Sleeper is who waits.
 type Sleeper interface {
-	// Wake is called once for each Park that succeeded. The lot is locked meanwhile: Wake starts a goroutine, and does
-	// nothing else. It may be early: nothing may be there to be read.
+	// Wake is called once for each Park or Await that succeeded. The lot or the socket is locked meanwhile: Wake starts a
+	// goroutine, and does nothing else. It may be early: nothing may be there to be read.
 	Wake()
 }
 
@@ -36,12 +41,17 @@ type Lot struct {
 	done   chan struct{}
 	events [128]unix.EpollEvent // run's, as is n
 	n      int
+	start  time.Time // deadlines of sockets count from there
 
 	mu    sync.Mutex // guards what follows
 	epoll int        // file's descriptor; good until over
 	spots []spot
 	free  []Spot
 	over  bool
+
+	sockets []*Socket // by Socket.at; nil: vacant
+	vacant  []int32
+	gen     uint32 // of the newest of sockets
 }
 
 type spot struct {
@@ -59,7 +69,7 @@ func Open() (*Lot, error) {
 	if err := unix.SetNonblock(fd, true); err != nil { // so that package os has the scheduler wait for it
 		return nil, errors.Join(fmt.Errorf("watch idle connections without a thread: %w", err), unix.Close(fd))
 	}
-	l := &Lot{file: os.NewFile(uintptr(fd), "idle connections"), epoll: fd, done: make(chan struct{})}
+	l := &Lot{file: os.NewFile(uintptr(fd), "idle connections"), epoll: fd, done: make(chan struct{}), start: time.Now()}
 	if l.raw, err = l.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("watch idle connections: %w", err), l.file.Close())
 	}
@@ -77,8 +87,14 @@ func (l *Lot) Close() {
 	if l.over = true; !was {
 		l.wakeLocked(Never)
 	}
+	sockets := slices.Clone(l.sockets)
 	l.mu.Unlock()
 	if !was {
+		for _, s := range sockets {
+			if s != nil {
+				s.happened(unix.EPOLLHUP)
+			}
+		}
 		l.file.Close() //nolint:errcheck // nothing was written
 	}
 	<-l.done
@@ -88,11 +104,13 @@ func (l *Lot) run() {
 	defer close(l.done)
 	look := l.look // made once: it would be an allocation for each look
 	for l.raw.Read(look) == nil {
-		l.mu.Lock()
 		for _, e := range l.events[:l.n] {
-			l.leaveLocked(Spot(e.Fd))
+			if e.Pad == 0 {
+				l.leave(Spot(e.Fd))
+			} else if s := l.find(e.Fd, uint32(e.Pad)); s != nil { //nolint:gosec // only compared
+				s.happened(e.Events)
+			}
 		}
-		l.mu.Unlock()
 	}
 }
 
@@ -141,6 +159,12 @@ func (l *Lot) watchLocked(of syscall.RawConn, op int, at Spot) (err error) {
 	return errors.Join(err, outer)
 }
 
+func (l *Lot) leave(at Spot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaveLocked(at)
+}
+
 // leaveLocked wakes whoever waits at a spot. An event that comes late finds it free, or wakes somebody else too early.
 func (l *Lot) leaveLocked(at Spot) {
 	s := l.spots[at]
@@ -183,7 +207,7 @@ func (l *Lot) wakeLocked(now int64) {
 	}
 }
 
-// Len is how many wait.
+// Len is how many wait at a spot.
 func (l *Lot) Len() int {
 	if l == nil {
 		return 0

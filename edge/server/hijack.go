@@ -54,8 +54,33 @@ type hijackedConn struct {
 // Close takes it out of the server's count as well.
 func (h *hijackedConn) Close() error {
 	err := h.Conn.Close()
-	h.server.forget(h)
+	if h.server.forget(h) {
+		h.server.left(h.room)
+	}
 	return err
+}
+
+// Yield says that the socket below belongs to whoever calls it, and h is not used any more. The server counts the
+// connection until what is returned is closed, which is done once; the socket is closed before the server is.
+func (h *hijackedConn) Yield() io.Closer {
+	if h.server.forget(h) {
+		return &place{h.server, h.room}
+	}
+	return (*place)(nil)
+}
+
+// place is that of a connection which was yielded, in the server's count and in its room. That of nil is in none.
+type place struct {
+	server *Server
+	room   *room.Room
+}
+
+// Close implements io.Closer.
+func (p *place) Close() error {
+	if p != nil {
+		p.server.left(p.room)
+	}
+	return nil
 }
 
 // CloseWrite ends what is sent and leaves what is received.

@@ -76,15 +76,13 @@ func (s *Server) handOver(c *conn) *hijackedConn {
 	return g
 }
 
-// forget ends what handOver has begun, once.
-func (s *Server) forget(g *hijackedConn) {
+// forget ends what handOver has begun, and reports whether that had not been done before.
+func (s *Server) forget(g *hijackedConn) bool {
 	g.home.mu.Lock()
+	defer g.home.mu.Unlock()
 	_, there := g.home.handed[g]
 	delete(g.home.handed, g)
-	g.home.mu.Unlock()
-	if there {
-		s.left(g.room)
-	}
+	return there
 }
 
 // closeHanded closes what handlers have.

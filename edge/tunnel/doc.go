@@ -8,13 +8,15 @@
 // # What an idle tunnel costs
 //
 // Most WebSockets say nothing most of the time, and there may be very many. So a way has a goroutine only while something
-// comes, and for a moment after that; then it is parked (package park), and the tunnel is a few hundred bytes beside its
-// two connections. A buffer is held while there is something in it; only what reads TLS holds a small one as long as it
-// has its goroutine. A write that the target does not take keeps the goroutine, and the source is not read meanwhile: so
-// whoever sends too much is held up by whoever takes too little.
+// comes. A buffer is held while there is something in it. A write that the target does not take keeps the goroutine, and
+// the source is not read meanwhile: so whoever sends too much is held up by whoever takes too little.
 //
-// A way is parked when a read has timed out. By that TLS has no whole record, and the socket had nothing; what comes
-// later, epoll tells of.
+// Of a connection that is nothing but a socket, the socket is all that is kept (park.Socket): a net.Conn, its addresses,
+// and what the runtime's poller has for it are more than all the rest of a tunnel, which is less than a kilobyte.
+//
+// What is wrapped, in TLS above all, stays as it is. Its way keeps its goroutine, and a small buffer, for a moment in which
+// nothing comes, and is parked (park.Lot.Park) when a read has timed out. By that TLS has no whole record, and the socket
+// had nothing; what comes later, epoll tells of.
 //
 // # Who owns what
 //

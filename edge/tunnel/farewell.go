@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"net"
 	"time"
 
 	"semper/edge/wsframe"
@@ -187,7 +186,7 @@ func (t *Tunnel) sayBye() {
 	backend.Write(wsframe.Close(wsframe.GoingAway, "", &mask)) //nolint:errcheck // it is over either way
 	// Read what still comes until the peers close: a socket closed over unread bytes would be reset, and
 	// a reset can overtake the Close frame.
-	closeWrite(client) //nolint:errcheck // the deadline is there as well
+	client.CloseWrite() //nolint:errcheck // the deadline is there as well
 	t.readUntil(deadline, toClient, toBackend)
 
 	t.mu.Lock()
@@ -210,7 +209,7 @@ func (t *Tunnel) halfClose(o over) {
 		t.hangUp(to)
 		return
 	}
-	closeWrite(t.ways[to].src) //nolint:errcheck // where it cannot, the deadline is there
+	t.ways[to].end().CloseWrite() //nolint:errcheck // where it cannot, the deadline is there
 	if t.frames {
 		t.readUntil(time.Now().Add(halfOpen), to)
 	}
@@ -230,12 +229,4 @@ func (t *Tunnel) sayLost(o over) bool {
 	t.client().SetWriteDeadline(time.Now().Add(leave)) //nolint:errcheck // it is over either way
 	_, err := t.client().Write(wsframe.Close(wsframe.ServiceRestart, "the instance ended: reconnect", nil))
 	return err == nil
-}
-
-// closeWrite half-closes c where it can.
-func closeWrite(c net.Conn) error {
-	if h, ok := c.(interface{ CloseWrite() error }); ok {
-		return h.CloseWrite()
-	}
-	return nil
 }

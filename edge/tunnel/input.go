@@ -1,14 +1,10 @@
 package tunnel
 
 import (
-	"errors"
-	"io"
+	"crypto/tls"
 	"net"
-	"os"
 	"sync"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -22,25 +18,80 @@ var (
 	smalls = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
 )
 
-// An input reads a connection for one goroutine.
-type input struct {
-	src  net.Conn
-	raw  syscall.RawConn       // the socket's below src, if only that is read; else nil
-	recv func(fd uintptr) bool // receive, made once
+// wrapped is a connection of which more is needed than its socket: TLS, or one that is no socket.
+type wrapped struct {
+	net.Conn
+	socket syscall.RawConn // below all layers; nil: it has none
+}
 
+func wrap(c net.Conn) *wrapped {
+	w, below := &wrapped{Conn: c}, bottom(c)
+	if s, ok := below.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			w.socket = raw
+		}
+	}
+	return w
+}
+
+// CloseWrite ends what is sent, where it can, and leaves what is received.
+func (w *wrapped) CloseWrite() error {
+	if h, ok := w.Conn.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return nil
+}
+
+// bottom is what is below all layers of c.
+func bottom(c net.Conn) net.Conn {
+	for {
+		over, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = over.NetConn()
+	}
+}
+
+// encrypts reports whether TLS is among the layers of c.
+func encrypts(c net.Conn) bool {
+	for {
+		if _, ok := c.(*tls.Conn); ok {
+			return true
+		}
+		over, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return false
+		}
+		c = over.NetConn()
+	}
+}
+
+// ahead is what the layers of c have read of its socket and not handed out.
+func ahead(c net.Conn) (read []byte) {
+	if _, ok := c.(interface{ NetConn() net.Conn }); !ok || c.SetReadDeadline(past) != nil { // by which the socket is left alone
+		return nil
+	}
+	var b [512]byte
+	for {
+		n, err := c.Read(b[:])
+		if read = append(read, b[:n]...); err != nil {
+			return read
+		}
+	}
+}
+
+// An input reads what is wrapped, for one goroutine.
+type input struct {
+	src net.Conn
 	buf []byte // nil while there is nothing
 	n   int
-	err error
 }
 
 // read waits for bytes, which are good until the next call. There may be some beside an error.
-func (in *input) read() ([]byte, error) {
-	if in.raw == nil {
-		in.n, in.err = in.src.Read(in.room())
-	} else if err := in.raw.Read(in.recv); err != nil {
-		in.n, in.err = 0, err
-	}
-	return in.buf[:in.n], in.err
+func (in *input) read() (p []byte, err error) {
+	in.n, err = in.src.Read(in.room())
+	return in.buf[:in.n], err
 }
 
 // room is a buffer that is larger where the last read filled one.
@@ -63,30 +114,4 @@ func (in *input) free() {
 		smalls.Put((*[smallBuffer]byte)(in.buf))
 	}
 	in.buf = nil
-}
-
-// receive takes what the socket has; where that is nothing, it reports false, and holds no buffer meanwhile. It runs within
-// read.
-func (in *input) receive(fd uintptr) bool {
-	if in.buf == nil {
-		in.buf = larges.Get().(*[largeBuffer]byte)[:] //nolint:errcheck // nothing else is put there
-	}
-	in.n, in.err = 0, nil
-	for {
-		n, err := unix.Read(int(fd), in.buf)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EAGAIN):
-			in.free()
-			return false
-		case err != nil:
-			in.err = os.NewSyscallError("read", err)
-		case n == 0:
-			in.err = io.EOF
-		default:
-			in.n = n
-		}
-		return true
-	}
 }

@@ -1,11 +1,10 @@
 package tunnel
 
 import (
-	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"semper/edge/park"
@@ -17,55 +16,67 @@ var past = time.Unix(1, 0)
 // A way is one direction of a tunnel. It belongs to the goroutine that relays it, while there is one.
 type way struct {
 	tunnel    *Tunnel
-	src       net.Conn
-	raw       syscall.RawConn // the socket's below src; nil: it has none
+	wrap      *wrapped    // what it comes from; nil once sock is taken. Guarded by the tunnel's mutex until it has started
+	sock      park.Socket // all that is left of that, where it is enough
 	direction direction
-	bare      bool // only raw is read, behind what layers have: no TLS is between
-	layers    bool // src may have bytes at first that the socket has not any more
 
 	// Guarded by the tunnel's mutex.
-	stays  bool // it is not parked
-	parked bool
-	busy   bool // a write is under way
+	counts io.Closer // who counts what sock was taken from; nil: nobody
+	stays  bool      // it is not parked; of what is wrapped
+	parked bool      // the same
+	busy   bool      // a write is under way
 	ended  bool
 	spot   park.Spot
 	by     instant         // when reading ends
 	track  wsframe.Tracker // what was written so far
 }
 
-func (w *way) join(t *Tunnel, d direction, src net.Conn) {
-	w.tunnel, w.direction, w.src, w.bare, w.stays = t, d, src, true, true
-	below := src
-	for {
-		over, ok := below.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		if _, ok := below.(*tls.Conn); ok {
-			w.bare = false
-		}
-		w.layers, below = true, over.NetConn()
-	}
-	if s, ok := below.(syscall.Conn); ok {
-		if raw, err := s.SyscallConn(); err == nil {
-			w.raw, w.stays = raw, false
-		}
-	}
-	w.bare = w.bare && w.raw != nil
-	w.layers = w.layers && w.bare
+// end is what a way comes from as the other way has it.
+type end interface {
+	Write(p []byte) (int, error)
+	SetWriteDeadline(t time.Time) error
+	CloseWrite() error
 }
 
-// begin is the first goroutine of a way. early comes first, and then what layers over the socket have read of it.
-func (w *way) begin(early []byte) {
-	err := os.ErrDeadlineExceeded
-	if !w.passAll(early) {
-		err = nil
-	} else if w.layers {
-		w.src.SetReadDeadline(past) //nolint:errcheck // a closed connection says so in the read
-		_, err = w.pour(&input{src: w.src})
+func (w *way) join(t *Tunnel, d direction, src net.Conn) {
+	w.tunnel, w.direction, w.wrap = t, d, wrap(src)
+	w.stays = w.wrap.socket == nil
+}
+
+// end is what w comes from.
+func (w *way) end() end {
+	if w.wrap != nil {
+		return w.wrap
 	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		w.tunnel.ended(over{w.direction, err})
+	return &w.sock
+}
+
+// take leaves of what w comes from only the socket, if that is enough. What was read of it already is what comes first.
+func (w *way) take() (read []byte) {
+	src := w.wrap.Conn
+	if encrypts(src) {
+		return nil
+	}
+	read = ahead(src)
+	if w.tunnel.all.lot.Take(&w.sock, bottom(src), w) {
+		w.wrap = nil
+		if y, ok := src.(interface{ Yield() io.Closer }); ok {
+			w.counts = y.Yield()
+		}
+	}
+	return read
+}
+
+// start begins to pass what comes, early first.
+func (w *way) start(early []byte) {
+	if len(early) > 0 || w.wrap != nil || !w.sock.Await() {
+		go w.begin(early)
+	}
+}
+
+func (w *way) begin(early []byte) {
+	if !w.passAll(early) {
+		w.tunnel.ended(over{w.direction, nil})
 		return
 	}
 	w.run()
@@ -76,20 +87,53 @@ func (w *way) Wake() { go w.run() }
 
 // run is the goroutine of a way on which something happens.
 func (w *way) run() {
-	w.tunnel.mu.Lock()
-	w.parked = false
-	w.tunnel.mu.Unlock()
-	in := input{src: w.src}
-	if w.bare {
-		in.raw, in.recv = w.raw, in.receive
+	var err error
+	if w.wrap == nil {
+		err = w.relaySocket()
+	} else {
+		w.tunnel.mu.Lock()
+		w.parked = false
+		w.tunnel.mu.Unlock()
+		err = w.relay(&input{src: w.wrap})
 	}
-	if err := w.relay(&in); err != errParked { //nolint:errorlint // it is nobody else's
+	if err != errParked { //nolint:errorlint // it is nobody else's
 		w.tunnel.ended(over{w.direction, err})
 	}
 }
 
 // errParked: the way is another goroutine's from there on.
 var errParked = errors.New("parked")
+
+// relaySocket passes what the socket has. Then it has the way woken by what comes next; by an end too, so that it is not
+// looked for here.
+func (w *way) relaySocket() error {
+	b := larges.Get().(*[largeBuffer]byte) //nolint:errcheck // nothing else is put there
+	defer larges.Put(b)
+	for {
+		if w.late() {
+			return os.ErrDeadlineExceeded
+		}
+		n, err := w.sock.Read(b[:])
+		switch {
+		case err != nil && !errors.Is(err, park.ErrAgain):
+			return err
+		case !w.passAll(b[:n]):
+			return nil
+		case n == len(b):
+		case w.sock.Await():
+			return errParked
+		default:
+			return net.ErrClosed
+		}
+	}
+}
+
+// late reports whether there are to be no more reads.
+func (w *way) late() bool {
+	w.tunnel.mu.Lock()
+	defer w.tunnel.mu.Unlock()
+	return w.by != 0 && w.tunnel.all.instant(time.Now()) >= w.by
+}
 
 // relay passes what comes until the source ends or its target takes no more, which is no error, or nothing has come for
 // a while.
@@ -153,7 +197,7 @@ func (w *way) pass(p []byte) (int, error) {
 	w.busy = true
 	t.mu.Unlock()
 
-	_, err := t.ways[w.direction.other()].src.Write(p[:n])
+	_, err := t.ways[w.direction.other()].end().Write(p[:n])
 
 	t.mu.Lock()
 	w.busy = false
@@ -185,7 +229,7 @@ func (w *way) arm() bool {
 	if settled := now.Add(t.all.settle); !w.stays && (at.IsZero() || settled.Before(at)) {
 		at = settled
 	}
-	w.src.SetReadDeadline(at) //nolint:errcheck // a closed connection says so in the read
+	w.wrap.SetReadDeadline(at) //nolint:errcheck // a closed connection says so in the read
 	return true
 }
 
@@ -197,14 +241,17 @@ func (w *way) park() (ok bool) {
 	if w.stays {
 		return false
 	}
-	if w.spot, w.parked = t.all.lot.Park(w, w.raw, park.Never); !w.parked {
+	if w.spot, w.parked = t.all.lot.Park(w, w.wrap.socket, park.Never); !w.parked {
 		w.stays = true
 	}
 	return w.parked
 }
 
 func (w *way) wakeLocked() {
-	if w.parked {
+	switch {
+	case w.wrap == nil:
+		w.sock.Wake()
+	case w.parked:
 		w.tunnel.all.lot.Wake(w, w.spot)
 	}
 }
@@ -217,7 +264,7 @@ func (t *Tunnel) readUntil(at time.Time, ways ...direction) {
 		w := &t.ways[d]
 		w.by = t.all.instant(at)
 		if w.stays {
-			w.src.SetReadDeadline(at) //nolint:errcheck // it is closed with the tunnel
+			w.wrap.SetReadDeadline(at) //nolint:errcheck // it is closed with the tunnel
 		}
 	}
 	t.wakeAtLocked(at) // for one that is parked; one that settles looks soon

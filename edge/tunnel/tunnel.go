@@ -62,8 +62,9 @@ type Owner interface {
 // Options say what a Tunnel joins.
 type Options struct {
 	Client net.Conn
-	// Backend is a connection to an instance. What either is made of is found by methods NetConn: whatever is below TLS
-	// may have read more than it was asked for, but changes nothing.
+	// Backend is a connection to an instance. What either is made of is found by methods NetConn: whatever is not TLS may
+	// have read more than it was asked for, but changes nothing. Where that is just a socket, the tunnel takes it out of
+	// the connection. If this has a method Yield() io.Closer, that is told so, and what it returns is closed at the end.
 	Backend net.Conn
 	// WebSocket says that it is one, and not another protocol, of which nothing is known.
 	WebSocket bool
@@ -80,16 +81,18 @@ func (t *Tunnel) Start(o Owner, early []byte) {
 		return
 	}
 	t.mu.Lock()
+	read := t.ways[toClient].take()
+	early = append(early, t.ways[toBackend].take()...)
 	t.started, t.tasks = true, int32(len(t.ways))
 	t.wakeAtLocked(t.planned.Soft)
 	t.wakeAtLocked(t.tireLocked(time.Now()))
 	t.mu.Unlock()
-	go t.ways[toClient].begin(nil)
-	go t.ways[toBackend].begin(early)
+	t.ways[toClient].start(read)
+	t.ways[toBackend].start(early)
 }
 
-func (t *Tunnel) client() net.Conn  { return t.ways[toBackend].src }
-func (t *Tunnel) backend() net.Conn { return t.ways[toClient].src }
+func (t *Tunnel) client() end  { return t.ways[toBackend].end() }
+func (t *Tunnel) backend() end { return t.ways[toClient].end() }
 
 // Close closes both connections. A tunnel that has been started ends by that.
 func (t *Tunnel) Close() {
@@ -99,10 +102,25 @@ func (t *Tunnel) Close() {
 
 // hangUp closes the connection that w comes from.
 func (t *Tunnel) hangUp(w direction) {
-	t.ways[w].src.Close() //nolint:errcheck // nothing is to be saved
+	from := &t.ways[w]
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ways[w].wakeLocked() // nobody is told of a descriptor that is closed
+	wrap := from.wrap
+	t.mu.Unlock()
+	if wrap != nil {
+		wrap.Close() //nolint:errcheck // nothing is to be saved
+	}
+	t.mu.Lock()
+	var counts io.Closer
+	if from.wrap != nil {
+		from.wakeLocked() // nobody is told of a descriptor that is closed
+	} else {
+		from.sock.Close() //nolint:errcheck // nothing is to be saved
+		counts, from.counts = from.counts, nil
+	}
+	t.mu.Unlock()
+	if counts != nil {
+		counts.Close() //nolint:errcheck // it only counts
+	}
 }
 
 // ended says that a way has ended.

@@ -7,7 +7,7 @@ import (
 	"semper/edge/park"
 )
 
-// settleFor is how long a way has a goroutine on which nothing comes: long enough that a busy tunnel is not parked between
+// settleFor is how long a wrapped way has a goroutine on which nothing comes: long enough that a busy tunnel is not parked between
 // two messages, and short enough that many who say a word each do not have their stacks at one time.
 const settleFor = 10 * time.Millisecond
 
@@ -61,9 +61,6 @@ func (a *Tunnels) New(o Options) *Tunnel {
 	t.ways[toClient].join(t, toClient, o.Backend)
 	return t
 }
-
-// Parked is how many ways have no goroutine now. A tunnel has two.
-func (a *Tunnels) Parked() int { return a.lot.Len() }
 
 // Close cuts what is left, and waits for it.
 func (a *Tunnels) Close() {

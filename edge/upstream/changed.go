@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 )
 
@@ -44,14 +45,40 @@ func (x *Changed) Read(p []byte) (int, error) {
 
 // Close implements net.Conn. The pool does not know the connection any more then.
 func (x *Changed) Close() error {
-	x.pool.mu.Lock()
-	_, open := x.pool.changed[x]
-	delete(x.pool.changed, x)
-	x.pool.mu.Unlock()
-	if !open {
+	if !x.leave() {
 		return net.ErrClosed
 	}
 	return x.Conn.Close()
+}
+
+// leave has the pool forget x, and reports whether it knew it.
+func (x *Changed) leave() bool {
+	x.pool.mu.Lock()
+	defer x.pool.mu.Unlock()
+	_, known := x.pool.changed[x]
+	delete(x.pool.changed, x)
+	return known
+}
+
+// Yield says that the socket below belongs to whoever calls it, and x is not used any more. The pool counts the connection
+// until what is returned is closed, which is done once; the socket is closed before the pool is.
+func (x *Changed) Yield() io.Closer {
+	if x.leave() {
+		x.pool.yielded.Add(1)
+		return (*place)(x.pool)
+	}
+	return (*place)(nil)
+}
+
+// place is that of a connection which was yielded, in the count of its pool. That of nil is in none.
+type place Pool
+
+// Close implements io.Closer.
+func (p *place) Close() error {
+	if p != nil {
+		p.yielded.Add(-1)
+	}
+	return nil
 }
 
 // CloseWrite ends what is sent and leaves what is received.

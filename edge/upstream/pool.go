@@ -19,6 +19,7 @@ type Pool struct {
 	own sync.WaitGroup
 
 	reused, stale atomic.Uint64
+	yielded       atomic.Int64    // see Changed.Yield
 	over          context.Context // done when the pool is closed
 	end           context.CancelFunc
 
@@ -249,7 +250,7 @@ func (p *Pool) forgetLocked(c *Conn) {
 // Stats are the counts as they are now.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
-	s := Stats{Open: len(p.open) + len(p.changed), Idle: len(p.idle), Dialled: p.dialled, Reused: p.reused.Load(), Stale: p.stale.Load()}
+	s := Stats{Open: len(p.open) + len(p.changed) + int(p.yielded.Load()), Idle: len(p.idle), Dialled: p.dialled, Reused: p.reused.Load(), Stale: p.stale.Load()}
 	p.mu.Unlock()
 	if p.h2 != nil {
 		s.Open += p.h2.open()
