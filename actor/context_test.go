@@ -3,11 +3,39 @@ package actor
 import (
 	"context"
 	"errors"
-	"runtime"
+	"regexp"
+	"runtime/pprof"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// labelled counts the goroutines that carry the label "test" with name. Other tests run beside this one, so those of the
+// whole process say nothing.
+func labelled(t *testing.T, name string) (n int) {
+	t.Helper()
+	var text strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&text, 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, alike := range strings.Split(text.String(), "\n\n") {
+		if !strings.Contains(alike, strconv.Quote(name)) {
+			continue
+		}
+		m := regexp.MustCompile(`(?m)^([0-9]+) @`).FindStringSubmatch(alike)
+		if m == nil {
+			t.Fatalf("no count in %q", alike)
+		}
+		k, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += k
+	}
+	return n
+}
 
 // TestContextsOfASelfCostNoGoroutine, and end with it all the same.
 func TestContextsOfASelfCostNoGoroutine(t *testing.T) {
@@ -15,21 +43,21 @@ func TestContextsOfASelfCostNoGoroutine(t *testing.T) {
 		const n = 100
 		var all []context.Context
 		var cancels []context.CancelFunc
-		var before, after int
+		var ours int
 		a, err := Start[any](quiet, &script{init: func(self *Self[any]) error {
-			before = runtime.NumGoroutine()
+			pprof.SetGoroutineLabels(pprof.WithLabels(t.Context(), pprof.Labels("test", t.Name()))) // whom it starts has them too
 			for range n {
 				ctx, cancel := context.WithTimeout(self, time.Hour)
 				all, cancels = append(all, ctx), append(cancels, cancel)
 			}
-			after = runtime.NumGoroutine()
+			ours = labelled(t, t.Name())
 			return nil
 		}}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if after-before >= n { // other tests run beside this one
-			t.Errorf("%d goroutines for %d contexts", after-before, n)
+		if ours != 1 { // its own
+			t.Errorf("%d goroutines for %d contexts", ours, n)
 		}
 		cancels[0]()
 		a.PID().Exit(Reason{Kind: Shutdown})

@@ -241,29 +241,35 @@ func TestWhoFailsIsLeftOut(t *testing.T) {
 	t.Parallel()
 	configured(t, func(t *testing.T, f *fixture) {
 		var fails atomic.Bool
-		fails.Store(true)
 		var asked atomic.Int64
-		bad := start(t, "tcp", "web.r1.1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		bad := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			asked.Add(1)
 			if fails.Load() {
 				w.WriteHeader(500)
 			}
-		}))
+		})
 		good := start(t, "tcp", "web.r1.2", says(1))
-		p := pools("web", bad, good)["web"]
-		p.Outlier = OutlierConfig{Consecutive: 3, Status5xx: true, Base: 50 * time.Millisecond, Max: time.Second, MaxEjected: 50}
-		f.goBy(map[string]PoolConfig{"web": p}, to("web", func(r *route.Rule) { r.Policy.Balance.Algorithm = route.RoundRobin }))
 		c := client(t)
-		failed := 0
-		for range 12 {
-			if resp, _ := get(t, c, f.url("/")); resp.StatusCode == 500 {
-				failed++
+		leftOut := func(pool string, base time.Duration) int {
+			p := pools("web", start(t, "tcp", "web.r1.1", bad), good)["web"]
+			p.Outlier = OutlierConfig{Consecutive: 3, Status5xx: true, Base: base, Max: base, MaxEjected: 50}
+			f.goBy(map[string]PoolConfig{pool: p}, to(pool, func(r *route.Rule) { r.Policy.Balance.Algorithm = route.RoundRobin }))
+			fails.Store(true)
+			defer fails.Store(false)
+			failed := 0
+			for range 12 {
+				if resp, _ := get(t, c, f.url("/")); resp.StatusCode == 500 {
+					failed++
+				}
 			}
+			return failed
 		}
-		if failed < 3 || failed == 6 {
-			t.Errorf("%d of 12 failed: after three it gets nothing for a while", failed)
+		if failed := leftOut("for long", time.Hour); failed != 3 {
+			t.Errorf("%d of 12 failed: after three it gets nothing for an hour", failed)
 		}
-		fails.Store(false)
+		if failed := leftOut("for a moment", 50*time.Millisecond); failed < 3 {
+			t.Errorf("%d of 12 failed, want three at least: this proves nothing", failed)
+		}
 		before := asked.Load()
 		eventually(t, "it is tried again", func() bool {
 			get(t, c, f.url("/"))
@@ -352,9 +358,10 @@ func TestAResponseInTime(t *testing.T) {
 			case <-r.Context().Done():
 			}
 		}))
-		f.goBy(pools("web", a), to("web", func(r *route.Rule) {
-			r.Policy.Timeouts.Response, r.Policy.Timeouts.Body = 50*time.Millisecond, 50*time.Millisecond
-		}))
+		// Each by a rule of its own: an answer that is to stall may take its time to begin.
+		f.goBy(pools("web", a),
+			to("web", func(r *route.Rule) { r.Match.Path, r.Policy.Timeouts.Response = "/late", 50*time.Millisecond }),
+			to("web", func(r *route.Rule) { r.Match.Path, r.Policy.Timeouts.Body = "/stalls", 50*time.Millisecond }))
 		if resp, _ := get(t, client(t), f.url("/late")); resp.StatusCode != 504 || resp.Header.Get("X-Semper-Error") != "timeout" {
 			t.Errorf("got %s %v", resp.Status, resp.Header)
 		}

@@ -200,10 +200,22 @@ func TestARollbackCallsTheEndOff(t *testing.T) {
 	closes := make(chan websocket.StatusCode, 1)
 	one, two := start(t, "tcp", "web.r1.1", wsEcho(t, closes)), start(t, "tcp", "web.r2.1", says(2))
 	f.table(1, nil, one.Backend)
-	c := dialWS(t, f)
-	at := time.Now().Add(300 * time.Millisecond)
-	f.table(2, draining(1, at, one.ID), two.Backend)
-	f.table(1, nil, one.Backend)
+	var c *websocket.Conn
+	var at time.Time
+	late := 0
+	for soon := 300 * time.Millisecond; ; soon *= 2 {
+		c = dialWS(t, f)
+		at = time.Now().Add(soon)
+		f.table(2, draining(1, at, one.ID), two.Backend)
+		f.table(1, nil, one.Backend)
+		if time.Until(at) > soon/2 {
+			break
+		}
+		// This machine took so long that the deadline may have come first. Then there was nothing to call off.
+		c.CloseNow() //nolint:errcheck // over
+		<-closes
+		late++
+	}
 	over := time.NewTimer(time.Until(at) + 2*time.Second)
 	defer over.Stop()
 	for open := true; open; {
@@ -222,8 +234,8 @@ func TestARollbackCallsTheEndOff(t *testing.T) {
 	if code := <-closes; code != websocket.StatusNormalClosure {
 		t.Errorf("backend was told %d", code)
 	}
-	if got, want := f.settled(1), (semper.Ledger{Accepted: 1, Served: 1}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+	if got := f.settled(1); got.Accepted != uint64(1+late) || got.Served != 1 {
+		t.Errorf("got %+v, want one served, beside %d that were given up", got, late)
 	}
 }
 

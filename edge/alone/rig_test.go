@@ -177,9 +177,10 @@ func (r *rig) says(text string) string {
 		r.mu.Lock()
 		for i := r.seen; i < len(r.lines); i++ {
 			if strings.Contains(r.lines[i], text) {
+				line := r.lines[i]
 				r.seen = i + 1
 				r.mu.Unlock()
-				return r.lines[i]
+				return line
 			}
 		}
 		more := r.more
