@@ -1,6 +1,9 @@
 package semper
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Epoch numbers route tables. Each new one has the next.
 type Epoch int64
@@ -10,9 +13,14 @@ type Epoch int64
 type Table struct {
 	Epoch  Epoch   `json:"epoch"`
 	Routes []Route `json:"routes"`
-	Pools  []Pool  `json:"pools"`
+	// Rules are routes as well: those that ask for more than a host and a path, or that the edge answers itself. They stand
+	// apart for edges that are older than they are, which serve by the rest.
+	Rules []Route `json:"rules,omitempty"`
+	Pools []Pool  `json:"pools"`
 	// Draining are releases that left their pools and may still finish what they have.
 	Draining []Draining `json:"draining,omitempty"`
+	// StickyKey signs the cookies that bring clients back: 32 random bytes, the same for every edge and from table to table.
+	StickyKey []byte `json:"sticky_key,omitempty"`
 }
 
 // PoolKey names a pool: "app/environment/service".
@@ -28,8 +36,20 @@ func NamePool(app, environment, service string) PoolKey {
 type Route struct {
 	Host string  `json:"host,omitempty"`
 	Path string  `json:"path"`
-	Pool PoolKey `json:"pool"`
+	Pool PoolKey `json:"pool"` // empty: the edge answers itself
+	RouteWords
 }
+
+// RouteWords are what else is said of a route: objects whose keys are those of a route in semper.yaml. Who routes by them reads
+// them; everybody else hands them on. Nothing is said where one is empty.
+type RouteWords struct {
+	Match  json.RawMessage `json:"match,omitempty"`  // which requests it is for, beside host and path
+	Answer json.RawMessage `json:"answer,omitempty"` // what the edge answers itself
+	Policy json.RawMessage `json:"policy,omitempty"` // how its requests are treated
+}
+
+// Special reports whether a route asks for more than a host and a path, or is answered by the edge itself.
+func (w RouteWords) Special() bool { return w.Match != nil || w.Answer != nil }
 
 // A Pool is the ready instances of one service of the one release that may serve it.
 type Pool struct {
@@ -39,6 +59,9 @@ type Pool struct {
 	Backend []Backend   `json:"backends"`
 	Hold    *Hold       `json:"hold,omitempty"` // requests wait while set
 	Limits  HoldLimits  `json:"hold_limits"`
+	// Protocol is what its instances speak, Policy how they are treated: see [Service].
+	Protocol Protocol        `json:"protocol,omitempty"`
+	Policy   json.RawMessage `json:"policy,omitempty"`
 }
 
 // A Backend is one ready instance as the edge sees it.

@@ -30,11 +30,13 @@ const (
 // A Service is one program of an app, run as Instances identical copies.
 type Service struct {
 	Type      ServiceType       `json:"type"`
-	Command   []string          `json:"command"`          // argv; run in the unpacked artifact
-	Env       map[string]EnvVar `json:"env,omitempty"`    // in addition to what semper gives
-	Instances int               `json:"instances"`        // ≥ 0
-	Listen    Listen            `json:"listen,omitempty"` // web only
-	Health    Health            `json:"health"`           // readiness
+	Command   []string          `json:"command"`            // argv; run in the unpacked artifact
+	Env       map[string]EnvVar `json:"env,omitempty"`      // in addition to what semper gives
+	Instances int               `json:"instances"`          // ≥ 0
+	Listen    Listen            `json:"listen,omitempty"`   // web only
+	Protocol  Protocol          `json:"protocol,omitempty"` // web only
+	Pool      json.RawMessage   `json:"pool,omitempty"`     // how the edge treats its instances: an object whose keys are those of semper.yaml
+	Health    Health            `json:"health"`             // readiness
 	Liveness  *Health           `json:"liveness,omitempty"`
 	Stop      Stop              `json:"stop"`
 	Limits    Limits            `json:"limits"`
@@ -57,6 +59,15 @@ type Listen string
 const (
 	ListenPort   Listen = "port"   // PORT holds a TCP port on 127.0.0.1
 	ListenSocket Listen = "socket" // SOCKET holds the path of a unix socket to listen on
+)
+
+// Protocol is the HTTP that an instance is spoken to in.
+type Protocol string
+
+// The protocols.
+const (
+	ProtocolH1  Protocol = "h1"  // HTTP/1.1; the same as none
+	ProtocolH2C Protocol = "h2c" // HTTP/2 without TLS, as gRPC servers speak it
 )
 
 // HealthKind is how a check looks at an instance.
@@ -121,11 +132,12 @@ type Backoff struct {
 	Reset  Duration `json:"reset"`
 }
 
-// A RouteRule sends requests of a host (empty: any) below a path prefix to a service.
+// A RouteRule sends requests of a host (empty: any) below a path prefix to a service, or has them answered by the edge.
 type RouteRule struct {
 	Host string `json:"host,omitempty"`
 	Path string `json:"path"`
-	To   string `json:"to"`
+	To   string `json:"to,omitempty"` // empty where there is an Answer
+	RouteWords
 }
 
 // DrainDeadlines bound how long a connection class may finish what it has after a cutover.

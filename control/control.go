@@ -109,6 +109,8 @@ type Options struct {
 	Secrets Secrets
 	Machine Machine
 	Log     *slog.Logger
+	// Check refuses a spec that no edge could serve by; nil: whatever an edge serves by.
+	Check func(semper.Spec) error
 	// Supervision gives each supervisor of the tree its options, from the context it is started with; nil: what they do
 	// goes to Log. It has the id "model" for the one child that is a process of package actor.
 	Supervision func(context.Context) supervise.Options

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -232,6 +233,10 @@ func (t *change) route() {
 		moved = moved || e.Rollout != nil && e.Rollout.Epoch == next
 	}
 	table := rollout.Routes(sites, t.m.judged())
+	if table.StickyKey = t.m.table.value.StickyKey; table.StickyKey == nil {
+		table.StickyKey = make([]byte, 32)
+		rand.Read(table.StickyKey) //nolint:errcheck // it never fails
+	}
 	if !moved && sameTable(table, t.m.table.value) {
 		return
 	}

@@ -60,10 +60,15 @@ type prober struct {
 }
 
 func newProber(c *Control, h hands, in *instance, s semper.InstanceStatus, ready bool) *prober {
-	return &prober{c: c, hands: h, in: in, s: s, ready: ready, http: &http.Transport{
+	t := &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, s.Address) },
 		DisableKeepAlives: true, // each check asks whether a new connection is taken
-	}}
+	}
+	if s.Spec.Spec.Protocol == semper.ProtocolH2C {
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return &prober{c: c, hands: h, in: in, s: s, ready: ready, http: t}
 }
 
 func (p *prober) run(ctx context.Context) {

@@ -75,6 +75,11 @@ func (c *Control) prepare(r api.DeployRequest) (api.DeployRequest, error) {
 		return r, badDigest(r.Artifact)
 	}
 	r.Spec = r.Spec.WithDefaults()
+	if c.o.Check != nil {
+		if err := c.o.Check(r.Spec); err != nil {
+			return r, err
+		}
+	}
 	for name, svc := range r.Spec.Services {
 		svc.Env = maps.Clone(svc.Env)
 		for k, e := range svc.Env {

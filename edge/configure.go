@@ -60,21 +60,27 @@ func (e *Edge) compileConfig(c *Config, sites map[int]*local.Site) (*snapshot, e
 	if err := e.addRules(s); err != nil {
 		return nil, err
 	}
-	keys := c.Sticky
+	for i, site := range sites {
+		s.rules[i].site = site
+	}
+	return s, e.addSigners(s, c.Sticky)
+}
+
+// addSigners makes the cookies of the rules that want some. e.registry is held.
+func (e *Edge) addSigners(s *snapshot, keys StickyKeys) error {
 	if keys.Current == nil {
 		keys.Current = e.ownKey()
 	}
 	for i := range s.rules {
 		r := &s.rules[i]
-		r.site = sites[i]
 		if r.Forward == nil || r.Policy.Sticky.Cookie == "" {
 			continue
 		}
 		if err := r.addSigner(keys); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // ownKey is the key of this process for cookies.
@@ -99,7 +105,11 @@ func (r *rule) addSigner(keys StickyKeys) (err error) {
 		t := &r.targets[i]
 		t.ours = r.stick.Tag(string(t.pool.Key))
 		for _, b := range t.pool.backends {
-			t.tags = append(t.tags, r.stick.Tag(b.address))
+			name := b.address
+			if t.pool.tabled { // whose instances of two releases may have had one address
+				name = string(b.id)
+			}
+			t.tags = append(t.tags, r.stick.Tag(name))
 		}
 	}
 	return nil
@@ -109,9 +119,7 @@ func (r *rule) addSigner(keys StickyKeys) (err error) {
 func (e *Edge) configPool(name string, p *PoolConfig) *pool {
 	c := e.newPool(semper.Pool{Key: semper.PoolKey(name), App: name})
 	c.Limits.Rate = defaultRate
-	c.slowStart, c.panicBelow = p.SlowStart, p.Panic
-	c.foreign = p.TLS != nil || p.Protocol != upstream.H1 || p.ProxyProtocol > 0 || p.MaxIdle < 0
-	speech := speech{protocol: p.Protocol, tls: p.TLS, proxy: p.ProxyProtocol, idle: p.MaxIdle, rest: p.IdleTimeout}
+	speech := c.treat(p)
 	for _, u := range p.Upstreams {
 		in := incarnation{id: semper.InstanceID(name + " " + u.Address), address: u.Address, speech: speech}
 		c.add(e.backend(in, life{app: name, key: keyOf(c.Pool)}, probe.Of(&p.Probe)), u.Weight)
@@ -119,6 +127,13 @@ func (e *Edge) configPool(name string, p *PoolConfig) *pool {
 	c.ready = balance.NewPicker(balance.Options{Panic: orNever(p.Panic)}, c.members)
 	e.heal(c, &p.Outlier)
 	return c
+}
+
+// treat makes by how p is treated, and says how its backends are spoken to.
+func (p *pool) treat(by *PoolConfig) speech {
+	p.slowStart, p.panicBelow = by.SlowStart, by.Panic
+	p.foreign = by.TLS != nil || by.Protocol != upstream.H1 || by.ProxyProtocol > 0 || by.MaxIdle < 0
+	return speech{protocol: by.Protocol, tls: by.TLS, proxy: by.ProxyProtocol, idle: by.MaxIdle, rest: by.IdleTimeout}
 }
 
 // gateOf is the gate before p for a policy; nil where nothing bounds what is in flight. Policies that let

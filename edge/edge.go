@@ -23,6 +23,7 @@ import (
 	"semper/edge/ledger"
 	"semper/edge/local"
 	"semper/edge/probe"
+	"semper/edge/route"
 	"semper/edge/tablefile"
 	"semper/edge/witness"
 	"semper/supervise"
@@ -132,7 +133,11 @@ func New(o Options) (*Edge, error) {
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
 	}
 	if t.Epoch > 0 {
-		if err := e.serveBy(t); err != nil {
+		m, _, err := config.OfTable(t)
+		if err == nil {
+			err = e.serveBy(t, m)
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.Close())
 		}
 		e.log.Info("serving by the last route table", "epoch", t.Epoch)
@@ -181,8 +186,12 @@ func (e *Edge) Apply(t semper.Table) error {
 	if err := tablefile.Validate(t); err != nil {
 		return err
 	}
-	if _, err := config.OfTable(t); err != nil {
+	m, odd, err := config.OfTable(t)
+	if err != nil {
 		return err
+	}
+	if odd != nil {
+		e.log.Warn("a route table says what this edge does not know; it serves by the rest", "epoch", t.Epoch, "error", odd)
 	}
 	if err := e.ctx.Err(); err != nil {
 		return &semper.Error{Code: semper.Unavailable, Op: "apply a route table", Message: "the edge is closed"}
@@ -190,15 +199,11 @@ func (e *Edge) Apply(t semper.Table) error {
 	if err := tablefile.Save(e.o.Dir, t); err != nil {
 		return err
 	}
-	return e.serveBy(t)
+	return e.serveBy(t, m)
 }
 
-// serveBy makes t the current snapshot. One at a time.
-func (e *Edge) serveBy(t semper.Table) error {
-	m, err := config.OfTable(t)
-	if err != nil {
-		return err
-	}
+// serveBy makes t, whose rules are m, the current snapshot. One at a time.
+func (e *Edge) serveBy(t semper.Table, m *route.Matcher) error {
 	e.registry.Lock()
 	defer e.registry.Unlock()
 	s, err := e.compileTable(t, m)

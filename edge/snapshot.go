@@ -132,11 +132,17 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 		c := e.newPool(p)
 		c.tabled = true
 		c.setBounds()
+		said, err := config.OfPool(&p)
+		if err != nil {
+			e.log.Warn("a pool's settings are not known; the rest holds", "pool", p.Key, "error", err)
+		}
+		speech := c.treat(&said)
 		for _, d := range p.Backend {
-			in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks}
+			in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks, speech: speech}
 			c.add(e.backend(in, life{app: p.App, release: p.Release, key: keyOf(p)}, probe.OfTable(d.Health)), 1)
 		}
-		c.ready = balance.NewPicker(balance.Options{Panic: -1}, c.members)
+		c.ready = balance.NewPicker(balance.Options{Panic: orNever(said.Panic)}, c.members)
+		e.heal(c, &said.Outlier)
 		s.pools[p.Key] = c
 	}
 	old := e.current.Load()
@@ -145,7 +151,10 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 			s.drain[id] = config.Steady(old.drain[id], d, time.Now())
 		}
 	}
-	return s, e.addRules(s)
+	if err := e.addRules(s); err != nil {
+		return nil, err
+	}
+	return s, e.addSigners(s, StickyKeys{Current: t.StickyKey})
 }
 
 // newPool is p with what lives on of it.
@@ -191,9 +200,6 @@ func (e *Edge) addRules(s *snapshot) error {
 				c.targets = append(c.targets, t)
 				p.timed = p.timed || r.Policy.Balance.Algorithm == route.LeastTime
 				c.Aside = c.Aside || p.foreign
-				if p.tabled { // an instance may be silent in the middle of an answer for as long as it likes
-					c.Bounds.Stall, c.Bounds.Rate = 0, config.MinRate
-				}
 			}
 		}
 		s.rules[i] = c

@@ -140,7 +140,7 @@ func TestMatch(t *testing.T) {
 				}
 			}
 		}
-		m, err := config.OfTable(tab)
+		m, _, err := config.OfTable(tab)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"semper/api"
 	"semper/control"
+	"semper/edge/config"
 	"semper/internal/handoff"
 	"semper/keeper"
 	"semper/store/blob"
@@ -54,7 +55,7 @@ func Control(ctx context.Context, o PartOptions) error {
 	defer edges.close()
 	c := control.New(control.Options{
 		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
-		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(),
+		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Check: config.CheckSpec,
 		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
 	})
 	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, PeerCredCheck: true, UI: web.Handler(c)})

@@ -25,7 +25,15 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 		}
 		spec := s.Releases[s.Env.Current.Release].Spec
 		for _, r := range spec.Routes {
-			t.Routes = append(t.Routes, semper.Route{Host: r.Host, Path: r.Path, Pool: semper.NamePool(s.Env.App, s.Env.Name, r.To)})
+			out := semper.Route{Host: r.Host, Path: r.Path, RouteWords: r.RouteWords}
+			if r.To != "" {
+				out.Pool = semper.NamePool(s.Env.App, s.Env.Name, r.To)
+			}
+			if r.Special() {
+				t.Rules = append(t.Rules, out)
+				continue
+			}
+			t.Routes = append(t.Routes, out)
 		}
 		for _, name := range slices.Sorted(maps.Keys(spec.Services)) {
 			if spec.Services[name].Type == semper.Web {
@@ -43,6 +51,7 @@ func pool(s Site, service string, instances map[semper.InstanceID]Instance) semp
 	p := semper.Pool{
 		Key: semper.NamePool(s.Env.App, s.Env.Name, service), App: s.Env.App, Release: cur.Release,
 		Backend: []semper.Backend{}, Hold: s.Env.Hold, Limits: spec.Hold,
+		Protocol: spec.Services[service].Protocol, Policy: spec.Services[service].Pool,
 	}
 	for _, u := range cur.Instances {
 		in := instances[u.ID]

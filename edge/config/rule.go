@@ -131,6 +131,9 @@ func NewRule(r *route.Rule) (Rule, error) {
 	c.Bounds = front.Bounds{
 		Connect: t.Connect, Response: t.Response, Upload: t.Body, Stall: t.Body, Rate: t.MinRate.Bytes(), Write: t.Write, Content: p.Limits.Body.Bytes(),
 	}
+	if p.Patient {
+		c.Bounds.Stall = 0
+	}
 	c.Forward, _ = r.Action.(*route.Forward) //nolint:errcheck // nil says it
 	c.Aside = len(c.Statuses) > 0 || len(p.Compress.Algorithms) > 0 || p.Hedge.Quantile > 0
 	c.Hashed = p.Balance.Algorithm.Hashes()

@@ -2,54 +2,77 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"semper"
 	"semper/edge/message"
 	"semper/edge/route"
+	"semper/edge/words"
 )
 
-// Tries bounds how often a request of a table's is given to a backend that turns out not to take it.
-const Tries = 8
-
-// What holds for the requests of a table.
+// What holds for the requests of a table whose routes say nothing.
 const (
-	BodyIdle  = time.Minute      // in which a client has to send some of a request's content
-	WriteIdle = 90 * time.Second // in which it has to take some of its answer
-	MinRate   = 100              // bytes a second that a request's content has to bring in the long run
+	Tries     = words.Tries
+	BodyIdle  = words.BodyIdle
+	WriteIdle = words.WriteIdle
 )
 
-// OfTable are the rules that t's routes are.
-func OfTable(t semper.Table) (*route.Matcher, error) {
+// OfTable are the rules that t's routes are. What a newer semper says of them is passed over, and told in problems.
+func OfTable(t semper.Table) (m *route.Matcher, problems, err error) {
 	type place struct{ host, path string }
 	seen := make(map[place]bool, len(t.Routes))
-	rules := make([]route.Rule, 0, len(t.Routes))
-	for _, r := range t.Routes {
+	rules := make([]route.Rule, 0, len(t.Routes)+len(t.Rules))
+	var odd []error
+	add := func(r *semper.Route) {
+		rule, ok, err := ofRoute(r, true)
+		if err != nil {
+			odd = append(odd, err)
+		}
+		if ok {
+			rules = append(rules, rule)
+		}
+	}
+	for i := range t.Routes {
+		r := &t.Routes[i]
 		at := place{message.CanonicalHost(r.Host), strings.TrimRight(r.Path, "/")}
-		path, ok := encode(at.path)
-		if seen[at] || !ok { // the first wins; what no request has in it needs no rule
-			continue
+		if !seen[at] { // the first wins
+			add(r)
 		}
 		seen[at] = true
-		m := route.Match{Path: path}
-		if at.host != "" {
-			m.Hosts = []string{at.host}
-		}
-		rules = append(rules, route.Rule{
-			Name: at.host + cmp.Or(at.path, "/"), Match: m, Action: &route.Forward{Pools: []route.Share{{Pool: string(r.Pool), Weight: 1}}},
-			Policy: route.Policy{
-				Retry:    route.Retry{Tries: Tries, Share: 0.2, Floor: 10},
-				Timeouts: route.Timeouts{Connect: 3 * time.Second, Body: BodyIdle, Write: WriteIdle}, AccessLog: true,
-			},
-		})
 	}
-	m, err := route.Compile(rules)
+	for i := range t.Rules {
+		add(&t.Rules[i])
+	}
+	m, err = route.Compile(rules)
 	if err != nil {
-		return nil, &semper.Error{Code: semper.Invalid, Op: fmt.Sprintf("route table %d", t.Epoch), Err: err}
+		return nil, nil, &semper.Error{Code: semper.Invalid, Op: fmt.Sprintf("route table %d", t.Epoch), Err: err}
 	}
-	return m, nil
+	return m, errors.Join(odd...), nil
+}
+
+// ofRoute is the rule that r is; ok is false where no request can have what it asks for.
+func ofRoute(r *semper.Route, lenient bool) (rule route.Rule, ok bool, err error) {
+	host, path := message.CanonicalHost(r.Host), strings.TrimRight(r.Path, "/")
+	if rule.Match.Path, ok = encode(path); !ok {
+		return rule, false, nil
+	}
+	rule.Name = host + cmp.Or(path, "/")
+	if host != "" {
+		rule.Match.Hosts = []string{host}
+	}
+	if r.Pool != "" {
+		rule.Action = &route.Forward{Pools: []route.Share{{Pool: string(r.Pool), Weight: 1}}}
+	}
+	if err = words.Read(r.RouteWords, &rule, lenient); err != nil {
+		err = fmt.Errorf("route %s: %w", rule.Name, err)
+	}
+	if rule.Match.Exact {
+		rule.Name = host + rule.Match.Path
+		rule.Match.Path, ok = encode(rule.Match.Path)
+	}
+	return rule, ok && rule.Action != nil, err
 }
 
 // encode is a path of a table's, which is written as people read it, as a rule has it. ok is false for one that no request has.

@@ -21,6 +21,15 @@ func (f *Fields) Put(name, value string) error {
 	return nil
 }
 
+// All yields the fields in their order.
+func (f Fields) All(yield func(name, value string) bool) {
+	for _, one := range f {
+		if !yield(one.Name, one.Value) {
+			return
+		}
+	}
+}
+
 // checkField refuses what is no field, and what only the edge itself may write: the fields that frame messages, or
 // speak of one connection.
 func checkField(name, value string) error {

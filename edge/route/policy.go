@@ -34,6 +34,8 @@ type Policy struct {
 	AccessLog    bool          `yaml:"access_log" jsonschema:"default=true" doc:"Write a line for each request."`
 	MaxStreamAge time.Duration `yaml:"max_stream_age" off:"off" jsonschema:"default=off" doc:"How long a WebSocket or event stream may be open. Then it is closed, spread out in time, so that its client comes back."`
 	ErrorPages   []ErrorPage   `yaml:"-"`
+	// Patient leaves an upstream that pauses within an answer all the time it takes: Timeouts.Body is for clients only.
+	Patient bool `yaml:"-"`
 }
 
 // DefaultPolicy is what a rule gets that says nothing: bounds on what a client or an upstream could do without end, retries

@@ -200,6 +200,16 @@ func Validate(t semper.Table) error {
 		}
 		routes[at] = true
 	}
+	for _, r := range t.Rules {
+		switch {
+		case !strings.HasPrefix(r.Path, "/"):
+			return bad("route path %q does not begin with /", r.Path)
+		case r.Pool == "" && r.Answer == nil:
+			return bad("route %s%s leads nowhere", r.Host, r.Path)
+		case r.Pool != "" && !pools[r.Pool]:
+			return bad("route %s%s leads to pool %q, which it does not have", r.Host, r.Path, r.Pool)
+		}
+	}
 	return nil
 }
 

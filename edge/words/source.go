@@ -27,9 +27,9 @@ func (s Source) Conditions(path string, m *Match) []route.Condition {
 		key   string
 		place route.Place
 		all   map[string]Condition
-	}{{".header", route.InField, m.Header}, {".cookie", route.InCookie, m.Cookie}, {".query", route.InQuery, m.Query}} {
+	}{{"header", route.InField, m.Header}, {"cookie", route.InCookie, m.Cookie}, {"query", route.InQuery, m.Query}} {
 		for _, name := range slices.Sorted(maps.Keys(in.all)) {
-			all = append(all, s.condition(strict.Join(path+in.key, name), in.place, name, in.all[name]))
+			all = append(all, s.condition(strict.Join(strings.TrimPrefix(path+"."+in.key, "."), name), in.place, name, in.all[name]))
 		}
 	}
 	return all

@@ -18,7 +18,7 @@ func (c *checker) build() *File {
 		Hold:  semper.HoldLimits{Requests: f.Hold.Requests, Bytes: int64(f.Hold.Bytes), Age: f.Hold.Age, Rate: f.Hold.Rate},
 	}
 	for _, r := range f.Routes {
-		spec.Routes = append(spec.Routes, semper.RouteRule(r))
+		spec.Routes = append(spec.Routes, semper.RouteRule{Host: r.Host, Path: r.Path, To: r.To})
 	}
 	for _, name := range c.services() {
 		s := f.Services[name]

@@ -19,6 +19,10 @@ type Options struct {
 	// Foreign names the keys that other programs have for something; one of them that the mapping has is the hint for a key
 	// that it has not.
 	Foreign func(name string) []string
+	// Lenient passes over keys that the types do not have: they are of a program that knows more.
+	Lenient bool
+	// Text is the text of a scalar, instead of what stands there. It notes what is wrong with it itself.
+	Text func(n *yaml.Node, path string) (text string, ok bool)
 }
 
 // Bounds on a document, against aliases that multiply, and on problems: nobody reads more.
@@ -46,15 +50,30 @@ type place struct{ key, value *yaml.Node }
 // nothing for them, or nothing that fits. What is wrong is in the result.
 func Read(name string, data []byte, v any, o Options) *Doc {
 	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\r", "\n")
-	d := &Doc{name: name, lines: strings.Split(text, "\n"), options: o, places: map[string]place{}, wrong: map[string]bool{}}
-	if d.options.New == nil {
-		d.options.New = func(any) {}
-	}
+	d := Begin(name, strings.Split(text, "\n"), o)
 	if root := d.document(data); root != nil {
 		d.places[""] = place{value: root}
 		d.value(root, reflect.ValueOf(v).Elem(), "", key{})
 	}
 	return d
+}
+
+// Begin is a document of these lines of which nothing is read yet. See [Doc.Key].
+func Begin(name string, lines []string, o Options) *Doc {
+	if o.New == nil {
+		o.New = func(any) {}
+	}
+	return &Doc{name: name, lines: lines, options: o, places: map[string]place{}, wrong: map[string]bool{}}
+}
+
+// Key reads the one key that stands at path into v, a pointer to a struct that has it. It is for documents that somebody else
+// reads the rest of.
+func (d *Doc) Key(v any, k, value *yaml.Node, path string) {
+	of := reflect.ValueOf(v).Elem()
+	if known, ok := find(keysOf(of.Type()), k.Value); ok {
+		d.places[path] = place{k, value}
+		d.value(value, of.FieldByIndex(known.index), path, known)
+	}
 }
 
 // Err is [Problems], or nil.

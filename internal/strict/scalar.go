@@ -25,6 +25,8 @@ func (d *Doc) scalar(n *yaml.Node, path, takes string) (text string, ok bool) {
 	case strings.IndexByte(n.Value, 0) >= 0:
 		d.problem(n, path, last(path)+" cannot have a NUL character", "")
 		return "", false
+	case d.options.Text != nil:
+		return d.options.Text(n, path)
 	}
 	return n.Value, true
 }

@@ -184,6 +184,9 @@ func (d *Doc) structure(n *yaml.Node, v reflect.Value, path string) {
 			continue
 		}
 		k, ok := find(keys, name)
+		if !ok && d.options.Lenient {
+			continue
+		}
 		if !ok {
 			d.problem(p.key, join(path, name), fmt.Sprintf("unknown key %q", name), d.instead(name, names(keys)))
 			continue
