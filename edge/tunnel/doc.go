@@ -20,7 +20,8 @@
 //
 // # Who owns what
 //
-// A way belongs to its goroutine. The tunnel's mutex guards what both ways, the farewell and the timer look at; no I/O is
-// done with it held but the setting of deadlines. That of Tunnels and that of their lot are taken within it, or alone.
-// The last who leaves, of both ways and the calls of the timer, tells the owner of the end. Tunnels.Close waits for that.
+// A way belongs to its goroutine. The tunnel's mutex guards what both ways, the farewell and the alarm look at; no I/O is
+// done with it held but the setting of deadlines. That of Tunnels, that of their alarms, those of sockets and that of the
+// lot are taken within it, in this order, or alone. The last who leaves, of both ways and the alarms to come, tells the
+// owner of the end. Tunnels.Close waits for that.
 package tunnel

@@ -107,17 +107,12 @@ func (t *Tunnel) wakeAtLocked(at time.Time) {
 		return
 	}
 	t.alarm = i
-	d := max(time.Until(at), 0)
-	switch {
-	case t.timer == nil:
-		t.tasks++
-		t.timer = time.AfterFunc(d, t.tick)
-	case !t.timer.Reset(d):
+	if t.all.alarms.set(t, i) {
 		t.tasks++
 	}
 }
 
-// tick does what is due. Only the timer calls it, which may do so again before it has returned.
+// tick does what is due. Only alarms call it, which may do so again before it has returned.
 func (t *Tunnel) tick() {
 	t.mu.Lock()
 	t.alarm = 0

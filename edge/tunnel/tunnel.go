@@ -18,6 +18,7 @@ type Tunnel struct {
 	prev, next *Tunnel // guarded by the mutex of all
 	patience   time.Duration
 	frames     bool
+	bell       int32 // where it stands in the heap of alarms, from 1; theirs
 
 	mu       sync.Mutex // guards what follows, and of ways what says so
 	ways     [2]way
@@ -28,7 +29,6 @@ type Tunnel struct {
 	lost     bool // the backend ended without a Close frame; the client has been told
 	saying   bool // the Close frames are being sent
 	waits    bool // what first says is dealt with when they have been sent
-	timer    *time.Timer
 	planned  Farewell
 	alarm    instant // when tick is called next
 	traffic  instant // of the last write
@@ -148,7 +148,7 @@ func (t *Tunnel) leave(w *way) {
 	t.tasks--
 	if w != nil {
 		w.ended = true
-		if t.endedLocked() && t.timer != nil && t.timer.Stop() {
+		if t.endedLocked() && t.all.alarms.drop(t) {
 			t.tasks--
 		}
 	}

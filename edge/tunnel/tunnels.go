@@ -17,6 +17,7 @@ type Tunnels struct {
 	start  time.Time     // instants count from there
 	settle time.Duration // settleFor, but in tests
 	works  sync.WaitGroup
+	alarms alarms
 
 	mu     sync.Mutex // guards what follows
 	first  *Tunnel    // linked
@@ -34,7 +35,9 @@ func Open() (*Tunnels, error) {
 
 // newTunnels is Open without making a lot; nil: no way is ever parked.
 func newTunnels(lot *park.Lot) *Tunnels {
-	return &Tunnels{lot: lot, start: time.Now().Add(-1), settle: settleFor} // no instant of now is 0
+	a := &Tunnels{lot: lot, start: time.Now().Add(-1), settle: settleFor} // no instant of now is 0
+	a.alarms.all = a
+	return a
 }
 
 // An instant is a time.Time in a third of the room: nanoseconds since start. 0 is the zero Time.
