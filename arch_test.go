@@ -69,7 +69,7 @@ var rules = []rule{
 	{pkg: "edge/tablefile", may: []string{"", "edge/message"}, external: []string{"golang.org/x/sys"}, why: "the last route table on disk, and which tables are none"},
 	{pkg: "edge/park", external: []string{"golang.org/x/sys"}, why: "who waits for a socket without a goroutine; knows no protocol"},
 	{pkg: "edge/tunnel", may: []string{"edge/ledger", "edge/park", "edge/wsframe"}, why: "two connections joined, and the courtesy of their end"},
-	{pkg: "edge/alone", may: []string{"", "edge", "edge/accesslog", "edge/certs", "edge/proxyproto", "edge/routefile", "edge/upstream", "edge/witness", "internal/handoff", "internal/notify"}, external: []string{"golang.org/x/sys"},
+	{pkg: "edge/alone", may: []string{"", "edge", "edge/accesslog", "edge/certs", "edge/proxyproto", "edge/routefile", "edge/upstream", "edge/witness", "internal/handoff", "internal/notify", "internal/trim"}, external: []string{"golang.org/x/sys"},
 		tests: []string{"github.com/coder/websocket"},
 		why:   "the edge by a file and signals: composition, for those who want nothing else of semper"},
 	{pkg: "edge/hold", why: "who waits, who goes on: a queue of plain values"},
@@ -144,12 +144,13 @@ var rules = []rule{
 	{pkg: "internal/handoff", external: []string{"golang.org/x/sys"}, why: "listeners over process boundaries"},
 	{pkg: "internal/priority", external: []string{"golang.org/x/sys"}, why: "background work steps back behind what serves"},
 	{pkg: "internal/notify", external: []string{"golang.org/x/sys"}, why: "sd_notify, both ends"},
+	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
 	{pkg: "control", may: []string{"", "actor", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	// Composition.
-	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/config", "edge/metrics", "keeper", "internal/handoff", "internal/notify", "store/blob", "store/etcd", "unit/process", "web"},
+	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/config", "edge/metrics", "keeper", "internal/handoff", "internal/notify", "internal/trim", "store/blob", "store/etcd", "unit/process", "web"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.

@@ -11,6 +11,7 @@ import (
 
 	"semper/edge"
 	"semper/internal/handoff"
+	"semper/internal/trim"
 	"semper/supervise"
 )
 
@@ -112,6 +113,10 @@ func (p *plane) specs() []supervise.ChildSpec {
 				return answer(ctx, p.o, p.edge.Control(), ready)
 			})},
 			{ID: "table", Backoff: gently, Start: supervise.ServeReady(p.follow)},
+			{ID: "trim", Backoff: gently, Start: supervise.Serve(func(ctx context.Context) error {
+				trim.Watch(ctx, nil)
+				return nil
+			})},
 		})},
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"semper/edge"
 	"semper/internal/notify"
+	"semper/internal/trim"
 )
 
 // Options are the command line.
@@ -72,6 +74,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(err, successor.Close())
 	}
+	var watch sync.WaitGroup
+	idle, stop := context.WithCancel(ctx)
+	watch.Go(func() { trim.Watch(idle, nil) })
+	defer watch.Wait()
+	defer stop()
 	s.say()
 	if err := errors.Join(successor.ready(), notify.Send(notify.Ready)); err != nil {
 		s.log.Warn("nobody was told that the edge is ready", "error", err)
