@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -39,6 +40,9 @@ type Options struct {
 	// Belongs reports whether a request for a host may come over a connection whose handshake asked for another name: by
 	// whoever knows the certificates. Without it, those that stand in TLS decide.
 	Belongs func(state tls.ConnectionState, host string) bool
+	// Challenges, if set, answers what an ACME authority asks in plaintext below /.well-known/acme-challenge/, before any rule
+	// does, and leaves to next what is no challenge.
+	Challenges func(next http.Handler) http.Handler
 	// Observe is told what happens to the parts in the background, as the Observe of supervise.Options; nil: nobody is.
 	// It must not call the edge.
 	Observe func(supervise.Event)
@@ -71,6 +75,7 @@ type Edge struct {
 	changes balance.Changes // of the fitness of all backends
 	origin  time.Time       // of now
 
+	challenges http.Handler    // nil: nobody has any
 	ctx        context.Context // of everything in the background
 	stop       context.CancelFunc
 	background *background
@@ -117,6 +122,9 @@ func New(o Options) (*Edge, error) {
 		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
 		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane), gates: make(map[gateKey]*gate.Gate), origin: time.Now(),
 		doors: make(map[*door]struct{}), end: newEnding(), trusted: (*config.Networks)(&o.Trusted),
+	}
+	if o.Challenges != nil {
+		e.challenges = o.Challenges(http.HandlerFunc(e.serve))
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	if err := e.newWitness(); err != nil {

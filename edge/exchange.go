@@ -46,6 +46,20 @@ const (
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.handlers.Add(1)
 	defer e.leave()
+	if r.TLS == nil && e.challenged(r.URL.Path) {
+		e.challenges.ServeHTTP(w, r)
+		return
+	}
+	e.serve(w, r)
+}
+
+// challenged reports whether an ACME authority may be asking.
+func (e *Edge) challenged(path string) bool {
+	return e.challenges != nil && strings.HasPrefix(path, "/.well-known/acme-challenge/")
+}
+
+// serve is ServeHTTP for those who want something of a rule.
+func (e *Edge) serve(w http.ResponseWriter, r *http.Request) {
 	// net/http drops a Transfer-Encoding of HTTP/1.0 unseen: what follows such a head may be a body.
 	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || e.draining.Load()) {
 		w.Header().Set("Connection", "close")

@@ -111,7 +111,7 @@ const via = "semper"
 // Begin implements front.Session. What has no rule is for net/http's way, which has pages for people.
 func (s *session) Begin(x *front.Exchange) front.Action {
 	r := x.Request
-	if r.Unusual != 0 || s.tls != nil && !refusal.Belongs(s.tls, text(r.Host()), s.edge.o.TLS, s.edge.o.Belongs) {
+	if r.Unusual != 0 || s.tls == nil && s.edge.challenged(text(r.Path())) || s.tls != nil && !refusal.Belongs(s.tls, text(r.Host()), s.edge.o.TLS, s.edge.o.Belongs) {
 		return s.pass()
 	}
 	by := s.edge.snapshot()

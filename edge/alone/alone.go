@@ -8,13 +8,11 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"semper/edge"
 	"semper/internal/notify"
-	"semper/internal/trim"
 )
 
 // Options are the command line.
@@ -70,81 +68,31 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s, err := start(o)
+	s, err := start(ctx, o, signals)
 	if err != nil {
 		return errors.Join(err, successor.Close())
 	}
-	var watch sync.WaitGroup
-	idle, stop := context.WithCancel(ctx)
-	watch.Go(func() { trim.Watch(idle, nil) })
-	defer watch.Wait()
-	defer stop()
 	s.say()
 	if err := errors.Join(successor.ready(), notify.Send(notify.Ready)); err != nil {
 		s.log.Warn("nobody was told that the edge is ready", "error", err)
 	}
-	err = s.rule(ctx, signals)
-	return errors.Join(err, s.close())
+	return errors.Join(s.rule(), s.close())
 }
 
-// rule does what signals and the end of ctx ask for, until everything has its answer.
-func (s *server) rule(ctx context.Context, signals <-chan os.Signal) error {
-	drained := make(chan struct{})
-	draining := false
-	drain := func() {
-		if draining {
-			return
-		}
-		draining = true
-		go func() { // ends with the drain, which close ends
-			defer close(drained)
-			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-			defer cancel()
-			if err := s.edge.Drain(limit); err != nil {
-				s.log.Warn("drained in part", "error", err)
-			}
-		}()
+// rule has control do what is asked for, until there is nothing left to be asked.
+func (s *server) rule() error {
+	for _, d := range s.doors {
+		d.lent = false // the process before has been told
 	}
-	ended := ctx.Done()
-	for {
-		select {
-		case <-drained:
-			return nil
-		case err := <-s.failed:
-			if !draining {
-				return err
-			}
-		case up := <-s.upgraded:
-			s.successor = false
-			if up.err != nil {
-				s.refused("upgraded", up.err)
-				break
-			}
-			s.log.Info("the new process is ready: draining", "pid", up.pid)
-			s.succeeded = true
-			s.leave(func(l listener) bool { return l.metrics }) // from now on those of the new process are asked for
-			drain()
-		case <-ended:
-			ended = nil
-			drain()
-		case sig := <-signals:
-			switch {
-			case sig == syscall.SIGHUP && !draining:
-				s.reload()
-			case sig == syscall.SIGUSR1:
-				s.reopen()
-			case sig == syscall.SIGUSR2 && !draining:
-				s.upgrade(ctx)
-			case sig != syscall.SIGTERM && sig != os.Interrupt:
-			case draining:
-				s.log.Warn("ended by a second signal: what is in flight is cut")
-				return nil
-			default:
-				if err := notify.Send(notify.Stopping); err != nil {
-					s.log.Debug("the service manager was not told of the end", "error", err)
-				}
-				drain()
-			}
-		}
+	if err := s.helpers.StartChild(context.WithoutCancel(s.ctx), s.controlling()); err != nil {
+		return err
+	}
+	select {
+	case <-s.edge.Done(): // drained
+		return nil
+	case <-s.cut:
+		return nil
+	case <-s.tree.Done():
+		return fmt.Errorf("the edge gave up: %w", s.tree.Reason().Err)
 	}
 }

@@ -53,7 +53,7 @@ func newOrdinary(tb testing.TB, driver edge.Driver) *ordinary {
 		tb.Fatal(err)
 	}
 	var at string
-	s, err := start(Options{Routes: path, Driver: driver})
+	s, err := start(tb.Context(), Options{Routes: path, Driver: driver}, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

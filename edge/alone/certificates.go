@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"reflect"
 	"slices"
 	"sync/atomic"
 
@@ -61,6 +63,20 @@ func addACME(f *routefile.File, at string, c *certs.Options, a *routefile.ACME, 
 	}
 }
 
+// sameCertificates reports whether a and b are the same but for who holds them.
+func sameCertificates(a, b *certs.Options) bool {
+	if a == nil || b == nil || a.ACME == nil || b.ACME == nil {
+		return reflect.DeepEqual(a, b)
+	}
+	if !a.ACME.Roots.Equal(b.ACME.Roots) {
+		return false
+	}
+	x, y, one, other := *a, *b, *a.ACME, *b.ACME
+	one.Roots, other.Roots = nil, nil
+	x.ACME, y.ACME = &one, &other
+	return reflect.DeepEqual(x, y)
+}
+
 var errNoTLS = errors.New("the edge has no certificate")
 
 // clients are the authorities of those who may connect by l; nil: anybody.
@@ -85,6 +101,17 @@ type common struct {
 func (s *server) belongs(state tls.ConnectionState, host string) bool {
 	c := s.tls.Load()
 	return c != nil && c.manager.SameCertificate(state, host)
+}
+
+// challenges answers those of an authority, over plaintext, and leaves everything else to next.
+func (s *server) challenges(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c := s.tls.Load(); c != nil {
+			c.manager.HTTPHandler(next).ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // An own is what one listener makes of the TLS that all have in common. It is made anew when that is, which is seldom.

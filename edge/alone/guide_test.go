@@ -63,7 +63,7 @@ func TestTheGuide(t *testing.T) {
 			continue
 		}
 		o.HTTP = []string{"127.0.0.1:0"}
-		s, err := start(o)
+		s, err := start(t.Context(), o, nil)
 		if problems, ok := errors.AsType[routefile.Problems](err); ok {
 			for _, p := range problems {
 				refused[p.Key[strings.LastIndexByte(p.Key, '.')+1:]] = true

@@ -21,7 +21,7 @@ type plan struct {
 	listeners []listener
 	config    edge.Config
 	secured   map[string]secured // TLS to upstreams, by pool
-	fixed     fixed
+	log       routefile.Log
 	tls       *certs.Options // nil: there is none
 }
 
@@ -31,6 +31,16 @@ type listener struct {
 	key     string         // its address; of several at ":0" each has another
 	metrics bool           // answers scrapes, and no one else
 	clients *x509.CertPool // who may connect; nil: anybody
+	trusted []netip.Prefix // whose PROXY header is believed, where there has to be one
+}
+
+// same reports whether l and o are the same in all but who holds them.
+func (l listener) same(o listener) bool {
+	if !l.clients.Equal(o.clients) {
+		return false
+	}
+	l.clients, o.clients = nil, nil
+	return reflect.DeepEqual(l, o)
 }
 
 // address of a listener as the file has it.
@@ -49,12 +59,6 @@ func (l listener) kind() string {
 	return "http"
 }
 
-// fixed is what an edge has for its whole life.
-type fixed struct {
-	trusted []netip.Prefix
-	log     routefile.Log
-}
-
 // read makes the plan of the file; before is the one in force, or nil. The error is routefile.Problems where the file is wrong.
 func read(o Options, before *plan) (*plan, error) {
 	f, err := routefile.Load(o.Routes)
@@ -70,9 +74,13 @@ func read(o Options, before *plan) (*plan, error) {
 	}
 	object(f)
 	p.configure(f, before)
-	p.fixed = fixed{trusted: f.Trusted, log: f.Log}
+	p.config.Trusted, p.log = f.Trusted, f.Log
 	for i := range p.listeners {
-		p.listeners[i].clients = clients(f, fmt.Sprintf("listeners[%d]", i), &p.listeners[i])
+		l := &p.listeners[i]
+		l.clients = clients(f, fmt.Sprintf("listeners[%d]", i), l)
+		if l.ProxyProtocol {
+			l.trusted = f.Trusted
+		}
 	}
 	if anySecure(p.listeners) {
 		p.tls = certificates(f, p.listeners, o)
@@ -135,23 +143,6 @@ func anySecure(listeners []listener) bool {
 // terms are what holds for the connections of l.
 func (l *listener) terms() edge.Terms {
 	return edge.Terms{H2C: l.H2C, Head: l.HeadTimeout, Idle: l.IdleTimeout, MaxHead: int(l.Head), MaxFields: l.Fields, MaxContent: -1, MaxConns: l.Connections}
-}
-
-// changes is an error for what an edge that runs cannot change.
-func (p *plan) changes(running *plan) error {
-	for _, one := range []struct {
-		what     string
-		old, new any
-	}{
-		{"trusted", running.fixed.trusted, p.fixed.trusted},
-		{"the access log", running.fixed.log, p.fixed.log},
-	} {
-		if !reflect.DeepEqual(one.old, one.new) {
-			return &semper.Error{Code: semper.Conflict, Message: one.what + " is another than at the start, and does not change while the edge runs",
-				Hint: "kill -USR2 starts a new edge on the same sockets, and loses no request"}
-		}
-	}
-	return nil
 }
 
 // port of an address; 0 where it has none.

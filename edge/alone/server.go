@@ -1,46 +1,52 @@
 package alone
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"reflect"
-	"sync"
 	"sync/atomic"
 
 	"semper/edge"
+	"semper/edge/accesslog"
 	"semper/edge/certs"
 	"semper/edge/witness"
+	"semper/supervise"
 )
 
-// A server is one edge with its sockets and certificates. What is not atomic belongs to the goroutine that calls Run.
+// A server is one edge with its sockets and certificates. What is not atomic belongs to control, and to the goroutine that
+// calls Run before control begins and after it has ended.
 type server struct {
-	o   Options
-	log *slog.Logger
-	exe string // as it was when this process began
+	o       Options
+	log     *slog.Logger
+	exe     string          // as it was when this process began
+	ctx     context.Context // its end is asked for
+	signals <-chan os.Signal
+
+	tree, helpers, listeners *supervise.Supervisor
 
 	edge      *edge.Edge
 	plan      *plan // in force
 	doors     map[string]*door
 	manager   *certs.Manager         // nil without TLS
+	managers  int                    // there were so far
 	tls       atomic.Pointer[common] // nil without TLS
 	reloads   int
+	draining  bool
 	successor bool // one is being started
 	succeeded bool // it has the sockets
 
-	running  sync.WaitGroup // accept loops, and the wait for a successor
-	failed   chan error     // of the first accept loop that ended by itself
 	upgraded chan upgraded
-	stop     chan struct{} // closed by close
+	cut      chan struct{} // closed when what is in flight is to be cut
 }
 
-// start serves the file.
-func start(o Options) (_ *server, err error) {
+// start serves the file. The end of ctx, and signals, are what control will go by.
+func start(ctx context.Context, o Options, signals <-chan os.Signal) (_ *server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &server{o: o, log: o.Log, doors: map[string]*door{}, failed: make(chan error, 1), upgraded: make(chan upgraded, 1), stop: make(chan struct{})}
+	s := &server{o: o, log: o.Log, ctx: ctx, signals: signals, doors: map[string]*door{}, upgraded: make(chan upgraded, 1), cut: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -62,49 +68,122 @@ func start(o Options) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.doors = moved.doors // for close
-	if s.manager, err = open(p.tls, s.log); err != nil {
-		return nil, err
-	}
-	s.edge, err = edge.New(edge.Options{
-		ID: "edge", Log: s.log, Driver: o.Driver, Trusted: p.fixed.trusted, Belongs: s.belongs,
-		Witness: witness.Options{Log: accessLog(p.fixed.log), Report: s.log},
-	})
+	manager, err := open(p.tls, s.log)
 	if err != nil {
+		moved.undo(nil)
 		return nil, err
 	}
-	return s, s.enforce(p, s.manager, moved)
+	c := &change{server: s, plan: p, moved: moved, manager: manager, options: accessLog(p.log)}
+	defer c.end()
+	if err := s.plant(edge.Options{
+		ID: name, Log: s.log, Driver: o.Driver, Belongs: s.belongs, Challenges: s.challenges, Witness: witness.Options{Log: c.options, Report: s.log},
+	}); err != nil {
+		return nil, err
+	}
+	return s, c.enforce()
 }
 
-// enforce puts p in force: what else may fail was done before.
-func (s *server) enforce(p *plan, m *certs.Manager, moved *move) error {
-	if err := s.edge.Configure(p.config); err != nil {
-		return err
+// A change is a plan on its way into force, with what was opened for it. Until enforce has done its work, end gives all of it back.
+type change struct {
+	*server
+	plan    *plan
+	moved   *move
+	manager *certs.Manager
+	options accesslog.Options
+	target  *accesslog.Target // nil: the log stays as it is, or there is to be none
+	done    bool
+}
+
+// end undoes what was prepared, unless it is in force.
+func (c *change) end() {
+	if c.done {
+		return
 	}
-	s.plan = p
-	if m != nil {
-		s.tls.Store(&common{m.TLSConfig(), m})
+	c.moved.undo(c.doors)
+	if c.manager != nil && c.manager != c.server.manager {
+		c.manager.Close()
 	}
-	if old := s.manager; old != m {
-		s.manager = m
-		if old != nil {
-			s.running.Go(old.Close)
+	c.target.Close() //nolint:errcheck // nothing was written to it
+}
+
+// prepare opens what c needs beside what there is. All that may go wrong with a file does so here.
+func (c *change) prepare() (err error) {
+	if c.manager = c.server.manager; !sameCertificates(c.plan.tls, c.server.plan.tls) {
+		if c.manager, err = open(c.plan.tls, c.log); err != nil {
+			return err
 		}
 	}
-	before := s.doors
-	s.doors = moved.doors
-	for _, a := range moved.accepts {
-		s.accept(a)
+	if c.moved, err = c.bind(c.plan.listeners, nil); err != nil {
+		return err
 	}
-	for key, d := range before {
+	if c.plan.log != c.server.plan.log {
+		if c.target, err = c.edge.Witness().OpenLog(c.options); err != nil {
+			return err
+		}
+	}
+	if c.manager != nil && c.manager == c.server.manager {
+		return c.manager.Reload()
+	}
+	return nil
+}
+
+// enforce puts c in force. Requests go by it as a whole once Configure has returned; that alone may still refuse it.
+func (c *change) enforce() error {
+	s := c.server
+	if err := s.edge.Configure(c.plan.config); err != nil {
+		return err
+	}
+	c.done = true
+	before := s.plan
+	s.plan = c.plan
+	if before != nil && c.plan.log != before.log {
+		if err := s.edge.Witness().LogTo(c.target); err != nil {
+			s.log.Warn("the access log before was not closed well", "error", err)
+		}
+	}
+	errs := []error{s.secure(c.manager)}
+	old := s.doors
+	s.doors = c.moved.doors
+	for _, a := range c.moved.accepts {
+		errs = append(errs, s.accept(a))
+	}
+	for key, d := range old {
 		if s.doors[key] != d {
-			if d.leave != nil {
-				d.leave()
-			}
+			s.lastCall(d)
 			d.remove()
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// secure has handshakes go by m.
+func (s *server) secure(m *certs.Manager) error {
+	old := s.manager
+	if old == m {
+		return nil
+	}
+	s.manager = m
+	var err error
+	if m == nil {
+		s.tls.Store(nil)
+	} else {
+		s.tls.Store(&common{m.TLSConfig(), m})
+		s.managers++
+		err = s.tree.StartChild(context.WithoutCancel(s.ctx), supervise.ChildSpec{
+			ID: fmt.Sprintf("certificates %d", s.managers), Supervisor: true, Restart: supervise.Temporary,
+			Start: func(context.Context) (supervise.Child, error) { return m.Background(), nil },
+		})
+	}
+	if old == nil {
+		return err
+	}
+	return errors.Join(err, s.helpers.StartChild(context.WithoutCancel(s.ctx), supervise.ChildSpec{
+		ID: fmt.Sprintf("end of certificates before %d", s.managers+1), Restart: supervise.Temporary, Shutdown: supervise.Infinity,
+		Start: supervise.Serve(func(context.Context) error { // it may take half a minute
+			old.Close()
+			return nil
+		}),
+	}))
 }
 
 // reload makes a change of the file's, or tells why it cannot.
@@ -117,39 +196,17 @@ func (s *server) reload() {
 	s.say()
 }
 
-func (s *server) change() (err error) {
+func (s *server) change() error {
 	p, err := read(s.o, s.plan)
 	if err != nil {
 		return err
 	}
-	if err := p.changes(s.plan); err != nil {
+	c := &change{server: s, plan: p, options: accessLog(p.log)}
+	defer c.end()
+	if err := c.prepare(); err != nil {
 		return err
 	}
-	manager := s.manager
-	switch {
-	case !reflect.DeepEqual(p.tls, s.plan.tls):
-		if manager, err = open(p.tls, s.log); err != nil {
-			return err
-		}
-		defer func() {
-			if err != nil && manager != nil {
-				manager.Close()
-			}
-		}()
-	case manager != nil:
-		if err := manager.Reload(); err != nil {
-			return err
-		}
-	}
-	moved, err := s.bind(p.listeners, nil)
-	if err != nil {
-		return err
-	}
-	if err := s.enforce(p, manager, moved); err != nil {
-		moved.undo(s.doors)
-		return err
-	}
-	return nil
+	return c.enforce()
 }
 
 // open makes what TLS comes from; nil where there is none.
@@ -158,7 +215,7 @@ func open(o *certs.Options, log *slog.Logger) (*certs.Manager, error) {
 		return nil, nil //nolint:nilnil // no TLS is no fault
 	}
 	with := *o
-	with.Log = log
+	with.Log, with.Supervised = log, observe(log).Observe
 	return certs.New(with)
 }
 
@@ -192,13 +249,13 @@ func (s *server) refused(what string, err error) {
 
 // close ends everything at once.
 func (s *server) close() error {
-	close(s.stop)
-	s.leave(func(listener) bool { return true })
 	var err error
 	if s.edge != nil {
 		err = s.edge.Close()
 	}
-	s.running.Wait()
+	if s.tree != nil {
+		err = errors.Join(err, s.tree.Stop(context.Background()))
+	}
 	if s.manager != nil {
 		s.manager.Close()
 	}

@@ -7,14 +7,15 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"reflect"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"semper"
+	"semper/edge"
 	"semper/edge/proxyproto"
 	"semper/internal/handoff"
+	"semper/supervise"
 )
 
 // A door is one address that is listened at: the socket, which stays as long as the file names the address, and the
@@ -23,8 +24,12 @@ type door struct {
 	socket   handoff.Socket
 	path     string // of a unix socket's file
 	settings listener
-	leave    context.CancelFunc // takes no more connections; nil: nobody accepts
+	accepts  bool // there is a part that takes connections
+	lent     bool // by the process before, which may go on: its file stays
 }
+
+// id is that of the part that takes connections.
+func (d *door) id() string { return d.settings.kind() + " " + d.settings.key }
 
 // An acceptance is what a door is to accept by from now on.
 type acceptance struct {
@@ -61,10 +66,10 @@ func (m *move) add(l listener, d *door, from *inheritance) error {
 				return err
 			}
 		}
-		d = &door{socket: socket, path: l.Unix}
+		d = &door{socket: socket, path: l.Unix, lent: ok}
 	}
 	m.doors[l.key] = d
-	if d.leave != nil && reflect.DeepEqual(d.settings, l) {
+	if d.accepts && d.settings.same(l) {
 		return nil
 	}
 	ln, err := d.socket.Listen()
@@ -75,8 +80,11 @@ func (m *move) add(l listener, d *door, from *inheritance) error {
 	return nil
 }
 
-// undo gives back what was bound for m and is not in use.
+// undo gives back what was bound for m and is not in use. A nil move has nothing.
 func (m *move) undo(inUse map[string]*door) {
+	if m == nil {
+		return
+	}
 	for _, a := range m.accepts {
 		a.listener.Close() //nolint:errcheck // a copy
 	}
@@ -146,44 +154,79 @@ func removeStale(path string) error {
 	return nil
 }
 
-// accept has the edge accept as a says, in place of how it did.
-func (s *server) accept(a acceptance) {
-	if a.door.leave != nil {
-		a.door.leave()
+// place is the supervisor of the part that takes connections by l.
+func (s *server) place(l *listener) *supervise.Supervisor {
+	if l.metrics { // without which the edge serves all the same
+		return s.helpers
 	}
-	ln := a.listener
-	terms := a.settings.terms()
-	if a.settings.HTTPS != "" {
-		terms.TLS = s.tlsConfig(&a.settings)
-	}
-	if a.settings.ProxyProtocol {
-		ln = &proxyproto.Listener{Listener: ln, Trusted: s.plan.fixed.trusted, Required: true}
-	}
-	ctx, leave := context.WithCancel(context.Background())
-	a.door.leave, a.door.settings = leave, a.settings
-	s.running.Go(func() { // ended by leave, or by the edge
-		defer leave()
-		var err error
-		if a.settings.metrics {
-			err = s.scrapes(ctx, ln)
-		} else {
-			err = s.edge.ServeUntil(ctx, ln, terms)
-		}
-		if err != nil {
-			select {
-			case s.failed <- err:
-			default: // another did before
-			}
-		}
-	})
+	return s.listeners
 }
 
-// leave takes no more connections by those doors that which says.
-func (s *server) leave(which func(listener) bool) {
-	for _, d := range s.doors {
-		if d.leave != nil && which(d.settings) {
-			d.leave()
-		}
+// accept has the edge accept as a says, in place of how it did.
+func (s *server) accept(a acceptance) error {
+	ctx, d := context.WithoutCancel(s.ctx), a.door
+	if d.accepts {
+		remove(ctx, s.place(&d.settings), d.id())
+	}
+	d.settings, d.accepts = a.settings, true
+	return replace(ctx, s.place(&d.settings), s.accepting(d.socket, a.settings, a.listener))
+}
+
+// accepting is the part that takes connections by l, at first by one listener. An ended one has closed it: the next takes them from
+// the same socket by another.
+func (s *server) accepting(socket handoff.Socket, l listener, first net.Listener) supervise.ChildSpec {
+	terms := s.terms(&l)
+	d := door{settings: l}
+	return supervise.ChildSpec{ID: d.id(), Restart: supervise.Transient, Shutdown: supervise.Infinity, Backoff: gently,
+		Start: func(ctx context.Context) (supervise.Child, error) {
+			ln := first
+			if first = nil; ln == nil {
+				var err error
+				if ln, err = socket.Listen(); err != nil {
+					return nil, err
+				}
+			}
+			return supervise.Serve(func(ctx context.Context) error {
+				if l.metrics {
+					return s.scrapes(ctx, ln)
+				}
+				return s.edge.ServeUntil(ctx, l.wrap(ln), terms)
+			})(ctx)
+		}}
+}
+
+// wrap has connections begin as l says.
+func (l *listener) wrap(ln net.Listener) net.Listener {
+	if !l.ProxyProtocol {
+		return ln
+	}
+	return &proxyproto.Listener{Listener: ln, Trusted: l.trusted, Required: true}
+}
+
+// terms are those of the connections by l.
+func (s *server) terms(l *listener) edge.Terms {
+	t := l.terms()
+	if l.HTTPS != "" {
+		t.TLS = s.tlsConfig(l)
+	}
+	return t
+}
+
+// lastCall takes the connections that wait at d, which is closed behind it: who came while it was open is served.
+func (s *server) lastCall(d *door) {
+	ctx := context.WithoutCancel(s.ctx)
+	if d.accepts {
+		remove(ctx, s.place(&d.settings), d.id())
+	}
+	if d.settings.metrics {
+		return
+	}
+	l, err := newLast(d.socket)
+	if err == nil {
+		err = s.edge.ServeUntil(ctx, d.settings.wrap(l), s.terms(&d.settings))
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Warn("who waited at a listener that is gone was not served", "listener", d.settings.address(), "error", err)
 	}
 }
 
@@ -193,7 +236,7 @@ func (d *door) close() { handoff.Close([]handoff.Socket{d.socket}) }
 // remove is close, and nobody can connect any more.
 func (d *door) remove() {
 	d.close()
-	if d.path != "" {
+	if d.path != "" && !d.lent {
 		_ = os.Remove(d.path) // who removed it before wanted the same
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"semper/internal/handoff"
 	"semper/internal/notify"
+	"semper/supervise"
 )
 
 // readyEnv names the descriptor that a new process writes to when it accepts.
@@ -51,10 +52,22 @@ func (s *server) upgrade(ctx context.Context) {
 	}
 	pid := cmd.Process.Pid
 	s.log.Info("a new process is being started", "pid", pid, "program", s.exe)
-	s.running.Go(func() { // ends soon after readyWithin, or after Run
-		s.upgraded <- upgraded{pid, s.await(ctx, cmd, pipe)}
-	})
+	if err := s.helpers.StartChild(context.WithoutCancel(ctx), supervise.ChildSpec{
+		ID: fmt.Sprintf("upgrade to %d", pid), Restart: supervise.Temporary, Shutdown: supervise.Infinity,
+		Start: supervise.Serve(func(ctx context.Context) error { // ends soon after readyWithin
+			err := errBroken
+			defer func() { s.upgraded <- upgraded{pid, err} }()
+			err = s.await(ctx, cmd, pipe)
+			return nil
+		}),
+	}); err != nil { // everything ends
+		pipe.Close()              //nolint:errcheck // nobody reads it
+		_ = cmd.Process.Kill()    // it would wait for its turn for ever
+		_, _ = cmd.Process.Wait() // to leave no zombie
+	}
 }
+
+var errBroken = errors.New("the wait for the new process broke off")
 
 // spawn starts the program with sockets; pipe tells when it is ready.
 func (s *server) spawn(sockets []handoff.Socket) (cmd *exec.Cmd, pipe *os.File, err error) {
@@ -94,15 +107,6 @@ func (s *server) await(ctx context.Context, cmd *exec.Cmd, pipe *os.File) error 
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = pipe.SetReadDeadline(time.Unix(1, 0)) })()
-	done := make(chan struct{})
-	defer close(done)
-	go func() { // ends with await
-		select {
-		case <-s.stop:
-			cancel()
-		case <-done:
-		}
-	}()
 	var one [1]byte
 	_, err := io.ReadFull(pipe, one[:])
 	if err == nil {

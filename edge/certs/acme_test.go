@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"semper/edge/certs/pebbletest"
 )
 
 // TestACME is against pebble, with its faults on: it rejects good nonces, and forgets authorizations that it should reuse.
@@ -29,7 +31,7 @@ func TestACME(t *testing.T) {
 		t.Skip("builds and runs an authority")
 	}
 	t.Parallel()
-	tools := pebbleTools(t)
+	tools := pebbletest.Tools(t)
 	for name, test := range map[string]func(*testing.T, string){
 		"http-01": obtainHTTP, "tls-alpn-01": obtainALPN, "OnDemand": onDemand, "Renewal": renewal, "AnotherEdge": anotherEdge,
 		"OCSP": stapled, "Blocked": blocked,
@@ -38,20 +40,20 @@ func TestACME(t *testing.T) {
 	}
 }
 
-var faults = []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=30", "PEBBLE_AUTHZREUSE=0"}
+var faults = pebbletest.Faults()
 
 // settings are those of an edge that has p as its authority.
-func settings(e *edge, p *pebble, names ...string) *ACME {
+func settings(e *edge, p *pebbletest.Pebble, names ...string) *ACME {
 	plain, secure := e.ports()
-	return &ACME{CA: p.directory, Roots: p.trust, Names: names, Agreed: true, Host: "127.0.0.1", HTTPPort: plain, TLSPort: secure}
+	return &ACME{CA: p.Directory, Roots: p.Trust, Names: names, Agreed: true, Host: "127.0.0.1", HTTPPort: plain, TLSPort: secure}
 }
 
 // obtain gets certificates by one kind of challenge, and serves them again after the authority is gone.
 func obtainBy(t *testing.T, tools string, change func(*ACME)) {
 	e := listenEdge(t)
 	plain, secure := e.ports()
-	p := startPebble(t, tools, pebbleOptions{http: plain, tls: secure, environment: faults})
-	roots, dir := p.roots(t), t.TempDir()
+	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: faults})
+	roots, dir := p.Roots(t), t.TempDir()
 	a := settings(e, p, "a.example", "b.example")
 	change(a)
 	m := e.serve(t, Options{Dir: dir, ACME: a})
@@ -75,7 +77,7 @@ func obtainBy(t *testing.T, tools string, change func(*ACME)) {
 		t.Errorf("expiries %v", x)
 	}
 	m.Close()
-	p.process.stop()
+	p.Stop()
 	next := listenEdge(t)
 	next.serve(t, Options{Dir: dir, ACME: a})
 	for name, was := range leaves {
@@ -120,7 +122,7 @@ func onDemand(t *testing.T, tools string) {
 	e := listenEdge(t)
 	plain, secure := e.ports()
 	const secret = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-	p := startPebble(t, tools, pebbleOptions{http: plain, tls: secure, environment: faults, eab: map[string]string{"kid-1": secret}})
+	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: faults, EAB: map[string]string{"kid-1": secret}})
 	a := settings(e, p)
 	a.EABKey, a.EABSecret = "kid-1", secret
 	a.Allow = func(_ context.Context, name string) error {
@@ -130,7 +132,7 @@ func onDemand(t *testing.T, tools string) {
 		return nil
 	}
 	e.serve(t, Options{Dir: t.TempDir(), ACME: a})
-	roots := p.roots(t)
+	roots := p.Roots(t)
 	if _, err := e.connect(roots, "stranger.example"); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("a stranger: %v", err)
 	}
@@ -152,7 +154,7 @@ func onDemand(t *testing.T, tools string) {
 			t.Error("more than one certificate for one name")
 		}
 	}
-	if n := strings.Count(p.process.text(), "Issued certificate"); n != 1 {
+	if n := strings.Count(p.Said(), "Issued certificate"); n != 1 {
 		t.Errorf("%d certificates were issued, want 1", n)
 	}
 }
@@ -162,8 +164,8 @@ func onDemand(t *testing.T, tools string) {
 func renewal(t *testing.T, tools string) {
 	e, beside := listenEdge(t), listenEdge(t)
 	plain, secure := e.ports()
-	p := startPebble(t, tools, pebbleOptions{http: plain, tls: secure, environment: faults, validity: 30})
-	roots, dir := p.roots(t), t.TempDir()
+	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: faults, Validity: 30})
+	roots, dir := p.Roots(t), t.TempDir()
 	a := settings(e, p, "a.example")
 	a.Check = 3 * time.Second // so it is renewed when less than five times that is left
 	served := make(chan time.Time, 100)
@@ -213,7 +215,7 @@ func renewal(t *testing.T, tools string) {
 func anotherEdge(t *testing.T, tools string) {
 	dir := t.TempDir()
 	for _, challenge := range []string{"http-01", "tls-alpn-01"} {
-		authority := freePort(t) // the process has to know it, and it the process's ports
+		authority := pebbletest.FreePort(t) // the process has to know it, and it the process's ports
 		other := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 		other.Env = append(os.Environ(), "CERTS_EDGE_DIR="+dir, fmt.Sprintf("CERTS_EDGE_CA=https://127.0.0.1:%d/dir", authority))
 		in, err := other.StdinPipe()
@@ -231,13 +233,13 @@ func anotherEdge(t *testing.T, tools string) {
 		if _, err := fmt.Fscan(out, &plain, &secure); err != nil {
 			t.Fatal(err)
 		}
-		p := startPebble(t, tools, pebbleOptions{port: authority, http: plain, tls: secure, environment: faults})
+		p := pebbletest.Start(t, tools, pebbletest.Options{Port: authority, HTTP: plain, TLS: secure, Environment: faults})
 		e := listenEdge(t)
 		a := settings(e, p, challenge+".example")
 		a.HTTPPort, a.TLSPort = plain, secure // the other one's: this edge hears nothing of the challenge
 		a.NoHTTP01, a.NoTLSALPN01 = challenge != "http-01", challenge != "tls-alpn-01"
 		e.serve(t, Options{Dir: dir, ACME: a})
-		if _, err := e.connect(p.roots(t), challenge+".example"); err != nil {
+		if _, err := e.connect(p.Roots(t), challenge+".example"); err != nil {
 			t.Errorf("%s: %v", challenge, err)
 		}
 		in.Close()
@@ -277,12 +279,12 @@ func stapled(t *testing.T, tools string) {
 	t.Cleanup(responder.Close)
 	e := listenEdge(t)
 	plain, secure := e.ports()
-	p := startPebble(t, tools, pebbleOptions{http: plain, tls: secure, environment: append(slices.Clone(faults), "PEBBLE_CHAIN_LENGTH=1"), ocsp: responder.URL, rsa: true})
+	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: append(slices.Clone(faults), "PEBBLE_CHAIN_LENGTH=1"), OCSP: responder.URL, RSA: true})
 	mu.Lock()
 	issuer, key = authorityOf(t, p)
 	mu.Unlock()
 	e.serve(t, Options{Dir: t.TempDir(), ACME: settings(e, p, "a.example")})
-	state, err := e.connect(p.roots(t), "a.example")
+	state, err := e.connect(p.Roots(t), "a.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,14 +294,14 @@ func stapled(t *testing.T, tools string) {
 	}
 }
 
-func authorityOf(t *testing.T, p *pebble) (*x509.Certificate, crypto.Signer) {
+func authorityOf(t *testing.T, p *pebbletest.Pebble) (*x509.Certificate, crypto.Signer) {
 	t.Helper()
-	block, _ := pem.Decode(p.get(t, "/intermediates/0"))
+	block, _ := pem.Decode(p.Get(t, "/intermediates/0"))
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, _ = pem.Decode(p.get(t, "/intermediate-keys/0"))
+	block, _ = pem.Decode(p.Get(t, "/intermediate-keys/0"))
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	if err != nil {
 		t.Fatal(err)
@@ -311,10 +313,10 @@ func authorityOf(t *testing.T, p *pebble) (*x509.Certificate, crypto.Signer) {
 func blocked(t *testing.T, tools string) {
 	e := listenEdge(t)
 	plain, secure := e.ports()
-	p := startPebble(t, tools, pebbleOptions{http: plain, tls: secure, environment: faults})
+	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: faults})
 	var told events
 	e.serve(t, Options{Dir: t.TempDir(), ACME: settings(e, p, "blocked.example", "good.example"), Observe: told.observe})
-	roots := p.roots(t)
+	roots := p.Roots(t)
 	if _, err := e.connect(roots, "good.example"); err != nil {
 		t.Error(err)
 	}

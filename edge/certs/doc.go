@@ -15,8 +15,8 @@
 //
 // # ACME
 //
-// The protocol is certmagic's, the schedule is ours: each name has a goroutine that sees to it, and Close waits for all
-// of them. The challenges are answered by the edge's own listeners: http-01 by [Manager.HTTPHandler], tls-alpn-01 by
+// The protocol is certmagic's, the schedule is ours: each name has a goroutine that sees to it, under supervision, and
+// Close waits for all of them. The challenges are answered by the edge's own listeners: http-01 by [Manager.HTTPHandler], tls-alpn-01 by
 // [Manager.TLSConfig]. State that other edges need, with the answers to challenges, is in the Storage, so any edge
 // may be asked for what another one ordered. Work on one name is done under a lock that is a [Lease]: what is written
 // under it is refused once it is lost.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"semper/supervise"
 )
 
 // Options say what a Manager is made of.
@@ -40,6 +42,8 @@ type Options struct {
 	Poll    time.Duration // how often files are looked at; 0 means ten seconds, < 0 never
 	Log     *slog.Logger  // nil discards
 	Observe func(Event)   // told of each event, in the goroutine that has it; nil: nobody is
+	// Supervised is told what happens to the parts in the background; nil: nobody is. It must not call the Manager.
+	Supervised func(supervise.Event)
 }
 
 // Event is that a certificate is served from now on, or that one could not be had.
@@ -60,9 +64,9 @@ type Manager struct {
 	work    worker        // it, or a test's
 	slots   chan struct{} // bounds the tries at the same time
 
-	ctx  context.Context
-	stop context.CancelFunc
-	wg   sync.WaitGroup
+	ctx        context.Context
+	stop       context.CancelFunc
+	background *supervise.Dynamic
 
 	index  atomic.Pointer[index]
 	server atomic.Pointer[tls.Config] // what GetConfigForClient gives
@@ -103,14 +107,17 @@ func newManager(o Options, by worker) (*Manager, error) {
 			m.storage = File{Dir: filepath.Join(o.Dir, "storage")}
 		}
 	}
-	m.ctx, m.stop = context.WithCancel(context.Background())
 	if o.ACME == nil {
 		m.dev = newDevelopment(devDir)
 	} else if err := m.prepare(*o.ACME); err != nil {
 		return nil, err
 	}
+	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.index.Store(newIndex(nil, ""))
-	err := m.sign(devDir)
+	err := m.start()
+	if err == nil {
+		err = m.sign(devDir)
+	}
 	if err == nil {
 		err = m.Reload()
 	}
@@ -129,9 +136,9 @@ func newManager(o Options, by worker) (*Manager, error) {
 			m.tend(n, false)
 		}
 	}
-	m.wg.Go(func() { m.every(ticketCheck, func() { m.tell(m.turn(m.ctx)) }) })
+	m.spawn("tickets", func() { m.every(ticketCheck, func() { m.tell(m.turn(m.ctx)) }) })
 	if o.Poll > 0 && (len(o.Files) > 0 || o.FilesDir != "") {
-		m.wg.Go(func() { m.every(o.Poll, func() { m.tell(m.reread(false)) }) })
+		m.spawn("files", func() { m.every(o.Poll, func() { m.tell(m.reread(false)) }) })
 	}
 	return m, nil
 }
@@ -181,7 +188,9 @@ func (m *Manager) Close() {
 	m.mu.Lock()
 	m.stop()
 	m.mu.Unlock()
-	m.wg.Wait()
+	if m.background != nil {
+		m.background.Stop(context.Background()) //nolint:errcheck // nothing ends its waiting
+	}
 	m.closing.Do(func() {
 		if m.acme != nil {
 			m.acme.close()

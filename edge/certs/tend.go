@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -32,7 +33,8 @@ type worker interface {
 type tended struct {
 	name   string
 	demand bool          // asked for by a client, not by the configuration
-	tried  chan struct{} // closed when there is a certificate, or the first try is over
+	tried  chan struct{} // closed by tell
+	tell   func()        // that there is a certificate, or the first try is over; again: nothing
 	cert   *certificate  // guarded by Manager.mu; nil until there is one
 }
 
@@ -67,8 +69,9 @@ func (m *Manager) tend(name string, demand bool) *tended {
 		return nil
 	}
 	t := &tended{name: name, demand: demand, tried: make(chan struct{})}
+	t.tell = sync.OnceFunc(func() { close(t.tried) })
 	m.managed[name] = t
-	m.wg.Go(func() { m.see(t) })
+	m.spawn(name, func() { m.see(t) })
 	return t
 }
 
@@ -79,7 +82,7 @@ func (m *Manager) see(t *tended) {
 	kept, err := m.work.load(m.ctx, t.name)
 	if err == nil {
 		m.set(t, kept)
-		close(t.tried)
+		t.tell()
 	}
 	failures := 0
 	for first := err != nil; ; first = false {
@@ -94,7 +97,7 @@ func (m *Manager) see(t *tended) {
 			failures = 0
 		}
 		if first {
-			close(t.tried)
+			t.tell()
 		}
 		wait := backoff(failures)
 		if err == nil {

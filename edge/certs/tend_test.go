@@ -70,6 +70,35 @@ func inBubble(t *testing.T, a *ACME, do func(try int) (bool, error), test func(m
 
 func hello(name string) *tls.ClientHelloInfo { return &tls.ClientHelloInfo{ServerName: name} }
 
+// TestAPanicCostsOneName breaks what sees to one name: it goes on after a while, and nobody else notices.
+func TestAPanicCostsOneName(t *testing.T) {
+	t.Parallel()
+	inBubble(t, &ACME{Names: []string{"a.example", "b.example"}}, func(try int) (bool, error) {
+		if try == 1 {
+			panic("a bug")
+		}
+		return true, nil
+	}, func(m *Manager, s *script, _ *events) {
+		for range 3 { // the one that broke is tried again
+			<-s.tries
+		}
+		synctest.Wait()
+		for _, name := range []string{"a.example", "b.example"} {
+			c, err := m.certificate(hello(name))
+			if err != nil || c == nil {
+				t.Errorf("%s: %v, %v", name, c, err)
+			}
+		}
+		restarts := 0
+		for _, c := range m.Background().Children() {
+			restarts += c.Restarts
+		}
+		if restarts != 1 {
+			t.Errorf("%d restarts", restarts)
+		}
+	})
+}
+
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	for failures, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 5: 16 * time.Minute, 9: 256 * time.Minute, 10: 6 * time.Hour, 1000: 6 * time.Hour} {

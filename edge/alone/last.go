@@ -1,0 +1,48 @@
+package alone
+
+import (
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"semper/internal/handoff"
+)
+
+// A last listener gives the connections that wait at a socket, and then says that it is closed.
+type last struct {
+	net.Listener // on a copy of the socket, for its address and its end
+	fd           int
+}
+
+func newLast(s handoff.Socket) (*last, error) {
+	l, err := s.Listen()
+	if err != nil {
+		return nil, err
+	}
+	return &last{l, s.FD()}, nil
+}
+
+// Accept gives the next one that is there already. It waits for none.
+func (l *last) Accept() (net.Conn, error) {
+	for {
+		fd, _, err := unix.Accept4(l.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch err { //nolint:errorlint // an Errno, of a system call
+		case nil:
+		case unix.EINTR, unix.ECONNABORTED:
+			continue
+		default: // none waits, or none can be taken
+			return nil, net.ErrClosed
+		}
+		f := os.NewFile(uintptr(fd), "connection")
+		c, err := net.FileConn(f)
+		f.Close() //nolint:errcheck // c has a copy
+		if err == nil {
+			return c, nil
+		}
+	}
+}
+
+// SetDeadline is for whoever serves listeners of package net.
+func (*last) SetDeadline(time.Time) error { return nil }
