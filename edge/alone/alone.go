@@ -31,6 +31,8 @@ type Options struct {
 	Ready func(Serving)
 	// Refused, if set, is told why a reload or an upgrade was not done; else the log is. The edge goes on as before.
 	Refused func(what string, err error)
+
+	check time.Duration // how often certificates of an authority are looked at; 0: as package certs does
 }
 
 // Serving is what an edge serves, for people.

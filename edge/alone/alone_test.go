@@ -9,11 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"semper/edge"
 )
@@ -125,71 +122,6 @@ routes: [{to: %s}]
 	}
 	wants(t, c, "http://"+at+"/", "two /")
 	wants(t, overUnix(t, filepath.Join(r.dir, "b.sock")), "http://x/", "two /")
-}
-
-// TestUpgradeUnderLoad replaces the process again and again: nobody is refused, and nothing fails.
-func TestUpgradeUnderLoad(t *testing.T) {
-	t.Parallel()
-	drivers(t, func(t *testing.T, driver string) {
-		r := launch(t, fmt.Sprintf("listeners: [\"127.0.0.1:0\", {unix: DIR/edge.sock}]\nmetrics: 127.0.0.1:0\npools: {app: %s}\nroutes: [{to: app}]\n", app(t, "a")), "-driver", driver)
-		at := r.ready()
-		stop := make(chan struct{})
-		var served, failed atomic.Int64
-		var wg sync.WaitGroup
-		for i := range 4 {
-			c := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}, Timeout: 20 * time.Second}
-			url := "http://" + at["http"][0] + "/"
-			if i == 3 {
-				c, url = overUnix(t, at["unix"][0]), "http://edge/"
-			}
-			wg.Go(func() {
-				defer c.CloseIdleConnections()
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					resp, err := c.Get(url)
-					if err == nil {
-						_, err = io.Copy(io.Discard, resp.Body)
-						resp.Body.Close()
-					}
-					if err != nil || resp.StatusCode != http.StatusOK {
-						failed.Add(1)
-						t.Logf("failed: %v", err)
-						continue
-					}
-					served.Add(1)
-				}
-			})
-		}
-		for n := range 3 {
-			before := served.Load()
-			r.signal(syscall.SIGUSR2)
-			again := r.ready()
-			if again["http"][0] != at["http"][0] || again["metrics"][0] != at["metrics"][0] {
-				t.Errorf("upgrade %d moved from %v to %v", n+1, at, again)
-			}
-			eventually(t, func() bool { return served.Load() >= before+200 || failed.Load() > 0 })
-		}
-		close(stop)
-		wg.Wait()
-		if failed.Load() > 0 {
-			t.Errorf("%d of %d requests failed", failed.Load(), served.Load())
-		}
-		if code := r.ends(); code != 0 {
-			t.Errorf("the first process ended with %d", code)
-		}
-		if n := len(r.pids()); n != 4 {
-			t.Errorf("%d processes were ready, not 4", n)
-		}
-		r.signal(syscall.SIGTERM)
-		<-r.reads
-		if _, err := os.Stat(filepath.Join(r.dir, "edge.sock")); err == nil {
-			t.Error("the socket's file is still there after the last process")
-		}
-	})
 }
 
 func TestAnUpgradeThatFailsChangesNothing(t *testing.T) {

@@ -10,13 +10,14 @@ import (
 	"reflect"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"semper/edge/certs"
 	"semper/edge/routefile"
 )
 
 // certificates are where TLS comes from, for all listeners that have it.
-func certificates(f *routefile.File, listeners []listener, o Options) *certs.Options {
+func certificates(f *routefile.File, listeners []listener, o *Options) *certs.Options {
 	c := &certs.Options{Dir: o.Dir}
 	for i, one := range f.Certificates {
 		at := fmt.Sprintf("certificates[%d]", i)
@@ -27,7 +28,7 @@ func certificates(f *routefile.File, listeners []listener, o Options) *certs.Opt
 			}
 			c.Files = append(c.Files, certs.Pair{Cert: one.Cert, Key: one.Key})
 		case one.ACME != nil:
-			addACME(f, at+".acme", c, one.ACME, listeners)
+			addACME(f, at+".acme", c, one.ACME, listeners, o.check)
 		default:
 			c.SelfSigned = append(c.SelfSigned, one.SelfSigned...)
 		}
@@ -38,16 +39,17 @@ func certificates(f *routefile.File, listeners []listener, o Options) *certs.Opt
 	return c
 }
 
-func addACME(f *routefile.File, at string, c *certs.Options, a *routefile.ACME, listeners []listener) {
+func addACME(f *routefile.File, at string, c *certs.Options, a *routefile.ACME, listeners []listener, check time.Duration) {
 	if c.ACME != nil {
-		if c.ACME.CA != a.Directory || c.ACME.Email != a.Email || a.Roots != "" {
+		if c.ACME.CA != a.Directory || c.ACME.Email != a.Email || a.Roots != "" || len(a.Challenges) > 0 {
 			f.Object(at, "there is a second account: "+later, "put the names into one")
 			return
 		}
 		c.ACME.Names = append(c.ACME.Names, a.Names...)
 		return
 	}
-	c.ACME = &certs.ACME{Names: slices.Clone(a.Names), Agreed: true, CA: a.Directory, Email: a.Email, NoHTTP01: true}
+	c.ACME = &certs.ACME{Names: slices.Clone(a.Names), Agreed: true, CA: a.Directory, Email: a.Email, Check: check}
+	asked(f, at, c.ACME, a, listeners)
 	if a.Roots != "" {
 		text, err := os.ReadFile(a.Roots)
 		c.ACME.Roots = x509.NewCertPool()
@@ -55,11 +57,29 @@ func addACME(f *routefile.File, at string, c *certs.Options, a *routefile.ACME, 
 			f.Object(at+".roots", a.Roots+" has no certificate in PEM", "")
 		}
 	}
+}
+
+// asked says how the authority may ask, and where: at the listener with the port that it knows, else at the first.
+func asked(f *routefile.File, at string, c *certs.ACME, a *routefile.ACME, listeners []listener) {
+	plain, secure := -1, -1
 	for _, l := range listeners {
-		if l.HTTPS != "" {
-			c.ACME.TLSPort = port(string(l.HTTPS))
-			break
+		switch n := port(l.address()); {
+		case l.metrics || l.Unix != "":
+		case l.HTTPS != "":
+			if secure < 0 || n == 443 {
+				secure = n
+			}
+		case plain < 0 || n == 80:
+			plain = n
 		}
+	}
+	c.HTTPPort, c.TLSPort = max(plain, 0), secure
+	c.NoHTTP01 = plain != 80
+	if len(a.Challenges) > 0 {
+		c.NoHTTP01, c.NoTLSALPN01 = !slices.Contains(a.Challenges, "http-01"), !slices.Contains(a.Challenges, "tls-alpn-01")
+	}
+	if !c.NoHTTP01 && plain < 0 {
+		f.Object(at+".challenges", "there is no listener for http-01, which asks over plain HTTP", `add listeners: ":80", or leave tls-alpn-01`)
 	}
 }
 

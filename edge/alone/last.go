@@ -1,6 +1,8 @@
 package alone
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -20,6 +22,9 @@ func newLast(s handoff.Socket) (*last, error) {
 	l, err := s.Listen()
 	if err != nil {
 		return nil, err
+	}
+	if err := unix.SetNonblock(s.FD(), true); err != nil { // as whoever bound it has it anyway
+		return nil, errors.Join(fmt.Errorf("take the connections that wait: %w", err), l.Close())
 	}
 	return &last{l, s.FD()}, nil
 }

@@ -83,7 +83,7 @@ func read(o Options, before *plan) (*plan, error) {
 		}
 	}
 	if anySecure(p.listeners) {
-		p.tls = certificates(f, p.listeners, o)
+		p.tls = certificates(f, p.listeners, &o)
 	}
 	if err := f.Objections(); err != nil {
 		return nil, err

@@ -73,7 +73,9 @@ type ACME struct {
 	Names     []string `yaml:"names" jsonschema:"required,example=[shop.example.com]" doc:"The names. Each gets a certificate of its own."`
 	Email     string   `yaml:"email" jsonschema:"example=ops@example.com" doc:"Where the authority may write to."`
 	Directory string   `yaml:"directory" jsonschema:"pattern=^https://,default=https://acme-v02.api.letsencrypt.org/directory" doc:"URL of the authority."`
-	Roots     string   `yaml:"roots" jsonschema:"example=ca.pem" doc:"File with the authorities that the directory's own certificate is checked by. Those of the system when left out."`
+	// Challenges are the ways to ask; none: whichever the listeners allow.
+	Challenges []string `yaml:"challenges" jsonschema:"enum=http-01,enum=tls-alpn-01,example=[http-01]" doc:"How the authority may ask whether a name is yours: http-01 asks at port 80, tls-alpn-01 at port 443. When left out, tls-alpn-01, and http-01 where a listener has port 80."`
+	Roots      string   `yaml:"roots" jsonschema:"example=ca.pem" doc:"File with the authorities that the directory's own certificate is checked by. Those of the system when left out."`
 }
 
 // StickyKeys are files with keys and, in a [File], what is in them. Without a current key whoever serves makes one up, once, and
