@@ -160,25 +160,13 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *ex
 	c := witness.Client{Addr: q.Client, TLS: r.TLS != nil, Trusted: x.trusted}
 	x.seen = e.witness.Shard(0).BeginHTTP(x.began, &c, r)
 	q.Method, q.Host, q.Path, q.Query = []byte(r.Method), []byte(host), []byte(r.URL.EscapedPath()), []byte(r.URL.RawQuery)
-	q.TLS, q.Fields = r.TLS != nil, header(r.Header)
+	q.TLS, q.Fields = r.TLS != nil, message.Fields(r.Header)
 	if before := r.Header["X-Forwarded-For"]; x.trusted && len(before) > 0 {
 		if a, ok := trusted.Client([]byte(strings.Join(before, ","))); ok {
 			q.Client = a
 		}
 	}
 	return x
-}
-
-// header reads the fields of a request for rules.
-type header http.Header
-
-// Value implements route.Reader.
-func (h header) Value(name string, i int) (value []byte, ok bool) {
-	v := h[name]
-	if i >= len(v) {
-		return nil, false
-	}
-	return []byte(v[i]), true
 }
 
 // prepare makes the request what its rule wants a backend to get. d is what was decided about it.

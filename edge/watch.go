@@ -6,47 +6,28 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"semper/edge/metrics"
 	"semper/edge/probe"
 	"semper/edge/procid"
 	"semper/edge/upstream"
 )
 
-// watchProcess follows the backend's process by a pidfd, which the runtime's poller watches: its death
-// ejects the backend before the first request fails. Where the kernel gives no pidfd, connecting tells.
+// watchProcess follows the backend's process: its death ejects the backend before the first request fails. Where the kernel does not
+// tell, connecting does.
 func (b *backend) watchProcess() {
-	fd, err := unix.PidfdOpen(b.pid, unix.PIDFD_NONBLOCK)
-	if errors.Is(err, unix.ESRCH) {
+	w, err := procid.Follow(b.pid, b.ticks)
+	switch {
+	case errors.Is(err, os.ErrProcessDone):
 		b.eject("its process is gone", nil)
 		return
-	}
-	if err != nil {
+	case err != nil:
 		b.edge.log.Debug("process not watched", "instance", b.id, "pid", b.pid, "error", err)
 		return
 	}
-	f := os.NewFile(uintptr(fd), "pidfd")
-	// The number may have gone to another process before the pidfd was opened.
-	if ticks, err := procid.StartTicks(b.pid); b.ticks != 0 && (err != nil || ticks != b.ticks) {
-		f.Close() //nolint:errcheck // never written
-		b.eject("its process is gone", nil)
-		return
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		f.Close() //nolint:errcheck // never written
-		return
-	}
-	context.AfterFunc(b.ctx, func() { f.Close() }) //nolint:errcheck // never written
+	context.AfterFunc(b.ctx, w.Close)
 	b.edge.spawn(&b.edge.background.backends, "watch "+string(b.id), func(ctx context.Context) {
-		defer context.AfterFunc(ctx, func() { f.Close() })() //nolint:errcheck // never written
-		err := raw.Read(func(fd uintptr) bool {
-			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, err := unix.Poll(p, 0)
-			return err == nil && n > 0
-		})
-		if err == nil {
+		defer context.AfterFunc(ctx, w.Close)()
+		if w.Ended() {
 			b.eject("its process ended", nil)
 		}
 	})

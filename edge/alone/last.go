@@ -33,11 +33,10 @@ func newLast(s handoff.Socket) (*last, error) {
 func (l *last) Accept() (net.Conn, error) {
 	for {
 		fd, _, err := unix.Accept4(l.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch err { //nolint:errorlint // an Errno, of a system call
-		case nil:
-		case unix.EINTR, unix.ECONNABORTED:
+		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNABORTED) {
 			continue
-		default: // none waits, or none can be taken
+		}
+		if err != nil { // none waits, or none can be taken
 			return nil, net.ErrClosed
 		}
 		f := os.NewFile(uintptr(fd), "connection")

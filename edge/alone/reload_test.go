@@ -142,13 +142,12 @@ func TestReloadOfTheLog(t *testing.T) {
 				if (line[0] == '{') != (n%2 == 0 || n == 7) {
 					t.Errorf("%d.log: %q is in the wrong form", n, line)
 				}
-				from := strings.IndexByte(line, '/')
+				before := `"GET `
 				if n%2 == 0 || n == 7 {
-					from = strings.Index(line, `"target":"`) + len(`"target":"`)
-				} else {
-					from = strings.Index(line, `"GET `) + len(`"GET `)
+					before = `"target":"`
 				}
-				lines[strings.FieldsFunc(line[from:], func(c rune) bool { return c == ' ' || c == '"' })[0]]++
+				_, target, _ := strings.Cut(line, before)
+				lines[strings.FieldsFunc(target, func(c rune) bool { return c == ' ' || c == '"' })[0]]++
 			}
 		}
 		if int64(len(lines)) != total+1 || lines["/seen"] != 1 || lines["/unseen"] != 0 {

@@ -39,6 +39,26 @@ func (m *Manager) spawn(id string, f func()) {
 	}
 }
 
+func (m *Manager) every(d time.Duration, do func()) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-t.C:
+			do()
+		}
+	}
+}
+
+// tell is the end of an error in the background.
+func (m *Manager) tell(err error) {
+	if err != nil && m.ctx.Err() == nil {
+		m.log.Error("TLS of the edge stays as it is", "error", err)
+	}
+}
+
 // Background is the supervisor of all that a Manager does beside handshakes: one child that turns the keys of tickets, one that looks at files, and one
 // for each name that an authority gives certificates for. It is to be shown, or to stand in a tree of the caller's, as a child
 // that runs already. It ends with Close; whoever stops it ends the Manager's work too.

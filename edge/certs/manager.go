@@ -198,26 +198,6 @@ func (m *Manager) Close() {
 	})
 }
 
-func (m *Manager) every(d time.Duration, do func()) {
-	t := time.NewTicker(d)
-	defer t.Stop()
-	for {
-		select {
-		case <-m.ctx.Done():
-			return
-		case <-t.C:
-			do()
-		}
-	}
-}
-
-// tell is the end of an error in the background.
-func (m *Manager) tell(err error) {
-	if err != nil && m.ctx.Err() == nil {
-		m.log.Error("TLS of the edge stays as it is", "error", err)
-	}
-}
-
 func (m *Manager) observe(e Event) {
 	if m.o.Observe != nil {
 		m.o.Observe(e)

@@ -213,3 +213,15 @@ func Size(r *http.Request) int64 {
 	}
 	return int64(n)
 }
+
+// Fields reads the fields of a request for rules.
+type Fields http.Header
+
+// Value implements route.Reader.
+func (f Fields) Value(name string, i int) (value []byte, ok bool) {
+	v := f[name]
+	if i >= len(v) {
+		return nil, false
+	}
+	return []byte(v[i]), true
+}

@@ -222,7 +222,7 @@ func (p *Pebble) Get(t testing.TB, path string) []byte {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s, %v", path, resp.Status, err)
 	}
 	return body
