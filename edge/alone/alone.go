@@ -13,6 +13,8 @@ import (
 
 	"semper/edge"
 	"semper/internal/notify"
+	"semper/internal/trim"
+	"semper/supervise"
 )
 
 // Options are the command line.
@@ -81,13 +83,21 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(s.rule(), s.close())
 }
 
+// trimming gives memory back in idle moments.
+var trimming = supervise.ChildSpec{ID: "trim", Shutdown: supervise.Infinity, Backoff: gently, Start: supervise.Serve(func(ctx context.Context) error {
+	trim.Watch(ctx, nil)
+	return ctx.Err()
+})}
+
 // rule has control do what is asked for, until there is nothing left to be asked.
 func (s *server) rule() error {
 	for _, d := range s.doors {
 		d.lent = false // the process before has been told
 	}
-	if err := s.helpers.StartChild(context.WithoutCancel(s.ctx), s.controlling()); err != nil {
-		return err
+	for _, part := range []supervise.ChildSpec{s.controlling(), trimming} {
+		if err := s.helpers.StartChild(context.WithoutCancel(s.ctx), part); err != nil {
+			return err
+		}
 	}
 	select {
 	case <-s.edge.Done(): // drained

@@ -35,6 +35,7 @@
 //	├─ helpers         (one for one, persists)
 //	│  ├─ metrics ADDR answers scrapes
 //	│  ├─ control      takes signals, and makes every change
+//	│  ├─ trim         gives memory back in idle moments
 //	│  ├─ drain        waits for the end of what is in flight, once that is asked for
 //	│  └─ upgrade to N waits for a new process
 //	├─ listeners       (one for one, gives up)
