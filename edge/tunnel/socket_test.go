@@ -142,3 +142,38 @@ func TestATunnelOfSocketsThatNobodyUsesEnds(t *testing.T) {
 		t.Errorf("the client got %q, %v", got, err)
 	}
 }
+
+// TestASocketAndWhatIsNone: TLS, say, to the client, and nothing but a socket to the backend.
+func TestASocketAndWhatIsNone(t *testing.T) {
+	t.Parallel()
+	k, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	client, wrapped := net.Pipe()
+	given, backend := pair(t)
+	client.SetDeadline(time.Now().Add(20 * time.Second)) //nolint:errcheck // a test's
+	_, ends := begin(k, Options{Client: wrapped, Backend: given})
+	var b [4]byte
+	for range 3 {
+		if _, err := client.Write([]byte("ping")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(backend, b[:]); err != nil || string(b[:]) != "ping" {
+			t.Fatalf("the backend got %q, %v", b, err)
+		}
+		backend.Write([]byte("pong")) //nolint:errcheck // read below
+		if _, err := io.ReadFull(client, b[:]); err != nil || string(b[:]) != "pong" {
+			t.Fatalf("the client got %q, %v", b, err)
+		}
+	}
+	client.Close() //nolint:errcheck // a test's
+	if _, err := backend.Read(b[:]); !errors.Is(err, io.EOF) {
+		t.Errorf("the backend was told %v", err)
+	}
+	backend.Close() //nolint:errcheck // a test's
+	if end := <-ends; end != ledger.Served {
+		t.Errorf("it ended as %v", end)
+	}
+}
