@@ -1,0 +1,2 @@
+// Package verify is the judge.
+package verify
