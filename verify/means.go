@@ -122,3 +122,15 @@ func (t Tuning) LogE(e Estimate) float64 {
 	z, a := e.Value/e.Error, n*rho*rho+1
 	return rho*rho*z*z*n/(2*a) - math.Log(a)/2
 }
+
+// LogWorse is the logarithm of the asymptotic e-value for "the truth is zero or below": the mixture of [Slices], over a
+// half-normal distribution of positive truths.
+func (t Tuning) LogWorse(e Estimate) float64 {
+	if e.Error == 0 {
+		return 0
+	}
+	n, rho := float64(e.N), t.rho(t.Alpha)
+	z, a := e.Value/e.Error, n*rho*rho+1
+	scaled := z * rho * math.Sqrt(n/a)
+	return math.Log(4/a)/2 + scaled*scaled/2 + logNormalCDF(scaled)
+}

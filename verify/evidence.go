@@ -1,0 +1,182 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Evidence is all that is kept of one metric. What a kind does not use is nil.
+type Evidence struct {
+	Counts    []*Counts `json:"counts,omitempty"` // one; of Latency one for each threshold
+	Ratio     *Ratio    `json:"ratio,omitempty"`  // beside the first of Counts, for the report; of Latency beside none
+	Slices    *Slices   `json:"slices,omitempty"`
+	Candidate *Moments  `json:"candidate,omitempty"`
+	Baseline  *Moments  `json:"baseline,omitempty"`
+}
+
+// newEvidence is that of m before its first observation.
+func newEvidence(m *Metric) *Evidence {
+	switch m.Kind {
+	case Latency:
+		e := new(Evidence)
+		for range m.Thresholds {
+			e.Counts = append(e.Counts, &Counts{Frequent: true})
+		}
+		return e
+	case Gauge:
+		return &Evidence{Slices: new(Slices), Candidate: new(Moments), Baseline: new(Moments)}
+	case Mean:
+		return &Evidence{Candidate: new(Moments), Baseline: new(Moments)}
+	}
+	return &Evidence{Counts: []*Counts{{Margin: m.margin()}}, Ratio: new(Ratio)}
+}
+
+// A Sample is what both arms did since the last one, as the metric's kind wants it.
+type Sample struct {
+	// Counts has one batch, of Latency one for each threshold. Of Differences the requests are pairs, and Bad of the candidate are
+	// those of which only the candidate's response differs, of the baseline those of which only the second copy's does.
+	Counts []Batch `json:"counts,omitempty"`
+	// Values are the levels of a Gauge, the candidate's first.
+	Values *[2]float64 `json:"values,omitempty"`
+	// Moments are those of the values of a Mean, the candidate's first.
+	Moments *[2]Moments `json:"moments,omitempty"`
+}
+
+var errShape = errors.New("this is no sample of its kind")
+
+// check says what is wrong with s as a sample of m, before any of it is counted.
+func (s *Sample) check(m *Metric) error {
+	want := 1
+	switch m.Kind {
+	case Gauge:
+		if s.Values == nil || s.Counts != nil || s.Moments != nil {
+			return fmt.Errorf("a %s has two values: %w", m.Kind, errShape)
+		}
+		if v := s.Values; notFinite(v[0]) || notFinite(v[1]) {
+			return fmt.Errorf("the values %v and %v are no levels: leave out slices without a value", v[0], v[1])
+		}
+		return nil
+	case Mean:
+		if s.Moments == nil || s.Counts != nil || s.Values != nil {
+			return fmt.Errorf("a %s has the moments of both arms: %w", m.Kind, errShape)
+		}
+		return errors.Join(s.Moments[0].Check(), s.Moments[1].Check())
+	case Latency:
+		want = len(m.Thresholds)
+	}
+	if len(s.Counts) != want || s.Values != nil || s.Moments != nil {
+		return fmt.Errorf("%s has %d batches of counts, and not %d: %w", m.Kind, want, len(s.Counts), errShape)
+	}
+	for _, b := range s.Counts {
+		if err := b.Check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add counts a sample that was checked.
+func (e *Evidence) add(m *Metric, s *Sample) {
+	for i, b := range s.Counts {
+		e.Counts[i].Add(b) //nolint:errcheck // it was checked
+	}
+	switch {
+	case m.Kind == Gauge:
+		c, b := s.Values[0], s.Values[1]
+		e.Candidate.Add(c)
+		e.Baseline.Add(b)
+		b *= m.margin()
+		if m.LessIsWorse {
+			c, b = b, c
+		}
+		e.Slices.Add(c, b) //nolint:errcheck // the same
+	case m.Kind == Mean:
+		e.Candidate.Merge(s.Moments[0])
+		e.Baseline.Merge(s.Moments[1])
+	case e.Ratio != nil:
+		e.Ratio.Add(s.Counts[0]) //nolint:errcheck // the same
+	}
+}
+
+// logE is the logarithm of the metric's e-value for "the candidate is no worse than allowed".
+func (e *Evidence) logE(m *Metric, alpha float64) float64 {
+	switch m.Kind {
+	case Errors, Users:
+		// It must be above the ratio and above the floor. Whichever of both is true bounds its own e-value, and so the
+		// lesser one is an e-value for either.
+		c := e.Counts[0]
+		return min(c.LogE(), Exceeds(c.Total.Candidate.Bad, c.Total.Candidate.Requests, m.floor()))
+	case Latency:
+		sum := 0.0
+		for _, t := range m.Thresholds {
+			sum += t.Weight
+		}
+		l := math.Inf(-1)
+		for i, t := range m.Thresholds {
+			if t.Weight > 0 {
+				l = logSum(l, math.Log(t.Weight/sum)+e.Counts[i].LogE())
+			}
+		}
+		return l
+	case Gauge:
+		return e.Slices.LogE()
+	case Mean:
+		if !e.enough() {
+			return 0
+		}
+		return Tuning{Alpha: alpha}.LogWorse(e.harm(m))
+	}
+	return e.Counts[0].LogE()
+}
+
+// enough reports whether a mean can be judged.
+func (e *Evidence) enough() bool { return min(e.Candidate.N, e.Baseline.N) >= MinMean }
+
+// harm is by how much the candidate's mean is beyond what is allowed, in the direction that is worse.
+func (e *Evidence) harm(m *Metric) Estimate {
+	sign := 1.0
+	if m.LessIsWorse {
+		sign = -1
+	}
+	allowed := 1 + sign*math.Copysign(m.margin(), e.Baseline.Mean())
+	b := Moments{N: e.Baseline.N, Sum: allowed * e.Baseline.Sum, Squares: allowed * allowed * e.Baseline.Squares}
+	d := Difference(*e.Candidate, b)
+	d.Value *= sign
+	return d
+}
+
+// data reports whether both arms have given any.
+func (e *Evidence) data() bool {
+	if e.Counts != nil {
+		t := &e.Counts[0].Total
+		return t.Candidate.Requests > 0 && t.Baseline.Requests > 0
+	}
+	return e.Candidate.N > 0 && e.Baseline.N > 0
+}
+
+// check says what is wrong with evidence that was read for m.
+func (e *Evidence) check(m *Metric) error {
+	fresh := newEvidence(m)
+	if len(e.Counts) != len(fresh.Counts) || (e.Ratio == nil) != (fresh.Ratio == nil) || (e.Slices == nil) != (fresh.Slices == nil) ||
+		(e.Candidate == nil) != (fresh.Candidate == nil) || (e.Baseline == nil) != (fresh.Baseline == nil) {
+		return errors.New("it is that of another plan")
+	}
+	var all []error
+	for _, c := range e.Counts {
+		if c == nil {
+			return errors.New("it has a gap")
+		}
+		all = append(all, c.Check())
+	}
+	if e.Ratio != nil {
+		all = append(all, e.Ratio.Check())
+	}
+	if e.Slices != nil {
+		all = append(all, e.Slices.Check())
+	}
+	if e.Candidate != nil {
+		all = append(all, e.Candidate.Check(), e.Baseline.Check())
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,166 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// A Judge weighs one candidate against one baseline, through all steps of a rollout. It is a value: what [Judge.State] returns,
+// written as JSON and given to [Resume], goes on where it was. It is not safe for concurrent use.
+type Judge struct {
+	plan  Plan
+	state State
+}
+
+// State is all that a Judge knows beside its plan.
+type State struct {
+	Start    time.Time            `json:"start"` // of both arms
+	Last     time.Time            `json:"last"`  // the newest observation
+	Evidence map[string]*Evidence `json:"evidence,omitempty"`
+	// Split is the evidence that the traffic is not split as it was to be, since the last change of that, and SplitBefore the
+	// logarithm of the e-value of all before.
+	Split       *Shares  `json:"split,omitempty"`
+	SplitBefore float64  `json:"split_before,omitempty"`
+	SplitMost   float64  `json:"split_most,omitempty"`
+	Most        float64  `json:"most,omitempty"`  // the largest log e-value of all metrics together
+	Worse       *Verdict `json:"worse,omitempty"` // once it is said it stays said
+}
+
+// NewJudge is a judge of two arms that were started at start.
+func NewJudge(p Plan, start time.Time) (*Judge, error) { return Resume(p, State{Start: start}) }
+
+// Resume is a judge that goes on from s. A state of another plan is refused.
+func Resume(p Plan, s State) (*Judge, error) {
+	if err := p.Check(); err != nil {
+		return nil, fmt.Errorf("a plan that cannot be judged: %w", err)
+	}
+	j := &Judge{plan: p, state: s}
+	if j.state.Evidence == nil {
+		j.state.Evidence = make(map[string]*Evidence, len(p.Metrics))
+	}
+	var all []error
+	for i := range p.Metrics {
+		m := &p.Metrics[i]
+		e := j.state.Evidence[m.Name]
+		if e == nil {
+			j.state.Evidence[m.Name] = newEvidence(m)
+		} else if err := e.check(m); err != nil {
+			all = append(all, fmt.Errorf("the evidence of %s: %w", m.Name, err))
+		}
+	}
+	for name := range j.state.Evidence {
+		if j.metric(name) == nil {
+			all = append(all, fmt.Errorf("there is evidence of %s, which the plan has not", name))
+		}
+	}
+	if s.Split != nil {
+		all = append(all, s.Split.Check())
+	}
+	if notFinite(s.SplitBefore) || notFinite(s.SplitMost) || math.IsNaN(s.Most) {
+		all = append(all, errors.New("its e-values are no numbers"))
+	}
+	if err := errors.Join(all...); err != nil {
+		return nil, fmt.Errorf("a state that cannot be resumed: %w", err)
+	}
+	return j, nil
+}
+
+// State is what the judge knows. It is shared with the judge: write it down before the next observation.
+func (j *Judge) State() State { return j.state }
+
+func (j *Judge) metric(name string) *Metric {
+	for i := range j.plan.Metrics {
+		if j.plan.Metrics[i].Name == name {
+			return &j.plan.Metrics[i]
+		}
+	}
+	return nil
+}
+
+// ErrOld is an observation from before another one: of a clock that was set back, or one that comes for the second time.
+var ErrOld = errors.New("it is older than what was counted already")
+
+// Observe counts what both arms did up to at. What is refused changes nothing. Within the warm-up it is checked, and not counted.
+func (j *Judge) Observe(at time.Time, metric string, s Sample) error {
+	m := j.metric(metric)
+	if m == nil {
+		return fmt.Errorf("there is no metric %q in the plan", metric)
+	}
+	if err := j.on(at); err != nil {
+		return fmt.Errorf("an observation of %s at %s: %w", metric, at.Format(time.RFC3339), err)
+	}
+	if err := s.check(m); err != nil {
+		return fmt.Errorf("an observation of %s: %w", metric, err)
+	}
+	j.state.Last = at
+	if j.warm(at) {
+		j.state.Evidence[metric].add(m, &s)
+		j.state.Most = max(j.state.Most, j.LogE())
+	}
+	return nil
+}
+
+func (j *Judge) on(at time.Time) error {
+	if at.Before(j.state.Last) || at.Before(j.state.Start) {
+		return ErrOld
+	}
+	return nil
+}
+
+func (j *Judge) warm(at time.Time) bool { return at.Sub(j.state.Start) >= j.plan.WarmUp }
+
+// Split declares which part of the traffic of both arms is to go to the candidate from now on, between 0 and 1. What was found
+// under earlier splits keeps its weight.
+func (j *Judge) Split(candidate float64) error {
+	next := &Shares{Want: []float64{candidate, 1 - candidate}}
+	if err := next.Check(); err != nil {
+		return fmt.Errorf("a split that gives the candidate %v of the traffic: %w", candidate, err)
+	}
+	if old := j.state.Split; old != nil {
+		if old.Want[0] == candidate {
+			return nil
+		}
+		j.state.SplitBefore += old.LogE()
+	}
+	j.state.Split = next
+	return nil
+}
+
+// Assigned counts requests, or of a sticky split users, that were given to the arms up to at.
+func (j *Judge) Assigned(at time.Time, candidate, baseline int64) error {
+	if j.state.Split == nil {
+		return errors.New("nothing was declared to compare the assigned traffic with: call Split before")
+	}
+	if err := j.on(at); err != nil {
+		return fmt.Errorf("assigned traffic at %s: %w", at.Format(time.RFC3339), err)
+	}
+	if err := j.state.Split.Add(candidate, baseline); err != nil {
+		return fmt.Errorf("assigned traffic: %w", err)
+	}
+	j.state.SplitMost = max(j.state.SplitMost, j.state.SplitBefore+j.state.Split.LogE())
+	return nil
+}
+
+// LogE is the logarithm of the e-value of all metrics: their weighted mean, which is an e-process whatever they have to do
+// with each other.
+func (j *Judge) LogE() float64 {
+	total := j.weights()
+	l := math.Inf(-1)
+	for i := range j.plan.Metrics {
+		m := &j.plan.Metrics[i]
+		l = logSum(l, math.Log(m.weight()/total)+j.state.Evidence[m.Name].logE(m, j.plan.alpha()))
+	}
+	return l
+}
+
+func (j *Judge) weights() (sum float64) {
+	for i := range j.plan.Metrics {
+		sum += j.plan.Metrics[i].weight()
+	}
+	return sum
+}
+
+// mismatch reports whether the traffic is not split as declared.
+func (j *Judge) mismatch() bool { return j.state.SplitMost >= -math.Log(DefaultMismatchAlpha) }
