@@ -107,6 +107,7 @@ var rules = []rule{
 	{pkg: "edge/balance", may: []string{"edge/epoch"}, why: "who gets a request: arithmetic on counters, which are those that requests claim"},
 	{pkg: "edge/balance/admit", why: "what comes in, waits, or is tried again: functions of state and time"},
 	{pkg: "edge/upstream", may: []string{"edge/http1"}, external: []string{"golang.org/x/sys"}, why: "connections to one incarnation of an instance; how messages are framed is http1's alone"},
+	{pkg: "verify", why: "the judge is arithmetic: the standard library only, and of semper nothing"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance", may: []string{"edge/conformance/wire"}, external: []string{"golang.org/x/net"},

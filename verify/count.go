@@ -91,11 +91,11 @@ func (c *Counts) Add(b Batch) error {
 	return nil
 }
 
-func (t *Batch) add(b Batch) {
-	t.Candidate.Requests += b.Candidate.Requests
-	t.Candidate.Bad += b.Candidate.Bad
-	t.Baseline.Requests += b.Baseline.Requests
-	t.Baseline.Bad += b.Baseline.Bad
+func (b *Batch) add(o Batch) {
+	b.Candidate.Requests += o.Candidate.Requests
+	b.Candidate.Bad += o.Candidate.Bad
+	b.Baseline.Requests += o.Baseline.Requests
+	b.Baseline.Bad += o.Baseline.Bad
 }
 
 func (c *Counts) ratios() []float64 {
