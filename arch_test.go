@@ -109,6 +109,7 @@ var rules = []rule{
 	{pkg: "edge/upstream", may: []string{"edge/http1"}, external: []string{"golang.org/x/sys"}, why: "connections to one incarnation of an instance; how messages are framed is http1's alone"},
 	{pkg: "verify", why: "the judge is arithmetic: the standard library only, and of semper nothing"},
 	{pkg: "verify/diff", may: []string{"verify"}, external: []string{"golang.org/x/net", "google.golang.org/protobuf"}, why: "responses compared, and differences counted: HTML is read as a browser does, Protocol Buffers by their descriptor"},
+	{pkg: "verify/reference", why: "what others judge by, to compare with: the standard library only"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance", may: []string{"edge/conformance/wire"}, external: []string{"golang.org/x/net"},
