@@ -74,3 +74,20 @@ func TestMeansOracles(t *testing.T) {
 	near(t, "13 low", low, .40098, 1e-4)
 	near(t, "13 high", high, .60675, 1e-4)
 }
+
+// The hypothesis of oracle 3 is an order: the first is at least as likely as each of the others, given the shares. The e-value against
+// it is that against the most likely distribution in it, for which the first and the last are pooled here.
+func TestSharesOracle3(t *testing.T) {
+	t.Parallel()
+	s := Shares{Want: []float64{.1, .3, .6}, Concentration: 100}
+	if err := s.Add(15, 82, 205); err != nil {
+		t.Fatal(err)
+	}
+	pooled := 220. / 302
+	theta := []float64{pooled / 7, 82. / 302, pooled * 6 / 7}
+	e := s.LogE()
+	for i, n := range s.Counts {
+		e += float64(n) * math.Log(s.Want[i]/theta[i])
+	}
+	near(t, "3", math.Exp(-e), .04923546, 1e-6)
+}
