@@ -103,12 +103,15 @@ func (l *Lot) Close() {
 func (l *Lot) run() {
 	defer close(l.done)
 	look := l.look // made once: it would be an allocation for each look
+	b := make([]byte, 32<<10)
 	for l.raw.Read(look) == nil {
 		for _, e := range l.events[:l.n] {
 			if e.Pad == 0 {
 				l.leave(Spot(e.Fd))
 			} else if s := l.find(e.Fd, uint32(e.Pad)); s != nil { //nolint:gosec // only compared
-				s.happened(e.Events)
+				if l.n > few || !s.promptly(b) {
+					s.happened(e.Events)
+				}
 			}
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrAgain says that a Socket has nothing to be read now.
-var ErrAgain = errors.New("nothing is there to be read: wait for it with Await")
+// ErrAgain says that a Socket has nothing to be read, or its peer takes no more, now.
+var ErrAgain = errors.New("the socket has nothing to be read, or takes no more, for now: wait for it")
 
 // A Socket is a stream socket of which only the descriptor is left. The runtime's poller, a net.Conn and its addresses are
 // several times what a Socket is, and one that waits for hours needs none of them: its lot watches it.
@@ -133,6 +133,34 @@ func (s *Socket) watchLocked() bool {
 	s.lot.mu.Lock() // by which epoll stays open; the kernel lets only one at a time change what it watches as well
 	defer s.lot.mu.Unlock()
 	return !s.lot.over && s.watch(unix.EPOLL_CTL_MOD, events) == nil
+}
+
+// A Prompt is an owner of a Socket that does what can be done at once without a goroutine of its own.
+type Prompt interface {
+	Sleeper
+	// Ready is called instead of Wake where there is something to be read, in the lot's goroutine: it must not wait. b is
+	// for what it reads, and not its own afterwards.
+	Ready(b []byte)
+}
+
+// few is up to how many events at one time the lot deals with those who are prompt by itself. Of more, whoever is woken
+// gets a goroutine, so that all processors have a share.
+const few = 4
+
+// promptly has a prompt owner do what can be done; it reports false where there is none who waits.
+func (s *Socket) promptly(b []byte) bool {
+	p, ok := s.owner.(Prompt)
+	if !ok {
+		return false
+	}
+	s.mu.Lock()
+	ok = s.waits && !s.closed && s.writer == nil
+	s.waits = s.waits && !ok
+	s.mu.Unlock()
+	if ok {
+		p.Ready(b)
+	}
+	return ok
 }
 
 // happened tells those who wait for it.
@@ -263,6 +291,15 @@ func (s *Socket) Write(p []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// TryWrite writes what the peer takes now; ErrAgain says that it is less than p.
+func (s *Socket) TryWrite(p []byte) (int, error) {
+	n, err := s.write(p)
+	if err == nil && n < len(p) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+		err = ErrAgain
+	}
+	return n, err
 }
 
 func (s *Socket) write(p []byte) (int, error) {

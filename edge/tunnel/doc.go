@@ -12,7 +12,8 @@
 // the source is not read meanwhile: so whoever sends too much is held up by whoever takes too little.
 //
 // Of a connection that is nothing but a socket, the socket is all that is kept (park.Socket): a net.Conn, its addresses,
-// and what the runtime's poller has for it are more than all the rest of a tunnel, which is less than a kilobyte.
+// and what the runtime's poller has for it are more than all the rest of a tunnel, which is less than a kilobyte. When
+// little comes at a time, the lot's goroutine passes it on by itself.
 //
 // What is wrapped, in TLS above all, stays as it is. Its way keeps its goroutine, and a small buffer, for a moment in which
 // nothing comes, and is parked (park.Lot.Park) when a read has timed out. By that TLS has no whole record, and the socket

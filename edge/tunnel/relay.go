@@ -196,10 +196,19 @@ func (w *way) pass(p []byte) (int, error) {
 	}
 	w.busy = true
 	t.mu.Unlock()
+	_, err := w.other().end().Write(p[:n])
+	if w.passed(before, err) {
+		t.sayBye()
+	}
+	return n, err
+}
 
-	_, err := t.ways[w.direction.other()].end().Write(p[:n])
-
+// passed says that a write has ended, before which so many messages had passed. It reports whether this is the moment for
+// sayBye.
+func (w *way) passed(before uint64, err error) (bye bool) {
+	t := w.tunnel
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	w.busy = false
 	now := time.Now()
 	t.traffic = t.all.instant(now)
@@ -209,13 +218,11 @@ func (w *way) pass(p []byte) (int, error) {
 	if t.stage == stageQuiet {
 		t.wakeAtLocked(now.Add(quiet))
 	}
-	bye := err == nil && t.stage > stageQuiet && t.momentLocked()
-	t.mu.Unlock()
-	if bye {
-		t.sayBye()
-	}
-	return n, err
+	return err == nil && t.stage > stageQuiet && t.momentLocked()
 }
+
+// other is the way back.
+func (w *way) other() *way { return &w.tunnel.ways[w.direction.other()] }
 
 // arm sets the deadline of reads. It reports false when there are to be no more.
 func (w *way) arm() bool {
