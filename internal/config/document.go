@@ -71,7 +71,7 @@ func (r *reader) addAt(line, column, width int, key, message, hint string) {
 	source = strings.TrimPrefix(source, "\ufeff")
 	column = max(1, min(column, utf8.RuneCountInString(source)+1))
 	r.problems = append(r.problems, Problem{
-		File: r.name, Line: line, Column: column, Key: key, Message: message, Hint: hint, Source: source, width: width,
+		File: r.name, Line: line, Column: column, Key: key, Message: message, Hint: hint, Source: source, Width: width,
 	})
 }
 

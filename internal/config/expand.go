@@ -164,7 +164,8 @@ func (r *reader) search(n *yaml.Node, s string) (line, column int) {
 		text, skip := r.lines[i], 0
 		if i == n.Line-1 {
 			skip = max(0, n.Column-1)
-			text = text[offset(text, skip):]
+			all := []rune(text)
+			text = string(all[min(skip, len(all)):])
 		}
 		if at := strings.Index(text, first); at >= 0 {
 			return i + 1, skip + utf8.RuneCountInString(text[:at]) + 1

@@ -18,46 +18,71 @@ type Problem struct {
 	Hint    string `json:"hint,omitempty"`   // what would be right
 	Source  string `json:"source,omitempty"` // the line
 
-	width int // of what is wrong, in characters
+	Width int `json:"-"` // of what is wrong, in characters
 }
 
-// shown is how much of a line is printed, in characters.
-const shown = 140
+// maxSource bounds the printed part of a line, in characters.
+const maxSource = 160
 
-// String has the place, what is wrong, and below it the line with a mark, without a newline at its end.
+// String is the problem as Error prints it, without a newline at the end.
 func (p Problem) String() string {
-	text := p.File
+	var b strings.Builder
+	b.WriteString(p.File)
 	if p.Line > 0 {
-		text += fmt.Sprintf(":%d:%d", p.Line, p.Column)
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 	}
-	text += ": " + p.Message
+	b.WriteString(": " + p.Message)
 	if p.Hint != "" {
-		text += ": " + p.Hint
+		b.WriteString(": " + p.Hint)
 	}
-	if p.Line == 0 || strings.TrimSpace(p.Source) == "" {
-		return text
+	if p.Line > 0 && strings.TrimSpace(p.Source) != "" {
+		p.quote(&b)
 	}
-	line := []rune(clean(p.Source))
-	from := 0
-	if p.Column > shown*3/4 { // a long line is shown around the place
-		from = min(p.Column-shown/2, len(line))
-	}
-	to := min(len(line), from+shown)
-	mark := strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return r
-		}
-		return ' '
-	}, string(line[from:min(p.Column-1, to)]))
-	width := max(1, min(p.width, to-p.Column+1))
-	return fmt.Sprintf("%s\n%4d | %s\n     | %s%s", text, p.Line, string(line[from:to]), mark, "^"+strings.Repeat("~", width-1))
+	return b.String()
 }
 
-// clean replaces what a terminal would act upon.
-func clean(s string) string {
+// quote prints the source line and a caret below. A long line is cut around the place.
+func (p Problem) quote(b *strings.Builder) {
+	before := p.Source[:offset(p.Source, p.Column-1)]
+	after := p.Source[len(before):]
+	lead, tail := "", ""
+	if utf8.RuneCountInString(p.Source) > maxSource {
+		if cut := utf8.RuneCountInString(before) - maxSource/2; cut > 0 {
+			before, lead = before[offset(before, cut):], "…"
+		}
+		if end := offset(after, maxSource-utf8.RuneCountInString(before)); end < len(after) {
+			after, tail = after[:end], "…"
+		}
+	}
+	fmt.Fprintf(b, "\n%4d | %s%s%s\n     | ", p.Line, lead, printable(before+after), tail)
+	for _, r := range lead + before {
+		if r != '\t' {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	b.WriteString("^" + strings.Repeat("~", max(0, min(p.Width, utf8.RuneCountInString(after))-1)))
+}
+
+// offset is the index of the byte at which character n of s begins, or where s ends.
+func offset(s string, n int) int {
+	if n <= 0 {
+		return 0
+	}
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
+}
+
+// printable replaces what a terminal would act on.
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029) {
-			return utf8.RuneError
+			return '\ufffd'
 		}
 		return r
 	}, s)

@@ -168,7 +168,7 @@ func (d *Doc) problemAt(line, column, width int, path, message, hint string) {
 	source := strings.TrimPrefix(strings.ToValidUTF8(d.lines[line-1], "\ufffd"), "\ufeff")
 	column = max(1, min(column, utf8.RuneCountInString(source)+1))
 	d.problems = append(d.problems, Problem{
-		File: d.name, Line: line, Column: column, Key: path, Message: message, Hint: hint, Source: source, width: width,
+		File: d.name, Line: line, Column: column, Key: path, Message: message, Hint: hint, Source: source, Width: width,
 	})
 }
 

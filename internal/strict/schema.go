@@ -14,8 +14,8 @@ import (
 
 // Schema is the JSON Schema (draft 2020-12) of documents that are read into t, a struct, with a newline at its end.
 func Schema(t reflect.Type, id, title string) []byte {
-	s := schemas{jsonschema.Definitions{}}
-	root := s.object(t)
+	s := schemas{definitions: jsonschema.Definitions{}}
+	root := s.object(t, reflect.Value{})
 	root.Version, root.ID, root.Title, root.Definitions = jsonschema.Version, jsonschema.ID(id), title, s.definitions
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -27,16 +27,33 @@ func Schema(t reflect.Type, id, title string) []byte {
 	return b.Bytes()
 }
 
-type schemas struct{ definitions jsonschema.Definitions }
+// Properties are the schemas of the keys of *v, a struct, for the schema of somebody else's document. What *v holds are the
+// defaults. Definitions that they refer to are put into definitions, their names begun with prefix. Single values may be
+// what also describes instead.
+func Properties(v any, prefix string, also *jsonschema.Schema, definitions jsonschema.Definitions) map[string]*jsonschema.Schema {
+	of := reflect.ValueOf(v).Elem()
+	o := schemas{definitions, prefix, also}.object(of.Type(), of)
+	all := make(map[string]*jsonschema.Schema, o.Properties.Len())
+	for p := o.Properties.Oldest(); p != nil; p = p.Next() {
+		all[p.Key] = p.Value
+	}
+	return all
+}
 
-// object is the schema of a mapping with known keys.
-func (s schemas) object(t reflect.Type) *jsonschema.Schema {
+type schemas struct {
+	definitions jsonschema.Definitions
+	prefix      string             // of their names
+	also        *jsonschema.Schema // what a single value may be besides; nil: nothing
+}
+
+// object is the schema of a mapping with known keys. of has the defaults where it is valid; else the tags have.
+func (s schemas) object(t reflect.Type, of reflect.Value) *jsonschema.Schema {
 	o := &jsonschema.Schema{
 		Type: "object", Properties: jsonschema.NewProperties(), AdditionalProperties: jsonschema.FalseSchema,
 		PatternProperties: map[string]*jsonschema.Schema{"^x-": jsonschema.TrueSchema},
 	}
 	for _, k := range keysOf(t) {
-		o.Properties.Set(k.name, s.key(k))
+		o.Properties.Set(k.name, s.key(k, of))
 		if k.required {
 			o.Required = append(o.Required, k.name)
 		}
@@ -45,8 +62,15 @@ func (s schemas) object(t reflect.Type) *jsonschema.Schema {
 }
 
 // key is the schema of what stands behind a key.
-func (s schemas) key(k key) *jsonschema.Schema {
-	p := s.of(k.typ, k)
+func (s schemas) key(k key, of reflect.Value) *jsonschema.Schema {
+	if of.IsValid() {
+		of = of.FieldByIndex(k.index)
+		k.preset = k.defaultOf(of)
+	}
+	p := s.of(k.typ, k, of)
+	if s.also != nil && !slices.Contains([]reflect.Kind{reflect.Struct, reflect.Map, reflect.Slice, reflect.Pointer}, k.typ.Kind()) {
+		p = anyOf(p, s.also)
+	}
 	if k.off {
 		p = anyOf(p, &jsonschema.Schema{Enum: []any{"off", false}})
 	}
@@ -76,14 +100,15 @@ func anyOf(a *jsonschema.Schema, more ...*jsonschema.Schema) *jsonschema.Schema 
 
 // anyText is what reads as text, defined once.
 func (s schemas) anyText() *jsonschema.Schema {
-	s.definitions["text"] = anyOf(&jsonschema.Schema{Type: "string"}, &jsonschema.Schema{Type: "number"}, &jsonschema.Schema{Type: "boolean"})
-	return &jsonschema.Schema{Ref: "#/$defs/text"}
+	name := s.prefix + "text"
+	s.definitions[name] = anyOf(&jsonschema.Schema{Type: "string"}, &jsonschema.Schema{Type: "number"}, &jsonschema.Schema{Type: "boolean"})
+	return &jsonschema.Schema{Ref: "#/$defs/" + name}
 }
 
 // of is the schema of a type, for the key or item that k describes.
-func (s schemas) of(t reflect.Type, k key) *jsonschema.Schema {
+func (s schemas) of(t reflect.Type, k key, of reflect.Value) *jsonschema.Schema {
 	if t.Kind() == reflect.Pointer {
-		return s.of(t.Elem(), k)
+		return s.of(t.Elem(), k, reflect.Value{})
 	}
 	switch reflect.New(t).Interface().(type) {
 	case encoding.TextUnmarshaler:
@@ -98,11 +123,11 @@ func (s schemas) of(t reflect.Type, k key) *jsonschema.Schema {
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		return s.structure(t, k)
+		return s.structure(t, k, of)
 	case reflect.Map:
-		return &jsonschema.Schema{Type: "object", AdditionalProperties: s.of(t.Elem(), k.item())}
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: s.of(t.Elem(), k.item(), reflect.Value{})}
 	case reflect.Slice:
-		item := s.of(t.Elem(), k.item())
+		item := s.of(t.Elem(), k.item(), reflect.Value{})
 		return anyOf(&jsonschema.Schema{Type: "array", Items: item}, item)
 	case reflect.Bool:
 		return anyOf(&jsonschema.Schema{Type: "boolean"}, &jsonschema.Schema{Enum: []any{"on", "off"}})
@@ -148,16 +173,16 @@ func numeric(t reflect.Type, k key) *jsonschema.Schema {
 }
 
 // structure refers to a mapping, or also takes what stands for one of its keys.
-func (s schemas) structure(t reflect.Type, k key) *jsonschema.Schema {
-	name := strings.ToLower(t.Name())
+func (s schemas) structure(t reflect.Type, k key, of reflect.Value) *jsonschema.Schema {
+	name := s.prefix + strings.ToLower(t.Name())
 	if _, ok := s.definitions[name]; !ok {
 		s.definitions[name] = nil // it is being made
-		s.definitions[name] = s.object(t)
+		s.definitions[name] = s.object(t, of)
 	}
 	p := anyOf(&jsonschema.Schema{Ref: "#/$defs/" + name}, &jsonschema.Schema{Type: "null"})
 	if k.short != "" {
 		inner, _ := find(keysOf(t), k.short)
-		p = anyOf(p, s.of(inner.typ, inner))
+		p = anyOf(p, s.of(inner.typ, inner, reflect.Value{}))
 		if inner.off {
 			p = anyOf(p, &jsonschema.Schema{Enum: []any{"off", false}})
 		}

@@ -225,7 +225,7 @@ func TestAHostileFileIsBounded(t *testing.T) {
 		t.Errorf("%d problems", len(ps))
 	}
 	_, d = read("words: [" + strings.Repeat("aaaaaaaaa, ", 100) + "[x]]")
-	if line := strings.Split(d.Err().Error(), "\n")[1]; len(line) > 2*shown || !strings.Contains(line, "[x]") {
+	if line := strings.Split(d.Err().Error(), "\n")[1]; len(line) > 2*maxSource || !strings.Contains(line, "[x]") {
 		t.Errorf("a long line is shown as %s", line)
 	}
 	if got := (Problem{File: "f", Line: 1, Column: 1, Message: "m", Source: "a\x1b[31m"}).String(); strings.Contains(got, "\x1b") {
