@@ -1,7 +1,6 @@
 package routefile
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -48,7 +47,7 @@ func (r *reader) build() *File {
 	r.pages("defaults", f.Defaults.ErrorPages)
 	var err error
 	if file.Matcher, err = route.Compile(rules); err != nil {
-		r.wrongRules(err)
+		r.WrongRules(err)
 	}
 	return file
 }
@@ -198,37 +197,4 @@ func (r *reader) pages(path string, files map[string]string) []route.ErrorPage {
 		}
 		return strict.Join("defaults.error_pages", statuses)
 	}, files)
-}
-
-// wrongRules reports what the matcher refuses, at the route or the defaults that say so. What is told already, most likely in
-// better words, is left out.
-func (r *reader) wrongRules(err error) {
-	type problem struct{ at, reason string }
-	var found []problem
-	all, _ := errors.AsType[route.Errors](err)
-	for _, e := range all {
-		path := fmt.Sprintf("routes[%d]", e.Rule)
-		top := e.Key[:len(e.Key)-len(strings.TrimLeft(e.Key, "abcdefghijklmnopqrstuvwxyz_"))]
-		switch {
-		case e.Key == "to" && r.Wrong(path):
-			continue
-		case e.Key == "path" && r.Given(path+".exact"):
-			top = "exact"
-		case !r.Given(path+"."+top) && r.Given("defaults."+top):
-			path = "defaults"
-		}
-		p := problem{path + "." + top + strings.TrimPrefix(e.Key, top), e.Reason}
-		if top == "exact" {
-			p.at = path + ".exact"
-		}
-		if e.Other >= 0 {
-			p.reason = fmt.Sprintf("the route in line %d is for the same requests, so this one never wins: remove one, or add a condition to it", r.Line(fmt.Sprintf("routes[%d]", e.Other)))
-		}
-		if !r.Wrong(path+"."+top) && !slices.Contains(found, p) {
-			found = append(found, p)
-		}
-	}
-	for _, p := range found {
-		r.Problem(p.at, p.reason, "")
-	}
 }

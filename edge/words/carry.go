@@ -86,11 +86,15 @@ func (s Source) Carry(path, defaults string, r *Route) semper.RouteWords {
 }
 
 func (s Source) carryAnswer(path string, a Answer, at func(string) bool) json.RawMessage {
+	name := ""
+	if a.Respond != nil {
+		name = a.Respond.File
+	}
 	made, ok := s.Respond(path+".respond", a.Respond).(*route.Respond)
 	if !ok {
 		return strict.Write(&a, at)
 	}
-	s.text(path+".respond.file", a.Respond.File, made.Body)
+	s.text(path+".respond.file", name, made.Body)
 	a.Respond = &Respond{Respond: *made, Body: string(made.Body)}
 	return strict.Write(&a, func(key string) bool {
 		switch key {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"semper"
+	"semper/edge/words"
 )
 
 // build is the file as others see it. It may only be called when check found nothing.
@@ -17,15 +18,10 @@ func (c *checker) build() *File {
 		Drain: semper.DrainDeadlines(f.Drain),
 		Hold:  semper.HoldLimits{Requests: f.Hold.Requests, Bytes: int64(f.Hold.Bytes), Age: f.Hold.Age, Rate: f.Hold.Rate},
 	}
-	for _, r := range f.Routes {
-		spec.Routes = append(spec.Routes, semper.RouteRule{Host: r.Host, Path: r.Path, To: r.To})
-	}
+	spec.Routes = c.routed
 	for _, name := range c.services() {
 		s := f.Services[name]
 		spec.Services[name] = c.buildService("services."+name, s)
-		if len(f.Routes) == 0 && s.isWeb() {
-			spec.Routes = []semper.RouteRule{{Path: "/", To: name}}
-		}
 	}
 	c.defaults()
 	return &File{Path: c.name, Spec: spec.WithDefaults(), Artifact: c.buildArtifact(), Origins: c.origins}
@@ -54,6 +50,10 @@ func (c *checker) buildService(path string, s service) semper.Service {
 		Intensity: semper.Intensity(s.Intensity),
 		Backoff:   semper.Backoff(s.Backoff),
 		User:      s.User,
+		Pool:      words.Source{Doc: c.words}.CarryPool(path, &s.Pool),
+	}
+	if s.Protocol != string(semper.ProtocolH1) {
+		out.Protocol = semper.Protocol(s.Protocol)
 	}
 	if !c.given(path + ".instances") {
 		out.Instances = 1
@@ -110,7 +110,7 @@ func buildCheck(h check) semper.Health {
 // defaults notes the settings the file leaves to their defaults.
 func (c *checker) defaults() {
 	for _, s := range c.fields.settings() {
-		if s.preset == "" {
+		if s.preset == "" || s.borrowed { // what an edge has for these is in its words, and may change with it
 			continue
 		}
 		for _, path := range c.instances(s.path) {
@@ -141,7 +141,7 @@ func (c *checker) instances(setting string) []string {
 		parent, _, _ := strings.Cut(rest+".", "liveness.")
 		switch {
 		case strings.Contains(rest, "liveness.") && !c.given(path+parent+"liveness"):
-		case rest == "listen" && !c.f.Services[name].isWeb():
+		case (rest == "listen" || rest == "protocol") && !c.f.Services[name].isWeb():
 		default:
 			paths = append(paths, path+rest)
 		}

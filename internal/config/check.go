@@ -3,12 +3,10 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -21,6 +19,8 @@ type checker struct {
 	*reader
 	f   *fileFormat
 	dir string // absolute, of the file
+
+	routed []semper.RouteRule // what becomes of the routes
 }
 
 // given tells whether the file sets the key at path.
@@ -108,7 +108,7 @@ func isTar(path string) bool {
 }
 
 // hasProblem tells whether something is wrong at path or below it already.
-func (c *checker) hasProblem(path string) bool { return c.wrong[path] }
+func (c *checker) hasProblem(path string) bool { return c.wrong[path] || c.words.Wrong(path) }
 
 // env looks at the names of environment variables.
 func (c *checker) env(path string, env map[string]semper.EnvVar) {
@@ -146,6 +146,7 @@ func (c *checker) service(name string, s service) {
 		c.misplaced(path+".health.liveness", "liveness is given twice", fmt.Sprintf("the other one is in line %d", c.key(path+".liveness").Line))
 	}
 	c.backoff(path+".backoff", s.Backoff)
+	c.pool(path, s)
 }
 
 // backoff reports a shortest pause above the longest; what is not given counts with its default.
@@ -188,111 +189,6 @@ func (c *checker) health(path string, web bool, h check) {
 	if strings.ContainsAny(h.Path, " \t\r\n#") {
 		c.problem(path+".path", fmt.Sprintf("%q is not a path", h.Path), "leave out spaces and #")
 	}
-}
-
-// routes looks at where requests go.
-func (c *checker) routes() {
-	var webs []string
-	for _, name := range c.services() {
-		if c.f.Services[name].isWeb() {
-			webs = append(webs, name)
-		}
-	}
-	if len(c.f.Routes) == 0 {
-		if len(webs) > 1 && !c.hasProblem("routes") {
-			c.misplaced(firstGiven(c, "routes", "services"), fmt.Sprintf("there are %d web services and no routes", len(webs)), fmt.Sprintf(`add "routes: [{path: /, to: %s}]"`, webs[0]))
-		}
-		return
-	}
-	seen := map[route]string{}
-	for i := range c.f.Routes {
-		path := fmt.Sprintf("routes[%d]", i)
-		r := &c.f.Routes[i]
-		c.host(path+".host", r.Host)
-		c.path(path+".path", r)
-		c.target(path+".to", r.To, webs)
-		if c.hasProblem(path) {
-			continue
-		}
-		match := route{Host: r.Host, Path: r.Path}
-		if first, twice := seen[match]; twice {
-			c.problem(path, fmt.Sprintf("host %s and path %s are routed twice", orWord(r.Host, "any"), r.Path), fmt.Sprintf("the first is in line %d", c.at(first).Line))
-			continue
-		}
-		seen[match] = path
-	}
-}
-
-// firstGiven is the first of paths the file has.
-func firstGiven(c *checker, paths ...string) string {
-	for _, p := range paths {
-		if c.given(p) {
-			return p
-		}
-	}
-	return ""
-}
-
-// host looks at a host name.
-func (c *checker) host(path, host string) {
-	if host == "" {
-		if c.given(path) && !c.hasProblem(path) {
-			c.problem(path, "the host is empty", "leave the key out for any host")
-		}
-		return
-	}
-	hint := "a name like shop.example.com"
-	_, port, err := net.SplitHostPort(host)
-	switch {
-	case strings.Contains(host, "://"):
-		hint = "only the name, without " + host[:strings.Index(host, "://")+3]
-	case err == nil && port != "":
-		hint = "only the name, without the port"
-	case strings.HasPrefix(host, "*"):
-		hint = "a name without *; leave the key out for any host"
-	case strings.ToLower(host) != host:
-		hint = fmt.Sprintf("write %q", strings.ToLower(host))
-	case isHost(host):
-		return
-	}
-	c.problem(path, fmt.Sprintf("%q is not a host name", host), hint)
-}
-
-// isHost tells a DNS name, in lower case, without a dot at its end.
-func isHost(s string) bool {
-	return len(s) <= 253 && regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`).MatchString(s)
-}
-
-// path looks at a path prefix and takes the slash off its end: /api/ and /api match the same.
-func (c *checker) path(path string, r *route) {
-	switch {
-	case r.Path == "" && (!c.given(path) || c.hasProblem(path)):
-		r.Path = "/"
-	case !strings.HasPrefix(r.Path, "/"):
-		c.problem(path, fmt.Sprintf("%q is not a path", r.Path), fmt.Sprintf("write %q", "/"+r.Path))
-	case strings.ContainsAny(r.Path, " \t\r\n?#*"):
-		c.problem(path, fmt.Sprintf("%q is not a path prefix", r.Path), "leave out ?, #, * and spaces; everything below a path matches")
-	case strings.Contains(r.Path, "//") || strings.Contains(r.Path+"/", "/./") || strings.Contains(r.Path+"/", "/../"):
-		c.problem(path, fmt.Sprintf("%q is not a path prefix", r.Path), "leave out //, . and ..")
-	case r.Path != "/":
-		r.Path = strings.TrimSuffix(r.Path, "/")
-	}
-}
-
-// target looks at the service a route leads to.
-func (c *checker) target(path, to string, webs []string) {
-	if !c.given(path) || c.hasProblem(path) || slices.Contains(webs, to) {
-		return
-	}
-	if _, worker := c.f.Services[to]; worker {
-		c.problem(path, fmt.Sprintf("%q is a worker and takes no requests", to), "")
-		return
-	}
-	hint := didYouMean(to, webs)
-	if hint == "" && len(webs) > 0 {
-		hint = oneOf(webs)
-	}
-	c.problem(path, "there is no service "+strconv.Quote(to), hint)
 }
 
 // slug makes a name out of s, or nothing.

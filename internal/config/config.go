@@ -154,7 +154,7 @@ func parse(name, dir string, data []byte, lookup func(string) (string, bool)) (*
 	if r.visits <= maxVisits { // what was not read whole says nothing about the rest
 		c.check()
 	}
-	if len(r.problems) > 0 {
+	if r.lend(); len(r.problems) > 0 {
 		return nil, sorted(r.problems)
 	}
 	return c.build(), nil

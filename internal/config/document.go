@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"semper/edge/words"
+	"semper/internal/strict"
 )
 
 // A reader reads one file: it holds its lines, the place of every key and the problems found so far.
@@ -21,7 +24,9 @@ type reader struct {
 	problems []Problem
 	wrong    map[string]bool // key paths with a problem in them, and what is above them
 	fields   fieldCache
-	visits   int // of nodes, against aliases that multiply
+	visits   int          // of nodes, against aliases that multiply
+	words    *strict.Doc  // what is borrowed; the places in it and its problems
+	policy   words.Policy // what the next route begins with
 }
 
 // A place is where a key path stands. key is nil for an item of a list.
@@ -31,10 +36,21 @@ func newReader(name string, data []byte, lookup func(string) (string, bool)) *re
 	if lookup == nil {
 		lookup = func(string) (string, bool) { return "", false }
 	}
-	return &reader{
+	r := &reader{
 		name: name, lines: splitLines(data), lookup: lookup,
 		places: map[string]place{}, origins: map[string]Origin{},
-		wrong: map[string]bool{}, fields: fieldCache{},
+		wrong: map[string]bool{}, fields: fieldCache{}, policy: words.Base(),
+	}
+	r.words = strict.Begin(name, r.lines, strict.Options{New: words.Fresh, Text: func(n *yaml.Node, path string) (string, bool) {
+		return r.expand(n, path, false)
+	}})
+	return r
+}
+
+// lend takes in the problems of what is borrowed.
+func (r *reader) lend() {
+	if ps, ok := errors.AsType[strict.Problems](r.words.Err()); ok {
+		r.problems = append(r.problems, ps...)
 	}
 }
 

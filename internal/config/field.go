@@ -3,8 +3,12 @@ package config
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"semper/edge/words"
+	"semper/internal/strict"
 )
 
 // A field is one key of the format with what its tags say.
@@ -19,6 +23,8 @@ type field struct {
 	pattern   *regexp.Regexp
 	preset    string // the default
 	example   string
+	borrowed  bool   // of package words: the format is package strict's
+	takesText string // of a borrowed one: what its value looks like
 }
 
 // fields are the keys of one mapping, in the order of the format.
@@ -35,6 +41,16 @@ func (c fieldCache) of(t reflect.Type) fields {
 	var fs fields
 	for i := range t.NumField() {
 		sf := t.Field(i)
+		if sf.Anonymous && isBorrowed(sf.Type) {
+			for _, s := range strict.Settings(baseOf(sf.Type)) {
+				if s.Path == s.Name {
+					f := borrow(s)
+					f.index = []int{i}
+					fs = append(fs, f)
+				}
+			}
+			continue
+		}
 		if sf.Anonymous {
 			for _, f := range c.of(sf.Type) {
 				f.index = append([]int{i}, f.index...)
@@ -58,6 +74,11 @@ func (fs fields) named(name string) field {
 		}
 	}
 	return field{}
+}
+
+// place is where name stands in the format; -1 where it does not.
+func (fs fields) place(name string) int {
+	return slices.IndexFunc(fs, func(f field) bool { return f.name == name })
 }
 
 func (fs fields) names() []string {
@@ -116,6 +137,14 @@ func (c fieldCache) settings() []setting {
 		for _, f := range c.of(t) {
 			at := join(path, f.name)
 			all = append(all, setting{at, f})
+			if f.borrowed {
+				for _, s := range strict.Settings(baseOf(t.Field(f.index[0]).Type)) {
+					if below, ok := strings.CutPrefix(s.Path, f.name); ok && below != "" && strings.IndexByte(".[", below[0]) >= 0 {
+						all = append(all, setting{join(path, s.Path), borrow(s)})
+					}
+				}
+				continue
+			}
 			switch {
 			case !isMapping(f.typ):
 			case f.typ.Kind() == reflect.Struct:
@@ -138,4 +167,36 @@ func isMapping(t reflect.Type) bool {
 		t = t.Elem()
 	}
 	return t.Kind() == reflect.Struct && t.PkgPath() == reflect.TypeFor[fileFormat]().PkgPath()
+}
+
+// poolKeys are the keys of how instances are treated.
+func (c fieldCache) poolKeys() []string {
+	var keys []string
+	for _, f := range c.of(reflect.TypeFor[service]()) {
+		if f.borrowed {
+			keys = append(keys, f.name)
+		}
+	}
+	return keys
+}
+
+// isBorrowed tells types whose keys are those of package words.
+func isBorrowed(t reflect.Type) bool { return t.PkgPath() == reflect.TypeFor[words.Policy]().PkgPath() }
+
+// baseOf is a borrowed type, with the defaults of an app.
+func baseOf(t reflect.Type) any {
+	switch t {
+	case reflect.TypeFor[words.Policy]():
+		return new(words.Base())
+	case reflect.TypeFor[words.Pool]():
+		return new(words.BasePool())
+	}
+	return reflect.New(t).Interface()
+}
+
+// borrow is a borrowed setting's field.
+func borrow(s strict.Setting) field {
+	return field{
+		name: s.Name, doc: s.Doc, preset: s.Default, example: s.Example, required: s.Required, borrowed: true, takesText: s.Takes,
+	}
 }

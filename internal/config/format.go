@@ -1,12 +1,17 @@
 package config
 
-import "semper"
+import (
+	"semper"
+	"semper/edge/words"
+)
 
 // The types below are the file format. Their tags are read by the walker, by Schema and by Explain:
 //
 //	yaml        the key
 //	doc         its documentation, one or two sentences
 //	jsonschema  required, minimum, maximum, enum, pattern, default, example (the notation of invopop/jsonschema)
+//
+// What is embedded from package words is read by package strict, with tags of its own, and handed on in a form of its own.
 //
 // A default here is documentation: semper.Spec.WithDefaults applies it, and a test compares the two.
 
@@ -17,7 +22,8 @@ type fileFormat struct {
 	Build    shellCommand             `yaml:"build" jsonschema:"example=make dist" doc:"Command run in the directory of this file before the artifact is packed. Text is run by /bin/sh -c, a list is run as it is."`
 	Env      map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: info}" doc:"Environment variables of every service. A service's own env wins."`
 	Services map[string]service       `yaml:"services" jsonschema:"required" doc:"The programs of the app, by name."`
-	Routes   []route                  `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host, then the longest path. With one web service and no routes, everything goes to it."`
+	Defaults defaults                 `yaml:"defaults" doc:"Settings of every route that does not have its own: how requests are treated, with the keys of a route. What is a list or a table is replaced as a whole."`
+	Routes   []routeFormat            `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host; an exact path before the longest prefix; more conditions before fewer. With one web service and no routes, everything goes to it."`
 	Warm     semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
 	Drain    drain                    `yaml:"drain" doc:"How long the old release may finish what it has after a cutover, per class of connection."`
 	Hold     hold                     `yaml:"hold" doc:"What may wait at most while requests are held. Beyond it they are answered with 503 and Retry-After."`
@@ -29,6 +35,7 @@ type service struct {
 	Env       map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: debug}" doc:"Environment variables of this service: text, a number, true or false, or {secret: NAME}."`
 	Instances int                      `yaml:"instances" jsonschema:"minimum=0,maximum=1000,default=1" doc:"How many copies run."`
 	Listen    string                   `yaml:"listen" jsonschema:"enum=port,enum=socket,default=port" doc:"How an instance is reached (web only): port gives it PORT, a TCP port on 127.0.0.1; socket gives it SOCKET, the path of a unix socket to listen on."`
+	Protocol  string                   `yaml:"protocol" jsonschema:"enum=h1,enum=h2c,default=h1" doc:"What instances are spoken to in (web only): h1 is HTTP/1.1, h2c HTTP/2 without TLS, as most gRPC servers want it."`
 	Health    health                   `yaml:"health" jsonschema:"example=/healthz" doc:"How to see that an instance is ready to take work. Text is short for path. A web service without it is ready when it accepts connections, a worker when it runs."`
 	Liveness  check                    `yaml:"liveness" jsonschema:"example={path: /alive}" doc:"How to see that a ready instance has to be replaced. May stand in health as well. Off when left out."`
 	Stop      stop                     `yaml:"stop" doc:"How an instance is asked to end."`
@@ -37,13 +44,20 @@ type service struct {
 	Intensity intensity                `yaml:"intensity" doc:"How many restarts are allowed within a period before semper calls it a crash loop."`
 	Backoff   backoff                  `yaml:"backoff" doc:"The pause before a restart. The first restart has none."`
 	User      string                   `yaml:"user" jsonschema:"pattern=^[A-Za-z0-9_][A-Za-z0-9_.-]{0\\,31}$,example=www-data" doc:"OS user to run as. Refused where semper may not change to it; when left out, semper takes the least privileged one it can give."`
+	words.Pool
 }
 
-type route struct {
+type routeFormat struct {
 	Host string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host name to match, without a port. Any host when left out."`
 	Path string `yaml:"path" jsonschema:"default=/" doc:"Path prefix to match, on whole segments: /api matches /api and /api/x, not /apix."`
-	To   string `yaml:"to" jsonschema:"required,example=web" doc:"Name of the web service."`
+	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service. Each route has this, redirect or respond."`
+	words.Match
+	words.Answer
+	words.Policy
 }
+
+// defaults are what routes have in common.
+type defaults struct{ words.Policy }
 
 // check is one health check; health adds liveness to it.
 type check struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"semper"
+	"semper/internal/strict"
 )
 
 // Schema is the JSON Schema (draft 2020-12) of semper.yaml, for editors, without a newline at its end. It is made from the same types
@@ -38,6 +39,7 @@ func Schema() []byte {
 	finish(s, cache.of(reflect.TypeFor[fileFormat]()))
 	for name, t := range definitions() {
 		finish(s.Definitions[name], cache.of(t))
+		lend(s.Definitions[name], t, s.Definitions)
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -53,14 +55,14 @@ func Schema() []byte {
 func definitions() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, s := range (fieldCache{}).settings() {
-		if !isMapping(s.typ) {
+		if s.borrowed || !isMapping(s.typ) {
 			continue
 		}
 		t := s.typ
 		if t.Kind() != reflect.Struct {
 			t = t.Elem()
 		}
-		types[strings.ToLower(t.Name())] = t
+		types[strings.ToLower(strings.TrimSuffix(t.Name(), "Format"))] = t
 	}
 	return types
 }
@@ -73,6 +75,9 @@ func expandable() *jsonschema.Schema {
 // notation is the schema of types written in a way of their own, without keywords of a single key.
 func notation(t reflect.Type) *jsonschema.Schema {
 	text := &jsonschema.Schema{Type: "string"}
+	if strings.HasPrefix(t.PkgPath(), "semper/edge/") {
+		return &jsonschema.Schema{} // see lend
+	}
 	words := &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text, {Type: "number"}, {Type: "boolean"}}}, MinItems: new(uint64(1))}
 	switch t {
 	case reflect.TypeFor[command](), reflect.TypeFor[shellCommand]():
@@ -95,6 +100,9 @@ func notation(t reflect.Type) *jsonschema.Schema {
 func finish(s *jsonschema.Schema, fields fields) {
 	s.PatternProperties = map[string]*jsonschema.Schema{"^x-": jsonschema.TrueSchema}
 	for _, f := range fields {
+		if f.borrowed {
+			continue
+		}
 		p, _ := s.Properties.Get(f.name)
 		p.Examples = nil
 		if f.example != "" {
@@ -104,6 +112,19 @@ func finish(s *jsonschema.Schema, fields fields) {
 			p.Default = value(f.preset)
 		}
 		s.Properties.Set(f.name, loosen(p, f))
+	}
+}
+
+// lend puts the schemas of borrowed keys into that of t, a mapping.
+func lend(s *jsonschema.Schema, t reflect.Type, definitions jsonschema.Definitions) {
+	for f := range t.Fields() {
+		if !f.Anonymous || !isBorrowed(f.Type) {
+			continue
+		}
+		of := strict.Properties(baseOf(f.Type), "edge.", expandable(), definitions)
+		for name, p := range of {
+			s.Properties.Set(name, p)
+		}
 	}
 }
 
@@ -199,6 +220,8 @@ func (s setting) explain() string {
 // takes is what a setting's value looks like, in words.
 func (s setting) takes() string {
 	switch {
+	case s.borrowed:
+		return s.takesText
 	case s.typ == reflect.TypeFor[semper.Duration]():
 		return "duration"
 	case s.typ == reflect.TypeFor[size]():

@@ -40,7 +40,10 @@ func (r *reader) home(key string) string {
 			continue
 		}
 		parent := strings.TrimSuffix(strings.TrimSuffix(s.path, key), ".")
-		if parent == "" {
+		switch parent {
+		case "defaults":
+			return fmt.Sprintf("%q belongs in routes, or in defaults for all of them", key)
+		case "":
 			return fmt.Sprintf("%q belongs at the top level", key)
 		}
 		return fmt.Sprintf("%q belongs in %s", key, strings.TrimSuffix(parent, "[]"))

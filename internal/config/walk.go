@@ -3,11 +3,13 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"semper"
+	"semper/edge/words"
 )
 
 // maxVisits bounds how many values a file may have once its aliases are expanded.
@@ -38,6 +40,10 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string, f field) {
 		*p = r.command(n, path, splitCommand)
 	case *shellCommand:
 		*p = shellCommand(r.command(n, path, shellWords))
+	case *defaults:
+		p.Policy = r.policy
+		r.structure(n, v, path)
+		r.policy = p.Policy
 	case *health:
 		if n.Kind == yaml.ScalarNode && !isNull(n) { // health: /path
 			r.places[join(path, "path")] = r.places[path]
@@ -168,6 +174,8 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	fields := r.fields.of(v.Type())
+	// In the order of the format: what comes first there can be the default of what comes later.
+	slices.SortStableFunc(entries, func(a, b entry) int { return fields.place(a.key.Value) - fields.place(b.key.Value) })
 	for _, e := range entries {
 		key := e.key.Value
 		if strings.HasPrefix(key, "x-") {
@@ -180,6 +188,11 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value, path string) {
 		}
 		at := join(path, key)
 		r.places[at] = place{e.key, e.value}
+		r.words.Place(at, e.key, e.value)
+		if f.borrowed {
+			r.words.Key(v.FieldByIndex(f.index).Addr().Interface(), e.key, e.value, at)
+			continue
+		}
 		r.value(e.value, v.FieldByIndex(f.index), at, f)
 	}
 	for _, f := range fields {
@@ -203,7 +216,9 @@ func (r *reader) table(n *yaml.Node, v reflect.Value, path string) {
 	for _, e := range entries {
 		at := join(path, e.key.Value)
 		r.places[at] = place{e.key, e.value}
+		r.words.Place(at, e.key, e.value)
 		item := reflect.New(v.Type().Elem()).Elem()
+		r.begin(item.Addr().Interface())
 		r.value(e.value, item, at, field{})
 		v.SetMapIndex(reflect.ValueOf(e.key.Value), item)
 	}
@@ -226,7 +241,19 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string) {
 	for i, item := range n.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		r.places[at] = place{value: item}
+		r.words.Place(at, nil, item)
+		r.begin(v.Index(i).Addr().Interface())
 		r.value(item, v.Index(i), at, field{})
+	}
+}
+
+// begin puts into an item of a list or table what holds where its keys say nothing.
+func (r *reader) begin(v any) {
+	switch v := v.(type) {
+	case *routeFormat:
+		v.Policy = r.policy
+	case *service:
+		v.Pool = words.BasePool()
 	}
 }
 

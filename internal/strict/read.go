@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -76,12 +77,15 @@ func (d *Doc) Key(v any, k, value *yaml.Node, path string) {
 	}
 }
 
+// Place notes where somebody else has read what is at path. k is nil for an item of a list.
+func (d *Doc) Place(path string, k, value *yaml.Node) { d.places[path] = place{k, value} }
+
 // Err is [Problems], or nil.
 func (d *Doc) Err() error {
 	if len(d.problems) == 0 {
 		return nil
 	}
-	return ordered(d.problems)
+	return ordered(slices.Clone(d.problems)) // which may be asked again
 }
 
 // Given reports whether the document has the key at path: "routes[0].path".

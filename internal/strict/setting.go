@@ -58,30 +58,23 @@ func notated(t reflect.Type) bool {
 
 // defaultOf is what v is set to, as it is written; empty where that says nothing.
 func (k key) defaultOf(v reflect.Value) string {
+	kind := v.Kind()
 	switch {
-	case k.off && (v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0):
+	case k.off && (v.IsZero() || kind == reflect.Slice && v.Len() == 0):
 		return "off"
-	case v.IsZero() && (k.preset == "" || k.preset != "0" && k.preset != "false"):
+	case kind == reflect.Struct, kind == reflect.Map, kind == reflect.Pointer, kind == reflect.Slice:
+		return ""
+	case v.IsZero() && (k.preset == "" || kind != reflect.Int && kind != reflect.Bool):
 		return ""
 	}
 	var w writer
-	switch v.Addr().Interface().(type) {
-	case *time.Duration:
-		return strings.TrimSuffix(strings.TrimSuffix(v.Interface().(time.Duration).String(), "0s"), "0m") //nolint:errcheck,forcetypeassert // it is one
-	case interface{ Bytes() int64 }:
-		return k.preset // one that is not zero is that of its tag, and better to read
-	}
-	switch v.Kind() {
-	case reflect.Struct, reflect.Map, reflect.Pointer, reflect.Slice:
-		return ""
-	}
 	w.value(v, "", key{})
 	return strings.Trim(w.String(), `"`)
 }
 
 // takesWords is what a key's value looks like, in words.
 func (k key) takesWords() string {
-	t, what := k.typ, ""
+	t := k.typ
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -89,6 +82,7 @@ func (k key) takesWords() string {
 	if many {
 		t = t.Elem()
 	}
+	var what string
 	switch v := reflect.New(t).Interface().(type) {
 	case encoding.TextUnmarshaler:
 		what = "text"
@@ -102,7 +96,7 @@ func (k key) takesWords() string {
 		what = k.plainWords(reflect.TypeOf(v).Elem())
 	}
 	if many {
-		what = "list of " + strings.TrimSuffix(what, "s") + "s"
+		what = "list of " + what
 	}
 	if short := k.shortWords(t); short != "" {
 		what = short + " or " + what

@@ -74,9 +74,9 @@ func (w *writer) value(v reflect.Value, path string, k key) {
 	case lister:
 		w.pairs(p)
 	case *time.Duration:
-		w.text(p.String())
+		w.text(durationText(*p))
 	case interface{ Bytes() int64 }:
-		w.text(strconv.FormatInt(p.Bytes(), 10) + "B")
+		w.text(sizeText(p.Bytes()))
 	default:
 		w.plain(v, path, k)
 	}
@@ -139,6 +139,29 @@ func (w *writer) pairs(l lister) {
 		w.WriteByte(']')
 	}
 	w.WriteByte('}')
+}
+
+// durationText is d without the zeros at its end: "1m", "1h30m".
+func durationText(d time.Duration) string {
+	s := d.String()
+	if d%time.Minute == 0 && d != 0 {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if d%time.Hour == 0 && d != 0 {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// sizeText is n in the largest unit of which it is a whole number.
+func sizeText(n int64) string {
+	for _, unit := range []string{"B", "KiB", "MiB"} {
+		if n%(1<<10) != 0 || n == 0 {
+			return strconv.FormatInt(n, 10) + unit
+		}
+		n >>= 10
+	}
+	return strconv.FormatInt(n, 10) + "GiB"
 }
 
 // text writes s as JSON. Characters that YAML wants escaped are, beside those of JSON.

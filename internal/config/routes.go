@@ -1,0 +1,250 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"semper"
+	"semper/edge/route"
+	"semper/edge/words"
+)
+
+// routes looks at where requests go.
+func (c *checker) routes() {
+	var webs []string
+	for _, name := range c.services() {
+		if c.f.Services[name].isWeb() {
+			webs = append(webs, name)
+		}
+	}
+	if len(c.f.Routes) == 0 {
+		if len(webs) > 1 && !c.hasProblem("routes") {
+			c.misplaced(firstGiven(c, "routes", "services"), fmt.Sprintf("there are %d web services and no routes", len(webs)), fmt.Sprintf(`add "routes: [{path: /, to: %s}]"`, webs[0]))
+		}
+		if len(webs) == 1 {
+			c.carry("", &routeFormat{To: webs[0], Path: "/", Policy: c.policy})
+		}
+		return
+	}
+	type place struct{ host, path string }
+	seen := map[place]string{}
+	for i := range c.f.Routes {
+		path := fmt.Sprintf("routes[%d]", i)
+		r := &c.f.Routes[i]
+		c.host(path+".host", r.Host)
+		c.path(path+".path", r)
+		c.action(path, r, webs)
+		c.carry(path, r)
+		if c.hasProblem(path) || c.routed[i].Match != nil {
+			continue
+		}
+		match := place{r.Host, r.Path}
+		if first, twice := seen[match]; twice {
+			c.problem(path, fmt.Sprintf("host %s and path %s are routed twice", orWord(r.Host, "any"), r.Path), fmt.Sprintf("the first is in line %d", c.at(first).Line))
+			continue
+		}
+		seen[match] = path
+	}
+	c.compile()
+}
+
+// action looks at the one thing that a route does.
+func (c *checker) action(path string, r *routeFormat, webs []string) {
+	var given []string
+	for _, key := range []string{"to", "redirect", "respond"} {
+		if c.given(path + "." + key) {
+			given = append(given, key)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		c.misplaced(path+"."+given[1], "the route does two things: "+strings.Join(given, " and "), "keep one")
+	case len(given) == 0 && !c.hasProblem(path):
+		c.problem(path, "the route does nothing", `add to, redirect or respond`)
+	}
+	c.target(path+".to", r.To, webs)
+	if at := c.from(path, "hedge.quantile"); r.Hedge.Quantile > 0 && !c.hasProblem(at) {
+		c.words.Misplaced(at, "this version of semper does not do it yet", "remove it")
+	}
+	if at := c.from(path, "sticky.by"); r.Sticky.By == route.ByRelease && r.Sticky.Cookie != "" && !c.hasProblem(at) {
+		c.words.Problem(at, "an app serves by one release at a time, so there is none to come back to", `write "instance", or leave it out`)
+	}
+	if c.given(path+".exact") && c.given(path+".path") {
+		c.misplaced(path+".exact", "the path is given twice", "keep path, for a prefix, or exact")
+	}
+}
+
+// from is where a route at path has key: there, or in the defaults.
+func (c *checker) from(path, key string) string {
+	if c.words.Given(path + "." + key) {
+		return path + "." + key
+	}
+	return "defaults." + key
+}
+
+// carry makes what a table has of a route that may be used.
+func (c *checker) carry(path string, r *routeFormat) {
+	rule := semper.RouteRule{Host: r.Host, Path: r.Path, To: r.To}
+	if path != "" && c.hasProblem(path) {
+		c.routed = append(c.routed, rule)
+		return
+	}
+	s := words.Source{Doc: c.words, File: c.file}
+	if r.Exact != "" {
+		rule.Path = r.Exact // for people, and so that no other app has it
+	}
+	rule.RouteWords = s.Carry(path, "defaults", &words.Route{Match: r.Match, Answer: r.Answer, Policy: r.Policy})
+	c.routed = append(c.routed, rule)
+}
+
+// compile reports what an edge would refuse of the routes together. It is asked only where nothing else is wrong with them.
+func (c *checker) compile() {
+	if len(c.problems) > 0 || c.words.Err() != nil {
+		return
+	}
+	rules := make([]route.Rule, len(c.routed))
+	for i, r := range c.routed {
+		rule := &rules[i]
+		rule.Match.Path = strings.NewReplacer("%", "%25", " ", "%20").Replace(r.Path)
+		if r.Host != "" {
+			rule.Match.Hosts = []string{r.Host}
+		}
+		if r.To != "" {
+			rule.Action = &route.Forward{Pools: []route.Share{{Pool: r.To, Weight: 1}}}
+		}
+		path := fmt.Sprintf("routes[%d]", i)
+		if err := words.Read(r.RouteWords, rule, false); err != nil {
+			c.words.Problem(path, err.Error(), "") // what was written reads the same: nobody sees this
+			return
+		}
+	}
+	if _, err := route.Compile(rules); err != nil {
+		words.Source{Doc: c.words}.WrongRules(err)
+	}
+}
+
+// pool looks at how a service's instances are treated.
+func (c *checker) pool(path string, s service) {
+	for _, key := range append([]string{"protocol"}, c.fields.poolKeys()...) {
+		if !s.isWeb() && c.given(path+"."+key) {
+			c.misplaced(path+"."+key, fmt.Sprintf("%q is of requests, and a worker takes none", key), `remove it, or set "type: web"`)
+		}
+	}
+	if s.Protocol == string(semper.ProtocolH2C) && s.ProxyProtocol != "off" {
+		c.misplaced(path+".proxy_protocol", "a connection of HTTP/2 is shared by clients, and the header is about one", `write "protocol: h1", or remove it`)
+	}
+	if s.Outlier.Base > s.Outlier.Max {
+		c.misplaced(path+".outlier", fmt.Sprintf("base is %s, more than max with %s", s.Outlier.Base, s.Outlier.Max), "make max longer or base shorter")
+	}
+}
+
+// file is what is in the file that is named at key; *path becomes absolute.
+func (c *checker) file(key string, path *string) []byte {
+	name := *path
+	if name == "" {
+		c.words.Problem(key, "no file is named", "name one, or remove the key")
+		return nil
+	}
+	*path = c.absolute(name)
+	info, err := os.Stat(*path)
+	switch {
+	case os.IsNotExist(err):
+		c.words.Problem(key, name+" does not exist", "")
+		return nil
+	case err != nil:
+		c.words.Problem(key, fmt.Sprintf("%s cannot be read: %s", name, cause(err)), "")
+		return nil
+	case !info.Mode().IsRegular():
+		c.words.Problem(key, name+" is not a regular file", "")
+		return nil
+	}
+	f, err := os.Open(*path)
+	if err != nil {
+		c.words.Problem(key, fmt.Sprintf("%s cannot be read: %s", name, cause(err)), "")
+		return nil
+	}
+	defer f.Close() //nolint:errcheck // only read
+	b, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		c.words.Problem(key, fmt.Sprintf("%s cannot be read: %s", name, cause(err)), "")
+	}
+	return b
+}
+
+// firstGiven is the first of paths the file has.
+func firstGiven(c *checker, paths ...string) string {
+	for _, p := range paths {
+		if c.given(p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// host looks at a host name.
+func (c *checker) host(path, host string) {
+	if host == "" {
+		if c.given(path) && !c.hasProblem(path) {
+			c.problem(path, "the host is empty", "leave the key out for any host")
+		}
+		return
+	}
+	hint := "a name like shop.example.com"
+	_, port, err := net.SplitHostPort(host)
+	switch {
+	case strings.Contains(host, "://"):
+		hint = "only the name, without " + host[:strings.Index(host, "://")+3]
+	case err == nil && port != "":
+		hint = "only the name, without the port"
+	case strings.HasPrefix(host, "*"):
+		hint = "a name without *; leave the key out for any host"
+	case strings.ToLower(host) != host:
+		hint = fmt.Sprintf("write %q", strings.ToLower(host))
+	case isHost(host):
+		return
+	}
+	c.problem(path, fmt.Sprintf("%q is not a host name", host), hint)
+}
+
+// isHost tells a DNS name, in lower case, without a dot at its end.
+func isHost(s string) bool {
+	return len(s) <= 253 && regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`).MatchString(s)
+}
+
+// path looks at a path prefix and takes the slash off its end: /api/ and /api match the same.
+func (c *checker) path(path string, r *routeFormat) {
+	switch {
+	case r.Path == "" && (!c.given(path) || c.hasProblem(path)):
+		r.Path = "/"
+	case !strings.HasPrefix(r.Path, "/"):
+		c.problem(path, fmt.Sprintf("%q is not a path", r.Path), fmt.Sprintf("write %q", "/"+r.Path))
+	case strings.ContainsAny(r.Path, " \t\r\n?#*"):
+		c.problem(path, fmt.Sprintf("%q is not a path prefix", r.Path), "leave out ?, #, * and spaces; everything below a path matches")
+	case strings.Contains(r.Path, "//") || strings.Contains(r.Path+"/", "/./") || strings.Contains(r.Path+"/", "/../"):
+		c.problem(path, fmt.Sprintf("%q is not a path prefix", r.Path), "leave out //, . and ..")
+	case r.Path != "/":
+		r.Path = strings.TrimSuffix(r.Path, "/")
+	}
+}
+
+// target looks at the service a route leads to.
+func (c *checker) target(path, to string, webs []string) {
+	if !c.given(path) || c.hasProblem(path) || slices.Contains(webs, to) {
+		return
+	}
+	if _, worker := c.f.Services[to]; worker {
+		c.problem(path, fmt.Sprintf("%q is a worker and takes no requests", to), "")
+		return
+	}
+	hint := didYouMean(to, webs)
+	if hint == "" && len(webs) > 0 {
+		hint = oneOf(webs)
+	}
+	c.problem(path, "there is no service "+strconv.Quote(to), hint)
+}
