@@ -92,10 +92,13 @@ var rules = []rule{
 	{pkg: "edge/witness", may: []string{"edge/accesslog", "edge/http1", "edge/metrics", "edge/trace"}, why: "one story of a request for counters, log and trace; the only place where the three meet"},
 	{pkg: "edge/route", why: "which rule a request falls under, as a value: no connection, no file, no clock"},
 	{pkg: "edge/trace", why: "the W3C's trace context and nothing more"},
-	{pkg: "edge/certs", may: []string{"", "supervise"}, external: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"},
+	{pkg: "edge/certs", may: []string{"", "edge/certs/localca", "supervise"}, external: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"},
 		tests: []string{"store", "store/mem", "edge/certs/pebbletest", "edge/certs/storagetest", "golang.org/x/crypto"},
 		why:   "where the edge's TLS comes from; the one place where ACME is known, and the store only by its contract"},
 	{pkg: "edge/certs/pebbletest", why: "an authority to ask, for whoever's tests want one; knows nothing of semper"},
+	{pkg: "edge/certs/localca", why: "an authority of one's own: keys and certificates, no storage"},
+	{pkg: "edge/certs/mirror", may: []string{"edge/certs"}, tests: []string{"edge/certs/storagetest"}, why: "what edges share, with a copy beside"},
+	{pkg: "edge/certs/sealed", may: []string{"edge/certs"}, external: []string{"filippo.io/age"}, tests: []string{"edge/certs/storagetest"}, why: "what edges share, encrypted; age is known here alone"},
 	{pkg: "edge/certs/storagetest", may: []string{"edge/certs"}, why: "the contract of what edges share, run by every realization"},
 	{pkg: "edge/proxyproto", why: "bytes to a header and back, and a listener that waits for it; nothing of semper"},
 	{pkg: "edge/route/sticky", why: "a signed cookie, by the standard library alone"},
@@ -154,7 +157,7 @@ var rules = []rule{
 	{pkg: "control", may: []string{"", "actor", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	// Composition.
-	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/config", "edge/metrics", "keeper", "internal/handoff", "internal/notify", "internal/trim", "store/blob", "store/etcd", "unit/process", "web"},
+	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/metrics", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/trim", "store/blob", "store/etcd", "unit/process", "web"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
@@ -172,7 +175,7 @@ var rules = []rule{
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.
-	{pkg: "e2e", tests: []string{"api"}, why: "drives the binary from outside"},
+	{pkg: "e2e", tests: []string{"api", "edge/certs/pebbletest"}, why: "drives the binary from outside"},
 	{pkg: "e2e/app", why: "the app that e2e deploys"},
 	{pkg: "docs/guides", tests: []string{"actor", "actor/observer", "supervise"}, why: "the code that the guides show"},
 	{pkg: "examples", tests: []string{"bench/rig", "github.com/coder/websocket"}, why: "apps of their own, deployed by a test"},

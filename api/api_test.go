@@ -133,6 +133,7 @@ func TestEverythingCrossesTheWire(t *testing.T) {
 	same("info", func(s api.Service) (any, error) { return s.Info(ctx) })
 	same("metrics", func(s api.Service) (any, error) { return s.Metrics(ctx, "edge-1", "application/openmetrics-text") })
 	same("traffic", func(s api.Service) (any, error) { return s.Traffic(ctx, "bar", "production") })
+	same("certificates", func(s api.Service) (any, error) { return s.Certificates(ctx) })
 	same("overview", func(s api.Service) (any, error) { return s.Overview(ctx) })
 	same("status", func(s api.Service) (any, error) { return s.Status(ctx, "bar", "production") })
 	same("plan", func(s api.Service) (any, error) { return s.Plan(ctx, request) })

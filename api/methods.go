@@ -162,6 +162,11 @@ func (c *Client) Crash(ctx context.Context, id string) (semper.CrashReport, erro
 	return get[semper.CrashReport](ctx, c, "/v1/crashes/"+url.PathEscape(id), nil)
 }
 
+// Certificates implements [Service].
+func (c *Client) Certificates(ctx context.Context) ([]Certificate, error) {
+	return get[[]Certificate](ctx, c, "/v1/certificates", nil)
+}
+
 // Doctor implements [Service].
 func (c *Client) Doctor(ctx context.Context) ([]Check, error) {
 	return get[[]Check](ctx, c, "/v1/doctor", nil)

@@ -16,6 +16,8 @@ type Service interface {
 
 	// Traffic is what edges do now for app and env; empty for all of them.
 	Traffic(ctx context.Context, app, env string) (Traffic, error)
+	// Certificates are those of the hosts of all routes; none where nothing listens for HTTPS.
+	Certificates(ctx context.Context) ([]Certificate, error)
 	// Metrics are those of an edge; empty is the one that takes new connections. accept is what the scrape would like, as
 	// the field Accept has it.
 	Metrics(ctx context.Context, edge, accept string) (Exposition, error)

@@ -65,6 +65,16 @@ type Status struct {
 	Warnings    []string                             `json:"warnings,omitempty"`
 }
 
+// Certificate is how it stands with the certificate of a host.
+type Certificate struct {
+	Host     string    `json:"host"`
+	Source   string    `json:"source"`             // of what is served: "file", "acme", "local"; "" while there is none
+	NotAfter time.Time `json:"not_after,omitzero"` // zero where it is made when it is asked for
+	Error    string    `json:"error,omitempty"`    // why there is no new one
+	Advice   string    `json:"advice,omitempty"`   // what to do about it
+	Next     time.Time `json:"next,omitzero"`      // when it is tried again
+}
+
 // RolloutStatus is the newest rollout in brief; Step is the state in words with what it waits for.
 type RolloutStatus struct {
 	ID        string               `json:"id"`

@@ -81,6 +81,8 @@ type RunOptions struct {
 	Dir         string   // data directory, absolute
 	HTTP, HTTPS []string // public addresses
 	API         string   // TCP address of the API besides DIR/api.sock; "" for none
+	Edge        EdgeSettings
+	EdgeArgs    []string // Edge as flags, to execute edges with
 	// StopAll makes the end of the keeper the end of everything it runs: for use in the foreground.
 	StopAll bool
 	Args    []string // the same as flags, to execute the keeper with
@@ -115,8 +117,9 @@ func (m *Misconfigured) Unwrap() error { return m.Err }
 
 // PartOptions of a child of the keeper.
 type PartOptions struct {
-	Dir     string // data directory, absolute
-	ID      string // "edge-2"
+	Dir     string       // data directory, absolute
+	ID      string       // "edge-2"
+	Edge    EdgeSettings // of an edge
 	Verbose bool
 }
 

@@ -36,8 +36,11 @@ func (c *command) runCommand(use string, run func(context.Context, RunOptions) e
 	cmd := &cobra.Command{
 		Use: use, Short: "run the server of this machine",
 		Long: `Run keeper, store, control and edge on a data directory. SIGTERM ends the keeper and leaves everything it
-runs to the next one, as systemctl restart needs it; Ctrl-C stops everything in order.`,
-		Example:     "  semper server run\n  semper server run --data /srv/semper --http :80 --https :443 --api 127.0.0.1:4000",
+runs to the next one, as systemctl restart needs it; Ctrl-C stops everything in order.
+
+With --https, every host of a route has a certificate: from the pairs NAME.crt and NAME.key in DATA/tls, else from the
+authority of --acme, else from one of this server's own, whose root is DATA/ca.crt. docs/guides/https.md tells more.`,
+		Example:     "  semper server run\n  semper server run --http :80 --https :443 --acme letsencrypt --acme-email ops@example.com\n  semper server run --data /srv/semper --http :80 --https :443 --api 127.0.0.1:4000",
 		Args:        cobra.NoArgs,
 		Annotations: onServer,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,8 +51,16 @@ runs to the next one, as systemctl restart needs it; Ctrl-C stops everything in 
 			if err != nil {
 				return &semper.Error{Code: semper.Invalid, Message: "the data directory has no absolute path", Err: err}
 			}
+			if o.Edge.ACMERoots != "" {
+				if o.Edge.ACMERoots, err = filepath.Abs(o.Edge.ACMERoots); err != nil {
+					return &semper.Error{Code: semper.Invalid, Message: "--acme-roots has no absolute path", Err: err}
+				}
+			}
+			if err := o.Edge.check(len(o.HTTPS) > 0); err != nil {
+				return err
+			}
 			o.Dir, o.Verbose = dir, c.verbose
-			o.Args = o.flags()
+			o.Args, o.EdgeArgs = o.flags(), o.Edge.flags()
 			return run(cmd.Context(), o)
 		},
 	}
@@ -58,6 +69,7 @@ runs to the next one, as systemctl restart needs it; Ctrl-C stops everything in 
 	f.StringSliceVar(&o.HTTP, "http", []string{":8080"}, "public HTTP addresses")
 	f.StringSliceVar(&o.HTTPS, "https", nil, "public HTTPS addresses")
 	f.StringVar(&o.API, "api", "", "TCP address of the API and the page, besides DATA/api.sock (default: none)")
+	edgeFlags(cmd, &o.Edge)
 	f.BoolVar(&o.StopAll, "stop-all", false, "stop everything when the keeper is told to end")
 	return cmd
 }
@@ -71,6 +83,7 @@ func (o RunOptions) flags() []string {
 	if o.API != "" {
 		args = append(args, "--api="+o.API)
 	}
+	args = append(args, o.Edge.flags()...)
 	if o.StopAll {
 		args = append(args, "--stop-all")
 	}
@@ -112,6 +125,9 @@ func (c *command) asPart(cmd *cobra.Command, kind string) {
 	}
 	cmd.Flags().StringVar(&o.Dir, "data", defaultDir(os.Geteuid(), c.env.Getenv), "data directory")
 	cmd.Flags().StringVar(&o.ID, "id", kind+"-1", "name of this part")
+	if kind == "edge" {
+		edgeFlags(cmd, &o.Edge)
+	}
 }
 
 func (c *command) upgradeCommand() *cobra.Command {

@@ -37,6 +37,8 @@ type Edges interface {
 	Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error)
 	// Traffic is what all live edges do now, by release and route.
 	Traffic(ctx context.Context) (api.Traffic, error)
+	// Certificates of the hosts of all routes, by the edges that take new connections; none where there is no TLS.
+	Certificates(ctx context.Context) ([]api.Certificate, error)
 	// Metrics of one edge; empty is the one that takes new connections.
 	Metrics(ctx context.Context, edge, accept string) (api.Exposition, error)
 }

@@ -38,6 +38,7 @@ type machine struct {
 	moved       chan struct{}
 	traffic     api.Traffic
 	trafficErr  error
+	certs       []api.Certificate
 	books       []control.Book
 	dropped     []string
 	blobs       map[semper.Digest]bool
@@ -258,6 +259,12 @@ func (m *machine) Info(context.Context) (api.ServerInfo, error) { return api.Ser
 func (m *machine) Tree(context.Context) (api.TreeNode, error)   { return api.TreeNode{}, nil }
 func (m *machine) Upgrade(context.Context, string) (<-chan api.UpgradeStep, error) {
 	return nil, &semper.Error{Code: semper.Invalid, Message: "no upgrade in memory"}
+}
+
+func (m *machine) Certificates(context.Context) ([]api.Certificate, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.certs, nil
 }
 
 func (m *machine) Traffic(context.Context) (api.Traffic, error) {

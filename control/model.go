@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/api"
 	"semper/rollout"
 	"semper/supervise"
 )
@@ -69,6 +70,7 @@ type model struct {
 	instances  map[semper.InstanceID]*instance
 	staged     map[semper.Digest]error
 	edges      []semper.EdgeState
+	certs      []api.Certificate // nil: nothing is known yet
 	waiting    map[semper.EnvironmentKey]string
 
 	doing map[string]bool // commands being performed, by name

@@ -271,7 +271,11 @@ func (c *Control) Doctor(ctx context.Context) ([]api.Check, error) {
 	} else {
 		out = append(out, api.Check{Name: "edges", Status: "ok", Detail: fmt.Sprintf("%d serving, epoch %d", len(states), states[0].Epoch)})
 	}
-	if v := c.view.Load(); v == nil || !v.keeper {
+	v := c.view.Load()
+	if v != nil {
+		out = append(out, certificateChecks(v.certs)...)
+	}
+	if v == nil || !v.keeper {
 		out = append(out, api.Check{Name: "keeper connection", Status: "fail", Detail: "not connected", Hint: "start it: semper server run"})
 	} else {
 		out = append(out, api.Check{Name: "keeper connection", Status: "ok", Detail: fmt.Sprintf("%d instances", len(v.instances))})

@@ -215,6 +215,7 @@ func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api
 	if len(v.edges) == 0 {
 		s.Warnings = append(s.Warnings, "no edge answers")
 	}
+	s.Warnings = append(s.Warnings, certificateWarnings(v.certs, v.table, e)...)
 	return s
 }
 

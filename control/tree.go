@@ -228,6 +228,7 @@ func (t *term) start(ctx context.Context) (*supervise.Supervisor, error) {
 			c.dynamic(supervise.DynamicFlags{Name: leaderPath + "/work", Intensity: 10, Period: 10 * time.Second, GiveUp: supervise.Persist}, &t.work),
 			{ID: "keeper watch", Start: supervise.Serve(c.watchKeeper), Shutdown: supervise.Infinity},
 			{ID: "edges watch", Start: supervise.Serve(c.watchEdges), Shutdown: supervise.Infinity},
+			{ID: "certificates watch", Start: supervise.Serve(c.watchCertificates), Shutdown: supervise.Infinity},
 		}, c.supervision(ctx))
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/api"
 	"semper/rollout"
 )
 
@@ -26,6 +27,7 @@ type view struct {
 	waiting   map[semper.EnvironmentKey]string
 	keeper    bool
 	draining  bool
+	certs     []api.Certificate
 	changed   chan struct{} // closed when a newer view is there
 }
 
@@ -48,7 +50,7 @@ func (c *Control) publish(m *model) {
 		releases: make(map[string]map[semper.ReleaseName]semper.Release, len(m.releases)),
 		table:    m.table.value, instances: make(map[semper.InstanceID]seen, len(m.instances)),
 		edges: m.edges, ledgers: make(map[LedgerKey]semper.Ledger, len(m.ledgers)), settled: maps.Clone(m.settled),
-		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), keeper: m.keeperSeen, changed: make(chan struct{}),
+		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), keeper: m.keeperSeen, certs: m.certs, changed: make(chan struct{}),
 	}
 	for k, e := range m.envs {
 		v.envs[k], v.versions[k] = e.value, e.version

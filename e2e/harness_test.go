@@ -55,25 +55,26 @@ type server struct {
 	t    *testing.T
 	dir  string
 	http string
+	args []string // of the server, beside directory and address
 	cmd  *exec.Cmd
 	log  *os.File
 }
 
 // start runs `semper server run` in a data directory of its own.
-func start(t *testing.T) *server {
+func start(t *testing.T, args ...string) *server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startIn(t, dir)
+	return startIn(t, dir, args...)
 }
 
 // startIn runs it in a directory below dir, which is removed at the end of the test.
-func startIn(t *testing.T, dir string) *server {
+func startIn(t *testing.T, dir string, args ...string) *server {
 	t.Helper()
 	var err error
-	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t)}
+	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t), args: args}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func (s *server) run() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd = exec.Command(built.semper, "server", "run", "--data", s.dir, "--http", s.http)
+	s.cmd = exec.Command(built.semper, append([]string{"server", "run", "--data", s.dir, "--http", s.http}, s.args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, pw
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.cmd.Start(); err != nil {

@@ -15,6 +15,9 @@ type Options struct {
 	HTTP, HTTPS []string
 	// API is an address for the API in addition to DIR/api.sock. Empty: none.
 	API string
+	// EdgeArgs are the arguments of every edge, behind those that the keeper gives it. An edge that was started with others
+	// is replaced by the steps of an upgrade.
+	EdgeArgs []string
 	// Binary is the path of the running executable: parts are started from it.
 	Binary string
 	// Log gets what the keeper itself has to say. Nil: discarded.

@@ -118,13 +118,21 @@ func (k *keeper) refresh(m *member) {
 	}
 	p := m.rec.Part
 	p.Binary, p.Version, p.Build = k.o.Binary, semper.Version, k.build
-	p.Listeners = sockets.Key(k.socketsOf(p.Kind))
+	p.Listeners, p.Args = sockets.Key(k.socketsOf(p.Kind)), k.argsOf(p.Kind)
 }
 
 // outdatedLocked tells whether a part does not run as it would be started now.
 func (k *keeper) outdatedLocked(m *member) bool {
 	p := m.rec.Part
-	return p.Build != k.build || p.Listeners != sockets.Key(k.socketsOf(p.Kind))
+	return p.Build != k.build || p.Listeners != sockets.Key(k.socketsOf(p.Kind)) || !slices.Equal(p.Args, k.argsOf(p.Kind))
+}
+
+// argsOf are the arguments that a kind of part gets as it would be started now.
+func (k *keeper) argsOf(kind string) []string {
+	if kind == kindEdge {
+		return k.o.EdgeArgs
+	}
+	return nil
 }
 
 // socketsOf are the sockets a kind of part gets.
@@ -146,7 +154,7 @@ func (k *keeper) partOptions(m *member) (process.Options, error) {
 	k.mu.Unlock()
 	o := process.Options{
 		Name:   "semper " + m.rec.Name,
-		Argv:   []string{"semper", p.Kind, "--data", string(k.dir), "--id", m.rec.Name},
+		Argv:   append([]string{"semper", p.Kind, "--data", string(k.dir), "--id", m.rec.Name}, p.Args...),
 		Exe:    p.Binary,
 		Dir:    string(k.dir),
 		Output: k.dir.PartLog(m.rec.Name),

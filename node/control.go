@@ -45,10 +45,11 @@ func Control(ctx context.Context, o PartOptions) error {
 	if err != nil {
 		return err
 	}
-	certs, err := certificates(d.tls())
+	certs, err := apiCertificates(ctx, d, sockets, o.Log)
 	if err != nil {
 		return err
 	}
+	defer certs.close() //nolint:errcheck // nothing was written that was not reported
 	k := keeper.NewClient(d.keeper())
 	defer k.Close()
 	edges := newEdges(k)
@@ -59,7 +60,7 @@ func Control(ctx context.Context, o PartOptions) error {
 		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
 	})
 	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, PeerCredCheck: true, UI: web.Handler(c)})
-	return controlTree(ctx, o, c, sockets, &surface{log: o.Log, handler: h, sockets: sockets, certs: certs})
+	return controlTree(ctx, o, c, sockets, &surface{log: o.Log, handler: h, sockets: sockets, certs: certs.config()})
 }
 
 // controlTree runs the parts until ctx ends or they give up. They do not depend on each other's state, so one that ends
@@ -117,8 +118,8 @@ type surface struct {
 	log     *slog.Logger
 	handler http.Handler
 	sockets []handoff.Socket
-	certs   *tls.Config
-	told    sync.Once // the keeper, that this part is ready
+	certs   *tls.Config // nil without a TCP address
+	told    sync.Once   // the keeper, that this part is ready
 }
 
 // serve serves until ctx ends, then lets short requests finish; long ones are cut and their clients come back to the

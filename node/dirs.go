@@ -14,4 +14,7 @@ func (d dirs) edge() string           { return filepath.Join(string(d), "edge") 
 func (d dirs) logs() string           { return filepath.Join(string(d), "logs") }
 func (d dirs) secrets() string        { return filepath.Join(string(d), "secrets") }
 func (d dirs) tls() string            { return filepath.Join(string(d), "tls") }
+func (d dirs) tlsCopy() string        { return filepath.Join(string(d), "edge", "tls") }
+func (d dirs) root() string           { return filepath.Join(string(d), "ca.crt") }
+func (d dirs) identity() string       { return filepath.Join(string(d), "identity") }
 func (d dirs) token() string          { return filepath.Join(string(d), "token") }

@@ -46,11 +46,10 @@ func Edge(ctx context.Context, o PartOptions) error {
 		return err
 	}
 	defer handoff.Close(sockets)
-	certs, err := certificates(d.tls())
-	if err != nil {
+	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log}}
+	if err := p.secure(ctx); err != nil {
 		return err
 	}
-	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, TLS: certs}}
 	p.options.Witness.Log = accessLog(d.logs(), os.Getenv("SEMPER_ACCESS_LOG"), o.Log)
 	root := bounded(o.ID)
 	root.AutoShutdown = supervise.AnySignificant
@@ -98,7 +97,8 @@ type plane struct {
 	dirs    dirs
 	sockets []handoff.Socket
 	options edge.Options
-	edge    *edge.Edge // made by the first child, for those after it; one for the whole life
+	certs   *certificates // nil without TLS
+	edge    *edge.Edge    // made by the first child, for those after it; one for the whole life
 }
 
 func (p *plane) specs() []supervise.ChildSpec {
@@ -110,7 +110,7 @@ func (p *plane) specs() []supervise.ChildSpec {
 		{ID: "helpers", Supervisor: true, Start: subtree(p.o.Log, helpers, []supervise.ChildSpec{
 			{ID: "sockets", Restart: supervise.Transient, Backoff: gently, Start: supervise.Serve(offering(p.ctx, p.o, p.sockets))},
 			{ID: "control", Backoff: gently, Start: supervise.ServeReady(func(ctx context.Context, ready func()) error {
-				return answer(ctx, p.o, p.edge.Control(), ready)
+				return answer(ctx, p.o, p.handler(), ready)
 			})},
 			{ID: "table", Backoff: gently, Start: supervise.ServeReady(p.follow)},
 			{ID: "trim", Backoff: gently, Start: supervise.Serve(func(ctx context.Context) error {
@@ -134,9 +134,9 @@ func (p *plane) open(ctx context.Context) (supervise.Child, error) {
 
 func (p *plane) close() error {
 	if p.edge == nil {
-		return nil
+		return p.certs.close()
 	}
-	return p.edge.Close()
+	return errors.Join(p.edge.Close(), p.certs.close())
 }
 
 // accepting is the part that takes connections.

@@ -17,6 +17,7 @@ type KeeperOptions struct {
 	Dir         string
 	HTTP, HTTPS []string
 	API         string
+	EdgeArgs    []string // of every edge's command line
 	StopAll     bool
 	Log         *slog.Logger
 	Ready       func()
@@ -29,7 +30,7 @@ func Keeper(ctx context.Context, o KeeperOptions) error {
 		return &semper.Error{Code: semper.Internal, Op: "server run", Message: "this program's own file is not known", Err: err}
 	}
 	return keeper.Run(ctx, keeper.Options{
-		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, Binary: exe, Log: o.Log, Ready: o.Ready, StopAllOnSignal: o.StopAll,
+		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, EdgeArgs: o.EdgeArgs, Binary: exe, Log: o.Log, Ready: o.Ready, StopAllOnSignal: o.StopAll,
 	})
 }
 

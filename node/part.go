@@ -18,6 +18,8 @@ type PartOptions struct {
 	Dir string // data directory, absolute
 	ID  string // "edge-2", unique among the living
 	Log *slog.Logger
+
+	ACME ACME // of an edge
 }
 
 // offering gives the inherited sockets back to a keeper that lost its own, until its context ends or that of the

@@ -11,25 +11,29 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"semper/edge/certs"
 )
 
 // serve answers "hello" on a secure listener at addr and returns its address and its certificate.
 func serve(t *testing.T) (string, *x509.CertPool) {
 	t.Helper()
 	dir := t.TempDir()
-	certs, err := certificates(dir)
+	root := filepath.Join(dir, "ca.crt")
+	m, err := certs.New(certs.Options{Dir: dir, Local: true, RootFile: root, ALPN: []string{"http/1.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(m.Close)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }), ReadHeaderTimeout: time.Second}
 	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Serve(newSecureListener(l, certs)) }()
+	go func() { defer close(done); _ = s.Serve(newSecureListener(l, m.TLSConfig())) }()
 	t.Cleanup(func() { _ = s.Close(); <-done })
-	pem, err := os.ReadFile(filepath.Join(dir, "self-signed.crt"))
+	pem, err := os.ReadFile(root)
 	if err != nil {
 		t.Fatal(err)
 	}

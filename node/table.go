@@ -60,7 +60,10 @@ func (p *plane) apply(it semper.Item) {
 	var t semper.Table
 	err := json.Unmarshal(it.Value, &t)
 	if err == nil {
-		err = p.edge.Apply(t)
+		p.certs.expect(t)
+		if err = p.edge.Apply(t); err == nil {
+			p.certs.serve(t)
+		}
 	}
 	if err != nil {
 		p.o.Log.Error("route table refused; serving by the one before", "epoch", t.Epoch, "error", err)

@@ -1,100 +1,184 @@
 package node
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
-	"path/filepath"
-	"strings"
+	"slices"
+	"strconv"
 	"time"
+
+	"semper"
+	"semper/edge/certs"
+	"semper/edge/certs/mirror"
+	"semper/edge/certs/sealed"
+	"semper/edge/tablefile"
+	"semper/internal/handoff"
+	"semper/store/etcd"
 )
 
-// certificates are the pairs NAME.crt and NAME.key in dir, chosen by the name a client asks for.
-// Where there is none, a self-signed one is made, so that HTTPS works at once and a person sees
-// what to replace.
-func certificates(dir string) (*tls.Config, error) {
-	pairs, err := filepath.Glob(filepath.Join(dir, "*.crt"))
+// ACME says which authority gives the hosts of the routes certificates.
+type ACME struct {
+	Authority string // "letsencrypt", "staging" or the URL of a directory; "" is none: only files and the local authority
+	Email     string
+	Roots     string // PEM file of whom to trust as the authority; "": the system's
+}
+
+// staging is the authority to try settings with: its limits are wide, and nobody trusts it.
+const staging = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+// acme is a as an edge wants it that has these sockets.
+func (a ACME) acme(sockets []handoff.Socket) (*certs.ACME, error) {
+	if a.Authority == "" {
+		return nil, nil //nolint:nilnil // none is no fault
+	}
+	out := &certs.ACME{Agreed: true, CA: a.Authority, Email: a.Email, NoHTTP01: true}
+	switch a.Authority {
+	case "letsencrypt":
+		out.CA = ""
+	case "staging":
+		out.CA = staging
+	}
+	if a.Roots != "" {
+		text, err := os.ReadFile(a.Roots)
+		if err != nil {
+			return nil, fmt.Errorf("whom to trust as the ACME authority: %w", err)
+		}
+		out.Roots = x509.NewCertPool()
+		if !out.Roots.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("whom to trust as the ACME authority: %s has no certificate in PEM", a.Roots)
+		}
+	}
+	for _, s := range slices.Backward(sockets) { // the first of each rules
+		host, port, err := net.SplitHostPort(s.Addr())
+		if err != nil {
+			continue
+		}
+		n, _ := strconv.Atoi(port) // 0 is the usual one
+		switch s.Name {
+		case "http":
+			out.NoHTTP01, out.HTTPPort = false, n
+		case "https":
+			out.Host, out.TLSPort = host, n
+		}
+	}
+	return out, nil
+}
+
+// certificates are where the TLS of one process comes from.
+type certificates struct {
+	*certs.Manager
+	store *etcd.Store
+	table semper.Table // whose hosts have certificates; of whoever applies tables
+}
+
+// storePatience is how long the store may take to answer: who asks it for certificates has a copy of them, and goes on.
+const storePatience = 2 * time.Second
+
+// openCertificates begins. All processes share what they obtain, and what they make, by the store, encrypted; a copy of what
+// a process has seen stays on its disk, so that it begins without the store as well (law L9). That may take a few seconds.
+// o says the rest.
+func openCertificates(ctx context.Context, d dirs, o certs.Options) (*certificates, error) {
+	id, err := sealed.Identity(d.identity())
 	if err != nil {
 		return nil, err
 	}
-	if len(pairs) == 0 {
-		if err := selfSigned(dir); err != nil {
-			return nil, fmt.Errorf("self-signed certificate: %w", err)
-		}
-		pairs = []string{filepath.Join(dir, "self-signed.crt")}
+	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{Patience: storePatience})
+	if err != nil {
+		return nil, err
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	for _, crt := range pairs {
-		pair, err := tls.LoadX509KeyPair(crt, strings.TrimSuffix(crt, ".crt")+".key")
-		if err != nil {
-			return nil, fmt.Errorf("certificate %s: %w", crt, err)
-		}
-		c.Certificates = append(c.Certificates, pair)
+	o.Storage = sealed.Storage(mirror.Of(certs.InStore(s, "tls/", holder()), certs.File{Dir: d.tlsCopy()}, o.Log), id)
+	o.FilesDir, o.Local, o.RootFile = d.tls(), true, d.root()
+	m, err := certs.New(o)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	return c, nil
+	return &certificates{Manager: m, store: s}, nil
 }
 
-func selfSigned(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+// secure gives the edge its TLS, if it has a socket for it: by the last route table on disk.
+func (p *plane) secure(ctx context.Context) error {
+	if !slices.ContainsFunc(p.sockets, func(s handoff.Socket) bool { return s.Name == "https" }) {
+		return nil
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	acme, err := p.o.ACME.acme(p.sockets)
 	if err != nil {
 		return err
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	c, err := openCertificates(ctx, p.dirs, certs.Options{ACME: acme, Log: p.o.Log})
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	names, addrs := self()
-	tmpl := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "semper self-signed"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: names, IPAddresses: addrs, BasicConstraintsValid: true, IsCA: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	p.certs = c
+	p.options.TLS, p.options.Belongs, p.options.Challenges = c.TLSConfig(), c.SameCertificate, c.HTTPHandler
+	last, err := tablefile.Load(p.dirs.edge(), p.o.Log)
 	if err != nil {
-		return err
+		return errors.Join(err, c.close())
 	}
-	pk, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		writePEM(filepath.Join(dir, "self-signed.key"), "PRIVATE KEY", pk),
-		writePEM(filepath.Join(dir, "self-signed.crt"), "CERTIFICATE", der),
-	)
+	c.serve(last)
+	return nil
 }
 
-// self is what this machine may be called by those who connect to it.
-func self() (names []string, addrs []net.IP) {
-	names = []string{"localhost"}
-	if host, err := os.Hostname(); err == nil && host != "" && host != "localhost" {
-		names = append(names, host)
+func (c *certificates) close() error {
+	if c == nil {
+		return nil
 	}
-	addrs = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	nets, err := net.InterfaceAddrs()
-	if err != nil {
-		return names, addrs
-	}
-	for _, a := range nets {
-		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
-			addrs = append(addrs, n.IP)
-		}
-	}
-	return names, addrs
+	c.Close()
+	return c.store.Close()
 }
 
-func writePEM(path, kind string, der []byte) error {
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+// expect has certificates for the hosts of t as well: those of a table that is about to be applied.
+func (c *certificates) expect(t semper.Table) {
+	if c != nil {
+		c.SetNames(append(hosts(c.table), hosts(t)...))
+	}
+}
+
+// serve has certificates for the hosts of t, which is applied, and no others.
+func (c *certificates) serve(t semper.Table) {
+	if c != nil {
+		c.table = t
+		c.SetNames(hosts(t))
+	}
+}
+
+// hosts are those of the routes of t; "" stands for any.
+func hosts(t semper.Table) []string {
+	out := make([]string, 0, len(t.Routes))
+	for _, r := range t.Routes {
+		out = append(out, r.Host)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// handler is what the edge's own socket answers: what the edge says, and on GET /v1/certificates how it stands with those.
+func (p *plane) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", p.edge.Control())
+	mux.HandleFunc("GET /v1/certificates", func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, p.certs.standings())
+	})
+	return mux
+}
+
+// apiCertificates are those of the API's TCP address; nil without one. It is called what the machine is called.
+func apiCertificates(ctx context.Context, d dirs, sockets []handoff.Socket, log *slog.Logger) (*certificates, error) {
+	if !slices.ContainsFunc(sockets, func(s handoff.Socket) bool { return s.Name == "apitcp" }) {
+		return nil, nil //nolint:nilnil // none is no fault
+	}
+	return openCertificates(ctx, d, certs.Options{ALPN: []string{"http/1.1"}, Log: log}) // secureListener tells no server of HTTP/2
+}
+
+func (c *certificates) config() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return c.TLSConfig()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"semper"
 	"semper/api"
@@ -307,6 +308,21 @@ func tail[T any](ctx context.Context, s *Semper, follow bool, from *[]T, next in
 		}
 	})
 	return out, nil
+}
+
+// Certificates implements [api.Service].
+func (s *Semper) Certificates(context.Context) ([]api.Certificate, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
+	return []api.Certificate{
+		{Host: "bar.example", Source: "acme", NotAfter: end},
+		{Host: "bar.localhost", Source: "local"},
+		{
+			Host: "new.example", Source: "local", Error: "HTTP 400 urn:ietf:params:acme:error:dns - no such name", Next: end,
+			Advice: "the authority cannot resolve the name: it has to lead to this machine",
+		},
+	}, s.down
 }
 
 // Doctor implements [api.Service].

@@ -61,7 +61,7 @@ func runKeeper(ctx context.Context, o cli.RunOptions) error {
 		}
 	}()
 	return node.Keeper(ctx, node.KeeperOptions{
-		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, StopAll: o.StopAll, Log: log,
+		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, EdgeArgs: o.EdgeArgs, StopAll: o.StopAll, Log: log,
 		Ready: func() { up(o, log) },
 	})
 }
@@ -81,7 +81,10 @@ func runPart(ctx context.Context, kind string, o cli.PartOptions) error {
 	title("semper " + kind)
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer cancel()
-	p := node.PartOptions{Dir: o.Dir, ID: o.ID, Log: logger(o.Verbose).With("part", o.ID)}
+	p := node.PartOptions{
+		Dir: o.Dir, ID: o.ID, Log: logger(o.Verbose).With("part", o.ID),
+		ACME: node.ACME{Authority: o.Edge.ACME, Email: o.Edge.ACMEEmail, Roots: o.Edge.ACMERoots},
+	}
 	switch kind {
 	case "store":
 		return node.Store(ctx, p)

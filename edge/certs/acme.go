@@ -23,7 +23,7 @@ const ChallengePath = "/.well-known/acme-challenge/"
 
 // ACME is an authority that gives certificates to whoever controls a name (RFC 8555).
 type ACME struct {
-	// Names to have certificates for, one each, from the start. A wildcard cannot be: it wants dns-01.
+	// Names to have certificates for, one each, from the start; [Manager.SetNames] adds to them. A wildcard cannot be: it wants dns-01.
 	Names []string
 	// Allow, if set, permits certificates on demand: it is asked when a client asks for a name that has none, and the
 	// handshake waits for the first try. An error refuses. It must know which names are ours, at once: without that anybody could use
@@ -60,9 +60,6 @@ const (
 func (a *ACME) validate() error {
 	if !a.Agreed {
 		return errors.New("ACME: the authority's terms of service have to be agreed to: read them, then say agreed")
-	}
-	if len(a.Names) == 0 && a.Allow == nil {
-		return errors.New("ACME: neither names nor certificates on demand: name what there should be certificates for")
 	}
 	for _, n := range a.Names {
 		switch {

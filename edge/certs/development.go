@@ -13,13 +13,14 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
+
+	"semper/edge/certs/localca"
 )
 
 const (
@@ -140,7 +141,7 @@ func selfSigned(name string) ([]byte, error) {
 		DNSNames: []string{name}, BasicConstraintsValid: true,
 	}
 	if name == localhost {
-		t.DNSNames, t.IPAddresses = machine()
+		t.DNSNames, t.IPAddresses = localca.Machine()
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
 	if err != nil {
@@ -154,23 +155,4 @@ func selfSigned(name string) ([]byte, error) {
 	out.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	out.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pk}))
 	return out.Bytes(), nil
-}
-
-// machine is what this machine may be called by those who connect to it.
-func machine() (names []string, addrs []net.IP) {
-	names = []string{localhost}
-	if host, err := os.Hostname(); err == nil && host != "" && host != localhost {
-		names = append(names, host)
-	}
-	addrs = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	nets, err := net.InterfaceAddrs()
-	if err != nil {
-		return names, addrs
-	}
-	for _, a := range nets {
-		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
-			addrs = append(addrs, n.IP)
-		}
-	}
-	return names, addrs
 }

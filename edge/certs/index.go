@@ -18,6 +18,7 @@ type Source string
 const (
 	FromFile    Source = "file"
 	FromACME    Source = "acme"
+	Local       Source = "local"
 	Development Source = "development"
 )
 
@@ -99,7 +100,7 @@ func prefer(a, b *certificate) int {
 	return cmp.Or(cmp.Compare(rank(a.source), rank(b.source)), cmp.Compare(cost(a), cost(b)), b.notAfter().Compare(a.notAfter()))
 }
 
-func rank(s Source) int { return slices.Index([]Source{FromFile, FromACME, Development}, s) }
+func rank(s Source) int { return slices.Index([]Source{FromFile, FromACME, Local, Development}, s) }
 
 func cost(c *certificate) int {
 	switch c.tls.Leaf.PublicKey.(type) {

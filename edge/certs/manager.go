@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"semper/edge/certs/localca"
 	"semper/supervise"
 )
 
@@ -34,6 +35,11 @@ type Options struct {
 	// SelfSigned are names to have self-signed certificates for, beside whatever else there is: "localhost", "*.test". With
 	// them none is made for any other name.
 	SelfSigned []string
+
+	// Local has an authority of one's own, which edges share like all else, give certificates for the names of
+	// [Manager.SetNames] that come from nowhere else, and for this machine.
+	Local    bool
+	RootFile string // where the certificate of that authority is put, for people to trust; "": nowhere
 
 	ACME    *ACME
 	Clients *Clients // whom to ask for a certificate; nil: nobody
@@ -63,6 +69,10 @@ type Manager struct {
 	acme    *authority    // nil without ACME
 	work    worker        // it, or a test's
 	slots   chan struct{} // bounds the tries at the same time
+
+	names   atomic.Pointer[names]
+	local   atomic.Pointer[localca.Authority] // nil without it
+	settled bool                              // local is the shared one; of New, and then of the goroutine that shares
 
 	ctx        context.Context
 	stop       context.CancelFunc
@@ -107,9 +117,10 @@ func newManager(o Options, by worker) (*Manager, error) {
 			m.storage = File{Dir: filepath.Join(o.Dir, "storage")}
 		}
 	}
-	if o.ACME == nil {
+	m.names.Store(newNames(nil))
+	if o.ACME == nil && !o.Local {
 		m.dev = newDevelopment(devDir)
-	} else if err := m.prepare(*o.ACME); err != nil {
+	} else if err := m.prepare(o.ACME); err != nil {
 		return nil, err
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
@@ -124,8 +135,10 @@ func newManager(o Options, by worker) (*Manager, error) {
 	if ix := m.index.Load(); err == nil && o.Default != "" && o.ACME == nil && len(ix.all) > 0 && ix.find(hostname(o.Default)) == nil {
 		err = fmt.Errorf("the default certificate is to be that of %s, and there is none for it: add it, or name another", o.Default)
 	}
+	var unshared error
 	if err == nil {
-		err = m.turn(m.ctx)
+		unshared = m.share(m.ctx)
+		err = m.rebuild()
 	}
 	if err != nil {
 		m.Close()
@@ -136,7 +149,7 @@ func newManager(o Options, by worker) (*Manager, error) {
 			m.tend(n, false)
 		}
 	}
-	m.spawn("tickets", func() { m.every(ticketCheck, func() { m.tell(m.turn(m.ctx)) }) })
+	m.spawn("sharing", func() { m.settle(unshared) })
 	if o.Poll > 0 && (len(o.Files) > 0 || o.FilesDir != "") {
 		m.spawn("files", func() { m.every(o.Poll, func() { m.tell(m.reread(false)) }) })
 	}
@@ -164,7 +177,11 @@ func (m *Manager) sign(dir string) error {
 }
 
 // prepare sets ACME up.
-func (m *Manager) prepare(a ACME) error {
+func (m *Manager) prepare(acme *ACME) error {
+	if acme == nil {
+		return nil
+	}
+	a := *acme
 	if err := a.validate(); err != nil {
 		return err
 	}
@@ -219,6 +236,9 @@ func (m *Manager) reread(everything bool) error {
 		m.publish()
 	}
 	m.mu.Unlock()
+	if changed {
+		m.assign()
+	}
 	for _, c := range given {
 		if changed && !slices.ContainsFunc(before, func(b *certificate) bool { return b == c || b.tls.Leaf.Equal(c.tls.Leaf) }) {
 			m.served(c)
@@ -263,29 +283,6 @@ func (m *Manager) publish() {
 	}
 	all = append(all, m.signed...)
 	m.index.Store(newIndex(all, hostname(m.o.Default)))
-}
-
-// turn brings the keys of tickets up to date.
-func (m *Manager) turn(ctx context.Context) error {
-	m.mu.Lock()
-	have := m.tickets
-	m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	keys, err := shareTickets(ctx, m.storage, have, time.Now())
-	switch {
-	case err == nil:
-	case len(have) == 0:
-		// Nothing to share yet: these are good for this process alone.
-		keys, _ = rotate(nil, time.Now(), fresh())
-		m.log.Warn("session tickets are not shared until the storage answers", "error", err)
-	default:
-		return fmt.Errorf("keys of session tickets: %w", err)
-	}
-	m.mu.Lock()
-	m.tickets = keys
-	m.mu.Unlock()
-	return m.rebuild()
 }
 
 // rebuild makes the configuration of new connections anew.
@@ -337,11 +334,20 @@ func (m *Manager) answer(ctx context.Context, hello *tls.ClientHelloInfo) (*tls.
 	if m.dev != nil && len(ix.all) == 0 {
 		return m.dev.get(name)
 	}
-	if cert, ours := m.await(ctx, name); ours {
+	cert, ours := m.await(ctx, name)
+	if cert == nil {
+		if own, is, err := m.own(name); is {
+			return own, err
+		}
+	}
+	if ours {
 		return cert, nil // nil, while there is none, is the alert unrecognized_name
 	}
 	if m.o.Strict && name != "" {
 		return nil, nil //nolint:nilnil // the same
+	}
+	if a := m.local.Load(); a != nil && ix.fallback == nil {
+		return a.Certificate("")
 	}
 	return ix.fallback.choose(hello), nil
 }
@@ -352,8 +358,8 @@ func (m *Manager) answer(ctx context.Context, hello *tls.ClientHelloInfo) (*tls.
 func (m *Manager) SameCertificate(s tls.ConnectionState, host string) bool {
 	sni, name := strings.ToLower(s.ServerName), hostname(host)
 	ix := m.index.Load()
-	if m.dev != nil && len(ix.all) == 0 { // each name has its own, when it asks
-		return sni == "" || sni == name
+	if m.dev != nil && len(ix.all) == 0 || m.local.Load() != nil && ix.find(sni) == nil && ix.find(name) == nil {
+		return sni == "" || sni == name // each name has its own, when it asks
 	}
 	return ix.same(sni, name)
 }

@@ -148,7 +148,6 @@ func TestNewRefuses(t *testing.T) {
 		"wildcard":        {Options{Dir: dir, ACME: acme(func(a *ACME) { a.Names = []string{"*.a.example"} })}, "dns-01"},
 		"upper case":      {Options{Dir: dir, ACME: acme(func(a *ACME) { a.Names = []string{"A.example"} })}, "no name"},
 		"no name":         {Options{Dir: dir, ACME: acme(func(a *ACME) { a.Names = []string{"a b"} })}, "no name"},
-		"nothing":         {Options{Dir: dir, ACME: acme(func(a *ACME) { a.Names = nil })}, "neither names"},
 		"no challenge":    {Options{Dir: dir, ACME: acme(func(a *ACME) { a.NoHTTP01, a.NoTLSALPN01 = true, true })}, "challenges"},
 		"half an account": {Options{Dir: dir, ACME: acme(func(a *ACME) { a.EABKey = "x" })}, "give both"},
 		"key type":        {Options{Dir: dir, ACME: acme(func(a *ACME) { a.KeyType = "dsa" })}, "key type"},

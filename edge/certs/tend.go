@@ -32,10 +32,15 @@ type worker interface {
 // tended is a name whose certificate the authority gives, and the goroutine that sees to it.
 type tended struct {
 	name   string
-	demand bool          // asked for by a client, not by the configuration
-	tried  chan struct{} // closed by tell
-	tell   func()        // that there is a certificate, or the first try is over; again: nothing
-	cert   *certificate  // guarded by Manager.mu; nil until there is one
+	demand bool // asked for by a client, not by the configuration
+	ctx    context.Context
+	stop   context.CancelFunc // the name is not to have a certificate any more
+	tried  chan struct{}      // closed by tell
+	tell   func()             // that there is a certificate, or the first try is over; again: nothing
+	// Guarded by Manager.mu.
+	cert *certificate // nil until there is one
+	err  error        // of the last try
+	next time.Time    // when it is tried again after err
 }
 
 // backoff is how long to wait after the failures-th failure in a row: doubling, and a fifth more or less, so that many
@@ -70,16 +75,17 @@ func (m *Manager) tend(name string, demand bool) *tended {
 	}
 	t := &tended{name: name, demand: demand, tried: make(chan struct{})}
 	t.tell = sync.OnceFunc(func() { close(t.tried) })
+	t.ctx, t.stop = context.WithCancel(m.ctx)
 	m.managed[name] = t
 	m.spawn(name, func() { m.see(t) })
 	return t
 }
 
-// see keeps one name's certificate good until Close. A name on demand that could not be had is forgotten after a while,
+// see keeps one name's certificate good until Close, or until t.stop. A name on demand that could not be had is forgotten after a while,
 // so that it is tried again only if it is asked for again.
 func (m *Manager) see(t *tended) {
 	// What is kept is served before anybody outside is asked: an authority that is away or slow holds nobody up.
-	kept, err := m.work.load(m.ctx, t.name)
+	kept, err := m.work.load(t.ctx, t.name)
 	if err == nil {
 		m.set(t, kept)
 		t.tell()
@@ -87,8 +93,8 @@ func (m *Manager) see(t *tended) {
 	failures := 0
 	for first := err != nil; ; first = false {
 		has, err := m.try(t, failures)
-		if m.ctx.Err() != nil {
-			err = m.ctx.Err() // who waits is not to be told that there is none
+		if t.ctx.Err() != nil {
+			err = t.ctx.Err() // who waits is not to be told that there is none
 		} else if err != nil {
 			failures++
 			m.log.Error("no new certificate; it is tried again", "name", t.name, "failures", failures, "error", err)
@@ -103,8 +109,12 @@ func (m *Manager) see(t *tended) {
 		if err == nil {
 			wait = jitter(m.o.ACME.Check)
 		}
+		m.mu.Lock()
+		t.err, t.next = err, time.Now().Add(wait)
+		m.mu.Unlock()
 		select {
-		case <-m.ctx.Done():
+		case <-t.ctx.Done():
+			t.stop()
 			return
 		case <-time.After(wait):
 		}
@@ -112,6 +122,7 @@ func (m *Manager) see(t *tended) {
 			m.mu.Lock()
 			delete(m.managed, t.name)
 			m.mu.Unlock()
+			t.stop()
 			return
 		}
 	}
@@ -122,10 +133,10 @@ func (m *Manager) try(t *tended, failures int) (has bool, err error) {
 	select {
 	case m.slots <- struct{}{}:
 		defer func() { <-m.slots }()
-	case <-m.ctx.Done():
-		return false, m.ctx.Err()
+	case <-t.ctx.Done():
+		return false, t.ctx.Err()
 	}
-	got, err := m.work.obtain(m.ctx, t.name, failures)
+	got, err := m.work.obtain(t.ctx, t.name, failures)
 	return m.set(t, got), err
 }
 
@@ -172,7 +183,7 @@ func (m *Manager) await(ctx context.Context, name string) (cert *tls.Certificate
 	select {
 	case <-t.tried:
 	case <-ctx.Done():
-	case <-m.ctx.Done():
+	case <-t.ctx.Done():
 	case <-timeout.C:
 	}
 	m.mu.Lock()

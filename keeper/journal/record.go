@@ -54,12 +54,13 @@ type Instance struct {
 
 // Part is what a part's record has besides.
 type Part struct {
-	Kind      string `json:"kind"`
-	Build     string `json:"build"`     // of the binary, and the upgrade that started it
-	Listeners string `json:"listeners"` // the sockets it was given
-	Binary    string `json:"binary"`
-	Version   string `json:"version"`
-	Draining  bool   `json:"draining,omitempty"`
+	Kind      string   `json:"kind"`
+	Build     string   `json:"build"`          // of the binary, and the upgrade that started it
+	Listeners string   `json:"listeners"`      // the sockets it was given
+	Args      []string `json:"args,omitempty"` // behind those of every part
+	Binary    string   `json:"binary"`
+	Version   string   `json:"version"`
+	Draining  bool     `json:"draining,omitempty"`
 }
 
 // StopSignal is what asks the process to end.
