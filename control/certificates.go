@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,8 +87,8 @@ func origin(source string) string {
 
 // whose are the app and the environment that a host leads to first.
 func whose(host string, table semper.Table) (app, environment string) {
-	for _, r := range table.Routes {
-		if r.Host != host {
+	for _, r := range slices.Concat(table.Routes, table.Rules) {
+		if r.Host != host || r.Pool == "" {
 			continue
 		}
 		app, rest, _ := strings.Cut(string(r.Pool), "/") // as semper.NamePool makes it

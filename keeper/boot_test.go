@@ -124,6 +124,32 @@ func TestSocketsOutliveKeeperAndEdge(t *testing.T) {
 	}
 }
 
+// TestEdgesFollowTheirArguments: a keeper that is started with other settings for edges replaces the edge it finds, without
+// losing a request, and one that is started with the same leaves it.
+func TestEdgesFollowTheirArguments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).run("--edge", "--greeting hello")
+	says := func(want string) {
+		t.Helper()
+		w.eventually("edges say "+want, func() bool {
+			got, err := w.get()
+			return err == nil && strings.HasPrefix(got, want)
+		})
+	}
+	says("edge-1hello ")
+	pid := w.parts()["edge-1"].PID
+	w.end(syscall.SIGKILL)
+	w.run("--edge", "--greeting hello")
+	says("edge-1hello " + strconv.Itoa(pid))
+	w.end(syscall.SIGKILL)
+	stop := w.load()
+	w.run("--edge", "--greeting bye")
+	says("edge-2bye ")
+	if n, errs := stop(); len(errs) > 0 || n == 0 {
+		t.Errorf("%d requests, errors %v", n, errs)
+	}
+}
+
 func TestEndsUnseenAreReportedAndMadeGood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).run()

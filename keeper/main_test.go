@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -55,7 +56,7 @@ func play(role string, f map[string]string) error {
 		}
 		within, _ := time.ParseDuration(f["--ready-within"])
 		return keeper.Run(ctx, keeper.Options{
-			Dir: f["--data"], HTTP: []string{f["--http"]}, Binary: self, StopAllOnSignal: f["--all"] != "", ReadyWithin: within,
+			Dir: f["--data"], HTTP: []string{f["--http"]}, EdgeArgs: strings.Fields(f["--edge"]), Binary: self, StopAllOnSignal: f["--all"] != "", ReadyWithin: within,
 			Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			Ready: func() { fmt.Println("ready") },
 		})
@@ -119,7 +120,7 @@ func edge(ctx context.Context, f map[string]string) error {
 	var open sync.WaitGroup
 	public := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprintf(w, "%s %d", f["--id"], os.Getpid())
+			fmt.Fprintf(w, "%s %d", f["--id"]+f["--greeting"], os.Getpid())
 		}),
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			switch s {

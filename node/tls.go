@@ -150,9 +150,11 @@ func (c *certificates) serve(t semper.Table) {
 
 // hosts are those of the routes of t; "" stands for any.
 func hosts(t semper.Table) []string {
-	out := make([]string, 0, len(t.Routes))
-	for _, r := range t.Routes {
-		out = append(out, r.Host)
+	out := make([]string, 0, len(t.Routes)+len(t.Rules))
+	for _, list := range [][]semper.Route{t.Routes, t.Rules} {
+		for _, r := range list {
+			out = append(out, r.Host)
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
