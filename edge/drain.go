@@ -17,6 +17,8 @@ const (
 	// come back, and the next edge is there already.
 	drainStreams = time.Minute
 	closeWithin  = 5 * time.Second
+	// lastWords is how long clients have to take the end of an answer that was cut, before their connections are closed.
+	lastWords = time.Second
 )
 
 var errCut = errors.New("cut at a drain deadline")

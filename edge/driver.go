@@ -139,13 +139,12 @@ func (d *drivers) connections() (n int) {
 	return n
 }
 
-// close ends all connections and waits for what serves them; tunnels first, whose connections are the servers' too. What loops would give away finds the servers closed only
-// after them.
+// close ends all connections and waits for what serves them; tunnels, whose connections are the servers' too, are closed
+// already. What loops would give away finds the servers closed only after them.
 func (d *drivers) close() (errs []error) {
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
-	d.tunnels.Close()
 	for _, d := range d.all() {
 		errs = append(errs, d.Close())
 	}

@@ -138,6 +138,7 @@ func New(o Options) (*Edge, error) {
 	e.current.Swap(e.empty()) // for tend, which begins at once
 	if e.background, err = startBackground(o.ID, e.loop, e.witness.ServeLog, e.watchTraffic, o.Observe); err != nil {
 		e.stop()
+		e.drivers.tunnels.Close()
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
 	}
 	if t.Epoch > 0 {
@@ -312,6 +313,8 @@ func (e *Edge) Close() error {
 	}
 	e.shut()
 	e.cutAll()
+	e.drivers.tunnels.Close()
+	e.await(context.Background(), lastWords, func() bool { return e.handlers.Load() == 0 })
 	errs := e.drivers.close()
 	e.stop()
 	errs = append(errs, e.background.stop())

@@ -277,7 +277,7 @@ func (x *exchange) try() (next decision, done bool) {
 	defer x.settle(a)
 	inTime := x.watch(cancel)
 	reused := false
-	resp, err := b.pool.RoundTrip(x.outgoing(ctx, &reused))
+	resp, err := b.pool.RoundTripWithin(x.outgoing(ctx, &reused), x.rule.Bounds.Connect)
 	inTime()
 	x.early.Lock()
 	x.early.over = true
@@ -367,7 +367,7 @@ func (x *exchange) outgoing(ctx context.Context, reused *bool) *http.Request {
 		Got1xxResponse: x.pass1xx,
 	})
 	here, _ := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr) //nolint:errcheck // nil will do
-	call := dial.Call{Client: x.client, Within: x.rule.Bounds.Connect}
+	call := dial.Call{Client: x.client}
 	if t, ok := here.(*net.TCPAddr); ok {
 		call.Here = t.AddrPort()
 	}

@@ -16,13 +16,12 @@ import (
 	"semper/edge/proxyproto"
 )
 
-// Timeout is how long a connection may take to come about, where a Call does not say.
+// Timeout is how long a connection may take to come about, where nobody says.
 const Timeout = 3 * time.Second
 
 // A Call is what a connection is made for.
 type Call struct {
 	Client, Here netip.AddrPort // of the client's connection
-	Within       time.Duration  // 0: Timeout
 }
 
 type callKey struct{}
@@ -31,14 +30,14 @@ type callKey struct{}
 func With(ctx context.Context, c Call) context.Context { return context.WithValue(ctx, callKey{}, c) }
 
 // Dial connects to address, host:port or unix:/path. Where proxy is a version of the PROXY protocol the connection begins
-// with who the client is.
+// with who the client is. It takes until the deadline of ctx, or Timeout if there is none.
 func Dial(ctx context.Context, address string, proxy int) (net.Conn, error) {
 	call, _ := ctx.Value(callKey{}).(Call) //nolint:errcheck // the zero one will do
-	if call.Within <= 0 {
-		call.Within = Timeout
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, Timeout)
+		defer cancel()
 	}
-	ctx, cancel := context.WithTimeout(ctx, call.Within)
-	defer cancel()
 	network, address := Network(address)
 	c, err := patiently(ctx, network, address)
 	if err != nil || proxy == 0 {

@@ -156,7 +156,7 @@ func (c *conn) finish(end ending) {
 		}
 		return
 	}
-	if end == linger {
+	if end == linger && !c.marked(markOver) {
 		c.linger()
 	}
 	c.close(end)
@@ -182,8 +182,11 @@ func (c *conn) requests() (end ending) {
 		f.c = c
 		end := c.request(f)
 		c.server.give(f)
-		if end != keep {
+		switch {
+		case end != keep:
 			return end
+		case c.marked(markOver): // it was cut before, and had a last word
+			return over
 		}
 	}
 }
@@ -297,7 +300,9 @@ func (c *conn) interruptLocked(mark uint32) {
 		c.cancel(errClientGone)
 	}
 	if mark == markOver {
-		c.socket.Close()
+		if c.flow == nil || !c.marked(markCut) { // else it is ending: an event stream with its last chunk
+			c.socket.Close()
+		}
 		return
 	}
 	c.nc.SetReadDeadline(past)                       //nolint:errcheck // a closed connection wakes its owner by itself
@@ -341,6 +346,13 @@ func (c *conn) close(end ending) {
 	c.in.free()
 	if end != hijacked {
 		c.server.remove(c)
+	}
+}
+
+// reset makes the end of the connection one that nobody takes for that of the content.
+func (c *conn) reset() {
+	if t, ok := c.socket.(*net.TCPConn); ok {
+		t.SetLinger(0) //nolint:errcheck // a closed connection is broken off
 	}
 }
 

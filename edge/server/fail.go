@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"net"
 
 	"semper/edge/front"
 	"semper/edge/http1"
@@ -117,20 +116,17 @@ func (f *flow) breakOff(err error, framing http1.FramingKind) ending {
 	how := front.BrokenOff
 	var gone *clientError
 	switch {
-	case c.marked(markOver):
+	case c.marked(markCut | markOver):
 		how = front.CutOff
-	case c.marked(markCut):
-		how = front.CutOff
-		if f.x.Stream && framing == http1.Chunked && !errors.As(err, &gone) { // an event stream may end at any time: its client comes back
+		// An event stream may end at any time: its client comes back.
+		if f.x.Stream && framing == http1.Chunked && c.marked(markCut) && !errors.As(err, &gone) {
 			return f.endStream()
 		}
 	case f.fault != nil, f.gone, c.marked(markGone), errors.As(err, &gone):
 		how = front.ClientGone
 	}
 	if framing == http1.UntilClose { // there an orderly end would be that of the content
-		if t, ok := c.socket.(*net.TCPConn); ok {
-			t.SetLinger(0) //nolint:errcheck // a closed connection is broken off
-		}
+		c.reset()
 	}
 	return f.abandon(how)
 }

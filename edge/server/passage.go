@@ -77,6 +77,9 @@ func (c *conn) passed(w *writer, b *content, calm bool) ending {
 		return hijacked
 	}
 	err := w.end(calm)
+	if !calm && w.started && w.framing.Kind == http1.UntilClose { // there an orderly end would be that of the content
+		c.reset()
+	}
 	w.free()
 	c.userW.Store(false)
 	c.armedW = 0

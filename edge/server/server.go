@@ -203,7 +203,12 @@ func (s *Server) Close() error {
 		s.closed = true
 		s.mu.Unlock()
 		s.stop()
-		s.each(func(c *conn) { c.interrupt(markOver) })
+		over := make(chan struct{})
+		s.janitor.post(func() { // behind what is to be cut, which may have a last word
+			s.each(func(c *conn) { c.interrupt(markOver) })
+			close(over)
+		})
+		<-over
 		s.closeHanded()
 		s.parked.Close()
 		s.works.Wait()

@@ -60,7 +60,7 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) { return p.GetWithin(ctx,
 // GetWithin is Get, and a new connection has to be there within d; 0 is no bound but those of ctx and Dial.
 func (p *Pool) GetWithin(ctx context.Context, d time.Duration) (*Conn, error) {
 	if p.h2 != nil {
-		spoken, err := p.h2.spoken(ctx)
+		spoken, err := p.h2.spoken(ctx, d)
 		if err == nil && spoken != H1 {
 			err = ErrMultiplexed
 		}
@@ -80,11 +80,8 @@ func (p *Pool) GetWithin(ctx context.Context, d time.Duration) (*Conn, error) {
 		p.stale.Add(1)
 		c.Close() //nolint:errcheck // it is of no use
 	}
-	if d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
+	ctx, cancel := bounded(ctx, d)
+	defer cancel()
 	nc, socket, err := p.dial(ctx, H1)
 	if err != nil {
 		return nil, &Error{Op: Connect, Err: err, unsent: true}
@@ -212,8 +209,11 @@ func (p *Pool) dial(ctx context.Context, protocol Protocol) (nc, socket net.Conn
 	config := p.o.TLS.Clone()
 	config.NextProtos = protocol.names()
 	t := tls.Client(socket, config)
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+	}
 	if err := t.HandshakeContext(ctx); err != nil {
 		socket.Close() //nolint:errcheck // nothing is to be saved
 		return nil, nil, err

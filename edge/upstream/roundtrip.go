@@ -26,21 +26,24 @@ import (
 //
 // Of an httptrace.ClientTrace GotConn, GotFirstResponseByte and Got1xxResponse are called; an error of the last ends
 // the exchange.
-func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
+func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) { return p.RoundTripWithin(req, 0) }
+
+// RoundTripWithin is RoundTrip, and a connection has to be there within d; 0 is no bound but those of the context and Dial.
+func (p *Pool) RoundTripWithin(req *http.Request, d time.Duration) (*http.Response, error) {
 	if p.h2 != nil {
-		spoken, err := p.h2.spoken(req.Context())
+		spoken, err := p.h2.spoken(req.Context(), d)
 		if err != nil {
 			closeBody(req)
 			return nil, &Error{Op: Connect, Err: err, unsent: true}
 		}
 		if spoken != H1 {
-			return p.h2.roundTrip(req)
+			return p.h2.roundTrip(req, d)
 		}
 	}
-	return p.roundTrip(req)
+	return p.roundTrip(req, d)
 }
 
-func (p *Pool) roundTrip(req *http.Request) (*http.Response, error) {
+func (p *Pool) roundTrip(req *http.Request, d time.Duration) (*http.Response, error) {
 	ctx := req.Context()
 	out := outgoings.Get().(*outgoing) //nolint:errcheck // nothing else is put there
 	defer out.free()
@@ -48,7 +51,7 @@ func (p *Pool) roundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, &Error{Op: Prepare, Err: err, unsent: true}
 	}
-	c, err := p.Get(ctx)
+	c, err := p.GetWithin(ctx, d)
 	if err != nil {
 		closeBody(req)
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A shared is the HTTP/2 side of a pool: one connection that all requests share, and a further one only while that has
@@ -68,8 +69,8 @@ func newShared(p *Pool) *shared {
 type givenKey struct{}
 
 // roundTrip sends req over a connection that has a stream left.
-func (s *shared) roundTrip(req *http.Request) (*http.Response, error) {
-	cc, err := s.reserve(req.Context())
+func (s *shared) roundTrip(req *http.Request, within time.Duration) (*http.Response, error) {
+	cc, err := s.reserve(req.Context(), within)
 	if err != nil {
 		closeBody(req)
 		return nil, &Error{Op: Connect, Err: err, unsent: true}
@@ -151,13 +152,15 @@ func (s *shared) outgoing(ctx context.Context, req *http.Request) *http.Request 
 }
 
 // spoken is what the instance speaks, H1 or not. Of Auto the first connection tells.
-func (s *shared) spoken(ctx context.Context) (Protocol, error) {
+func (s *shared) spoken(ctx context.Context, within time.Duration) (Protocol, error) {
+	ctx, cancel := bounded(ctx, within)
+	defer cancel()
 	for {
 		if p := Protocol(s.chosen.Load()); p != Auto {
 			return p, nil
 		}
 		s.mu.Lock()
-		d, err := s.dialLocked()
+		d, err := s.dialLocked(within)
 		s.mu.Unlock()
 		if err == nil {
 			err = d.wait(ctx)
@@ -169,7 +172,9 @@ func (s *shared) spoken(ctx context.Context) (Protocol, error) {
 }
 
 // reserve takes a stream of a connection. It connects where none is left.
-func (s *shared) reserve(ctx context.Context) (*sharedConn, error) {
+func (s *shared) reserve(ctx context.Context, within time.Duration) (*sharedConn, error) {
+	ctx, cancel := bounded(ctx, within)
+	defer cancel()
 	for {
 		s.mu.Lock()
 		s.conns = slices.DeleteFunc(s.conns, func(c *sharedConn) bool { return c.Err() != nil })
@@ -179,7 +184,7 @@ func (s *shared) reserve(ctx context.Context) (*sharedConn, error) {
 				return c, nil
 			}
 		}
-		d, err := s.dialLocked()
+		d, err := s.dialLocked(within)
 		s.mu.Unlock()
 		if err == nil {
 			err = d.wait(ctx)
@@ -190,8 +195,16 @@ func (s *shared) reserve(ctx context.Context) (*sharedConn, error) {
 	}
 }
 
+// bounded is ctx for as long as d, if that is a bound.
+func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d)
+}
+
 // dialLocked begins to connect, unless somebody has.
-func (s *shared) dialLocked() (*dialing, error) {
+func (s *shared) dialLocked(within time.Duration) (*dialing, error) {
 	if s.dialing != nil {
 		return s.dialing, nil
 	}
@@ -202,7 +215,9 @@ func (s *shared) dialLocked() (*dialing, error) {
 	s.dialing = d
 	go func() {
 		defer s.pool.own.Done()
-		err := s.connect(s.pool.over)
+		ctx, cancel := bounded(s.pool.over, within)
+		err := s.connect(ctx)
+		cancel()
 		s.mu.Lock()
 		s.dialing, d.err = nil, err
 		s.mu.Unlock()
@@ -211,9 +226,15 @@ func (s *shared) dialLocked() (*dialing, error) {
 	return d, nil
 }
 
+// wait waits for it until ctx is over. Where whoever began it had less patience than that, it was no answer: there is no error.
 func (d *dialing) wait(ctx context.Context) error {
 	select {
 	case <-d.done:
+		if errors.Is(d.err, context.DeadlineExceeded) && ctx.Err() == nil {
+			if _, bounded := ctx.Deadline(); bounded {
+				return nil
+			}
+		}
 		return d.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
