@@ -4,13 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"semper/edge/balance"
 	"semper/edge/balance/admit"
 	"semper/edge/config"
-	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/gate"
 	"semper/edge/hold"
@@ -138,17 +138,17 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
 	r := a.rule
-	if r.Forward == nil || a.driven != nil && (r.Aside || r.Streams && a.long) {
+	if r.Forward == nil || a.driven != nil && (r.Aside || r.Streams && a.long || r.Hedge.On() && a.hedgeable()) {
 		return elsewhere
 	}
-	if !a.counted {
+	known := a.counted
+	if !known {
 		a.counted = true
 		if early := r.Take(now, &a.query); early > 0 {
 			f := refusal.Rate
 			f.Retry = config.Seconds(early)
 			return a.refuse(f, ledger.Shed)
 		}
-		r.Requests.Add(1)
 	}
 	if r.stick == nil || !a.stick() {
 		share := 0
@@ -160,6 +160,9 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 			share = r.Forward.Pick(h)
 		}
 		a.target = &r.targets[share]
+	}
+	if !known {
+		a.target.pool.lane.budget.Count()
 	}
 	if r.Hashed {
 		h, ok := r.Policy.Balance.Key.Hash(&a.query, balanceSalt)
@@ -226,11 +229,7 @@ func (a *asking) pick(now int64) (*backend, balance.Verdict) {
 	if b := a.pin; b != nil && b.balance.Fit() && len(a.avoid) == 0 && (t.most == 0 || b.balance.InFlight.Load() < t.most) {
 		return b, balance.Picked
 	}
-	b, v := t.picker.Pick(balance.Query{Now: now, Random: rand.Uint64(), Key: a.hash, Avoid: a.avoid})
-	if v != balance.Picked {
-		return nil, v
-	}
-	return t.pool.of(b), v
+	return t.pick(now, a.hash, a.avoid)
 }
 
 // inLine stands in the pool's line.
@@ -341,12 +340,7 @@ type failure struct {
 
 // failed decides about it. The claim has been given back.
 func (a *asking) failed(f failure, b *backend, now int64) decision {
-	if f.kind == front.ConnectFailed && dial.Refused(f.err) {
-		b.eject("it does not accept connections", f.err)
-	}
-	if f.kind != front.WasCut && f.kind != front.ClientFault {
-		b.saw(now, 0, true)
-	}
+	b.failed(now, &f)
 	a.tries++
 	a.seen.Fail(now, failures[f.kind], f.reused)
 	if a.edge.log.Enabled(context.Background(), slog.LevelDebug) {
@@ -377,7 +371,7 @@ func (a *asking) affords(r admit.Retry, now int64) bool {
 	if r != admit.Budgeted {
 		return r == admit.Free
 	}
-	ok := a.rule.Budget.Take(now, a.rule.Requests.Load())
+	ok := a.target.pool.lane.budget.Retry(now, a.rule.Budget)
 	if !ok {
 		a.seen.Count(metrics.RetryDenied)
 	}
@@ -387,14 +381,22 @@ func (a *asking) affords(r admit.Retry, now int64) bool {
 // again tries another backend than b.
 func (a *asking) again(b *backend, now int64) decision {
 	a.entry.Retry()
+	a.shun(b)
+	return a.claim(now)
+}
+
+// shun has b picked only where there is no other.
+func (a *asking) shun(b *backend) {
 	if a.avoid == nil {
 		a.avoid = a.avoids[:0]
+	}
+	if slices.Contains(a.avoid, b.balance) {
+		return
 	}
 	if len(a.avoid) == cap(a.avoid) { // of many the last ones
 		a.avoid = a.avoid[:copy(a.avoid, a.avoid[1:])]
 	}
 	a.avoid = append(a.avoid, b.balance)
-	return a.claim(now)
 }
 
 // answered notes that a response's head is there.

@@ -12,6 +12,7 @@ import (
 	"semper/edge/balance"
 	"semper/edge/dial"
 	"semper/edge/front"
+	"semper/edge/heal"
 	"semper/edge/metrics"
 	"semper/edge/probe"
 	"semper/edge/tunnel"
@@ -75,7 +76,7 @@ type backend struct {
 
 	left atomic.Bool           // no snapshot names it any more
 	long [classes]atomic.Int64 // what is in flight, of all classes but requests
-	heal atomic.Pointer[healing]
+	heal atomic.Pointer[heal.Ward]
 
 	mu       sync.Mutex            // guards what follows
 	running  map[*attempt]struct{} // what is in flight by net/http's way, to cut it

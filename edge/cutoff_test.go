@@ -60,7 +60,7 @@ func TestWhatIsCutIsWholeOrBrokenOff(t *testing.T) {
 						if r.URL.RawQuery != "" {
 							w.Header().Set("Content-Length", "1000")
 						}
-						io.WriteString(w, "data: 1\n\n")    //nolint:errcheck // the client checks
+						io.WriteString(w, "data: 1\n\n")      //nolint:errcheck // the client checks
 						http.NewResponseController(w).Flush() //nolint:errcheck // the same
 						<-r.Context().Done()
 					}))

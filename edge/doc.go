@@ -35,8 +35,10 @@
 //
 // A try that brings no answer is repeated, by the snapshot current then, where that is safe: anything, if not a byte of
 // it was written to a connection; idempotent methods, if nothing of an answer has come and their body is still at
-// hand (64 KiB are kept), within a budget. A POST that was sent is never sent twice, whatever Idempotency-Key it carries.
+// hand (64 KiB are kept), within a budget, which is the pool's. A POST that was sent is never sent twice, whatever Idempotency-Key it carries.
 //
+// Where a rule hedges, an idempotent request without content has a second try at another backend while the first is under way,
+// for whatever is slow: see package hedge. Each try has a claim of its own, by one snapshot, and the request one end.//
 // # Death and return of a backend
 //
 // A backend is down when its process dies (a pidfd tells) or when nobody accepts at its address. It returns when its own
@@ -47,7 +49,8 @@
 // # Ends
 //
 // What is in flight to a release on its way out has a deadline per class. Requests and event streams are
-// cut at theirs. WebSockets are ended before it, spread over up to three seconds: each with Close frames
+// cut at theirs: an event stream ends, for its client comes back, and whatever else has begun breaks off, for nobody may take
+// it for whole. WebSockets are ended before it, spread over up to three seconds: each with Close frames
 // to both sides, 1012 to the client, in a moment in which no message is half sent or waits for an answer,
 // as long as there is time to wait for such a moment. A release that returns to its pool drains no more.
 //
@@ -60,7 +63,7 @@
 //
 // The goroutine of a request owns its exchange. Apply is one at a time (order); registry guards the maps
 // of backends and lanes; a backend's, lane's, tunnel's and body's mu guard what is declared below them.
-// They nest in the order order, registry, lane, healing, backend, tunnel, Edge.mu, and no lock is held over I/O
+// They nest in the order order, registry, lane, ward, backend, tunnel, Edge.mu, and no lock is held over I/O
 // but a body's over the read of it. Everything in the background belongs to the Edge; Close waits for it.
 //
 // # Faults of its own
@@ -76,5 +79,5 @@
 // It parses nothing itself: http1 does, and two drivers move the bytes (see driver.go). Instances are spoken to in HTTP/1.1 or
 // HTTP/2. What a table says of its routes beside host and path is read by package words. A client that ends what it sends after its request is answered: it is gone
 // when it resets its connection, and until then its request goes on.
-// It keeps no cache. It does not hedge: a second request beside a slow one is still to come.
+// It keeps no cache.
 package edge

@@ -19,6 +19,7 @@ import (
 	"semper/edge/compress"
 	"semper/edge/dial"
 	"semper/edge/front"
+	"semper/edge/hedge/race"
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/message"
@@ -135,6 +136,9 @@ type exchange struct {
 
 	switched bool // a tunnel ends what x has begun
 
+	hedged bool      // it has had its second try beside another
+	laps   race.Race // of that
+
 	early struct {
 		sync.Mutex
 		over bool // no more of them: the final answer is on its way
@@ -215,11 +219,13 @@ func (x *exchange) encode(p *route.Compress) {
 func (x *exchange) endCoding() {
 	switch {
 	case x.coded == nil:
+		return
 	case x.broken:
 		x.coded.Abandon()
 	case x.coded.Close() != nil:
 		x.broken = true
 	}
+	x.ended.Sent = x.coded.Sent()
 }
 
 // run does what is decided until the request has its answer.
@@ -270,20 +276,21 @@ func (x *exchange) await() decision {
 
 // try gives the request to the backend that is claimed. done says that it has its answer.
 func (x *exchange) try() (next decision, done bool) {
-	ctx, cancel := context.WithCancelCause(x.r.Context())
-	b := x.backend
-	a := &attempt{backend: b, cancel: cancel}
-	b.begin(a)
+	l := x.lap(x.backend)
+	if x.hedges() {
+		x.race(&l)
+		defer x.laps.Wait()
+	} else {
+		l.Response, l.Err = l.Trip()
+	}
+	b, a, ctx, resp := l.backend, l.attempt, l.ctx, l.Response
 	defer x.settle(a)
-	inTime := x.watch(cancel)
-	reused := false
-	resp, err := b.pool.RoundTripWithin(x.outgoing(ctx, &reused), x.rule.Bounds.Connect)
-	inTime()
 	x.early.Lock()
 	x.early.over = true
 	x.early.Unlock()
-	if err != nil {
-		f := x.failure(ctx, err)
+	reused := l.reused.Load()
+	if l.Err != nil {
+		f := x.failure(ctx, l.Err)
 		f.reused = reused
 		x.settle(a)
 		if f.kind == front.ClientFault {
@@ -357,13 +364,10 @@ func (x *exchange) watch(cancel context.CancelCauseFunc) (stop func()) {
 	return func() { t.Stop() }
 }
 
-// outgoing is the request as the backend gets it.
-func (x *exchange) outgoing(ctx context.Context, reused *bool) *http.Request {
-	x.early.Lock()
-	x.early.over = false
-	x.early.Unlock()
+// outgoing is the request as l's backend gets it.
+func (x *exchange) outgoing(ctx context.Context, l *lap) *http.Request {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:        func(i httptrace.GotConnInfo) { *reused = i.Reused },
+		GotConn:        func(i httptrace.GotConnInfo) { l.reused.Store(i.Reused) },
 		Got1xxResponse: x.pass1xx,
 	})
 	here, _ := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr) //nolint:errcheck // nil will do
@@ -374,7 +378,7 @@ func (x *exchange) outgoing(ctx context.Context, reused *bool) *http.Request {
 	ctx = dial.With(ctx, call)
 	u := *x.r.URL
 	u.Scheme, u.Host, u.User, u.Opaque, u.Fragment = "http", "backend", (*url.Userinfo)(nil), "", ""
-	if x.backend.speech.tls != nil {
+	if l.backend.speech.tls != nil {
 		u.Scheme = "https"
 	}
 	out := &http.Request{
@@ -404,18 +408,7 @@ func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
 	if x.early.n++; x.early.n > maxEarly {
 		return errors.New("too many informational responses")
 	}
-	from := http.Header(h)
-	message.RemoveHopByHop(from)
-	to := x.w.Header()
-	before := to.Clone()
-	for k, v := range from {
-		to[k] = v
-	}
-	x.w.WriteHeader(code)
-	clear(to)
-	for k, v := range before {
-		to[k] = v
-	}
+	message.WriteEarly(x.w, code, http.Header(h))
 	return nil
 }
 

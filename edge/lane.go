@@ -7,15 +7,19 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/balance/admit"
+	"semper/edge/heal"
 	"semper/edge/hold"
 )
 
-// A lane is what lives on of a pool from snapshot to snapshot: who waits in front of it, and who is left out for his
-// answers.
+// A lane is what lives on of a pool from snapshot to snapshot: who waits in front of it, who is left out for his answers,
+// and how much was tried twice.
 type lane struct {
 	key  semper.PoolKey
 	edge *Edge
-	heal *healing // nil: never was one; guarded by Edge.registry
+	heal *heal.Ward // nil: never was one; guarded by Edge.registry
+
+	budget admit.Budget // of its requests, whatever rule they come by
 
 	// state is 0 while nobody waits, so that most requests need no lock.
 	state atomic.Int32

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"math/rand/v2"
+
 	"semper/edge/balance"
 	"semper/edge/config"
 	"semper/edge/gate"
@@ -35,6 +37,15 @@ func (t *target) room(now int64) int64 {
 		return 0
 	}
 	return max(t.most*int64(t.picker.Fit(now)), 1)
+}
+
+// pick picks a backend by the rule's way, another than those of avoid where there is one.
+func (t *target) pick(now int64, key uint64, avoid []*balance.Backend) (*backend, balance.Verdict) {
+	b, v := t.picker.Pick(balance.Query{Now: now, Random: rand.Uint64(), Key: key, Avoid: avoid})
+	if v != balance.Picked {
+		return nil, v
+	}
+	return t.pool.of(b), v
 }
 
 var policies = map[route.Algorithm]balance.Policy{

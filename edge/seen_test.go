@@ -22,6 +22,7 @@ import (
 	"semper"
 	"semper/edge/accesslog"
 	"semper/edge/metrics"
+	"semper/edge/route"
 	"semper/edge/trace"
 )
 
@@ -360,4 +361,51 @@ func TestTrafficIsToldOnTheEdgesOwnSocket(t *testing.T) {
 			t.Errorf("%d durations in all", r.Latency.Count())
 		}
 	}
+}
+
+// TestTheLogCountsWhatIsOnTheWire: content as the client got it, in its coding, whoever has answered.
+func TestTheLogCountsWhatIsOnTheWire(t *testing.T) {
+	t.Parallel()
+	page := strings.Repeat("<p>all work and no play</p>", 100)
+	ways(t, func(t *testing.T, way func(*Options)) {
+		var path string
+		f := newFixture(t, way, logged(t, &path))
+		a := start(t, "tcp", "web.r1.1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			io.WriteString(w, page) //nolint:errcheck // the client checks
+		}))
+		zip := func(r *route.Rule) {
+			r.Policy.Compress = route.Compress{Algorithms: []string{"zstd", "gzip"}, Minimum: 1 << 10}
+		}
+		respond := &route.Respond{Status: 200, Fields: route.Fields{{Name: "Content-Type", Value: "text/html"}}, Body: []byte(page)}
+		f.goBy(pools("web", a), to("web", zip), to("web", func(r *route.Rule) { r.Match.Path = "/plain" }),
+			route.Rule{Match: route.Match{Path: "/own"}, Policy: to("web", zip).Policy, Action: respond},
+			route.Rule{Match: route.Match{Path: "/own/plain"}, Policy: to("web", nil).Policy, Action: respond})
+		got := map[string]float64{}
+		for _, target := range []string{"/", "/plain", "/own", "/own/plain"} {
+			for _, coding := range []string{"zstd", "gzip", "identity"} {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.url(target+"?"+coding), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Accept-Encoding", coding)
+				resp, err := client(t).Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body := drainBody(t, resp)
+				if plain := strings.HasSuffix(target, "plain") || coding == "identity"; plain != (len(body) == len(page)) {
+					t.Errorf("%s in %s has %d bytes", target, coding, len(body))
+				}
+				got[target+"?"+coding] = float64(len(body))
+			}
+		}
+		var lines []map[string]any
+		eventually(t, "all are logged", func() bool { lines = f.lines(path); return len(lines) == len(got) })
+		for _, l := range lines {
+			if want := got[fmt.Sprint(l["target"])]; l["response_bytes"] != want {
+				t.Errorf("%v: %v bytes are logged, %v came", l["target"], l["response_bytes"], want)
+			}
+		}
+	})
 }

@@ -3,9 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 	"unsafe"
@@ -14,6 +12,7 @@ import (
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
+	"semper/edge/message"
 	"semper/edge/metrics"
 	"semper/edge/refusal"
 	"semper/edge/witness"
@@ -36,7 +35,7 @@ type session struct {
 // A request is what a session knows of the one in hand. It goes from request to request, with its memory.
 type request struct {
 	asking
-	fields fields
+	fields http1.Reader
 
 	begun  int64
 	method http1.Method
@@ -54,35 +53,6 @@ type request struct {
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
-
-// fields reads the fields of a request for rules.
-type fields struct{ *http1.Request }
-
-// Value implements route.Reader.
-func (f *fields) Value(name string, i int) (value []byte, ok bool) {
-	for n := range f.Fields() {
-		_, key, v := f.Field(n)
-		if len(key) != len(name) || !equalFold(key, name) {
-			continue
-		}
-		if i == 0 {
-			return v, true
-		}
-		i--
-	}
-	return nil, false
-}
-
-// equalFold compares names of the same length without case.
-func equalFold(a []byte, b string) bool {
-	for i := range a {
-		x, y := a[i], b[i]
-		if x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
-}
 
 // Open implements front.Edge.
 func (e *Edge) Open(c front.Connection) front.Session {
@@ -215,15 +185,7 @@ func (s *session) name(r *http1.Request) []byte {
 	if id := s.seen.ID(); id != nil {
 		return id
 	}
-	var b [16]byte
-	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
-	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
-	const hex = "0123456789abcdef"
-	id := &s.request.given
-	for i, c := range b {
-		id[2*i], id[2*i+1] = hex[c>>4], hex[c&15]
-	}
-	return id[:]
+	return message.AppendID(s.request.given[:0])
 }
 
 // act has the driver do what was decided.

@@ -41,5 +41,5 @@ func (x *exchange) local() {
 		}
 		defer q.Site.Users.Release()
 	}
-	x.status = local.Answer(x.w, x.r, q)
+	x.status, x.ended.Sent = local.Answer(x.w, x.r, q)
 }

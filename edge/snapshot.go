@@ -178,7 +178,6 @@ func (e *Edge) addRules(s *snapshot) error {
 	gates := e.gates
 	e.gates = make(map[gateKey]*gate.Gate, len(gates))
 	s.rules = make([]rule, len(s.matcher.Rules()))
-	now := e.now()
 	for i := range s.rules {
 		r := &s.matcher.Rules()[i]
 		made, err := config.NewRule(r)
@@ -188,7 +187,7 @@ func (e *Edge) addRules(s *snapshot) error {
 		c := rule{Rule: made}
 		n := config.Name(r)
 		if c.Memory = known[n]; c.Memory == nil {
-			c.Memory = config.NewMemory(&r.Policy, now)
+			c.Memory = config.NewMemory(&r.Policy)
 		}
 		e.memories[n] = c.Memory
 		if c.Forward != nil {

@@ -60,7 +60,7 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 	}
 	for _, l := range e.lanes {
 		if l.heal != nil {
-			next = sooner(next, now.Add(l.heal.sweep(e.now())))
+			next = sooner(next, now.Add(l.heal.Sweep(e.now())))
 		}
 	}
 	return next

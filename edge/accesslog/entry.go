@@ -25,6 +25,7 @@ type Entry struct {
 	RequestBytes  int64 // content, without framing
 	ResponseBytes int64 // the same
 	Tries         int   // at instances
+	Hedge         Hedge // whether two of them were at the same time
 
 	Referer, UserAgent []byte
 	ID                 []byte // of the request, as the instance got it
@@ -36,6 +37,21 @@ type Entry struct {
 	Instance string // that answered; empty if none did
 	Cause    string // in one word, why the edge answered itself or broke off; empty if it did not
 }
+
+// Hedge is what came of a second try beside a slow first one.
+type Hedge uint8
+
+// What may come of it.
+const (
+	NoHedge   Hedge = iota // there was none
+	HedgeLost              // the first try answered after all
+	HedgeWon               // the second one did
+	hedges    = int(iota)
+)
+
+var hedgeNames = [hedges]string{"", "lost", "won"}
+
+func (h Hedge) String() string { return hedgeNames[min(int(h), hedges-1)] }
 
 // Protocol is the version of HTTP that the client speaks.
 type Protocol uint8
@@ -97,6 +113,7 @@ type record struct {
 	share                  float32
 	status                 uint16
 	tries                  uint8
+	hedge                  Hedge
 	protocol               Protocol
 	flags                  uint8
 	lengths                [fields]uint16
@@ -117,6 +134,7 @@ func (r *record) set(e *Entry) {
 	r.requestBytes, r.response = e.RequestBytes, e.ResponseBytes
 	r.place, r.trace, r.span, r.protocol = e.Place, e.Trace, e.Span, e.Protocol
 	r.status, r.tries = uint16(min(max(e.Status, 0), 999)), uint8(min(max(e.Tries, 0), 255))
+	r.hedge = e.Hedge
 	r.flags = 0
 	if e.TLS {
 		r.flags |= flagTLS

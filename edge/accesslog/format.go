@@ -71,6 +71,9 @@ func (f *formatter) json(b []byte, r *record, s *[fields][]byte) []byte {
 	if r.tries > 0 {
 		b = strconv.AppendUint(append(b, `,"tries":`...), uint64(r.tries), 10)
 	}
+	if r.hedge != NoHedge {
+		b = append(append(append(b, `,"hedge":"`...), r.hedge.String()...), '"')
+	}
 	if r.place != nil {
 		b = append(b, r.place.json...)
 	}
@@ -129,6 +132,9 @@ func (f *formatter) combined(b []byte, r *record, s *[fields][]byte) []byte {
 		b = appendSeconds(append(b, ` urt=`...), r.upstream)
 	} else {
 		b = append(b, ` urt=-`...)
+	}
+	if r.hedge != NoHedge {
+		b = append(append(b, ` hedge=`...), r.hedge.String()...)
 	}
 	if r.place != nil {
 		b = append(b, r.place.combined...)

@@ -130,20 +130,3 @@ func offers(p upstream.Protocol) []string {
 }
 
 const later = "this version of semper does not do it yet"
-
-// object refuses what the file says and this edge does not do.
-func object(f *routefile.File) {
-	for i, r := range f.Matcher.Rules() {
-		for key, asked := range map[string]bool{
-			"hedge": r.Policy.Hedge.Quantile > 0,
-		} {
-			at := fmt.Sprintf("routes[%d].%s", i, key)
-			if !f.Given(at) {
-				at = "defaults." + key
-			}
-			if asked {
-				f.Object(at, later, "remove it")
-			}
-		}
-	}
-}

@@ -72,7 +72,6 @@ func read(o Options, before *plan) (*plan, error) {
 	if !slices.ContainsFunc(p.listeners, func(l listener) bool { return !l.metrics }) {
 		f.Object("", "the edge listens nowhere", `add listeners: ":8080", or start it with --http :8080`)
 	}
-	object(f)
 	p.configure(f, before)
 	p.config.Trusted, p.log = f.Trusted, f.Log
 	for i := range p.listeners {

@@ -44,6 +44,7 @@ type Writer struct {
 	decided bool
 	coding  string
 	encoder encoder // nil: passed through
+	sent    int64
 }
 
 // New is the writer of the response to r.
@@ -81,7 +82,7 @@ func (w *Writer) decide(status int) {
 		h.Set("Etag", "W/"+tag)
 	}
 	if w.r.Method != http.MethodHead {
-		w.encoder = take(w.coding, w.ResponseWriter)
+		w.encoder = take(w.coding, counted{w})
 	}
 }
 
@@ -155,9 +156,22 @@ func (w *Writer) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.encoder == nil {
-		return w.ResponseWriter.Write(p)
+		return counted{w}.Write(p)
 	}
 	return w.encoder.Write(p)
+}
+
+// Sent is how many bytes of content the client was given, as they are in its coding. After Close or Abandon it is all of them.
+func (w *Writer) Sent() int64 { return w.sent }
+
+// counted is what stands below the encoder.
+type counted struct{ *Writer }
+
+// Write counts what is written.
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.sent += int64(n)
+	return n, err
 }
 
 // FlushError is for http.ResponseController: all that was written goes to the client.

@@ -5,11 +5,11 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"semper/edge/balance/admit"
 	"semper/edge/front"
+	"semper/edge/hedge"
 	"semper/edge/hold"
 	"semper/edge/http1"
 	"semper/edge/route"
@@ -21,9 +21,12 @@ type Rule struct {
 	*Memory
 	Forward *route.Forward // nil: the edge answers itself
 
-	Tries             int   // how often at most, the first time counted
-	Connect, Reset    bool  // tried again after these
-	Statuses          []int // and after these answers
+	Tries             int                // how often at most, the first time counted
+	Connect, Reset    bool               // tried again after these
+	Statuses          []int              // and after these answers
+	Budget            admit.BudgetPolicy // of those tries, and of hedges
+	Hedge             hedge.Policy
+	Hedges            admit.BudgetPolicy // the part of the budget that is for hedges
 	Request, Response *http1.Edit
 	Bounds            front.Bounds
 	Priority          admit.Priority
@@ -40,11 +43,9 @@ const HeldBytes = 64 << 20
 
 // A Memory is what lives on of a rule from snapshot to snapshot.
 type Memory struct {
-	Requests atomic.Uint64 // so far
-	_        [56]byte      // what follows is only read
-	Budget   *admit.Budget
-	rates    []rate
-	clients  *admit.Table // of rates with keys
+	Pace    hedge.Pace // where the rule hedges
+	rates   []rate
+	clients *admit.Table // of rates with keys
 }
 
 // A rate is one of a rule's rate limits.
@@ -54,19 +55,15 @@ type rate struct {
 	bucket *admit.Bucket
 }
 
+// hedgeFloor is how many hedges a second there may be however few requests there are.
+const hedgeFloor = 1
+
 // clientsPerRule is how many keys a rule's rate limits keep apart.
 const clientsPerRule = 1 << 14
 
 // NewMemory remembers nothing.
-func NewMemory(p *route.Policy, now int64) *Memory {
-	share, floor := p.Retry.Share, p.Retry.Floor
-	if share == 0 {
-		share = -1
-	}
-	if floor == 0 {
-		floor = -1
-	}
-	m := &Memory{Budget: admit.NewBudget(admit.BudgetPolicy{Ratio: share, Floor: floor}, now)}
+func NewMemory(p *route.Policy) *Memory {
+	m := new(Memory)
 	for _, l := range p.RateLimit {
 		burst := l.Burst
 		if burst == 0 {
@@ -102,7 +99,7 @@ func (m *Memory) Take(now int64, q *route.Query) (early int64) {
 
 // Name tells a rule from others, from snapshot to snapshot, as far as what it remembers is concerned.
 func Name(r *route.Rule) string {
-	return fmt.Sprintf("%+v %+v %+v", r.Match, r.Policy.RateLimit, r.Policy.Retry)
+	return fmt.Sprintf("%+v %+v", r.Match, r.Policy.RateLimit)
 }
 
 // NewRule is what is said of r by itself, without what it leads to.
@@ -116,6 +113,9 @@ func NewRule(r *route.Rule) (Rule, error) {
 	if c.Response, err = edit(p.Headers.Response); err != nil {
 		return c, err
 	}
+	c.Budget = admit.BudgetPolicy{Ratio: p.Retry.Share, Floor: p.Retry.Floor}
+	c.Hedge = hedge.Policy{Quantile: p.Hedge.Quantile, After: p.Hedge.After}
+	c.Hedges = admit.BudgetPolicy{Ratio: p.Hedge.Share, Floor: hedgeFloor}
 	c.Connect, c.Reset = len(p.Retry.On) == 0, len(p.Retry.On) == 0
 	for _, on := range p.Retry.On {
 		switch status, err := strconv.Atoi(on); {
@@ -135,7 +135,7 @@ func NewRule(r *route.Rule) (Rule, error) {
 		c.Bounds.Stall = 0
 	}
 	c.Forward, _ = r.Action.(*route.Forward) //nolint:errcheck // nil says it
-	c.Aside = len(c.Statuses) > 0 || len(p.Compress.Algorithms) > 0 || p.Hedge.Quantile > 0
+	c.Aside = len(c.Statuses) > 0 || len(p.Compress.Algorithms) > 0
 	c.Hashed = p.Balance.Algorithm.Hashes()
 	c.Streams = t.Stream > 0 || p.MaxStreamAge > 0
 	c.Room, c.Age = hold.Bounds{Requests: p.Queue.Length, Bytes: HeldBytes}, p.Queue.Deadline

@@ -54,8 +54,8 @@ type Request struct {
 	ID    string
 }
 
-// Answer answers, and says with which status.
-func Answer(to http.ResponseWriter, r *http.Request, q Request) (status int) {
+// Answer answers, and says with which status, and how many bytes of content.
+func Answer(to http.ResponseWriter, r *http.Request, q Request) (status int, sent int64) {
 	w := &answerer{ResponseWriter: to, rule: q.Rule, head: r.Method == http.MethodHead}
 	h := to.Header()
 	h[message.RequestID] = []string{q.ID}
@@ -69,7 +69,7 @@ func Answer(to http.ResponseWriter, r *http.Request, q Request) (status int) {
 	case *route.Files:
 		q.Site.ServeHTTP(w, r)
 	}
-	return w.status
+	return w.status, w.sent
 }
 
 func (w *answerer) respond(a *route.Respond) {
@@ -99,6 +99,7 @@ type answerer struct {
 	rule   *route.Rule
 	head   bool // the request is HEAD
 	status int
+	sent   int64
 	page   bool // it has taken the place of the answer
 }
 
@@ -124,7 +125,7 @@ func (w *answerer) WriteHeader(status int) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(page.Body)))
 	w.ResponseWriter.WriteHeader(status)
 	if !w.head {
-		w.ResponseWriter.Write(page.Body) //nolint:errcheck // a client that is gone misses nothing
+		w.send(page.Body) //nolint:errcheck // a client that is gone misses nothing
 	}
 }
 
@@ -134,7 +135,13 @@ func (w *answerer) Write(b []byte) (int, error) {
 	if w.page {
 		return len(b), nil
 	}
-	return w.ResponseWriter.Write(b)
+	return w.send(b)
+}
+
+func (w *answerer) send(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b)
+	w.sent += int64(n)
+	return n, err
 }
 
 // Unwrap is for http.ResponseController.

@@ -4,6 +4,7 @@ package message
 
 import (
 	"encoding/hex"
+	"maps"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -123,11 +124,14 @@ func setMissing(h http.Header, k, v string) {
 }
 
 // NewID is a request id: 128 random bits. It tells requests apart and guards nothing.
-func NewID() string {
+func NewID() string { return string(AppendID(nil)) }
+
+// AppendID appends such an id.
+func AppendID(dst []byte) []byte {
 	var b [16]byte
 	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
 	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
-	return hex.EncodeToString(b[:])
+	return hex.AppendEncode(dst, b[:])
 }
 
 // ListHas reports whether a comma-separated field has a token, whatever its case.
@@ -224,4 +228,15 @@ func (f Fields) Value(name string, i int) (value []byte, ok bool) {
 		return nil, false
 	}
 	return []byte(v[i]), true
+}
+
+// WriteEarly passes an informational response on, and leaves the header of the final one as it was. It takes from.
+func WriteEarly(w http.ResponseWriter, code int, from http.Header) {
+	RemoveHopByHop(from)
+	to := w.Header()
+	before := to.Clone()
+	maps.Copy(to, from)
+	w.WriteHeader(code)
+	clear(to)
+	maps.Copy(to, before)
 }

@@ -10,6 +10,8 @@ const (
 	RetryStatus                   // tried again: the answer was one to retry on
 	RetryDenied                   // not tried again: the budget was used up
 	Hedged                        // tried at a second instance while the first took long
+	HedgeWon                      // answered by the second instance
+	HedgeDenied                   // not tried at a second instance: the budget was used up
 	ShedHold                      // refused: no place in the line of a hold
 	ShedQueue                     // refused: no place in the queue, or too long in it
 	ShedLimit                     // refused: too many in flight
@@ -62,6 +64,8 @@ var seriesEvents = []counted{
 	{int(RetryStatus), "semper_edge_retries_total", "", "reason", "status"},
 	{int(RetryDenied), "semper_edge_retries_denied_total", "Requests not tried again because the retry budget was used up.", "", ""},
 	{int(Hedged), "semper_edge_hedges_total", "Requests given to a second instance while the first took long.", "", ""},
+	{int(HedgeWon), "semper_edge_hedges_won_total", "Requests that got the answer of the second instance.", "", ""},
+	{int(HedgeDenied), "semper_edge_hedges_denied_total", "Requests not given to a second instance because the budget was used up.", "", ""},
 	{int(ShedHold), "semper_edge_shed_total", "Requests refused to protect the rest, by which bound.", "reason", "hold"},
 	{int(ShedQueue), "semper_edge_shed_total", "", "reason", "queue"},
 	{int(ShedLimit), "semper_edge_shed_total", "", "reason", "limit"},

@@ -120,6 +120,9 @@ func (c *compiler) retry(r *Rule, p *Policy) {
 	if p.Hedge.Quantile < 0 || p.Hedge.Quantile >= 1 {
 		c.add(r, "hedge.quantile", "%v is not a share of the requests: it is from 0 to 0.999", p.Hedge.Quantile)
 	}
+	if p.Hedge.Share < 0 || p.Hedge.Share > 1 {
+		c.add(r, "hedge.share", "%v is not a share of the requests: it is from 0 to 1", p.Hedge.Share)
+	}
 }
 
 func (c *compiler) bounds(r *Rule, p *Policy) {
@@ -131,7 +134,7 @@ func (c *compiler) bounds(r *Rule, p *Policy) {
 		{"timeouts.min_rate", int64(p.Timeouts.MinRate)}, {"timeouts.write", int64(p.Timeouts.Write)}, {"timeouts.stream", int64(p.Timeouts.Stream)},
 		{"limits.body", int64(p.Limits.Body)}, {"limits.head", int64(p.Limits.Head)}, {"retry.tries", int64(p.Retry.Tries)},
 		{"max_in_flight", int64(p.MaxInFlight)}, {"queue.length", int64(p.Queue.Length)}, {"queue.deadline", int64(p.Queue.Deadline)},
-		{"max_stream_age", int64(p.MaxStreamAge)},
+		{"max_stream_age", int64(p.MaxStreamAge)}, {"hedge.after", int64(p.Hedge.After)},
 	} {
 		if b.n < 0 {
 			c.add(r, b.key, "%d is below 0: leave it out, or write 0 for no bound", b.n)

@@ -65,6 +65,8 @@ func TestCompileSaysAllThatIsWrong(t *testing.T) {
 		{"host cookie", func(r *Rule) { r.Policy.Sticky.Cookie = "__Host-a" }, "sticky.cookie: scheme: https"},
 		{"algorithm", func(r *Rule) { r.Policy.Balance.Algorithm = "random" }, "balance.algorithm: least"},
 		{"compress", func(r *Rule) { r.Policy.Compress.Algorithms = []string{"br"} }, "compress.algorithms: gzip or zstd"},
+		{"hedge's delay", func(r *Rule) { r.Policy.Hedge.After = -1 }, "hedge.after: below 0"},
+		{"hedges", func(r *Rule) { r.Policy.Hedge.Share = 2 }, "hedge.share: from 0 to 1"},
 		{"hedge", func(r *Rule) { r.Policy.Hedge.Quantile = 1 }, "hedge.quantile: 0.999"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

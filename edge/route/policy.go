@@ -22,7 +22,7 @@ type Policy struct {
 	Timeouts     Timeouts      `yaml:"timeouts" doc:"How long nothing may happen. There is no bound on a whole request: a slow upload that goes on is no fault."`
 	Limits       Limits        `yaml:"limits" doc:"How large a request may be."`
 	Retry        Retry         `yaml:"retry" short:"tries" doc:"When a request is tried again, on another upstream. Never when it could have been carried out and must not be twice: a POST that was sent is not."`
-	Hedge        Hedge         `yaml:"hedge" short:"quantile" doc:"Ask a second upstream when the first is slow, and take the answer that comes first. Idempotent requests without a body only."`
+	Hedge        Hedge         `yaml:"hedge" short:"quantile" off:"off" doc:"Ask a second upstream when the first is slow, and take the answer that begins first. Idempotent requests without a body only. Off when left out."`
 	Balance      Balance       `yaml:"balance" short:"algorithm" doc:"Which upstream of a pool gets a request."`
 	MaxInFlight  int           `yaml:"max_in_flight" jsonschema:"minimum=0,maximum=1000000,default=0" doc:"How many requests each upstream may have in hand. 0: no bound."`
 	Adaptive     bool          `yaml:"adaptive" jsonschema:"default=false" doc:"Find by itself how many requests an upstream can have in hand before it slows down, and let no more through."`
@@ -109,15 +109,16 @@ type Limits struct {
 type Retry struct {
 	Tries int      `yaml:"tries" off:"off" jsonschema:"minimum=1,maximum=10,default=3" doc:"How often at most, the first time counted."`
 	On    []string `yaml:"on" jsonschema:"example=[connect, reset, 503],pattern=^(connect|reset|5[0-9][0-9])$" doc:"After what: connect (nobody accepts), reset (the connection breaks before a response), or a status from 500 to 599. connect and reset when left out."`
-	Share float64  `yaml:"share" jsonschema:"minimum=0,maximum=1,default=0.2" doc:"How many retries there may be, as a share of the requests of about the last ten seconds."`
+	Share float64  `yaml:"share" jsonschema:"minimum=0,maximum=1,default=0.2" doc:"How many retries the pool may see, of all its routes together, as a share of its requests of about the last ten seconds."`
 	Floor float64  `yaml:"floor" jsonschema:"minimum=0,maximum=100000,default=10" doc:"How many a second there may be in any case."`
 }
 
-// Hedge is a second request to another instance while the first is under way. Off while Quantile is 0.
+// Hedge is a second request to another instance while the first is under way. Off while Quantile and After are 0. It counts as
+// a retry as well, so that Retry.Share and Floor bound both together.
 type Hedge struct {
-	Quantile float64       `yaml:"quantile" off:"off" jsonschema:"minimum=0,maximum=0.999,default=0,example=0.95" doc:"After the time within which this share of the requests is answered. 0 is off."`
-	After    time.Duration `yaml:"after" jsonschema:"example=20ms" doc:"Never earlier than this."`
-	Share    float64       `yaml:"share" jsonschema:"minimum=0,maximum=1,default=0.05" doc:"How many second requests there may be, as a share of all."`
+	Quantile float64       `yaml:"quantile" off:"off" jsonschema:"minimum=0,maximum=0.999,default=0,example=0.95" doc:"When this share of the requests would have been answered: 0.95 is the 95th percentile of the last half minute. Nothing happens until a hundred are known."`
+	After    time.Duration `yaml:"after" off:"off" jsonschema:"default=off,example=20ms" doc:"Never earlier than this; without a quantile, then."`
+	Share    float64       `yaml:"share" jsonschema:"minimum=0,maximum=1,default=0.05" doc:"How many second requests there may be, as a share of the pool's requests of about the last ten seconds; one a second in any case. They count as retries as well."`
 }
 
 // Balance is how a pool's instances are chosen from.

@@ -105,7 +105,7 @@ pools: { app: 127.0.0.1:1 }
 func TestOffAndOn(t *testing.T) {
 	t.Parallel()
 	f, err := parse("f", site(t), []byte(`
-defaults: { compress: on, queue: 5, hedge: 0.9 }
+defaults: { compress: on, queue: 5, hedge: { quantile: 0.9, after: 20ms } }
 routes:
   - { respond: 200, compress: off, retry: off, queue: off, hedge: off, timeouts: { response: off }, limits: { body: off }, access_log: off }
   - { host: a, respond: 200 }
@@ -114,7 +114,7 @@ routes:
 		t.Fatal(err)
 	}
 	off, on := f.Matcher.Rules()[0].Policy, f.Matcher.Rules()[1].Policy
-	if off.Compress.Algorithms != nil || off.Retry.Tries != 0 || off.Queue.Length != 0 || off.Hedge.Quantile != 0 || off.Timeouts.Response != 0 || off.Limits.Body != 0 || off.AccessLog {
+	if off.Compress.Algorithms != nil || off.Retry.Tries != 0 || off.Queue.Length != 0 || off.Hedge.Quantile != 0 || off.Hedge.After != 0 || off.Timeouts.Response != 0 || off.Limits.Body != 0 || off.AccessLog {
 		t.Errorf("off: %+v", off)
 	}
 	if strings.Join(on.Compress.Algorithms, " ") != "zstd gzip" || on.Queue.Length != 5 || on.Hedge.Quantile != 0.9 || !on.AccessLog {

@@ -49,7 +49,7 @@ func (q *Request) write(took time.Duration, e *End) {
 	l.Began, l.Took, l.Upstream, l.Held = q.began+q.offset, took, q.upstream, q.held
 	l.Status, l.RequestBytes, l.ResponseBytes, l.Tries = e.Status, e.Received, e.Sent, q.tries
 	l.Trace, l.Span, l.TraceSampled = q.context.Trace, q.context.Parent, q.context.Flags&trace.Sampled != 0
-	l.Cause = e.Cause
+	l.Cause, l.Hedge = e.Cause, q.hedge
 	if q.place != q.shard.witness.nowhere {
 		l.Place = q.place.line
 	}

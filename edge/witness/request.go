@@ -119,6 +119,9 @@ type told struct {
 	verdict  trace.Verdict
 	context  trace.Context
 	tries    int
+	beside   string // the instance of a second attempt at the same time
+	besideAt int64  // when that began; 0: there is none
+	hedge    accesslog.Hedge
 	upstream time.Duration
 	held     time.Duration
 }
@@ -283,6 +286,34 @@ func (q *Request) Fail(now int64, f metrics.Failure, reused bool) {
 	q.reused = reused
 	q.settle(now, metrics.Attempt{Failure: f})
 	q.line.Instance = ""
+}
+
+// Hedge says that the request is given to a second instance while the first has it too.
+func (q *Request) Hedge(now int64, instance string) {
+	q.besideAt, q.beside, q.hedge = max(now, 1), instance, accesslog.HedgeLost
+	q.tries++
+	q.Count(metrics.Hedged)
+}
+
+// Drop says that one of two attempts came to nothing; second, that it was the one of Hedge. The other goes on.
+func (q *Request) Drop(now int64, second bool, f metrics.Failure, reused bool) {
+	a := metrics.Attempt{Method: q.method, Failure: f, Took: time.Duration(now - q.tried), Reused: reused}
+	if second {
+		a.Took = time.Duration(now - q.besideAt)
+	} else {
+		q.upstream += time.Duration(q.besideAt - q.tried) // from then on it is the other's
+		q.tried, q.reused, q.line.Instance = q.besideAt, false, q.beside
+	}
+	q.besideAt, q.beside = 0, ""
+	if q.counters != nil {
+		q.counters.Try(&a)
+	}
+}
+
+// Won says that the answer is that of the second instance.
+func (q *Request) Won() {
+	q.hedge = accesslog.HedgeWon
+	q.Count(metrics.HedgeWon)
 }
 
 // settle counts the attempt that is under way, if one is.

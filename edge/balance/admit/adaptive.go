@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"cmp"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -67,10 +68,10 @@ type gradient struct {
 
 // NewAdaptive begins with the least bound, and measures.
 func NewAdaptive(p AdaptivePolicy, now int64) *Adaptive {
-	p.Least, p.Most = or(p.Least, defaultLeast), or(p.Most, defaultMost)
+	p.Least, p.Most = cmp.Or(p.Least, defaultLeast), cmp.Or(p.Most, defaultMost)
 	p.Least = max(p.Least, 1)
 	p.Most = max(p.Most, p.Least)
-	p.Sampling, p.Measure, p.Buffer = or(p.Sampling, defaultSampling), or(p.Measure, defaultMeasure), or(p.Buffer, defaultBuffer)
+	p.Sampling, p.Measure, p.Buffer = cmp.Or(p.Sampling, defaultSampling), cmp.Or(p.Measure, defaultMeasure), cmp.Or(p.Buffer, defaultBuffer)
 	a := &Adaptive{policy: p, g: gradient{bound: float64(p.Least), measuring: true}}
 	a.bound.Store(p.Least)
 	a.ends.Store(now + int64(p.Sampling))
@@ -147,7 +148,7 @@ func (g gradient) measure(p AdaptivePolicy, now int64, sum float64, n, inFlight 
 	case g.n >= measureSamples:
 		g.ideal = max(g.sum/float64(g.n), 1)
 	case !late || g.ideal == 0:
-		g.measureAt = or(g.measureAt, now+int64(p.Measure))
+		g.measureAt = cmp.Or(g.measureAt, now+int64(p.Measure))
 		return g
 	}
 	g.measuring, g.sum, g.n = false, 0, 0

@@ -86,11 +86,12 @@ func BenchmarkTable(b *testing.B) {
 }
 
 func BenchmarkBudget(b *testing.B) {
-	budget := NewBudget(BudgetPolicy{}, 0)
+	var budget Budget
 	now := int64(0)
 	b.ReportAllocs()
 	for b.Loop() {
 		now += 1_000_000
-		budget.Take(now, uint64(now))
+		budget.Count()
+		budget.Retry(now, BudgetPolicy{Ratio: 0.2, Floor: 10})
 	}
 }

@@ -1,57 +1,73 @@
 package admit
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
 
-// The defaults of a BudgetPolicy.
-const (
-	defaultRatio  = 0.2
-	defaultFloor  = 10
-	defaultWindow = 10 * time.Second
-)
+// budgetWindow is how far back a [Budget] remembers.
+const budgetWindow = 10 * time.Second
 
-// BudgetPolicy is how many retries there may be: a retry costs the backends a second time, and must not make a bad
-// moment worse. Zero fields stand for defaults.
+// BudgetPolicy is how many more attempts than requests there may be: each costs the backends a second time, and must not make
+// a bad moment worse. The zero policy allows none.
 type BudgetPolicy struct {
-	Ratio  float64       // of the requests of about one window; 0: 0.2; negative: none
-	Floor  float64       // a second on top, so that few requests can be retried as well; 0: 10; negative: none
-	Window time.Duration // how far back requests count; what the floor gives in one may be spent at once; 0: 10 s
+	Ratio float64 // of the requests of about the last ten seconds
+	Floor float64 // a second on top, so that few requests have some as well
 }
 
-// A Budget is a bucket of retries. It is filled when it is asked, by the time and the requests that have passed since. Its
-// method is safe for concurrent use; it allocates, which a retry can afford. The zero Budget is not ready: see NewBudget.
+// allows reports whether there may be one more than n, of so many requests.
+func (p BudgetPolicy) allows(n, requests float64) bool {
+	return n+1 <= p.Ratio*requests+p.Floor*budgetWindow.Seconds()
+}
+
+// Budget counts the requests of a pool and what was tried beyond them. Both are forgotten alike, by half in seven seconds, so
+// that a share of the one can be asked for at any moment, by rules that want different ones: whoever asks for less finds
+// nothing left first. Whatever happens when, in a time t there are never more attempts beyond the first than
+// Ratio · requests + Floor · (t + 10 s), by the most generous of those who ask.
+//
+// The zero Budget is ready. Its methods are safe for concurrent use. Count is for every request; the others allocate, which
+// a second attempt can afford.
 type Budget struct {
-	ratio, floor float64 // of a request; of a second
-	window       float64 // seconds
-	state        atomic.Pointer[bucket]
+	requests atomic.Uint64 // in all
+	_        [cacheLine - 8]byte
+	state    atomic.Pointer[spent]
 }
 
-// bucket is the state of a Budget at one moment. It is immutable.
-type bucket struct {
-	tokens   float64
-	at       int64  // of the last question
-	requests uint64 // that had been then
+// spent is the state of a Budget at one moment. It is immutable.
+type spent struct {
+	at       int64
+	seen     uint64  // of the requests in all
+	requests float64 // what is remembered of them
+	second   float64 // of all that was tried beyond them
+	hedges   float64 // the same, of hedges alone
 }
 
-// NewBudget is full: what the floor gives in a window may be spent at once.
-func NewBudget(p BudgetPolicy, now int64) *Budget {
-	b := &Budget{
-		ratio: max(or(p.Ratio, defaultRatio), 0), floor: max(or(p.Floor, defaultFloor), 0), window: or(p.Window, defaultWindow).Seconds(),
-	}
-	b.state.Store(&bucket{tokens: b.floor * b.window, at: now})
-	return b
+// Count counts a request.
+func (b *Budget) Count() { b.requests.Add(1) }
+
+// Retry spends one attempt by p and reports whether there was one.
+func (b *Budget) Retry(now int64, p BudgetPolicy) bool {
+	return b.spend(now, func(s *spent) bool { return p.allows(s.second, s.requests) }, 0)
 }
 
-// Take spends one retry and reports whether there was one; requests is how many requests there have been in all.
-func (b *Budget) Take(now int64, requests uint64) bool {
+// Hedge spends one attempt by p, of which hedges may have no more than the part h.
+func (b *Budget) Hedge(now int64, p, h BudgetPolicy) bool {
+	return b.spend(now, func(s *spent) bool { return p.allows(s.second, s.requests) && h.allows(s.hedges, s.requests) }, 1)
+}
+
+func (b *Budget) spend(now int64, allows func(*spent) bool, hedges float64) bool {
 	for {
 		before := b.state.Load()
-		after := b.fill(*before, now, requests)
-		ok := after.tokens >= 1
+		after := spent{at: now}
+		if before != nil {
+			after = *before
+		}
+		after.forget(now, b.requests.Load())
+		ok := allows(&after)
 		if ok {
-			after.tokens--
+			after.second++
+			after.hedges += hedges
 		}
 		if b.state.CompareAndSwap(before, &after) {
 			return ok
@@ -59,29 +75,19 @@ func (b *Budget) Take(now int64, requests uint64) bool {
 	}
 }
 
-// fill is s at now. A long pause is not saved up: what counts is what one window of it brought.
-func (b *Budget) fill(s bucket, now int64, requests uint64) bucket {
-	seconds := time.Duration(max(now-s.at, 0)).Seconds()
+// forget is what is left of s at now. The requests that came meanwhile came evenly, as far as is known.
+func (s *spent) forget(now int64, seen uint64) {
 	var passed float64
-	if requests > s.requests {
-		passed = float64(requests - s.requests)
+	if seen > s.seen {
+		passed, s.seen = float64(seen-s.seen), seen
 	}
-	full := b.floor * b.window
-	if seconds < b.window {
-		full = max(full+b.ratio*passed, s.tokens)
-	} else {
-		full += b.ratio * passed * b.window / seconds
+	part := time.Duration(max(now-s.at, 0)).Seconds() / budgetWindow.Seconds()
+	s.at = max(now, s.at)
+	left := math.Exp(-part)
+	if part > 0 {
+		passed *= (1 - left) / part
 	}
-	return bucket{
-		tokens: min(s.tokens+b.ratio*passed+b.floor*seconds, full),
-		at:     max(now, s.at), requests: max(requests, s.requests),
-	}
-}
-
-// or is v, or the default where it is zero.
-func or[T int | int64 | float64 | time.Duration](v, otherwise T) T {
-	if v == 0 {
-		return otherwise
-	}
-	return v
+	s.requests = s.requests*left + passed
+	s.second *= left
+	s.hedges *= left
 }

@@ -10,5 +10,5 @@
 //   - [Rate] is a rate limit by the generic cell rate algorithm, one for a route in a [Bucket], or one for each client in
 //     a [Table].
 //   - [Attempt] says whether a request that failed may be tried again, which is a matter of what can have happened, and [Budget]
-//     whether it should, which is a matter of how many others are. [Hedge] tries once more without waiting for the failure.
+//     whether it should, which is a matter of how many others are, those that hedge among them.
 package admit

@@ -1,6 +1,9 @@
 package admit
 
-import "sync/atomic"
+import (
+	"cmp"
+	"sync/atomic"
+)
 
 // waits marks a Limit at which somebody waits. It shares the word with the count, so that who leaves learns of it in the same
 // step, and who comes does not overtake.
@@ -78,9 +81,9 @@ func (s Shares) Of(bound int64, p Priority) int64 {
 	percent := 100
 	switch p {
 	case Normal:
-		percent = or(s.Normal, 100)
+		percent = cmp.Or(s.Normal, 100)
 	case Low:
-		percent = or(s.Low, 50)
+		percent = cmp.Or(s.Low, 50)
 	}
 	return max(bound*int64(percent)/100, min(bound, 1))
 }

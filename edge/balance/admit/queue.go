@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -54,8 +55,8 @@ type Queue[T any] struct {
 
 // NewQueue is an empty queue.
 func NewQueue[T any](p QueuePolicy) *Queue[T] {
-	p.MaxWait, p.Interval = or(p.MaxWait, defaultMaxWait), or(p.Interval, defaultInterval)
-	p.Target = or(p.Target, p.Interval)
+	p.MaxWait, p.Interval = cmp.Or(p.MaxWait, defaultMaxWait), cmp.Or(p.Interval, defaultInterval)
+	p.Target = cmp.Or(p.Target, p.Interval)
 	return &Queue[T]{policy: p}
 }
 

@@ -53,36 +53,84 @@ func TestEveryAttempt(t *testing.T) {
 
 const second = int64(time.Second)
 
+// all spends what there is.
+func all(take func() bool) (n int) {
+	for take() {
+		n++
+	}
+	return n
+}
+
 func TestBudget(t *testing.T) {
 	t.Parallel()
-	spend := func(b *Budget, now int64, requests uint64) (n int) {
-		for b.Take(now, requests) {
-			n++
-		}
-		return n
-	}
-	b := NewBudget(BudgetPolicy{}, 0)
+	p := BudgetPolicy{Ratio: 0.2, Floor: 10}
+	var b Budget
 	for _, c := range []struct {
 		at       int64
-		requests uint64
+		requests int
 		want     int
 		why      string
 	}{
-		{0, 0, 100, "what the floor gives in a window, at once"},
-		{second, 0, 10, "the floor"},
-		{2 * second, 1000, 210, "a fifth of the requests, and the floor"},
-		{2 * second, 1000, 0, "nothing passed"},
-		{1002 * second, 1000, 100, "a pause is not saved up"},
-		{1004 * second, 901_000, 180_020, "a burst of requests brings its fifth"},
-		{1104 * second, 1_001_000, 2100, "of a long time counts what one window of it brought"},
-		{1103 * second, 1_000_000, 0, "time and requests that go back bring nothing"},
+		{0, 0, 100, "what the floor gives in ten seconds, at once"},
+		{second, 0, 9, "the floor, less what is forgotten of it"},
+		{2 * second, 1000, 199, "a fifth of the requests, and the floor"},
+		{2 * second, 0, 0, "nothing passed"},
+		{1002 * second, 1000, 102, "a pause is not saved up"},
+		{1002 * second, 900_000, 180_000, "a burst of requests brings its fifth"},
+		{1102 * second, 0, 100, "and is forgotten"},
+		{1101 * second, 0, 0, "time that goes back brings nothing"},
 	} {
-		if got := spend(b, c.at, c.requests); got != c.want {
+		for range c.requests {
+			b.Count()
+		}
+		if got := all(func() bool { return b.Retry(c.at, p) }); got < c.want-1 || got > c.want+1 {
 			t.Errorf("at %d s with %d requests: %d retries, want %d: %s", c.at/second, c.requests, got, c.want, c.why)
 		}
 	}
-	if spend(NewBudget(BudgetPolicy{Ratio: -1, Floor: -1}, 0), second, 1_000_000) != 0 {
-		t.Error("retries without a budget")
+	var none Budget
+	for range 1_000_000 {
+		none.Count()
+	}
+	if none.Retry(second, BudgetPolicy{}) || none.Hedge(second, p, BudgetPolicy{}) || none.Hedge(second, BudgetPolicy{}, p) {
+		t.Error("attempts without a budget")
+	}
+}
+
+// TestBudgetOfRules: rules with one pool share what there is, and the one that wants less of it has its end first.
+func TestBudgetOfRules(t *testing.T) {
+	t.Parallel()
+	var b Budget
+	for range 10_000 {
+		b.Count()
+	}
+	modest, greedy := BudgetPolicy{Ratio: 0.1}, BudgetPolicy{Ratio: 0.3}
+	if n := all(func() bool { return b.Retry(0, modest) }); n != 1000 {
+		t.Errorf("the modest: %d", n)
+	}
+	if n := all(func() bool { return b.Retry(0, greedy) }); n != 2000 {
+		t.Errorf("the greedy, behind it: %d", n)
+	}
+	if b.Retry(0, modest) {
+		t.Error("the modest one has more, once the greedy has had its share")
+	}
+}
+
+// TestBudgetOfHedges: they are a part of what is tried beyond the requests, and have a bound of their own in it.
+func TestBudgetOfHedges(t *testing.T) {
+	t.Parallel()
+	var b Budget
+	for range 10_000 {
+		b.Count()
+	}
+	p, h := BudgetPolicy{Ratio: 0.2}, BudgetPolicy{Ratio: 0.05}
+	if n := all(func() bool { return b.Hedge(0, p, h) }); n != 500 {
+		t.Errorf("%d hedges", n)
+	}
+	if n := all(func() bool { return b.Retry(0, p) }); n != 1500 {
+		t.Errorf("%d retries beside them", n)
+	}
+	if b.Hedge(0, p, BudgetPolicy{Ratio: 1}) {
+		t.Error("a hedge, though nothing is left for any attempt")
 	}
 }
 
@@ -91,21 +139,32 @@ func TestBudget(t *testing.T) {
 func TestBudgetBounds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := BudgetPolicy{Ratio: rapid.Float64Range(0.01, 1).Draw(t, "ratio"), Floor: rapid.Float64Range(0.1, 50).Draw(t, "floor")}
-		b := NewBudget(p, 0)
+		p := BudgetPolicy{Ratio: rapid.Float64Range(0, 1).Draw(t, "ratio"), Floor: rapid.Float64Range(0, 50).Draw(t, "floor")}
+		var b Budget
 		var now int64
-		var requests uint64
-		var retries float64
+		var requests, retries, hedges float64
+		h := BudgetPolicy{Ratio: p.Ratio / 2, Floor: p.Floor / 2}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now += rapid.Int64Range(0, 30*second).Draw(t, "pause")
-			requests += rapid.Uint64Range(0, 500).Draw(t, "requests")
+			for range rapid.IntRange(0, 500).Draw(t, "requests") {
+				b.Count()
+				requests++
+			}
 			for range rapid.IntRange(0, 300).Draw(t, "asked") {
-				if b.Take(now, requests) {
+				if b.Retry(now, p) {
 					retries++
 				}
+				if b.Hedge(now, p, h) {
+					retries++
+					hedges++
+				}
 			}
-			if most := p.Ratio*float64(requests) + p.Floor*(float64(now)/1e9+10); retries > most+1e-6 {
+			seconds := float64(now)/1e9 + 10
+			if most := p.Ratio*requests + p.Floor*seconds; retries > most+1e-6 {
 				t.Fatalf("%v retries, at most %v are in the budget", retries, most)
+			}
+			if most := h.Ratio*requests + h.Floor*seconds; hedges > most+1e-6 {
+				t.Fatalf("%v hedges, at most %v are in the budget", hedges, most)
 			}
 		}
 	})
@@ -113,13 +172,13 @@ func TestBudgetBounds(t *testing.T) {
 
 func TestBudgetOfMany(t *testing.T) {
 	t.Parallel()
-	b := NewBudget(BudgetPolicy{}, 0)
+	var b Budget
 	var got atomic.Int64
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
 			for range 100 {
-				if b.Take(0, 0) {
+				if b.Retry(0, BudgetPolicy{Floor: 10}) {
 					got.Add(1)
 				}
 			}
@@ -128,40 +187,6 @@ func TestBudgetOfMany(t *testing.T) {
 	all.Wait()
 	if got.Load() != 100 {
 		t.Errorf("%d retries of a budget of 100", got.Load())
-	}
-}
-
-func TestHedge(t *testing.T) {
-	t.Parallel()
-	get := Attempt{Idempotent: true, Replayable: true, Sent: true}
-	for name, c := range map[string]struct {
-		h       Hedge
-		a       Attempt
-		hedges  int
-		samples int
-		want    time.Duration // 0: none
-	}{
-		"after the 95th percentile": {Hedge{Most: 1}, get, 0, 100, 40 * time.Millisecond},
-		"never sooner than that":    {Hedge{Most: 1, MinDelay: time.Second}, get, 0, 100, time.Second},
-		"not by default":            {Hedge{}, get, 0, 100, 0},
-		"not oftener":               {Hedge{Most: 1}, get, 1, 100, 0},
-		"not without knowing":       {Hedge{Most: 1}, get, 0, 99, 0},
-		"not a POST":                {Hedge{Most: 1}, Attempt{Replayable: true}, 0, 100, 0},
-		"not without its body":      {Hedge{Most: 1}, Attempt{Idempotent: true}, 0, 100, 0},
-		"not when it is answered":   {Hedge{Most: 1}, Attempt{Idempotent: true, Replayable: true, Answered: true}, 0, 100, 0},
-	} {
-		got, ok := c.h.Delay(c.a, c.hedges, 40*time.Millisecond, c.samples)
-		if got != c.want || ok != (c.want > 0) {
-			t.Errorf("%s: %v, %v", name, got, ok)
-		}
-	}
-	b := NewBudget(HedgeBudget(), 0)
-	n := 0
-	for b.Take(second, 10_000) {
-		n++
-	}
-	if n != 500+10 {
-		t.Errorf("%d hedges of 10,000 requests", n)
 	}
 }
 
