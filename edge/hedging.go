@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"semper/edge/balance"
+	"semper/edge/balance/admit"
 	"semper/edge/gate"
 	"semper/edge/hedge/race"
 	"semper/edge/metrics"
@@ -102,7 +103,7 @@ func (x *exchange) beside(b *backend) *lap {
 	if v != balance.Picked || slices.Contains(x.avoid, other.balance) {
 		return nil
 	}
-	if t.gate != nil && !t.gate.Enter(t.room(now), x.rule.Priority) {
+	if t.gate != nil && !t.gate.Enter(t.room(now), admit.Low) { // a first try is worth more than anybody's second
 		return nil
 	}
 	switch {
