@@ -69,9 +69,6 @@ func (c *checker) action(path string, r *routeFormat, webs []string) {
 		c.problem(path, "the route does nothing", `add to, redirect or respond`)
 	}
 	c.target(path+".to", r.To, webs)
-	if at := c.from(path, "hedge.quantile"); r.Hedge.Quantile > 0 && !c.hasProblem(at) {
-		c.words.Misplaced(at, "this version of semper does not do it yet", "remove it")
-	}
 	if at := c.from(path, "sticky.by"); r.Sticky.By == route.ByRelease && r.Sticky.Cookie != "" && !c.hasProblem(at) {
 		c.words.Problem(at, "an app serves by one release at a time, so there is none to come back to", `write "instance", or leave it out`)
 	}
