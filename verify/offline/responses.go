@@ -1,0 +1,130 @@
+package offline
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"semper/verify/diff"
+)
+
+// A Recorded is one response of a recorded set, as a line of JSON. Body is text; one that is none is in Base64 in its stead.
+type Recorded struct {
+	ID       string              `json:"id,omitempty"` // pairs responses; without it their order does
+	Endpoint string              `json:"endpoint,omitempty"`
+	Status   int                 `json:"status"`
+	Header   map[string][]string `json:"header,omitempty"`
+	Body     string              `json:"body,omitempty"`
+	Base64   string              `json:"body_base64,omitempty"`
+}
+
+// response is r as it is compared.
+func (r *Recorded) response() (diff.Response, error) {
+	if r.Status < 100 || r.Status > 999 {
+		return diff.Response{}, fmt.Errorf("status %d is none: it has three digits", r.Status)
+	}
+	body := []byte(r.Body)
+	if r.Base64 != "" {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(r.Base64); err != nil {
+			return diff.Response{}, fmt.Errorf("body_base64: %w", err)
+		}
+	}
+	h := make(http.Header, len(r.Header))
+	for name, values := range r.Header {
+		for _, v := range values {
+			h.Add(name, v)
+		}
+	}
+	return diff.NewResponse(r.Status, h, body), nil
+}
+
+// maxResponse bounds one line of recorded responses.
+const maxResponse = 64 << 20
+
+// responses reads a set of recorded responses, one after the other.
+type responses struct {
+	name string
+	s    *bufio.Scanner
+	line int
+}
+
+func newResponses(name string, r io.Reader) *responses {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 64<<10), maxResponse)
+	return &responses{name: name, s: s}
+}
+
+// next is the next response; io.EOF: there is none.
+func (r *responses) next() (Recorded, diff.Response, error) {
+	for r.s.Scan() {
+		r.line++
+		if len(bytes.TrimSpace(r.s.Bytes())) == 0 {
+			continue
+		}
+		var rec Recorded
+		d := json.NewDecoder(bytes.NewReader(r.s.Bytes()))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&rec); err != nil {
+			return rec, diff.Response{}, fmt.Errorf("%s:%d: %w", r.name, r.line, err)
+		}
+		resp, err := rec.response()
+		if err != nil {
+			err = fmt.Errorf("%s:%d: %w", r.name, r.line, err)
+		}
+		return rec, resp, err
+	}
+	if err := r.s.Err(); err != nil {
+		return Recorded{}, diff.Response{}, fmt.Errorf("%s:%d: a line that cannot be read: %w", r.name, r.line+1, err)
+	}
+	return Recorded{}, diff.Response{}, io.EOF
+}
+
+// A Pair is what was found between one response of a set and its other in the second.
+type Pair struct {
+	ID       string          `json:"id,omitempty"`
+	Endpoint string          `json:"endpoint,omitempty"`
+	Found    diff.Comparison `json:"found"`
+}
+
+// A Named is a stream with the name it is told by.
+type Named struct {
+	Name string
+	io.Reader
+}
+
+// Compare compares a set of responses with another by c, and gives each pair to tell. A response without its other is an error: the
+// sets are then not of the same requests. A board of the same differences is returned with it: without a second set of the first
+// release nothing says which of them happen anyway, and it is for their places and numbers only.
+func Compare(c *diff.Comparer, now time.Time, was, is Named, tell func(Pair) error) (*diff.Board, error) {
+	a, b := newResponses(was.Name, was), newResponses(is.Name, is)
+	board := new(diff.Board)
+	for n := 1; ; n++ {
+		x, before, errA := a.next()
+		y, after, errB := b.next()
+		switch {
+		case errors.Is(errA, io.EOF) && errors.Is(errB, io.EOF):
+			return board, nil
+		case errors.Is(errA, io.EOF) != errors.Is(errB, io.EOF) && (errA == nil || errB == nil):
+			return board, fmt.Errorf("%s and %s have not as many responses: one ends after %d", was.Name, is.Name, n-1)
+		case errA != nil && !errors.Is(errA, io.EOF):
+			return board, errA
+		case errB != nil:
+			return board, errB
+		case x.ID != y.ID:
+			return board, fmt.Errorf("%s:%d is %q and %s:%d is %q: sort both sets by the same requests", was.Name, a.line, x.ID, is.Name, b.line, y.ID)
+		}
+		endpoint := x.Endpoint
+		found := c.Compare(endpoint, now, before, after)
+		board.Add(endpoint, found, nil)
+		if err := tell(Pair{ID: x.ID, Endpoint: endpoint, Found: found}); err != nil {
+			return board, err
+		}
+	}
+}
