@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -93,8 +94,11 @@ func openCertificates(ctx context.Context, d dirs, o certs.Options) (*certificat
 	if err != nil {
 		return nil, err
 	}
-	o.Storage = sealed.Storage(mirror.Of(certs.InStore(s, "tls/", holder()), certs.File{Dir: d.tlsCopy()}, o.Log), id)
+	place := sealed.Place(id)
+	near := certs.File{Dir: filepath.Join(d.tlsCopy(), place)}
+	o.Storage = sealed.Storage(mirror.Of(certs.InStore(s, "tls/"+place+"/", holder()), near, o.Log), id)
 	o.FilesDir, o.Local, o.RootFile = d.tls(), true, d.root()
+	o.Supervised = observe(ctx, o.Log).Observe
 	m, err := certs.New(o)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -2,10 +2,11 @@
 //
 // # Certificates
 //
-// A [Manager] has certificates from three sources:
+// A [Manager] has certificates from four sources:
 //
 //   - files, which are read again when they change. One that cannot be used is told, and the one before it stays.
 //   - an ACME certificate authority, by [ACME]: obtained, kept in a [Storage], renewed in time, stapled.
+//   - a local authority ([semper/edge/certs/localca]), which edges share: for names that no other one gives certificates for.
 //   - itself: self-signed certificates for development, for the names that are configured; or, when there is nothing else at
 //     all, one for each name that is asked for.
 //

@@ -15,7 +15,7 @@ import (
 // holder names this process among them. A lock is a leadership: its fence is a condition of each write under it, so
 // the store itself refuses a write of one that has lost its lock, however late it comes.
 //
-// The store holds the private keys in clear: who may read s must be who may hold them.
+// The store holds what it is given: package sealed encrypts it before.
 func InStore(s semper.Store, prefix, holder string) Storage { return inStore{s, prefix, holder} }
 
 type inStore struct {

@@ -4,6 +4,8 @@ package sealed
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -61,6 +63,13 @@ func (s *sealed) Store(ctx context.Context, key string, value []byte, under ...c
 		return fmt.Errorf("encrypt %s: %w", key, err)
 	}
 	return s.Storage.Store(ctx, key, text.Bytes(), under...)
+}
+
+// Place is where what is encrypted to identity belongs, a short name: what one identity cannot open is not in its way, and is there
+// again when the other one is.
+func Place(identity *age.X25519Identity) string {
+	sum := sha256.Sum256([]byte(identity.Recipient().String()))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Identity is the identity in a file, as age-keygen writes it. It is made, for its owner alone, when there is none; of those

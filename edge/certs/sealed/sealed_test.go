@@ -117,3 +117,12 @@ func TestWhatIsNoIdentity(t *testing.T) {
 		}
 	}
 }
+
+func TestEachIdentityHasItsPlace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, b := identity(t, filepath.Join(dir, "a")), identity(t, filepath.Join(dir, "b"))
+	if p := sealed.Place(a); p == sealed.Place(b) || p != sealed.Place(identity(t, filepath.Join(dir, "a"))) || len(p) != 16 {
+		t.Errorf("%q and %q", p, sealed.Place(b))
+	}
+}
