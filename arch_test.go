@@ -31,6 +31,7 @@ type rule struct {
 
 // common may be imported by the tests of every package.
 var common = []string{
+	"internal/reserve",
 	"github.com/google/go-cmp", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/rogpeppe/go-internal",
 }
 
@@ -99,7 +100,7 @@ var rules = []rule{
 	{pkg: "edge/certs", may: []string{"", "edge/certs/localca", "supervise"}, external: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"},
 		tests: []string{"store", "store/mem", "edge/certs/pebbletest", "edge/certs/storagetest", "golang.org/x/crypto"},
 		why:   "where the edge's TLS comes from; the one place where ACME is known, and the store only by its contract"},
-	{pkg: "edge/certs/pebbletest", why: "an authority to ask, for whoever's tests want one; knows nothing of semper"},
+	{pkg: "edge/certs/pebbletest", may: []string{"internal/reserve"}, why: "an authority to ask, for whoever's tests want one; knows nothing of semper"},
 	{pkg: "edge/certs/localca", why: "an authority of one's own: keys and certificates, no storage"},
 	{pkg: "edge/certs/mirror", may: []string{"edge/certs"}, tests: []string{"edge/certs/storagetest"}, why: "what edges share, with a copy beside"},
 	{pkg: "edge/certs/sealed", may: []string{"edge/certs"}, external: []string{"filippo.io/age"}, tests: []string{"edge/certs/storagetest"}, why: "what edges share, encrypted; age is known here alone"},
@@ -154,6 +155,7 @@ var rules = []rule{
 	{pkg: "keeper/journal", may: []string{"", "unit/process"}, external: []string{"golang.org/x/sys"}, why: "what a killed keeper's successor reads"},
 	{pkg: "keeper/sockets", may: []string{"", "internal/handoff"}, why: "the public listeners and who holds them"},
 	{pkg: "internal/handoff", external: []string{"golang.org/x/sys"}, why: "listeners over process boundaries"},
+	{pkg: "internal/reserve", external: []string{"golang.org/x/sys"}, why: "ports kept for processes that are told where to listen"},
 	{pkg: "internal/priority", external: []string{"golang.org/x/sys"}, why: "background work steps back behind what serves"},
 	{pkg: "internal/notify", external: []string{"golang.org/x/sys"}, why: "sd_notify, both ends"},
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
@@ -187,7 +189,7 @@ var rules = []rule{
 	{pkg: "bench/load", external: []string{"github.com/coder/websocket"}, why: "knows HTTP, not semper"},
 	{pkg: "bench/app", external: []string{"github.com/coder/websocket"}, tests: []string{"bench/load"}, why: "what the bench deploys"},
 	{pkg: "bench/cmd/load", may: []string{"bench/load"}, why: "the load as a command"},
-	{pkg: "bench/rig", may: []string{"api"}, external: []string{"golang.org/x/sys"}, why: "drives the binary from outside; api for the keys of its JSON"},
+	{pkg: "bench/rig", may: []string{"api", "internal/reserve"}, external: []string{"golang.org/x/sys"}, why: "drives the binary from outside; api for the keys of its JSON"},
 	{pkg: "bench/actors", may: []string{"actor", "supervise"}, why: "measures them beside Erlang/OTP, over their public faces"},
 	{pkg: "bench/proxy", may: []string{"bench/proxy/contender", "bench/proxy/generate", "bench/proxy/openloop", "bench/proxy/proc", "bench/rig"}, why: "measures the edge beside other proxies, from outside"},
 	{pkg: "bench/proxy/openloop", may: []string{"bench/load"}, external: []string{"golang.org/x/sys"}, why: "requests on a timetable, over raw sockets; load for its histogram"},

@@ -246,9 +246,10 @@ func isDial(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-// isBroken: the connection ended before the answer's head.
+// isBroken: the connection ended before the answer's head. The transport closes one that has ended while it is still
+// being written to.
 func isBroken(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "server closed idle connection")
 }
 

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"semper/internal/reserve"
 )
 
 // wants checks an exit code and that a person is told what, why and what to do next.
@@ -197,14 +199,14 @@ func TestInterruptAtEveryStep(t *testing.T) {
 func TestForeignDataDirectories(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	second := exec.Command(built.semper, "server", "run", "--data", s.dir, "--http", freeAddr(t))
+	second := exec.Command(built.semper, "server", "run", "--data", s.dir, "--http", reserve.For(t).Address())
 	out, err := second.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), strconv.Itoa(s.cmd.Process.Pid)) {
 		t.Errorf("a second semper on the same directory: %v\n%s", err, out)
 	}
 	other := t.TempDir()
 	write(t, filepath.Join(other, "precious.txt"), "mine", 0o644)
-	out, err = exec.Command(built.semper, "server", "run", "--data", other, "--http", freeAddr(t)).CombinedOutput()
+	out, err = exec.Command(built.semper, "server", "run", "--data", other, "--http", reserve.For(t).Address()).CombinedOutput()
 	if err == nil || strings.Contains(string(out), "goroutine ") {
 		t.Errorf("a directory of somebody else's: %v\n%s", err, out)
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"semper/api"
+	"semper/internal/reserve"
 )
 
 // built are the binaries all tests share.
@@ -74,7 +74,7 @@ func start(t *testing.T, args ...string) *server {
 func startIn(t *testing.T, dir string, args ...string) *server {
 	t.Helper()
 	var err error
-	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t), args: args}
+	s := &server{t: t, dir: filepath.Join(dir, "d"), http: reserve.For(t).Address(), args: args}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -98,16 +98,6 @@ func startIn(t *testing.T, dir string, args ...string) *server {
 func tail(s string, n int) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // run starts the keeper (again) and waits until it says it is up.

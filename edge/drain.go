@@ -82,7 +82,7 @@ func (e *Edge) drain(here, ctx context.Context) {
 	e.shut()
 	e.tend()
 	empty := func() bool { return e.serving.Load() == 0 && e.handlers.Load() == 0 && e.drivers.connections() == 0 }
-	if !e.await(ctx, idleGrace, empty) {
+	if !e.await(ctx, e.grace, empty) {
 		e.drivers.sweep()
 		if !e.await(ctx, 0, empty) {
 			e.cutAll()

@@ -85,6 +85,7 @@ type Edge struct {
 	handlers atomic.Int64  // requests inside ServeHTTP, tunnels included
 	serving  atomic.Int64  // accept loops; while one runs a connection may be between the kernel and its driver
 	draining atomic.Bool   // no new connections; answers say Connection: close
+	grace    time.Duration // idleGrace, but in tests
 	idle     chan struct{} // buffered, 1: a handler or a connection ended while draining
 	end      *ending
 
@@ -121,7 +122,7 @@ func New(o Options) (*Edge, error) {
 	e := &Edge{
 		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
 		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane), gates: make(map[gateKey]*gate.Gate), origin: time.Now(),
-		doors: make(map[*door]struct{}), end: newEnding(), trusted: (*config.Networks)(&o.Trusted),
+		doors: make(map[*door]struct{}), end: newEnding(), grace: idleGrace, trusted: (*config.Networks)(&o.Trusted),
 	}
 	if o.Challenges != nil {
 		e.challenges = o.Challenges(http.HandlerFunc(e.serve))

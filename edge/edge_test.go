@@ -18,6 +18,7 @@ import (
 
 	"semper"
 	"semper/edge/ledger"
+	"semper/internal/reserve"
 )
 
 func TestMain(m *testing.M) {
@@ -202,7 +203,7 @@ type app struct {
 // start runs an instance over TCP, or over a unix socket where network says so.
 func start(t *testing.T, network, id string, h http.Handler) *app {
 	t.Helper()
-	addr := "127.0.0.1:0"
+	addr := reserve.For(t).Address() // still there for who comes back to it
 	if network == "unix" {
 		dir, err := os.MkdirTemp("", "s")
 		if err != nil {

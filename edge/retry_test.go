@@ -20,6 +20,7 @@ import (
 	"semper"
 	"semper/edge/config"
 	"semper/edge/procid"
+	"semper/internal/reserve"
 )
 
 // backendProcess is an instance in its own process: this test binary, started with EDGE_TEST_BACKEND.
@@ -90,7 +91,7 @@ func TestKilledInstancesFailNoRequest(t *testing.T) {
 	f := newFixture(t)
 	var ps [3]*process
 	for i := range ps {
-		ps[i] = startProcess(t, fmt.Sprintf("web.r1.%d", i+1), "127.0.0.1:0")
+		ps[i] = startProcess(t, fmt.Sprintf("web.r1.%d", i+1), reserve.For(t).Address())
 	}
 	f.table(1, nil, ps[0].Backend, ps[1].Backend, ps[2].Backend)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -135,7 +136,7 @@ func TestKilledInstancesFailNoRequest(t *testing.T) {
 func TestDeathEjectsBeforeARequestFindsOut(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	p := startProcess(t, "web.r1.1", "127.0.0.1:0")
+	p := startProcess(t, "web.r1.1", reserve.For(t).Address())
 	f.table(1, nil, p.Backend)
 	if s := f.State(); len(s.Ejected) != 0 {
 		t.Fatalf("ejected alive: %v", s.Ejected)
@@ -156,7 +157,7 @@ func TestDeathEjectsBeforeARequestFindsOut(t *testing.T) {
 func TestAProcessThatIsAnotherByNowIsDead(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	p := startProcess(t, "web.r1.1", "127.0.0.1:0")
+	p := startProcess(t, "web.r1.1", reserve.For(t).Address())
 	stale := p.Backend
 	stale.StartTicks++
 	gone := p.Backend
@@ -184,7 +185,7 @@ func TestAProcessThatIsAnotherByNowIsDead(t *testing.T) {
 func TestAllInstancesDeadAtOnceIsSurvived(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	p := startProcess(t, "web.r1.1", "127.0.0.1:0")
+	p := startProcess(t, "web.r1.1", reserve.For(t).Address())
 	f.table(1, nil, p.Backend)
 	p.kill()
 	eventually(t, "ejected", func() bool { return len(f.State().Ejected) == 1 })

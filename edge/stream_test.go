@@ -321,3 +321,24 @@ func TestAClientThatGoesAwayFreesTheBackend(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// TestDrainClosesIdleConnections when their grace is over.
+func TestDrainClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.grace = time.Millisecond
+	a := start(t, "tcp", "web.r1.1", says(1))
+	f.table(1, nil, a.Backend)
+	_, br := rawRequest(t, f, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.Close {
+		t.Fatalf("%v %v", resp, err)
+	}
+	drainBody(t, resp)
+	if err := f.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if b, err := br.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("an idle connection after the drain: %q %v", b, err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/internal/reserve"
 	"semper/keeper/datadir"
 	"semper/keeper/journal"
 )
@@ -294,7 +295,7 @@ func TestAnotherAddressReplacesTheEdge(t *testing.T) {
 	w.parts()
 	w.end(syscall.SIGTERM)
 	old := w.http
-	w.http = freeAddr(t)
+	w.http = reserve.For(t).Address()
 	w.run()
 	if _, err := w.get(); err != nil {
 		t.Error(err)
@@ -383,7 +384,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("second keeper", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t).run()
-		other := &world{t: t, dir: w.dir, http: freeAddr(t)}
+		other := &world{t: t, dir: w.dir, http: reserve.For(t).Address()}
 		ends(t, other, "another semper (pid "+strconv.Itoa(w.cmd.Process.Pid)+") runs on "+string(w.dir))
 		w.parts()
 	})

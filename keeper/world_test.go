@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper"
+	"semper/internal/reserve"
 	"semper/keeper"
 	"semper/keeper/datadir"
 	"semper/keeper/journal"
@@ -70,20 +70,10 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: datadir.Dir(dir), http: freeAddr(t)}
+	w := &world{t: t, dir: datadir.Dir(dir), http: reserve.For(t).Address()}
 	w.client = keeper.NewClient(w.dir.KeeperSocket())
 	t.Cleanup(w.destroy)
 	return w
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // run starts a keeper and waits until it says it is ready.

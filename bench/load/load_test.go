@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,11 +11,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
+
+	"semper/internal/reserve"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -136,6 +140,15 @@ func TestAConnectionClosedWhileIdleIsNoFailure(t *testing.T) {
 		if err != nil {
 			panic(err)
 		}
+		// Held back until the close, so that no client has the answer before it could know of the end.
+		raw, err := c.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			panic(err)
+		}
+		var corked error
+		if err := raw.Control(func(fd uintptr) { corked = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, 1) }); err != nil || corked != nil {
+			panic(errors.Join(err, corked))
+		}
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nr1\n") // keeps, it says
 		c.Close()
 	})
@@ -148,13 +161,7 @@ func TestAConnectionClosedWhileIdleIsNoFailure(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	g := Start(t.Context(), Config{Address: addr, KeepAlive: 1, Fresh: 50})
+	g := Start(t.Context(), Config{Address: reserve.For(t).Address(), KeepAlive: 1, Fresh: 50})
 	r := until(t, g, func(r Report) bool { return r.Failures[Refused] > 3 })
 	if r.Failures[Refused] != r.Failed {
 		t.Errorf("got %v", r.Failures)

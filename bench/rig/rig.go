@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"semper/api"
+	"semper/internal/reserve"
 )
 
 // A Server is one `semper server run` and everything it starts. It belongs to one goroutine.
@@ -32,14 +33,13 @@ type Server struct {
 	ended  chan struct{} // closed when keeper has ended
 }
 
-// FreeAddress is a loopback address nobody listens on now.
+// FreeAddress is a loopback address nobody listens on. It is kept free for who is told to, as long as this process lives.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := reserve.Open()
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return p.Address(), nil
 }
 
 // Start runs the server and waits until it tells its service manager that it is ready. It is also

@@ -20,6 +20,7 @@ import (
 
 	"semper/edge/front"
 	"semper/edge/http1"
+	"semper/internal/reserve"
 )
 
 // fixed is an edge with one target after the other.
@@ -402,12 +403,7 @@ func TestMoreThanAResponse(t *testing.T) {
 // An idle connection that its target has closed costs no request, and one that was not sent goes elsewhere.
 func TestStaleConnections(t *testing.T) {
 	t.Parallel()
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := targetOf(dead.Addr())
-	dead.Close() //nolint:errcheck // a test
+	nobody := targetOf(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: reserve.For(t).Number})
 	live := raw(t, func(_ int, _ string, c net.Conn) {
 		cork(t, c)
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") //nolint:errcheck // the client tells

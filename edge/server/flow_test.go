@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper/edge/front"
+	"semper/internal/reserve"
 )
 
 func TestRequestsGoThere(t *testing.T) {
@@ -193,12 +194,7 @@ func TestMoreThanAResponse(t *testing.T) {
 // An idle connection that its target has closed costs no request, and one that was not sent goes elsewhere.
 func TestStaleConnections(t *testing.T) {
 	t.Parallel()
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := targetOf(dead.Addr())
-	dead.Close()
+	nobody := targetOf(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: reserve.For(t).Number})
 	live := raw(t, func(_ int, head string, in *bufio.Reader, c net.Conn) {
 		io.CopyN(io.Discard, in, 4)
 		cork(t, c)

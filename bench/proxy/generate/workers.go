@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// work calls do in n goroutines again and again, each until d is over, and adds up. A worker finishes what it has begun, so that what was
-// counted is what was done.
+// work calls do in n goroutines again and again, each once at least and until d is over, and adds up. A worker finishes what it has begun,
+// so that what was counted is what was done.
 func work(ctx context.Context, n int, d time.Duration, do func(context.Context) (worker, error)) (Count, error) {
 	outer := ctx
 	ctx, cancel := context.WithCancel(outer)
@@ -31,7 +31,7 @@ func work(ctx context.Context, n int, d time.Duration, do func(context.Context) 
 				return
 			}
 			defer w.Close() //nolint:errcheck // nothing is left to be written
-			for time.Since(began) < d && ctx.Err() == nil {
+			for first := true; ctx.Err() == nil && (first || time.Since(began) < d); first = false {
 				bytes, err := w.once()
 				if err != nil {
 					errs[i] = err

@@ -24,6 +24,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"semper/internal/reserve"
 )
 
 // Tools builds Let's Encrypt's test authority and its name server, from a module of their own, into a directory.
@@ -122,21 +124,16 @@ func (p *process) stop() {
 	<-p.done
 }
 
-// FreePort is one that nobody had a moment ago.
+// FreePort is one that nobody is given who does not ask for it by number, until t ends.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return reserve.For(t).Number
 }
 
 // Start runs an authority until the test ends.
 func Start(t testing.TB, tools string, o Options) *Pebble {
 	t.Helper()
-	for range 3 { // another process may take a free port first
+	for range 3 { // DNS is served over UDP too, where another process may have the port
 		if p := try(t, tools, o); p != nil {
 			return p
 		}

@@ -10,6 +10,7 @@ import (
 
 	"semper/edge/conformance"
 	"semper/edge/conformance/traffic"
+	"semper/internal/reserve"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,12 +69,7 @@ func TestList(t *testing.T) {
 // TestExchanges compares net/http with itself.
 func TestExchanges(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // for an address that is free
-	if err != nil {
-		t.Fatal(err)
-	}
-	backend := l.Addr()
-	l.Close()
+	backend := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: reserve.For(t).Number}
 	addr, end, err := traffic.Reference(backend)
 	if err != nil {
 		t.Fatal(err)
