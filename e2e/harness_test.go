@@ -81,8 +81,11 @@ func startIn(t *testing.T, dir string, args ...string) *server {
 	t.Cleanup(func() {
 		s.stopAll()
 		if t.Failed() {
-			b, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Logf("server log:\n%s", tail(string(b), 60))
+			parts, _ := filepath.Glob(filepath.Join(s.dir, "keeper", "parts", "*.log"))
+			for _, path := range append([]string{filepath.Join(dir, "log")}, parts...) {
+				b, err := os.ReadFile(path)
+				t.Logf("%s (%v):\n%s", filepath.Base(path), err, tail(string(b), 60))
+			}
 		}
 		_ = exec.Command("chmod", "-R", "u+w", dir).Run()
 		_ = os.RemoveAll(dir)

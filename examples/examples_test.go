@@ -51,8 +51,7 @@ func server(t *testing.T, bin string) *rig.Server {
 			t.Errorf("stop: %v", err)
 		}
 		if t.Failed() {
-			text, _ := os.ReadFile(s.Log)
-			t.Logf("the server said:\n%s", text)
+			t.Logf("the server and its parts said:\n%s", s.Logs())
 		}
 	})
 	if err := s.Start(t.Context()); err != nil {

@@ -75,10 +75,23 @@ func (s *Server) Start(ctx context.Context) error {
 	go func() { _ = cmd.Wait(); close(ended) }()
 	s.keeper, s.ended = cmd, ended
 	if err := ready(ctx, told, ended); err != nil {
-		text, _ := os.ReadFile(s.Log)
-		return fmt.Errorf("semper did not come up: %w\n%s", err, text[max(0, len(text)-4000):])
+		return fmt.Errorf("semper did not come up: %w\n%s", err, s.Logs())
 	}
 	return nil
+}
+
+// Logs is the end of what the server and each of its parts have said, for who has to find out why something went wrong.
+func (s *Server) Logs() string {
+	parts, _ := filepath.Glob(filepath.Join(s.Dir, "keeper", "parts", "*.log"))
+	var all strings.Builder
+	for _, path := range append([]string{s.Log}, parts...) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		fmt.Fprintf(&all, "%s:\n%s\n", filepath.Base(path), text[max(0, len(text)-4000):])
+	}
+	return all.String()
 }
 
 // ready waits for READY=1 on the socket.
