@@ -97,11 +97,28 @@ type run struct {
 	target  *Target
 	tr      Transport
 	c       *Case
-	awaited int // responses waited for
-	asked   int // requests waited for at the recorder
+	awaited int           // responses waited for
+	asked   int           // requests waited for at the recorder
+	lag     time.Duration // how late the suite itself was, at worst, where a deadline of the proxy's ran
 }
 
+// tries bounds how often a case is begun anew because the suite was too late for it to mean anything.
+const tries = 20
+
+// do is one try that means something. A proxy that ends a connection at its deadline is right when it was the suite that
+// did not send in time, as happens on a machine that does much else.
 func (r *run) do() (Verdict, string) {
+	for range tries {
+		*r = run{ctx: r.ctx, target: r.target, tr: r.tr, c: r.c}
+		v, why := r.once()
+		if short := r.target.Deadlines.shortest(); v != Fail || short == 0 || r.lag < short/4 {
+			return v, why
+		}
+	}
+	return Fail, fmt.Sprintf("this machine is too slow to tell: in %d tries the suite was late each time", tries)
+}
+
+func (r *run) once() (Verdict, string) {
 	script := func(q *wire.Request) Reply {
 		if own(q.Target) {
 			return Reply{}
@@ -146,7 +163,9 @@ func (r *run) send() (Seen, error) {
 	if r.c.Proxy {
 		addr = r.target.Proxy
 	}
+	began := time.Now()
 	conn, err := dial(r.ctx, r.target, r.tr, addr, r.target.Host, "http/1.1")
+	r.late(began) // a handshake has its deadline too
 	if err != nil {
 		return Seen{}, err
 	}
@@ -157,6 +176,9 @@ func (r *run) send() (Seen, error) {
 	c.wait(time.Until(late), func(s *Seen, _ int) bool { return r.decided(*s) })
 	return c.close(), nil
 }
+
+// late notes how long after due it is.
+func (r *run) late(due time.Time) { r.lag = max(r.lag, time.Since(due)) }
 
 // decided reports whether the end of the connection would make no difference to an outcome that is still possible.
 func (r *run) decided(s Seen) bool {
@@ -235,9 +257,17 @@ func (r *run) of(at *Recorder) []Message {
 	})
 }
 
+// forAnEnd is what a proxy gets to end its idle connection to an instance by itself. It need not: it may look at it when it
+// uses it again.
+const forAnEnd = time.Second
+
 // backendStep does the steps that are about the recorder.
 func (r *run) backendStep(do Do) {
-	ctx, cancel := context.WithTimeout(r.ctx, r.target.patience())
+	within := r.target.patience()
+	if do == AwaitGone {
+		within = min(within, forAnEnd)
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, within)
 	defer cancel()
 	switch do {
 	case AwaitRequest:

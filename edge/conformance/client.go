@@ -181,9 +181,9 @@ func (c *client) do(r *run, steps []Step) {
 			}
 		case Dribble:
 			every := s.Every(r.target.Deadlines)
-			c.pace(data, 1, every, r.target.late(4*every))
+			c.pace(r, data, 1, every, r.target.late(4*every))
 		case Steady:
-			c.pace(data, len(data)/20, s.Every(r.target.Deadlines), 0)
+			c.pace(r, data, len(data)/20, s.Every(r.target.Deadlines), 0)
 		case Quiet:
 			c.wait(r.target.late(s.Every(r.target.Deadlines)), func(*Seen, int) bool { return false })
 		case HalfClose:
@@ -201,20 +201,21 @@ func (c *client) do(r *run, steps []Step) {
 
 // pace sends data in pieces with pauses between them: once where within is 0, else round and round, until the
 // connection ends or within is over.
-func (c *client) pace(data string, piece int, every, within time.Duration) {
+func (c *client) pace(r *run, data string, piece int, every, within time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var late <-chan time.Time
 	if within > 0 {
 		late = time.After(within)
 	}
-	for i := 0; within > 0 || i < len(data); i += piece {
+	for i, due := 0, time.Now().Add(every); within > 0 || i < len(data); i, due = i+piece, time.Now().Add(every) {
 		select {
 		case <-c.done:
 			return
 		case <-late:
 			return
 		case <-tick.C:
+			r.late(due)
 			at := i % len(data)
 			c.conn.SetWriteDeadline(time.Now().Add(c.target.patience())) //nolint:errcheck // the write tells
 			io.WriteString(c.conn, data[at:min(at+piece, len(data))])    //nolint:errcheck // the reader sees the end

@@ -83,7 +83,7 @@ func edgeTarget(t *testing.T) *conformance.Target {
 	e, roots := newEdge(t)
 	target := &conformance.Target{
 		Plain: serve(t, e, false), TLS: serve(t, e, true), Host: hostA, Other: hostB, Roots: roots,
-		Backend: record(t, "tcp", "127.0.0.1:0"), Guarded: record(t, "tcp", "127.0.0.1:0"), Patience: 3 * time.Second,
+		Backend: record(t, "tcp", "127.0.0.1:0"), Guarded: record(t, "tcp", "127.0.0.1:0"), Patience: 30 * time.Second,
 	}
 	apply(t, e, map[string]string{"/": target.Backend.Addr().String(), "/guarded": target.Guarded.Addr().String()})
 	return target

@@ -36,6 +36,7 @@ type h2Conn struct {
 	streams map[uint32]*h2Stream
 	resets  map[uint32]http2.ErrCode
 	goAway  *http2.ErrCode
+	fenced  bool // the PING of fence is answered
 	ended   Ending
 	err     error
 	closing bool
@@ -160,6 +161,14 @@ func (h *h2Conn) wait(within time.Duration, ok func() bool) bool {
 	}
 }
 
+var fencePing = [8]byte{'f', 'e', 'n', 'c', 'e'}
+
+// fence waits until the proxy has taken in all that was sent, or ends the connection.
+func (h *h2Conn) fence() {
+	h.write(func(f *http2.Framer) error { return f.WritePing(false, fencePing) }) //nolint:errcheck // the reader sees the end
+	h.wait(h.r.target.patience(), func() bool { return h.goAway != nil || h.fenced })
+}
+
 // over waits until every stream opened has ended or was reset, or the connection is given up.
 func (h *h2Conn) over() bool {
 	return h.wait(h.r.target.patience(), func() bool {
@@ -221,6 +230,10 @@ func (h *h2Conn) take(f http2.Frame) {
 		}
 	case *http2.RSTStreamFrame:
 		h.change(func() { h.resets[f.StreamID] = f.ErrCode })
+	case *http2.PingFrame:
+		if f.IsAck() && f.Data == fencePing {
+			h.change(func() { h.fenced = true })
+		}
 	case *http2.GoAwayFrame:
 		h.change(func() { h.goAway = &f.ErrCode })
 	}

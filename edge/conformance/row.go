@@ -54,7 +54,7 @@ const (
 	HalfClose               // end the client's stream; it still reads
 	AwaitResponse           // wait for one more response, interim or final, or for the end of the connection
 	AwaitRequest            // wait until the recorder has one more whole head
-	AwaitGone               // wait until the proxy has closed the recorder's connections of this case, or patience ends
+	AwaitGone               // wait until the proxy has closed the recorder's connections of this case, or a moment is over
 	Release                 // let the recorder write what it is to write late
 )
 

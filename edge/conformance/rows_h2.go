@@ -93,7 +93,7 @@ func floods(name string, reply Reply, before func(*h2Conn) error, again func(*h2
 			heard = again(h, i) == nil
 		}
 		if heard = heard && h.hurry(false) == nil; heard {
-			h.wait(h.r.target.patience(), func() bool { return h.goAway != nil })
+			h.fence()
 		}
 		return nil // a proxy that listens no more has done what it should
 	}}

@@ -55,6 +55,16 @@ type Deadlines struct {
 	Idle  time.Duration // for a tunnel without traffic
 }
 
+// shortest of those there are; 0: there is none.
+func (d Deadlines) shortest() (short time.Duration) {
+	for _, at := range []time.Duration{d.Head, d.Body, d.Write, d.Idle} {
+		if at > 0 && (short == 0 || at < short) {
+			short = at
+		}
+	}
+	return short
+}
+
 const defaultPatience = 5 * time.Second
 
 func (t *Target) patience() time.Duration {

@@ -49,7 +49,10 @@ func TestServerStoppedByASignalIsUnavailable(t *testing.T) {
 	c := srv.client(t, etcd.Options{})
 	put(t, c, "a", "1")
 	hasty := srv.client(t, etcd.Options{Patience: 100 * time.Millisecond})
-	_, err := hasty.Get(t.Context(), "a") // connects
+	_, err := hasty.Get(t.Context(), "a")
+	for semper.CodeOf(err) == semper.Unavailable { // until it is connected, for which a busy machine may take longer than its patience
+		_, err = hasty.Get(t.Context(), "a")
+	}
 	must(t, err)
 	srv.pause()
 	_, err = hasty.Get(t.Context(), "a")
@@ -135,8 +138,11 @@ func TestStopIsQuickAndCleansUp(t *testing.T) {
 	if _, err := os.Lstat(srv.socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
 	}
-	if log := srv.log(); log != "" {
-		t.Errorf("the server complained: %s", log)
+	for line := range strings.Lines(srv.log()) {
+		// That the machine is slow it may say: etcd names the time it had reckoned with.
+		if !strings.Contains(line, "expected-duration=") && !strings.Contains(line, "retry-timeout=") {
+			t.Errorf("the server complained: %s", line)
+		}
 	}
 }
 
