@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"semper/internal/reserve"
 )
 
 // wants checks an exit code and that a person is told what, why and what to do next.
@@ -199,14 +197,14 @@ func TestInterruptAtEveryStep(t *testing.T) {
 func TestForeignDataDirectories(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	second := exec.Command(built.semper, "server", "run", "--data", s.dir, "--http", reserve.For(t).Address())
+	second := exec.Command(built.semper, "server", "run", "--data", s.dir, "--http", freeAddr(t))
 	out, err := second.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), strconv.Itoa(s.cmd.Process.Pid)) {
 		t.Errorf("a second semper on the same directory: %v\n%s", err, out)
 	}
 	other := t.TempDir()
 	write(t, filepath.Join(other, "precious.txt"), "mine", 0o644)
-	out, err = exec.Command(built.semper, "server", "run", "--data", other, "--http", reserve.For(t).Address()).CombinedOutput()
+	out, err = exec.Command(built.semper, "server", "run", "--data", other, "--http", freeAddr(t)).CombinedOutput()
 	if err == nil || strings.Contains(string(out), "goroutine ") {
 		t.Errorf("a directory of somebody else's: %v\n%s", err, out)
 	}

@@ -74,7 +74,7 @@ func start(t *testing.T, args ...string) *server {
 func startIn(t *testing.T, dir string, args ...string) *server {
 	t.Helper()
 	var err error
-	s := &server{t: t, dir: filepath.Join(dir, "d"), http: reserve.For(t).Address(), args: args}
+	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t), args: args}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +101,12 @@ func startIn(t *testing.T, dir string, args ...string) *server {
 func tail(s string, n int) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// freeAddr is kept free until the end of t, for who is told to listen there.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	return reserve.For(t).Address()
 }
 
 // run starts the keeper (again) and waits until it says it is up.
