@@ -138,7 +138,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
 	r := a.rule
-	if r.Forward == nil || a.driven != nil && (r.Aside || r.Streams && a.long || r.Hedge.On() && a.hedgeable()) {
+	if a.driven != nil && (r.Forward == nil || r.Aside || r.Streams && a.long || r.Hedge.On() && a.hedgeable()) {
 		return elsewhere
 	}
 	known := a.counted
@@ -149,6 +149,9 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 			f.Retry = config.Seconds(early)
 			return a.refuse(f, ledger.Shed)
 		}
+	}
+	if r.Forward == nil {
+		return elsewhere
 	}
 	if r.stick == nil || !a.stick() {
 		share := 0
