@@ -76,8 +76,8 @@
 // # What it does not do
 //
 // It has no opinion on whether a release is good, never makes a table, and asks nobody while it serves.
-// It parses nothing itself: http1 does, and two drivers move the bytes (see driver.go). Instances are spoken to in HTTP/1.1 or
-// HTTP/2. What a table says of its routes beside host and path is read by package words. A client that ends what it sends after its request is answered: it is gone
-// when it resets its connection, and until then its request goes on.
+// It parses nothing itself: http1 does, and two drivers move the bytes (see driver.go). Instances are spoken to
+// in HTTP/1.1 or HTTP/2. What a table says of its routes beside host and path is read by package words. A client that ends
+// what it sends after its request is answered: it is gone when it resets its connection, and until then its request goes on.
 // It keeps no cache.
 package edge

@@ -37,6 +37,10 @@ func main() {
 		fmt.Println("cannot listen:", err)
 		os.Exit(1)
 	}
+	if os.Getenv("BEHAVIOUR") == "grpc" {
+		speakGRPC(ctx, l)
+		return
+	}
 	srv := &http.Server{Handler: routes(strings.TrimSpace(string(version)))} //nolint:gosec // a test's app
 	done := make(chan struct{})
 	go func() {
