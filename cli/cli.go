@@ -93,6 +93,7 @@ type RunOptions struct {
 type EdgeOptions struct {
 	Routes      string   // the file
 	HTTP, HTTPS []string // addresses beside those of the file
+	HTTP3       bool     // at all addresses of HTTPS
 	Metrics     string   // address for scrapes; "": as the file has it
 	Driver      string   // one of EdgeDrivers
 	Dir         string   // for certificates and keys that are made, absolute

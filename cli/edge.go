@@ -52,6 +52,7 @@ in flight; the second one cuts it.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&o.HTTP, "http", nil, "addresses for HTTP, beside those of the file")
 	f.StringSliceVar(&o.HTTPS, "https", nil, "addresses for HTTPS, beside those of the file")
+	f.BoolVar(&o.HTTP3, "http3", false, "take HTTP/3 as well, at the addresses for HTTPS")
 	f.StringVar(&o.Metrics, "metrics", "", "address to serve metrics at, as http://ADDRESS/metrics, instead of the file's")
 	f.StringVar(&o.Driver, "driver", EdgeDrivers[0], "what carries plaintext connections: "+strings.Join(EdgeDrivers, ", "))
 	f.StringVar(&o.Dir, "data", filepath.Join(defaultDir(os.Geteuid(), c.env.Getenv), "edge-alone"), "directory for certificates and keys that are made")

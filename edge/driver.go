@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 
+	"semper/edge/carry"
 	"semper/edge/config"
 	"semper/edge/dial"
 	"semper/edge/front"
@@ -31,6 +32,7 @@ const (
 type drivers struct {
 	loops   *loop.Driver    // plaintext; nil when goroutines carry that too
 	tunnels *tunnel.Tunnels // what has changed its protocol
+	others  carry.Carriers
 	edge    *Edge
 
 	mu      sync.Mutex               // guards what follows
@@ -69,7 +71,7 @@ func (d *drivers) server(t Terms) (*server.Server, error) {
 	if s == nil {
 		e := d.edge
 		s = server.New(server.Options{
-			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Limits: t.Limits(), H2C: t.H2C,
+			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Limits: t.Limits(), H2C: t.H2C, AltSvc: t.AltSvc,
 			Head: t.Head, Idle: t.Idle, Body: config.BodyIdle, Write: config.WriteIdle,
 		})
 		d.servers[t] = s
@@ -90,11 +92,14 @@ func (d *drivers) all() (all []front.Driver) {
 	for _, s := range d.servers {
 		all = append(all, s)
 	}
-	return all
+	return append(all, d.others.Drivers()...)
 }
 
 // serve takes connections from l until its door is shut.
 func (d *drivers) serve(l *door, t Terms) error {
+	if c, ok := l.Listener.(front.Carrier); ok {
+		return d.others.Serve(l.ctx, c, d.edge.sayIdle)
+	}
 	t = t.Whole()
 	s, err := d.server(t)
 	if err != nil {
@@ -145,6 +150,7 @@ func (d *drivers) close() (errs []error) {
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
+	d.others.Shut()
 	for _, d := range d.all() {
 		errs = append(errs, d.Close())
 	}

@@ -311,7 +311,7 @@ func (x *exchange) try() (next decision, done bool) {
 	}
 	x.seen.Head(now, resp.StatusCode == http.StatusSwitchingProtocols || message.EventStream(resp.Header), reused)
 	x.release = string(x.target.pool.Release)
-	if resp.StatusCode == http.StatusSwitchingProtocols {
+	if resp.StatusCode == http.StatusSwitchingProtocols || x.upgrade != "" && x.r.ProtoMajor > 1 && resp.StatusCode/100 == 2 { // where 200 would open
 		x.switchProtocols(a, resp)
 	} else {
 		x.deliver(ctx, a, resp)
@@ -372,7 +372,7 @@ func (x *exchange) outgoing(ctx context.Context, l *lap) *http.Request {
 	})
 	here, _ := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr) //nolint:errcheck // nil will do
 	call := dial.Call{Client: x.client}
-	if t, ok := here.(*net.TCPAddr); ok {
+	if t, ok := here.(interface{ AddrPort() netip.AddrPort }); ok {
 		call.Here = t.AddrPort()
 	}
 	ctx = dial.With(ctx, call)

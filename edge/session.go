@@ -26,6 +26,7 @@ type session struct {
 	client witness.Client
 	shard  *witness.Shard
 	tls    *tls.ConnectionState // nil on plaintext
+	always string               // field lines of each answer
 	looped bool                 // a loop has the connection: what it does not carry leaves it
 	by     *config.Networks     // what client.Trusted goes by
 
@@ -56,7 +57,7 @@ var requests = sync.Pool{New: func() any { return new(request) }}
 
 // Open implements front.Edge.
 func (e *Edge) Open(c front.Connection) front.Session {
-	s := &session{edge: e, shard: e.witness.Shard(c.Loop), client: witness.Client{TLS: c.TLS != nil}, tls: c.TLS, looped: c.Loop > 0}
+	s := &session{edge: e, shard: e.witness.Shard(c.Loop), client: witness.Client{TLS: c.TLS != nil}, tls: c.TLS, looped: c.Loop > 0, always: c.Extra}
 	s.shard.Count(metrics.ConnAccepted)
 	if c.Peer.IsValid() {
 		a := c.Peer.Addr().Unmap().WithZone("")
@@ -252,7 +253,7 @@ func (s *session) Head(x *front.Exchange) {
 	}
 	x.Stream = x.Response.EventStream()
 	q.seen.Head(now, x.Stream, x.Reused)
-	q.extra = q.seen.AppendTiming(q.extra[:0], now)
+	q.extra = append(q.seen.AppendTiming(q.extra[:0], now), s.always...)
 	if q.rule.stick != nil {
 		before := len(q.extra)
 		q.extra = append(q.extra, "Set-Cookie: "...)

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"strings"
@@ -36,25 +35,20 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 		x.fail(refusal.Upgrade, ledger.EdgeErrors)
 		return
 	}
-	client, buffered, err := http.NewResponseController(x.w).Hijack()
-	if err != nil {
-		back.Close() //nolint:errcheck // nobody is there for it
-		x.fail(refusal.Upgrade, ledger.EdgeErrors)
-		return
-	}
-	x.status, x.headed = resp.StatusCode, true
-	x.seen.Count(metrics.Upgraded)
-	t := x.edge.drivers.tunnels.New(tunnel.Options{
-		Client: client, Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket"),
-		Patience: x.rule.Policy.Timeouts.Stream,
-	})
 	h := resp.Header
 	h[message.Release], h[message.RequestID] = []string{x.release}, []string{x.id}
-	if err := message.WriteSwitch(buffered.Writer, h, x.rule.Policy.Headers.Response); err != nil {
-		t.Close()
+	client, err := message.Switch(x.w, h, x.rule.Policy.Headers.Response)
+	if err != nil {
+		back.Close() //nolint:errcheck // nobody is there for it
 		x.done(ledger.Gone)
 		return
 	}
+	x.status, x.headed = client.Status, true
+	x.seen.Count(metrics.Upgraded)
+	t := x.edge.drivers.tunnels.New(tunnel.Options{
+		Client: client.Conn, Backend: back, WebSocket: strings.EqualFold(x.upgrade, "websocket"),
+		Patience: x.rule.Policy.Timeouts.Stream,
+	})
 	s := &switched{attempt: a, gate: x.gate, entry: x.entry, seen: x.seen.Last(), status: x.status}
 	x.switched, x.gate, x.backend, a.over = true, nil, nil, true
 	x.edge.handlers.Add(1)
@@ -63,8 +57,7 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 		now := time.Now()
 		t.Plan(tunnel.Farewell{Soft: now.Add(config.Spread(age)), Force: now.Add(age)})
 	}
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) //nolint:errcheck // it is at hand
-	t.Start(s, bytes.Clone(early))
+	t.Start(s, client.Early)
 }
 
 // Ended implements tunnel.Owner.

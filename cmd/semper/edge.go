@@ -16,7 +16,7 @@ import (
 // runEdge is the edge alone, or the look whether it could be.
 func runEdge(ctx context.Context, o cli.EdgeOptions, check bool) error {
 	options := alone.Options{
-		Routes: o.Routes, HTTP: o.HTTP, HTTPS: o.HTTPS, Metrics: o.Metrics, Driver: edge.Driver(o.Driver), Dir: o.Dir, Log: logger(o.Verbose), Args: os.Args[1:],
+		Routes: o.Routes, HTTP: o.HTTP, HTTPS: o.HTTPS, HTTP3: o.HTTP3, Metrics: o.Metrics, Driver: edge.Driver(o.Driver), Dir: o.Dir, Log: logger(o.Verbose), Args: os.Args[1:],
 		Ready: func(s alone.Serving) {
 			word := "is up"
 			if s.Reloads > 0 {

@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Routes      string      // the file
 	HTTP, HTTPS []string    // addresses to listen at, beside those of the file
+	HTTP3       bool        // at all addresses of HTTPS
 	Metrics     string      // address to serve metrics at, instead of the file's
 	Driver      edge.Driver // of plaintext connections
 	// Dir is for what is made here and kept: certificates and accounts of ACME, self-signed certificates, keys of session

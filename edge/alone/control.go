@@ -28,6 +28,7 @@ func (s *server) control(ctx context.Context) error {
 		case up := <-s.upgraded:
 			s.successor = false
 			if up.err != nil {
+				s.lead()
 				s.refused("upgraded", up.err)
 				break
 			}

@@ -114,6 +114,11 @@ func (p *plan) listen(f *routefile.File, o Options) error {
 			return &semper.Error{Code: semper.Invalid, Op: "--metrics", Err: err}
 		}
 	}
+	for i := range all {
+		if l := &all[i]; o.HTTP3 && l.HTTPS != "" && !l.ProxyProtocol {
+			l.HTTP3 = true
+		}
+	}
 	serving := len(all)
 	if f.Metrics != "" {
 		l := routefile.NewListener()

@@ -198,7 +198,7 @@ func (r *rig) says(text string) string {
 	}
 }
 
-var bound = regexp.MustCompile(`(http|https|unix|metrics) ([^ ,]+)`)
+var bound = regexp.MustCompile(`(http3|http|https|unix|metrics) ([^ ,]+)`)
 
 // ready waits until the file is in force, and gives the addresses by kind.
 func (r *rig) ready() map[string][]string {

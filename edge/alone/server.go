@@ -11,6 +11,7 @@ import (
 	"semper/edge"
 	"semper/edge/accesslog"
 	"semper/edge/certs"
+	"semper/edge/http3"
 	"semper/edge/witness"
 	"semper/supervise"
 )
@@ -29,6 +30,7 @@ type server struct {
 	edge      *edge.Edge
 	plan      *plan // in force
 	doors     map[string]*door
+	ports     map[string]*http3.Port // that ever were, by the keys of doors
 	manager   *certs.Manager         // nil without TLS
 	managers  int                    // there were so far
 	tls       atomic.Pointer[common] // nil without TLS
@@ -46,7 +48,7 @@ func start(ctx context.Context, o Options, signals <-chan os.Signal) (_ *server,
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &server{o: o, log: o.Log, ctx: ctx, signals: signals, doors: map[string]*door{}, upgraded: make(chan upgraded, 1), cut: make(chan struct{})}
+	s := &server{o: o, log: o.Log, ctx: ctx, signals: signals, doors: map[string]*door{}, ports: map[string]*http3.Port{}, upgraded: make(chan upgraded, 1), cut: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -234,6 +236,9 @@ func (s *server) say() {
 	said := Serving{Routes: len(s.plan.config.Rules.Rules()), Reloads: s.reloads}
 	for _, l := range s.plan.listeners {
 		said.Addresses = append(said.Addresses, l.kind()+" "+s.doors[l.key].socket.Addr())
+		if l.HTTP3 {
+			said.Addresses = append(said.Addresses, "http3 "+s.ports[l.key].Addr().String())
+		}
 	}
 	s.o.Ready(said)
 }
@@ -258,6 +263,9 @@ func (s *server) close() error {
 	}
 	if s.manager != nil {
 		s.manager.Close()
+	}
+	for _, p := range s.ports {
+		err = errors.Join(err, p.Close())
 	}
 	for _, d := range s.doors {
 		if s.succeeded {

@@ -48,7 +48,11 @@ type move struct {
 func (s *server) bind(listeners []listener, from *inheritance) (*move, error) {
 	m := &move{doors: map[string]*door{}}
 	for _, l := range listeners {
-		if err := m.add(l, s.doors[l.key], from); err != nil {
+		err := m.add(l, s.doors[l.key], from)
+		if err == nil && l.HTTP3 {
+			err = s.bindPort(m.doors[l.key], l.key, from)
+		}
+		if err != nil {
 			m.undo(s.doors)
 			return nil, err
 		}
@@ -165,11 +169,16 @@ func (s *server) place(l *listener) *supervise.Supervisor {
 // accept has the edge accept as a says, in place of how it did.
 func (s *server) accept(a acceptance) error {
 	ctx, d := context.WithoutCancel(s.ctx), a.door
+	s.close3(ctx, d)
 	if d.accepts {
 		remove(ctx, s.place(&d.settings), d.id())
 	}
 	d.settings, d.accepts = a.settings, true
-	return replace(ctx, s.place(&d.settings), s.accepting(d.socket, a.settings, a.listener))
+	err := replace(ctx, s.place(&d.settings), s.accepting(d.socket, a.settings, a.listener))
+	if a.settings.HTTP3 {
+		err = errors.Join(err, replace(ctx, s.listeners, s.accepting3(a.settings)))
+	}
+	return err
 }
 
 // accepting is the part that takes connections by l, at first by one listener. An ended one has closed it: the next takes them from
@@ -209,12 +218,16 @@ func (s *server) terms(l *listener) edge.Terms {
 	if l.HTTPS != "" {
 		t.TLS = s.tlsConfig(l)
 	}
+	if l.HTTP3 {
+		t.AltSvc = alternative(s.ports[l.key])
+	}
 	return t
 }
 
 // lastCall takes the connections that wait at d, which is closed behind it: who came while it was open is served.
 func (s *server) lastCall(d *door) {
 	ctx := context.WithoutCancel(s.ctx)
+	s.close3(ctx, d)
 	if d.accepts {
 		remove(ctx, s.place(&d.settings), d.id())
 	}

@@ -45,6 +45,7 @@ func (s *server) upgrade(ctx context.Context) {
 	for name, d := range s.doors {
 		sockets = append(sockets, handoff.NewSocket(url.QueryEscape(name), d.socket.FD()))
 	}
+	sockets = append(sockets, s.portSockets()...)
 	cmd, pipe, err := s.spawn(sockets)
 	if err != nil {
 		s.upgraded <- upgraded{err: err}

@@ -13,6 +13,8 @@ type Terms struct {
 	TLS *tls.Config // nil: plaintext
 	H2C bool        // takes HTTP/2 from clients of plaintext that begin with it
 
+	AltSvc string // the field of each answer (RFC 7838): where else this is served; empty for none
+
 	Head, Idle time.Duration // for a request's head, whole, 10 s; between two requests, 75 s
 	MaxHead    int           // of a request, in bytes; 32 KiB
 	MaxFields  int           // of a request; 100

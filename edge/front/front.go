@@ -48,6 +48,8 @@ type Connection struct {
 	Peer netip.AddrPort       // of the client; invalid for a Unix socket
 	TLS  *tls.ConnectionState // nil for plaintext
 	Loop int                  // number of the loop that alone carries it, from 1; 0 where every connection has a goroutine
+	// Extra are field lines of each answer, as http1.AppendField makes them; empty for none.
+	Extra string
 }
 
 // A Session decides for one connection.
@@ -203,4 +205,12 @@ type Driver interface {
 	Connections() int
 	// Close ends all of them at once and waits for everything the driver runs.
 	Close() error
+}
+
+// A Carrier is a listener whose connections no other driver can carry.
+type Carrier interface {
+	net.Listener
+	// Driver is the one that does. Its Serve takes them from the Carrier, whatever it is given. onIdle is called when one of them
+	// has ended; it does not block.
+	Driver(onIdle func()) Driver
 }

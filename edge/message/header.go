@@ -147,10 +147,11 @@ func ListHas(lines []string, token string) bool {
 }
 
 // UpgradeOf is the protocol r asks to change to, empty when it does not, or may not. HTTP/2 over
-// cleartext is never offered: behind it requests would pass by every rule of this edge.
+// cleartext is never offered: behind it requests would pass by every rule of this edge. A request of HTTP/2 or HTTP/3 has
+// such a field only from package stream.
 func UpgradeOf(r *http.Request) string {
 	up := r.Header["Upgrade"]
-	if len(up) != 1 || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.ContentLength != 0 || !ListHas(r.Header["Connection"], "upgrade") {
+	if len(up) != 1 || !r.ProtoAtLeast(1, 1) || r.ContentLength != 0 || !ListHas(r.Header["Connection"], "upgrade") {
 		return ""
 	}
 	if ListHas(up, "h2c") || strings.ContainsAny(up[0], ", ") || up[0] == "" {

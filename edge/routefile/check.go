@@ -41,10 +41,13 @@ func (r *reader) listeners() {
 
 // listenerTLS looks at what is for one kind of listener only.
 func (r *reader) listenerTLS(path string, l *Listener) {
-	for _, key := range []string{"http2", "client_ca", "client_auth"} {
+	for _, key := range []string{"http2", "http3", "client_ca", "client_auth"} {
 		if r.Given(path+"."+key) && l.HTTPS == "" && !r.Wrong(path) {
 			r.Misplaced(path+"."+key, fmt.Sprintf("%q is for listeners with TLS", key), "give it https, or remove it")
 		}
+	}
+	if l.HTTP3 && l.ProxyProtocol {
+		r.Misplaced(path+".http3", "HTTP/3 has no PROXY header: its clients would be your load balancers", "remove it, or proxy_protocol")
 	}
 	if l.H2C && l.HTTPS != "" {
 		r.Misplaced(path+".h2c", `"h2c" is HTTP/2 without TLS`, `remove it: "http2" is on`)

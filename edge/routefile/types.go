@@ -51,6 +51,7 @@ type Listener struct {
 	ProxyProtocol bool          `yaml:"proxy_protocol" jsonschema:"default=false" doc:"Connections begin with a PROXY header, version 1 or 2, which says who the client is. Those of networks that are not trusted, and those without, are closed."`
 	H2C           bool          `yaml:"h2c" jsonschema:"default=false" doc:"Take HTTP/2 without TLS from clients that begin with it."`
 	HTTP2         bool          `yaml:"http2" jsonschema:"default=true" doc:"Offer HTTP/2 over TLS."`
+	HTTP3         bool          `yaml:"http3" jsonschema:"default=false" doc:"Take HTTP/3 as well, at the same port of UDP, and say so in answers over TCP (Alt-Svc)."`
 	ClientCA      string        `yaml:"client_ca" jsonschema:"example=clients.pem" doc:"File with the authorities of client certificates. Clients have to show one of theirs."`
 	ClientAuth    string        `yaml:"client_auth" jsonschema:"enum=require,enum=optional,default=require" doc:"With client_ca: whether a client may come without a certificate."`
 	HeadTimeout   time.Duration `yaml:"head_timeout" jsonschema:"default=10s" doc:"How long a request's head may take, from its first byte, and a TLS handshake. Then: 408."`

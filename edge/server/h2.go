@@ -21,7 +21,7 @@ const (
 
 // prepareH2 configures HTTP/2. What one connection may ask of this process is bounded here and in package http2: fields by
 // the limits of a head, streams under way, requests that were reset but whose handlers still run, and control frames that
-// wait to be sent; by package meter, what is nothing but work; by streamWriter, how long it may leave unread what it is sent.
+// wait to be sent; by package meter, what is nothing but work; by package stream, how long it may leave unread what it is sent.
 //
 //nolint:staticcheck // what net/http offers in the place of package http2 cannot serve a connection it did not accept
 func (s *Server) prepareH2() {
@@ -44,9 +44,18 @@ func (c *conn) serveH2(nc net.Conn) ending {
 	c.nc.SetDeadline(time.Time{}) //nolint:errcheck // a closed connection says so in the read
 	//nolint:staticcheck // see prepareH2
 	c.server.h2.ServeConn(meter.New(nc), &http2.ServeConnOpts{
-		Context: c.context(), BaseConfig: c.server.base, Handler: (*streams)(c.server),
+		Context: c.context(), BaseConfig: c.server.base, Handler: http.HandlerFunc(c.server.serveStream),
 	})
 	return drop
+}
+
+// serveStream answers a request of HTTP/2, in a goroutine of package http2, for which Close waits.
+func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.works.Done()
+	s.streams.ServeHTTP(w, r)
 }
 
 // sweepH2 tells clients to begin nothing more: each connection ends when its streams have.

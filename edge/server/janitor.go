@@ -69,6 +69,7 @@ func (j *janitor) run(s *Server) {
 			j.watch(s, turn)
 			if turn%expireTurns == 0 {
 				s.parked.WakeDue(s.now())
+				s.streams.Sweep()
 			}
 			if s.swept.Load() && s.Connections() > 0 {
 				s.sweepH2() // those that came since

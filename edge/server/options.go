@@ -31,6 +31,8 @@ type Options struct {
 	Limits *http1.Limits // of requests; nil is http1.Default
 	// H2C takes HTTP/2 on plaintext from clients that begin with it. Without it their first bytes are refused.
 	H2C bool
+	// AltSvc is the field of that name of each answer (RFC 7838); empty for none.
+	AltSvc string
 	// Streams bounds how many requests an HTTP/2 connection may have under way; 100.
 	Streams uint32
 

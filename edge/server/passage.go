@@ -24,6 +24,9 @@ func (c *conn) pass(f *flow, n int) ending {
 	}
 	req = req.WithContext(ctx)
 	w := newWriter(c, req, r.Minor, r.KeepAlive)
+	if alt := c.server.o.AltSvc; alt != "" {
+		w.Header()["Alt-Svc"] = []string{alt}
+	}
 	b := &content{c: c, req: req, w: w}
 	b.expects.Store(r.Expects())
 	b.body.ResetRequest(r, c.server.o.Limits)

@@ -16,11 +16,13 @@ import (
 	"semper/edge/http1"
 	"semper/edge/park"
 	"semper/edge/room"
+	"semper/edge/stream"
 )
 
 // A Server is a front.Driver of goroutines. Its methods may be called from any goroutine.
 type Server struct {
 	o     Options
+	extra string       // field lines of each answer
 	own   front.Bounds // of requests whose Session names none
 	start time.Time    // all instants are nanoseconds since then
 	ctx   context.Context
@@ -35,8 +37,9 @@ type Server struct {
 	conns  atomic.Int64
 	swept  atomic.Bool
 
-	base *http.Server  // what HTTP/2 and handlers know of this server
-	h2   *http2.Server //nolint:staticcheck // net/http's own cannot serve one connection
+	streams *stream.Streams
+	base    *http.Server  // what HTTP/2 and handlers know of this server
+	h2      *http2.Server //nolint:staticcheck // net/http's own cannot serve one connection
 
 	janitor janitor
 	parked  *park.Lot      // idle connections; nil: they keep their goroutines
@@ -54,7 +57,12 @@ func New(o Options) *Server {
 	o.fill()
 	s := &Server{o: o, own: front.Bounds{Upload: o.Body, Rate: o.Rate, Write: o.Write}, start: o.Origin, settle: settleFor}
 	s.flows.New = func() any { return newFlow() }
+	if o.AltSvc != "" {
+		line, _ := http1.AppendField(nil, "Alt-Svc", o.AltSvc) //nolint:errcheck // what is none is left out
+		s.extra = string(line)
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.streams = stream.New(stream.Options{Handler: s.o.Handler, Limits: s.o.Limits, Write: s.o.Write, Date: s.today, AltSvc: s.o.AltSvc})
 	s.prepareH2()
 	var err error
 	if s.parked, err = park.Open(); err != nil {

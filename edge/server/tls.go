@@ -86,7 +86,7 @@ func (c *conn) open() ending {
 			return drop
 		}
 	}
-	of := front.Connection{Peer: peerOf(c.nc)}
+	of := front.Connection{Peer: peerOf(c.nc), Extra: c.server.extra}
 	if secure {
 		if end := c.handshake(t); end != proceed {
 			return end

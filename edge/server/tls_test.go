@@ -14,6 +14,9 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"semper/edge/message"
+	"semper/edge/route"
 )
 
 // secure makes r listen for TLS, and returns the certificates that are good there.
@@ -110,12 +113,17 @@ func TestSweepH2(t *testing.T) {
 func TestExtendedConnectIsOffered(t *testing.T) {
 	t.Parallel()
 	r := prepare(t, Options{H2C: true, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Saw", r.Method+" "+r.Header.Get(":protocol")+" "+r.URL.Path)
-		w.WriteHeader(200)
-		http.NewResponseController(w).Flush()
-		b := make([]byte, 5)
-		io.ReadFull(r.Body, b)
-		w.Write(b)
+		c, err := message.Switch(w, http.Header{"X-Saw": {r.Method + " " + r.Header.Get("Upgrade") + " " + r.URL.Path}}, route.Edit{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		go func() {
+			b := make([]byte, 5)
+			io.ReadFull(c, b)
+			c.Write(b)
+			c.Close()
+		}()
 	})})
 	r.listen(t, func(l net.Listener) net.Listener { return l })
 	c := dial(t, r.addr)
@@ -141,7 +149,7 @@ func TestExtendedConnectIsOffered(t *testing.T) {
 	}
 	f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
 	f.WriteData(1, false, []byte("hello"))
-	for got := ""; got != "CONNECT websocket /chat hello"; {
+	for got := ""; got != "GET websocket /chat hello"; {
 		frame, err := f.ReadFrame()
 		if err != nil {
 			t.Fatal(got, err)

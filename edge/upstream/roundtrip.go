@@ -21,8 +21,9 @@ import (
 // head.
 //
 // The response's body has to be closed; unless it was read to its end that closes the connection, and so does the end of
-// req's context. Content that was cut short ends with an error. After 101 the body is a *Changed, over which
-// whatever was asked for is spoken. It is the caller's to close: the context has no say in it any more.
+// req's context. Content that was cut short ends with an error. After 101 the body is a net.Conn, over which
+// whatever was asked for is spoken: a *Changed, or a stream of HTTP/2, where a WebSocket was asked for and the instance takes
+// them so (RFC 8441). It is the caller's to close: the context has no say in it any more.
 //
 // Of an httptrace.ClientTrace GotConn, GotFirstResponseByte and Got1xxResponse are called; an error of the last ends
 // the exchange.
@@ -35,6 +36,11 @@ func (p *Pool) RoundTripWithin(req *http.Request, d time.Duration) (*http.Respon
 		if err != nil {
 			closeBody(req)
 			return nil, &Error{Op: Connect, Err: err, unsent: true}
+		}
+		if spoken != H1 && wantsSocket(req) {
+			if resp, err := p.h2.openSocket(req, d); err != errPlain { //nolint:errorlint // it is nobody else's
+				return resp, err
+			}
 		}
 		if spoken != H1 {
 			return p.h2.roundTrip(req, d)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -13,15 +14,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // A shared is the HTTP/2 side of a pool: one connection that all requests share, and a further one only while that has
-// no stream left. The protocol itself is net/http's.
+// no stream left. The protocol itself is package http2's: what net/http has in its place sends no extended CONNECT.
 type shared struct {
 	pool   *Pool
 	scheme string
-	make   *http.Transport
-	chosen atomic.Uint32 // by the instance, of Auto: a Protocol, H1 or H2; Auto until it has
+	make   *http2.Transport //nolint:staticcheck // see above
+	chosen atomic.Uint32    // by the instance, of Auto: a Protocol, H1 or H2; Auto until it has
 
 	mu      sync.Mutex // guards what follows
 	conns   []*sharedConn
@@ -31,9 +34,9 @@ type shared struct {
 
 // A sharedConn is one connection.
 type sharedConn struct {
-	*http.ClientConn
-	nc   net.Conn
-	used atomic.Bool
+	*http2.ClientConn //nolint:staticcheck // see shared
+	nc                net.Conn
+	used              atomic.Bool
 }
 
 // A dialing is an attempt to connect that all who need it wait for. It belongs to none of them.
@@ -42,31 +45,33 @@ type dialing struct {
 	err  error
 }
 
+//nolint:staticcheck // see shared
 func newShared(p *Pool) *shared {
 	s := &shared{pool: p, scheme: "http"}
 	s.chosen.Store(uint32(p.o.Protocol))
-	var speaks http.Protocols
-	given := func(ctx context.Context, _, _ string) (net.Conn, error) { return ctx.Value(givenKey{}).(net.Conn), nil } //nolint:errcheck // by connect
-	s.make = &http.Transport{
-		DisableCompression:     true,
-		IdleConnTimeout:        p.o.IdleTimeout,
-		MaxResponseHeaderBytes: int64(p.o.Limits.Head),
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: p.o.BodyTimeout},
-		Protocols:              &speaks,
-		DialContext:            given,
-		DialTLSContext:         given,
+	s.make = &http2.Transport{
+		DisableCompression: true,
+		IdleConnTimeout:    p.o.IdleTimeout,
+		MaxHeaderListSize:  uint32(min(p.o.Limits.Head, math.MaxInt32)), //nolint:gosec // it fits
+		ReadIdleTimeout:    pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: p.o.BodyTimeout,
 	}
-	if p.o.Protocol == H2C {
-		speaks.SetUnencryptedHTTP2(true)
-	} else {
+	if p.o.Protocol != H2C {
 		s.scheme = "https"
-		speaks.SetHTTP2(true)
 	}
 	return s
 }
 
-// givenKey is of the connection that net/http is to use instead of dialling.
-type givenKey struct{}
+// spent reports whether c is of no use any more, and nothing is under way on it.
+func (c *sharedConn) spent() bool {
+	st := c.State()
+	return st.Closed || st.Closing && c.inFlight() == 0
+}
+
+// inFlight is how many requests are under way on c.
+func (c *sharedConn) inFlight() int {
+	st := c.State()
+	return st.StreamsActive + st.StreamsReserved + st.StreamsPending
+}
 
 // roundTrip sends req over a connection that has a stream left.
 func (s *shared) roundTrip(req *http.Request, within time.Duration) (*http.Response, error) {
@@ -177,9 +182,9 @@ func (s *shared) reserve(ctx context.Context, within time.Duration) (*sharedConn
 	defer cancel()
 	for {
 		s.mu.Lock()
-		s.conns = slices.DeleteFunc(s.conns, func(c *sharedConn) bool { return c.Err() != nil })
+		s.conns = slices.DeleteFunc(s.conns, func(c *sharedConn) bool { return c.spent() })
 		for _, c := range s.conns {
-			if c.Reserve() == nil {
+			if c.ReserveNewRequest() {
 				s.mu.Unlock()
 				return c, nil
 			}
@@ -253,7 +258,7 @@ func (s *shared) connect(ctx context.Context) error {
 	t, ok := nc.(*tls.Conn)
 	switch {
 	case !ok || t.ConnectionState().NegotiatedProtocol == "h2":
-		return s.adopt(ctx, nc)
+		return s.adopt(nc)
 	case s.chosen.CompareAndSwap(uint32(Auto), uint32(H1)):
 		return s.pool.spare(nc, socket)
 	}
@@ -262,8 +267,8 @@ func (s *shared) connect(ctx context.Context) error {
 }
 
 // adopt makes a connection of HTTP/2 one of the pool's.
-func (s *shared) adopt(ctx context.Context, nc net.Conn) error {
-	cc, err := s.make.NewClientConn(context.WithValue(ctx, givenKey{}, nc), s.scheme, "instance:443")
+func (s *shared) adopt(nc net.Conn) error {
+	cc, err := s.make.NewClientConn(nc) //nolint:staticcheck // see shared
 	if err != nil {
 		nc.Close() //nolint:errcheck // nothing is to be saved
 		return err
@@ -283,7 +288,7 @@ func (s *shared) open() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.conns {
-		if c.Err() == nil {
+		if !c.State().Closed {
 			n++
 		}
 	}
@@ -294,7 +299,7 @@ func (s *shared) closeIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns = slices.DeleteFunc(s.conns, func(c *sharedConn) bool {
-		idle := c.InFlight() == 0
+		idle := c.inFlight() == 0
 		if idle {
 			c.Close() //nolint:errcheck // nothing is to be saved
 		}
@@ -323,22 +328,12 @@ func (s *shared) fault(ctx context.Context, op Op, err error, unsent bool) error
 	return &Error{Op: op, Err: err, unsent: unsent}
 }
 
-// A streamError has the shape of net/http's, which errors.As fills in for it.
-type streamError struct {
-	StreamID uint32
-	Code     uint32
-	Cause    error
-}
-
-func (streamError) Error() string { return "an HTTP/2 stream was reset" }
-
 // disclaimed reports whether the instance has said that it did nothing about the request (RFC 9113, 8.7).
 func disclaimed(err error) bool {
-	const refusedStream = 7
-	var e streamError
-	if errors.As(err, &e) && e.Code == refusedStream {
+	var e http2.StreamError
+	if errors.As(err, &e) && e.Code == http2.ErrCodeRefusedStream {
 		return true
 	}
-	// Of a GOAWAY that names an earlier stream as the last one net/http has no error to ask for.
+	// Of a GOAWAY that names an earlier stream as the last one package http2 has no error to ask for.
 	return strings.Contains(err.Error(), "graceful shutdown GOAWAY") || strings.Contains(err.Error(), "client conn not usable")
 }

@@ -1,4 +1,4 @@
-package server
+package stream
 
 import (
 	"bufio"
@@ -26,11 +26,12 @@ var (
 	badField = http1.Refusal{Status: http.StatusBadRequest, Word: "bad-field", Text: "A field has a name or value that none can have."}
 	badLine  = http1.Refusal{Status: http.StatusBadRequest, Word: "bad-target", Text: "The method or path has a byte that none can have."}
 	badSum   = http1.Refusal{Status: http.StatusBadRequest, Word: "bad-length", Text: "Content-Length is not what the content has."}
+	unknown  = http1.Refusal{Status: http.StatusNotImplemented, Word: "protocol", Text: "Of what a stream can become, this server knows WebSockets."}
 	tunnel   = http1.Refusal{Status: http.StatusMethodNotAllowed, Word: "method", Text: "This server does not open tunnels."}
 )
 
 // examine makes r's URL that of its canonical path. It is the refusal when r is no request, nil when it is one.
-func (s *Server) examine(r *http.Request) *http1.Refusal {
+func (s *Streams) examine(r *http.Request) *http1.Refusal {
 	j := judges.Get().(*judge) //nolint:errcheck // nothing else is put there
 	defer judges.Put(j)
 	if bad := j.write(r); bad != nil {
@@ -63,8 +64,12 @@ func (s *Server) examine(r *http.Request) *http1.Refusal {
 func (j *judge) write(r *http.Request) *http1.Refusal {
 	method, target := r.Method, r.RequestURI
 	if method == http.MethodConnect {
-		if r.Header.Get(":protocol") == "" {
+		switch protocolOf(r) {
+		case "":
 			return &tunnel
+		case "websocket":
+		default:
+			return &unknown
 		}
 		method = http.MethodGet // as a WebSocket begins in HTTP/1.1 (RFC 8441, 5)
 		if target = r.URL.RequestURI(); r.URL.Path == "" {
@@ -94,8 +99,8 @@ func (j *judge) write(r *http.Request) *http1.Refusal {
 }
 
 // refuse answers a request of HTTP/2 as one of HTTP/1.1 is answered.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f http1.Refusal) {
-	f.Date, f.NoContent = s.today(), r.Method == http.MethodHead
+func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, f http1.Refusal) {
+	f.Date, f.NoContent = s.o.Date(), r.Method == http.MethodHead
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(http1.AppendRefusal(nil, &f))), r)
 	if err != nil {
 		panic(http.ErrAbortHandler) // it is our own
@@ -110,14 +115,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f http1.Refusal)
 	io.Copy(w, resp.Body) //nolint:errcheck // a client that is gone misses nothing
 }
 
-// A streamBody says what is wrong with content in the words of HTTP/1.1's.
-type streamBody struct {
+// A body says what is wrong with content in the words of HTTP/1.1's.
+type body struct {
 	io.ReadCloser
 	r *http.Request
 }
 
 // Read implements io.Reader.
-func (b *streamBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) && b.r.Context().Err() == nil && !isTimeout(err) {
 		err = http1.ErrBodyTruncated
