@@ -299,10 +299,9 @@ func (c *conn) interruptLocked(mark uint32) {
 	if c.cancel != nil {
 		c.cancel(errClientGone)
 	}
-	if mark == markOver {
-		if c.flow == nil || !c.marked(markCut) { // else it is ending: an event stream with its last chunk
-			c.socket.Close()
-		}
+	// What was cut, and what a handler ends, has a last word: the last chunk of an event stream, or a reset.
+	if ending := c.cancel != nil || c.flow != nil && c.marked(markCut); mark == markOver && !ending {
+		c.socket.Close()
 		return
 	}
 	c.nc.SetReadDeadline(past)                       //nolint:errcheck // a closed connection wakes its owner by itself

@@ -71,7 +71,7 @@ func (c *conn) call(w *writer, req *http.Request) (calm bool) {
 
 // passed ends what the handler has begun.
 func (c *conn) passed(w *writer, b *content, calm bool) ending {
-	c.watch(nil)
+	defer c.watch(nil)
 	if w.req.MultipartForm != nil {
 		w.req.MultipartForm.RemoveAll() //nolint:errcheck // temporary files
 	}
