@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -166,5 +169,57 @@ func TestARouteThatCannotBe(t *testing.T) {
 	r := s.cli("deploy", "-f", shop(t, "one", "  timeouts: { respons: 1s }", ""))
 	if r.code != 65 || !strings.Contains(r.err, `unknown key "respons": did you mean "response"?`) {
 		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
+
+// TestTheServersFlags: how the server's edge takes connections, seen by who the client is.
+func TestTheServersFlags(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--driver", "goroutine", "--h2c", "--trusted", "127.0.0.0/8", "--proxy-protocol", "--access-log", "combined")
+	s.must("deploy", "-f", app(t, "one", "", ""))
+	ask := func(begin string) string {
+		t.Helper()
+		c, err := net.Dial("tcp", s.http)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, begin+"GET /env HTTP/1.1\r\nHost: bar\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(c)
+		if err != nil {
+			return err.Error()
+		}
+		return string(b)
+	}
+	if got := ask("PROXY TCP4 203.0.113.9 192.0.2.1 5000 80\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("with a header: %.100q", got)
+	}
+	if got := ask(""); strings.Contains(got, "HTTP/1.1 200") {
+		t.Errorf("without a header: %.100q", got)
+	}
+	eventually(t, "a line of the client that the header names", func() bool {
+		b, err := os.ReadFile(filepath.Join(s.dir, "logs", "access.log"))
+		return err == nil && strings.HasPrefix(string(b), "203.0.113.9 - - [")
+	})
+	var p http.Protocols
+	p.SetUnencryptedHTTP2(true)
+	c := http.Client{Transport: &http.Transport{Protocols: &p, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", s.http)
+		if err == nil {
+			_, err = io.WriteString(c, "PROXY TCP4 203.0.113.9 192.0.2.1 5000 80\r\n")
+		}
+		return c, err
+	}}}
+	defer c.CloseIdleConnections()
+	resp, err := c.Get("http://bar/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.Proto != "HTTP/2.0" || resp.StatusCode != 200 {
+		t.Errorf("%s %s", resp.Proto, resp.Status)
 	}
 }

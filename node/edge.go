@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"semper/edge"
+	"semper/edge/proxyproto"
 	"semper/internal/handoff"
 	"semper/internal/trim"
 	"semper/supervise"
@@ -46,11 +48,11 @@ func Edge(ctx context.Context, o PartOptions) error {
 		return err
 	}
 	defer handoff.Close(sockets)
-	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log}}
+	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, Driver: o.Edge.Driver, Trusted: o.Edge.Trusted}}
 	if err := p.secure(ctx); err != nil {
 		return err
 	}
-	p.options.Witness.Log = accessLog(d.logs(), os.Getenv("SEMPER_ACCESS_LOG"), o.Log)
+	p.options.Witness.Log = accessLog(d.logs(), cmp.Or(o.Edge.AccessLog, os.Getenv("SEMPER_ACCESS_LOG")), o.Log)
 	root := bounded(o.ID)
 	root.AutoShutdown = supervise.AnySignificant
 	// The start is not broken off: a drain that is asked for meanwhile finds an edge that serves.
@@ -165,10 +167,13 @@ func (p *plane) accept(s handoff.Socket, first net.Listener) supervise.StartFunc
 				return nil, err
 			}
 		}
+		if p.o.Edge.ProxyProtocol {
+			l = &proxyproto.Listener{Listener: l, Trusted: p.o.Edge.Trusted, Required: true}
+		}
 		return supervise.Serve(func(ctx context.Context) error {
-			var terms edge.Terms
+			terms := edge.Terms{H2C: p.o.Edge.H2C}
 			if s.Name == "https" {
-				terms.TLS = p.options.TLS
+				terms = edge.Terms{TLS: p.options.TLS}
 			}
 			return p.edge.ServeUntil(ctx, l, terms)
 		})(ctx)

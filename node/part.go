@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 
+	"semper/edge"
 	"semper/internal/handoff"
 	"semper/internal/notify"
 )
@@ -20,6 +22,16 @@ type PartOptions struct {
 	Log *slog.Logger
 
 	ACME ACME // of an edge
+	Edge EdgeOptions
+}
+
+// EdgeOptions are how an edge takes requests.
+type EdgeOptions struct {
+	Driver        edge.Driver
+	H2C           bool           // HTTP/2 without TLS from clients that begin with it
+	Trusted       []netip.Prefix // proxies in front, whose word on the client is believed
+	ProxyProtocol bool           // connections begin with a PROXY header; those of others than Trusted are closed
+	AccessLog     string         // "json", "combined" or "off"; empty: as SEMPER_ACCESS_LOG says
 }
 
 // offering gives the inherited sockets back to a keeper that lost its own, until its context ends or that of the

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"semper/cli"
+	"semper/edge"
 	"semper/internal/notify"
 	"semper/internal/priority"
 	"semper/node"
@@ -81,9 +82,16 @@ func runPart(ctx context.Context, kind string, o cli.PartOptions) error {
 	title("semper " + kind)
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer cancel()
+	trusted, err := o.Edge.Networks()
+	if err != nil {
+		return err
+	}
 	p := node.PartOptions{
 		Dir: o.Dir, ID: o.ID, Log: logger(o.Verbose).With("part", o.ID),
 		ACME: node.ACME{Authority: o.Edge.ACME, Email: o.Edge.ACMEEmail, Roots: o.Edge.ACMERoots},
+		Edge: node.EdgeOptions{
+			Driver: edge.Driver(o.Edge.Driver), H2C: o.Edge.H2C, Trusted: trusted, ProxyProtocol: o.Edge.ProxyProtocol, AccessLog: o.Edge.AccessLog,
+		},
 	}
 	switch kind {
 	case "store":
