@@ -63,15 +63,43 @@ func walk(prefix string, v any, out map[string]string) {
 			walk(strings.TrimPrefix(prefix+"."+k, "."), e, out)
 		}
 	case []any:
+		if prefix == "routes" {
+			walkRoutes(v, out)
+			return
+		}
 		if b, err := json.Marshal(v); err == nil && len(v) > 0 {
 			out[prefix] = string(b)
 		}
 	case nil:
 	case string:
+		if strings.ContainsAny(v, "\r\n") { // an answer's body: that it differs is what a line can tell
+			v = fmt.Sprintf("%d bytes, %s", len(v), semper.DigestOf([]byte(v)).Short())
+		}
 		if v != "" {
 			out[prefix] = v
 		}
 	default:
 		out[prefix] = fmt.Sprint(v)
+	}
+}
+
+// walkRoutes names each route by its host and path, and the second of the same ones by its place among them as well.
+func walkRoutes(routes []any, out map[string]string) {
+	seen := make(map[string]int)
+	for _, r := range routes {
+		one, ok := r.(map[string]any)
+		if !ok {
+			continue
+		}
+		name := fmt.Sprint(one["path"])
+		if one["host"] != nil {
+			name = fmt.Sprint(one["host"]) + name
+		}
+		if seen[name]++; seen[name] > 1 {
+			name += fmt.Sprintf(" (%d)", seen[name])
+		}
+		delete(one, "host")
+		delete(one, "path")
+		walk("routes["+name+"]", one, out)
 	}
 }
