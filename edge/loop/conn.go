@@ -199,7 +199,7 @@ func (c *conn) send(p []byte) bool {
 		if len(c.out) == 0 {
 			c.armWrite()
 		}
-		c.out = append(c.out, p...)
+		c.out = append(reserve(c.out, len(p)), p...)
 		return true
 	}
 	n, errno := send(c.fd, p)
@@ -212,7 +212,7 @@ func (c *conn) send(p []byte) bool {
 	}
 	if n < len(p) {
 		c.writable = false
-		c.out = append(c.out, p[n:]...)
+		c.out = append(reserve(c.out, len(p)-n), p[n:]...)
 		c.armWrite()
 		return true
 	}
@@ -247,9 +247,7 @@ func (c *conn) flush() bool {
 		c.armWrite()
 		return true
 	}
-	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
-		c.out = nil
-	}
+	c.out = recycle(c.out)
 	if !c.flushed() {
 		return false
 	}
@@ -359,6 +357,7 @@ func (c *conn) close() {
 		unix.Close(c.fd) //nolint:errcheck // there is nothing to do about it
 	}
 	c.session.Close()
+	recycle(c.out)
 	c.in, c.out, c.head = nil, nil, nil
 	c.terms.room.Leave()
 	c.loop.d.conns.Add(-1)

@@ -50,14 +50,7 @@ type flow struct {
 }
 
 func (f *flow) reset() {
-	kept, spill := f.kept[:0], f.spill[:0]
-	if cap(kept) > keptBuffer {
-		kept = nil
-	}
-	if cap(spill) > keptBuffer {
-		spill = nil
-	}
-	*f = flow{loop: f.loop, kept: kept, spill: spill, x: front.Exchange{Waker: f}}
+	*f = flow{loop: f.loop, kept: recycle(f.kept), spill: recycle(f.spill), x: front.Exchange{Waker: f}}
 }
 
 // begin sends the request whose head is r; rest came behind it. r and rest are good only here.
@@ -121,7 +114,7 @@ func (f *flow) take(p []byte) (n int, err error) {
 		if f.tooMuch() {
 			return n, http1.ErrBodyTooLarge
 		}
-		f.kept = f.frame(f.kept, piece, done)
+		f.kept = f.frame(reserve(f.kept, len(piece)), piece, done)
 		f.uploaded = done
 		if m == 0 {
 			break
@@ -280,7 +273,7 @@ func (f *flow) upload() {
 // relay passes on what of buf is content, and keeps the rest. It reports whether to go on.
 func (f *flow) relay(buf []byte) bool {
 	l, c := f.loop, f.conn
-	w, n := l.wbuf[:0], 0
+	w, n := l.wbuf[:0], 0 // framed anew; content of a known length goes as it came
 	for !f.uploaded && n < len(buf) {
 		piece, m, done, err := f.content_.Next(buf[n:])
 		if err != nil {
@@ -293,23 +286,27 @@ func (f *flow) relay(buf []byte) bool {
 			f.badBody(http1.ErrBodyTooLarge)
 			return false
 		}
-		w = f.frame(w, piece, done)
-		f.uploaded = done
-		if m == 0 {
+		if f.uploaded = done; !f.chunked {
+			w = piece
+			break
+		}
+		if w = f.frame(w, piece, done); m == 0 {
 			break
 		}
 	}
 	rest := buf[n:]
+	if f.chunked {
+		l.wbuf = w[:0]
+	}
 	switch {
 	case len(w) == 0:
 	case !f.lost && len(f.kept)+len(w) <= f.x.Keep:
-		f.kept = append(f.kept, w...)
+		f.kept = append(reserve(f.kept, len(w)), w...)
 		f.out = f.kept[len(f.kept)-len(w):]
 	default:
 		f.lost = true
 		f.out = w
 	}
-	l.wbuf = w[:0]
 	c.leave(rest)
 	if len(w) == 0 {
 		f.waitForMore()
@@ -318,8 +315,8 @@ func (f *flow) relay(buf []byte) bool {
 	if !f.transmit() {
 		return false
 	}
-	if f.lost && len(f.out) > 0 { // it stands in the loop's buffer
-		f.spill = append(f.spill[:0], f.out...)
+	if f.lost && len(f.out) > 0 { // it stands in a buffer of the loop
+		f.spill = append(reserve(f.spill[:0], len(f.out)), f.out...)
 		f.out = f.spill
 	}
 	return len(f.out) == 0

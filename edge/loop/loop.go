@@ -13,9 +13,6 @@ import (
 	"semper/edge/http1"
 )
 
-// bufferSize is that of the two buffers of a loop, the one it reads into and the one it writes from.
-const bufferSize = 64 << 10
-
 // loop is one goroutine. Nothing in it is locked but its inbox.
 type loop struct {
 	d     *Driver
@@ -27,9 +24,10 @@ type loop struct {
 	date  []byte // of the second in hand, for answers
 	dated int64
 
-	rbuf, wbuf []byte
-	req        http1.Request  // of heads that came in one piece
-	resp       http1.Response // the same
+	front, rbuf, wbuf []byte         // rbuf is front without its headroom
+	filled            int            // of rbuf, by the read that is in hand
+	req               http1.Request  // of heads that came in one piece
+	resp              http1.Response // the same
 
 	slots  []*endpoint
 	free   []int32
@@ -69,9 +67,11 @@ type endpoint struct {
 
 func newLoop(d *Driver, n int) (*loop, error) {
 	l := &loop{
-		d: d, n: n, start: d.o.Origin, rbuf: make([]byte, bufferSize), wbuf: make([]byte, 0, bufferSize+4096),
+		d: d, n: n, start: d.o.Origin, wbuf: make([]byte, 0, bufferSize+4096),
 		pools: make(map[*front.Target]*pool), gone: make(chan struct{}), dated: -1,
 	}
+	l.front = make([]byte, headroom+bufferSize)
+	l.rbuf = l.front[headroom:]
 	var err error
 	if l.poll.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
@@ -322,11 +322,8 @@ func (l *loop) take() *flow {
 	return f
 }
 
-// flowsKept and keptBuffer bound what a loop keeps for reuse.
-const (
-	flowsKept  = 4096
-	keptBuffer = 32 << 10
-)
+// flowsKept bounds what a loop keeps for reuse.
+const flowsKept = 4096
 
 func (l *loop) give(f *flow) {
 	f.reset()

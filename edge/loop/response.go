@@ -44,6 +44,7 @@ func (f *flow) receive() {
 		if n < len(l.rbuf) && !u.ended {
 			u.readable = false
 		}
+		l.filled = n
 		if f.answered {
 			f.content(l.wbuf[:0], l.rbuf[:n])
 		} else {
@@ -163,7 +164,11 @@ func (f *flow) content(w, buf []byte) {
 		case len(w) == 0 && (done || n == len(buf)):
 			w, made = piece, false // as it came: nothing stands before it or behind it
 		default:
-			w = append(w, piece...)
+			if joined, ok := f.loop.ahead(w, piece); ok {
+				w, made = joined, false
+			} else {
+				w = append(w, piece...)
+			}
 		}
 		if m == 0 || n == len(buf) {
 			break
