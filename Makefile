@@ -10,7 +10,7 @@ SOAK       = 30m
 CASES      = 2500
 FUZZ       = 10m
 
-.PHONY: build run test oracle fuzz bench bench-proxy bench-gate lint fmt soak clean
+.PHONY: build run test faults oracle fuzz bench bench-proxy bench-gate lint fmt soak clean
 
 ## build: one static binary, bin/semper
 build:
@@ -23,6 +23,10 @@ run: build
 ## test: all tests with the race detector
 test:
 	$(GO) test -race -p 2 -timeout 14m ./...
+
+## faults: an edge with as many connections as the limit of descriptors lets, and aborts at every byte
+faults:
+	$(GO) test -count=1 -v -timeout 30m ./edge/faults -args -long
 
 ## oracle: supervise against Erlang/OTP itself, in CASES generated cases; wants erlang-base
 oracle:

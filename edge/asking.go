@@ -93,6 +93,12 @@ const (
 // claim finds a backend and counts the request in flight to it, by a snapshot that is current while it does. The order is
 // package epoch's.
 func (a *asking) claim(now int64) decision {
+	if a.edge.strain.OfMemory() {
+		a.entry.Accept(a.target.pool.slot)
+		a.seen.Enter(a.target.place)
+		a.seen.Count(metrics.ShedMemory)
+		return a.refuse(refusal.Memory, ledger.Shed)
+	}
 	for {
 		if s := a.edge.current.Load(); s != a.snap {
 			if d := a.turnTo(s, now); d != given {
@@ -343,6 +349,11 @@ type failure struct {
 
 // failed decides about it. The claim has been given back.
 func (a *asking) failed(f failure, b *backend, now int64) decision {
+	if f.own() {
+		a.seen.Count(metrics.ShedDescriptors)
+		a.seen.Fail(now, failures[f.kind], f.reused)
+		return a.refuse(refusal.Descriptors, ledger.Shed)
+	}
 	b.failed(now, &f)
 	a.tries++
 	a.seen.Fail(now, failures[f.kind], f.reused)

@@ -15,7 +15,8 @@ import (
 //	├─ tend       gives up backends, cuts what is past its instant; always there
 //	├─ seeing
 //	│  ├─ log     writes the access log
-//	│  └─ traffic looks every second at what was counted, for those who ask about the last minute
+//	│  ├─ traffic looks every second at what was counted, for those who ask about the last minute
+//	│  └─ strain  looks how much memory is left
 //	├─ lines      one child for each pool that somebody waits for: lane.pump
 //	├─ backends   one child for each process that is watched, and for each backend that is probed
 //	└─ drain      the one drain, while it lasts
@@ -46,7 +47,7 @@ const (
 // gently spaces out the restarts of a part that breaks again and again.
 var gently = supervise.Backoff{Min: 10 * time.Millisecond, Max: time.Second, Jitter: 0.2, Reset: faultPeriod}
 
-func startBackground(id string, tend, log, traffic func(context.Context) error, observe func(supervise.Event)) (*background, error) {
+func startBackground(id string, tend, log, traffic, strain func(context.Context) error, observe func(supervise.Event)) (*background, error) {
 	b, name := new(background), id+"/background"
 	o := supervise.Options{Observe: observe}
 	many := func(id string, in *family) supervise.ChildSpec {
@@ -69,6 +70,7 @@ func startBackground(id string, tend, log, traffic func(context.Context) error, 
 					[]supervise.ChildSpec{
 						{ID: "log", Start: supervise.Serve(log), Shutdown: supervise.Infinity, Backoff: gently},
 						{ID: "traffic", Start: supervise.Serve(traffic), Shutdown: supervise.Infinity, Backoff: gently},
+						{ID: "strain", Start: supervise.Serve(strain), Shutdown: supervise.Infinity, Backoff: gently},
 					}, o)
 			}},
 			many("lines", &b.lines),

@@ -10,7 +10,6 @@ import (
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/loop"
-	"semper/edge/room"
 	"semper/edge/server"
 	"semper/edge/tunnel"
 	"semper/edge/upstream"
@@ -50,7 +49,7 @@ func (e *Edge) startDrivers() (err error) {
 		return nil
 	}
 	d.loops, err = loop.New(loop.Options{
-		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Loops: runtime.NumCPU(),
+		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Paused: e.strain.Paused, Log: e.log, Origin: e.origin, Loops: runtime.NumCPU(),
 		Body: config.BodyIdle, Write: config.WriteIdle, Connect: dial.Timeout,
 	})
 	if err != nil {
@@ -71,7 +70,7 @@ func (d *drivers) server(t Terms) (*server.Server, error) {
 	if s == nil {
 		e := d.edge
 		s = server.New(server.Options{
-			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Log: e.log, Origin: e.origin, Limits: t.Limits(), H2C: t.H2C, AltSvc: t.AltSvc,
+			Edge: e, Handler: e, Pool: poolOf, OnIdle: e.sayIdle, Paused: e.strain.Paused, Log: e.log, Origin: e.origin, Limits: t.Limits(), H2C: t.H2C, AltSvc: t.AltSvc,
 			Head: t.Head, Idle: t.Idle, Body: config.BodyIdle, Write: config.WriteIdle,
 		})
 		d.servers[t] = s
@@ -105,7 +104,7 @@ func (d *drivers) serve(l *door, t Terms) error {
 	if err != nil {
 		return err
 	}
-	places, from := room.New(t.MaxConns), l.Listener
+	places, from := d.edge.strain.Room(t.MaxConns), l.Listener
 	if t.TLS == nil && d.loops != nil && loop.Takes(from) {
 		return d.loops.Serve(l.ctx, &loop.Listener{
 			Listener: from, Limits: t.Limits(), Head: t.Head, Idle: t.Idle, H2C: t.H2C, Room: places,

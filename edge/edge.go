@@ -25,6 +25,7 @@ import (
 	"semper/edge/local"
 	"semper/edge/probe"
 	"semper/edge/route"
+	"semper/edge/strain"
 	"semper/edge/tablefile"
 	"semper/edge/witness"
 	"semper/supervise"
@@ -69,6 +70,7 @@ type Edge struct {
 	log     *slog.Logger
 	books   *ledger.Ledger
 	witness *witness.Witness
+	strain  *strain.Strain
 
 	current epoch.Current[snapshot]
 	trusted *config.Networks
@@ -132,12 +134,13 @@ func New(o Options) (*Edge, error) {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), books.Close())
 	}
+	e.strain = strain.New(o.Log, e.witness.Paused)
 	if err := e.startDrivers(); err != nil {
 		e.stop()
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
 	e.current.Swap(e.empty()) // for tend, which begins at once
-	if e.background, err = startBackground(o.ID, e.loop, e.witness.ServeLog, e.watchTraffic, o.Observe); err != nil {
+	if e.background, err = startBackground(o.ID, e.loop, e.witness.ServeLog, e.watchTraffic, e.strain.Watch, o.Observe); err != nil {
 		e.stop()
 		e.drivers.tunnels.Close()
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)

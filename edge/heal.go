@@ -2,13 +2,12 @@ package edge
 
 import (
 	"context"
-	"math/rand/v2"
-	"time"
 
 	"semper/edge/balance"
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/heal"
+	"semper/edge/probe"
 )
 
 // heal makes o the policy by which backends of c are left out. e.registry is held.
@@ -46,40 +45,24 @@ func (b *backend) failed(now int64, f *failure) {
 	if f.kind == front.ConnectFailed && dial.Refused(f.err) {
 		b.eject("it does not accept connections", f.err)
 	}
-	if f.kind != front.WasCut && f.kind != front.ClientFault {
+	if f.kind != front.WasCut && f.kind != front.ClientFault && !f.own() {
 		b.saw(now, 0, true)
 	}
 }
+
+// own reports whether it was this process that was short of something: that says nothing of the backend.
+func (f *failure) own() bool { return f.kind == front.ConnectFailed && dial.Exhausted(f.err) }
 
 // examine asks b how it is, again and again, until b is retired.
 func (b *backend) examine(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.ctx, cancel)()
-	var health balance.Health
-	timer := time.NewTimer(0) // the first question at once
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		c := b.question()
-		if c.Interval == 0 {
-			b.balance.SetHealthy(true, b.edge.now())
-			return
-		}
-		policy := c.Policy()
-		next, changed := policy.Next(health, c.Ask(ctx, b.asked()))
-		if ctx.Err() != nil {
-			return
-		}
-		if health = next; changed {
-			b.balance.SetHealthy(next.Healthy, b.edge.now())
-			b.edge.log.Info("backend asked how it is", "instance", b.id, "address", b.address, "healthy", next.Healthy)
+	probe.Follow(ctx, b.question, b.asked, func(healthy, asked bool) {
+		b.balance.SetHealthy(healthy, b.edge.now())
+		if asked {
+			b.edge.log.Info("backend asked how it is", "instance", b.id, "address", b.address, "healthy", healthy)
 			b.edge.wake()
 		}
-		timer.Reset(policy.Delay(health, rand.Uint64()))
-	}
+	})
 }

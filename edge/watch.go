@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"semper/edge/metrics"
 	"semper/edge/probe"
@@ -33,31 +32,14 @@ func (b *backend) watchProcess() {
 	})
 }
 
-const (
-	probeFirst = 50 * time.Millisecond
-	probeLast  = time.Second
-)
-
 // probe asks an ejected backend until it answers, or is out of every table. Control may be away just
 // now, and its next table with it: an instance that its keeper restarted has to get traffic all the same.
 func (b *backend) probe(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.ctx, cancel)()
-	pause := probeFirst
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		if c := b.known(); c.Ask(ctx, b.asked()) {
-			break
-		}
-		pause = min(pause*2, probeLast)
-		timer.Reset(pause)
+	if !probe.Await(ctx, b.known, b.asked) {
+		return
 	}
 	b.mu.Lock()
 	b.probing = false

@@ -94,6 +94,17 @@ func patiently(ctx context.Context, network, address string) (net.Conn, error) {
 	}
 }
 
+// Exhausted reports whether a failed dial means that this process has no descriptor, or the machine no memory, for a
+// connection: that says nothing of the instance.
+func Exhausted(err error) bool {
+	for _, e := range []syscall.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // Refused reports whether a failed dial means that no process listens. A full backlog, a timeout
 // or a lack of descriptors on this side say nothing of the kind.
 func Refused(err error) bool {

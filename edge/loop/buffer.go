@@ -29,8 +29,8 @@ const (
 
 var large = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 
-// reserve makes room for n more bytes in p, whose bytes nobody else may have, with a large buffer if that is what it takes.
-func reserve(p []byte, n int) []byte {
+// grown makes room for n more bytes in p, whose bytes nobody else may have, with a large buffer if that is what it takes.
+func grown(p []byte, n int) []byte {
 	want := len(p) + n
 	if want <= cap(p) || want <= smallBuffer || want > largeBuffer {
 		return p // append does what is left

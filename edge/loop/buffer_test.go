@@ -31,13 +31,13 @@ func TestAheadJoinsOnlyWhatWasReadLast(t *testing.T) {
 	}
 }
 
-func TestReserveKeepsWhatIsThere(t *testing.T) {
+func TestGrownKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	var p []byte
 	var want []byte
 	for i := range 2 * largeBuffer / 1000 { // from nothing, by a large buffer, to one beyond it
 		piece := bytes.Repeat([]byte{byte(i)}, 1000)
-		p = append(reserve(p, len(piece)), piece...)
+		p = append(grown(p, len(piece)), piece...)
 		want = append(want, piece...)
 		if len(p) > smallBuffer && len(p) <= largeBuffer && cap(p) != largeBuffer {
 			t.Fatalf("%d bytes stand in a buffer of %d", len(p), cap(p))

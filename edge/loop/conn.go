@@ -199,7 +199,7 @@ func (c *conn) send(p []byte) bool {
 		if len(c.out) == 0 {
 			c.armWrite()
 		}
-		c.out = append(reserve(c.out, len(p)), p...)
+		c.out = append(grown(c.out, len(p)), p...)
 		return true
 	}
 	n, errno := send(c.fd, p)
@@ -212,7 +212,7 @@ func (c *conn) send(p []byte) bool {
 	}
 	if n < len(p) {
 		c.writable = false
-		c.out = append(reserve(c.out, len(p)-n), p[n:]...)
+		c.out = append(grown(c.out, len(p)-n), p[n:]...)
 		c.armWrite()
 		return true
 	}

@@ -28,6 +28,8 @@ type Options struct {
 	Pass func(c net.Conn, read []byte)
 	// OnIdle is called when a connection has ended. It must not block.
 	OnIdle func()
+	// Paused is called when a listener takes no connections for a moment, because of err; nil: its room is full. It must not block.
+	Paused func(err error)
 	Log    *slog.Logger // nil discards
 	Origin time.Time    // of Exchange.Now; zero: when the loops begin
 
@@ -83,6 +85,9 @@ func (o *Options) fill() {
 	}
 	if o.OnIdle == nil {
 		o.OnIdle = func() {}
+	}
+	if o.Paused == nil {
+		o.Paused = func(error) {}
 	}
 }
 
@@ -305,7 +310,7 @@ func (a *door) accept() {
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return
-		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+		case exhausted(err):
 			a.pause(err)
 			return
 		case err != nil:
@@ -323,9 +328,7 @@ func (a *door) accept() {
 // pause stops taking connections for a moment: they wait in the kernel. err is what is wrong; nil where the room is full.
 func (a *door) pause(err error) {
 	if !a.later {
-		if err != nil {
-			a.loop.d.o.Log.Warn("no connection is taken for a moment", "error", err)
-		}
+		a.loop.d.o.Paused(err)
 		a.later = true
 		a.loop.poll.remove(a.fd) //nolint:errcheck // then it is tried again at once
 	}

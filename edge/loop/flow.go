@@ -114,7 +114,7 @@ func (f *flow) take(p []byte) (n int, err error) {
 		if f.tooMuch() {
 			return n, http1.ErrBodyTooLarge
 		}
-		f.kept = f.frame(reserve(f.kept, len(piece)), piece, done)
+		f.kept = f.frame(grown(f.kept, len(piece)), piece, done)
 		f.uploaded = done
 		if m == 0 {
 			break
@@ -301,7 +301,7 @@ func (f *flow) relay(buf []byte) bool {
 	switch {
 	case len(w) == 0:
 	case !f.lost && len(f.kept)+len(w) <= f.x.Keep:
-		f.kept = append(reserve(f.kept, len(w)), w...)
+		f.kept = append(grown(f.kept, len(w)), w...)
 		f.out = f.kept[len(f.kept)-len(w):]
 	default:
 		f.lost = true
@@ -316,7 +316,7 @@ func (f *flow) relay(buf []byte) bool {
 		return false
 	}
 	if f.lost && len(f.out) > 0 { // it stands in a buffer of the loop
-		f.spill = append(reserve(f.spill[:0], len(f.out)), f.out...)
+		f.spill = append(grown(f.spill[:0], len(f.out)), f.out...)
 		f.out = f.spill
 	}
 	return len(f.out) == 0

@@ -63,6 +63,11 @@ func accept(fd int) (int, netip.AddrPort, error) {
 	}
 }
 
+// exhausted reports whether err is this process's own want, of descriptors or memory.
+func exhausted(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}
+
 // connect begins a connection; done says that it stands already.
 func connect(sa unix.Sockaddr) (fd int, done bool, err error) {
 	family := unix.AF_UNIX

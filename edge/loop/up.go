@@ -98,6 +98,9 @@ func (l *loop) dial(f *flow) (*up, error) {
 		return nil, p.bad
 	}
 	fd, done, err := connect(p.sa)
+	for exhausted(err) && l.spare() {
+		fd, done, err = connect(p.sa)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +112,17 @@ func (l *loop) dial(f *flow) (*up, error) {
 		return nil, err
 	}
 	return u, nil
+}
+
+// spare closes an idle connection, if there is one, for one that is needed more.
+func (l *loop) spare() bool {
+	for _, p := range l.pools {
+		if u := p.first; u != nil {
+			u.close()
+			return true
+		}
+	}
+	return false
 }
 
 func (u *up) event(events uint32) {

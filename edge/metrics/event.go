@@ -17,6 +17,8 @@ const (
 	ShedLimit                     // refused: too many in flight
 	ShedLoad                      // refused: of a class that is given up first
 	ShedRate                      // refused: over the rate of its route or client
+	ShedMemory                    // refused: the edge has too little memory left
+	ShedDescriptors               // refused: the edge has no descriptor for a connection to an instance
 	Cut                           // ended by a drain deadline
 	Upgraded                      // became a WebSocket or another protocol
 	EjectFailures                 // an instance was ejected: failures in a row
@@ -46,6 +48,8 @@ const (
 	TimeoutBody              // a body without progress
 	TimeoutWrite             // a client that does not read
 	TimeoutIdle              // a connection without a request
+	PausedFull               // a listener took nobody for a moment: as many connections as may be
+	PausedShort              // the same: no descriptors, or no memory of the kernel's
 	TraceStarted             // requests without a valid trace context
 	TraceKept                // requests with one
 	edgeEvents     = int(iota)
@@ -71,6 +75,8 @@ var seriesEvents = []counted{
 	{int(ShedLimit), "semper_edge_shed_total", "", "reason", "limit"},
 	{int(ShedLoad), "semper_edge_shed_total", "", "reason", "load"},
 	{int(ShedRate), "semper_edge_shed_total", "", "reason", "rate"},
+	{int(ShedMemory), "semper_edge_shed_total", "", "reason", "memory"},
+	{int(ShedDescriptors), "semper_edge_shed_total", "", "reason", "descriptors"},
 	{int(Cut), "semper_edge_cut_total", "Requests ended by a drain deadline.", "", ""},
 	{int(Upgraded), "semper_edge_upgrades_total", "Connections that became a WebSocket or another protocol.", "", ""},
 	{int(EjectFailures), "semper_edge_ejections_total", "Instances taken out of their pool by the edge, by why.", "reason", "failures"},
@@ -94,6 +100,8 @@ var ownEvents = []counted{
 	{int(TimeoutBody), "semper_edge_timeouts_total", "", "waiting_for", "body"},
 	{int(TimeoutWrite), "semper_edge_timeouts_total", "", "waiting_for", "write"},
 	{int(TimeoutIdle), "semper_edge_timeouts_total", "", "waiting_for", "request"},
+	{int(PausedFull), "semper_edge_accept_pauses_total", "Moments in which a listener took no connections, by why.", "reason", "full"},
+	{int(PausedShort), "semper_edge_accept_pauses_total", "", "reason", "descriptors"},
 	{int(TraceStarted), "semper_edge_traces_total", "Requests by whether they came with a valid trace context.", "context", "started"},
 	{int(TraceKept), "semper_edge_traces_total", "", "context", "kept"},
 }

@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/edge/balance"
 	"semper/edge/config"
+	"semper/edge/dial"
 )
 
 const (
@@ -60,8 +61,8 @@ type Backend struct {
 	Trip   http.RoundTripper
 }
 
-// Ask asks once, and reports whether it is well.
-func (c *Check) Ask(ctx context.Context, b Backend) bool {
+// Ask asks once, and reports whether it is well. It is not known where this process has no descriptor to ask by.
+func (c *Check) Ask(ctx context.Context, b Backend) (well, known bool) {
 	timeout := c.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -71,10 +72,10 @@ func (c *Check) Ask(ctx context.Context, b Backend) bool {
 	if !c.HTTP {
 		nc, err := b.Dial(ctx)
 		if err != nil {
-			return false
+			return false, !dial.Exhausted(err)
 		}
 		nc.Close() //nolint:errcheck // nothing was written
-		return true
+		return true, true
 	}
 	path, host, scheme := c.Path, c.Host, "http://"
 	if path == "" {
@@ -88,15 +89,15 @@ func (c *Check) Ask(ctx context.Context, b Backend) bool {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+host+path, nil)
 	if err != nil {
-		return false
+		return false, true
 	}
 	req.Header.Set("User-Agent", "semper-edge")
 	req.Close = b.Single
 	resp, err := b.Trip.RoundTrip(req)
 	if err != nil {
-		return false
+		return false, !dial.Exhausted(err)
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, most))
 	resp.Body.Close() //nolint:errcheck // only read
-	return err == nil && resp.StatusCode >= 200 && resp.StatusCode < 400
+	return err == nil && resp.StatusCode >= 200 && resp.StatusCode < 400, true
 }

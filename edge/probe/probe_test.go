@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,13 +53,17 @@ func TestAsk(t *testing.T) {
 		"no such path":   {Check{HTTP: true, Path: ":\x00"}, false},
 		"it accepts":     {Check{}, true},
 	} {
-		if got := tc.c.Ask(t.Context(), b); got != tc.want {
+		if got, known := tc.c.Ask(t.Context(), b); got != tc.want || !known {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
 	nobody := Backend{Dial: func(context.Context) (net.Conn, error) { return nil, net.ErrClosed }}
-	if c := (Check{}); c.Ask(t.Context(), nobody) {
+	if well, known := (&Check{}).Ask(t.Context(), nobody); well || !known {
 		t.Error("nobody is well")
+	}
+	full := Backend{Dial: func(context.Context) (net.Conn, error) { return nil, os.NewSyscallError("socket", syscall.EMFILE) }}
+	if well, known := (&Check{}).Ask(t.Context(), full); well || known {
+		t.Error("it is known how it is, and nobody could ask")
 	}
 }
 

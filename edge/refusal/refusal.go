@@ -37,6 +37,8 @@ var (
 	Upgrade     = Refusal{Status: http.StatusBadGateway, Word: "bad-upgrade", Text: "The app changed to a protocol that was not asked for.", Close: true}
 	Cut         = Refusal{Status: http.StatusServiceUnavailable, Word: "cut", Text: "The release that had this request is gone: its time to drain has passed.", Retry: 1}
 	Busy        = Refusal{Status: http.StatusServiceUnavailable, Word: "busy", Text: "The app has as much to do as it can.", Retry: 1}
+	Memory      = Refusal{Status: http.StatusServiceUnavailable, Word: "memory", Text: "This server has no memory left for another request.", Retry: 1, Close: true}
+	Descriptors = Refusal{Status: http.StatusServiceUnavailable, Word: "descriptors", Text: "This server has no descriptor left to reach the app by.", Retry: 1, Close: true}
 	Rate        = Refusal{Status: http.StatusTooManyRequests, Word: "rate-limit", Text: "There were too many requests. Come back later."}
 	Large       = Refusal{Status: http.StatusRequestEntityTooLarge, Word: "large-body", Text: "The request's body is larger than it may be.", Close: true}
 	Head        = Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Word: "large-head", Text: "The request's head is larger than it may be.", Close: true}

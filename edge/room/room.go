@@ -7,6 +7,7 @@ package room
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 )
 
@@ -15,6 +16,7 @@ type Room struct {
 	most  int64
 	taken atomic.Int64
 	freed chan struct{} // buffered, 1: there may be a place
+	whole *Room         // that this is a part of; nil: it stands alone
 }
 
 // New is a room of so many places; nil for 0.
@@ -25,16 +27,41 @@ func New(places int) *Room {
 	return &Room{most: int64(places), freed: make(chan struct{}, 1)}
 }
 
-// Take takes a place, if there is one.
-func (r *Room) Take() bool {
+// Part is a room within r: who is there is in r too. It has so many places, or, for 0, those of r.
+func (r *Room) Part(places int) *Room {
 	if r == nil {
-		return true
+		return New(places)
 	}
-	if r.taken.Add(1) > r.most {
+	if places <= 0 {
+		places = math.MaxInt
+	}
+	p := New(places)
+	p.whole = r
+	return p
+}
+
+// Take takes a place, if there is one.
+func (r *Room) Take() bool { return r.take() == nil }
+
+// take takes a place, or returns the room that is full.
+func (r *Room) take() (full *Room) {
+	if r == nil {
+		return nil
+	}
+	for {
+		n := r.taken.Load()
+		if n >= r.most {
+			return r
+		}
+		if r.taken.CompareAndSwap(n, n+1) {
+			break
+		}
+	}
+	if full = r.whole.take(); full != nil { // then the place here was wanted for nothing, and somebody may have missed it
 		r.taken.Add(-1)
-		return false
+		r.tell()
 	}
-	return true
+	return full
 }
 
 // Leave gives a place back.
@@ -43,6 +70,12 @@ func (r *Room) Leave() {
 		return
 	}
 	r.taken.Add(-1)
+	r.tell()
+	r.whole.Leave()
+}
+
+// tell says that there may be a place.
+func (r *Room) tell() {
 	select {
 	case r.freed <- struct{}{}:
 	default:
@@ -51,18 +84,30 @@ func (r *Room) Leave() {
 
 // Wait takes a place as soon as there is one. The error is ctx's.
 func (r *Room) Wait(ctx context.Context) error {
-	for !r.Take() {
+	defer r.pass()
+	var before *Room
+	for {
+		full := r.take()
+		if full == nil {
+			return nil
+		}
+		if before != nil && before != full { // it was told of a place there, and cannot use it
+			before.pass()
+		}
+		before = full
 		select {
-		case <-r.freed:
+		case <-full.freed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	if r != nil && r.taken.Load() < r.most { // whoever else waits may have been passed over
-		select {
-		case r.freed <- struct{}{}:
-		default:
+}
+
+// pass tells whoever else waits that there may be a place: who was told of it may have needed none, or not all there are.
+func (r *Room) pass() {
+	for ; r != nil; r = r.whole {
+		if r.taken.Load() < r.most {
+			r.tell()
 		}
 	}
-	return nil
 }

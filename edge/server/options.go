@@ -22,6 +22,8 @@ type Options struct {
 	Pool func(*front.Target) *upstream.Pool
 	// OnIdle is called when a connection has ended. It must not block.
 	OnIdle func()
+	// Paused is called when a listener takes no connections for a moment, because of err; nil: its room is full.
+	Paused func(err error)
 	// ConnContext may put something into the context of a connection's requests, as in http.Server. It is called before
 	// the first request that is given to Handler.
 	ConnContext func(ctx context.Context, c net.Conn) context.Context
@@ -70,5 +72,8 @@ func (o *Options) fill() {
 	}
 	if o.OnIdle == nil {
 		o.OnIdle = func() {}
+	}
+	if o.Paused == nil {
+		o.Paused = func(error) {}
 	}
 }

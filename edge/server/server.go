@@ -133,8 +133,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}()
 	places := roomOf(l)
 	for {
-		if err := places.Wait(ctx); err != nil {
-			return nil //nolint:nilerr // its end was asked for
+		if !places.Take() {
+			s.o.Paused(nil)
+			if err := places.Wait(ctx); err != nil {
+				return nil //nolint:nilerr // its end was asked for
+			}
 		}
 		c, err := l.Accept()
 		if err == nil {
@@ -148,7 +151,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("serve %s: %w", l.Addr(), err)
 		default: // out of descriptors, most likely: those who come wait in the kernel
-			s.o.Log.Warn("no connection is taken for a moment", "listener", l.Addr().String(), "error", err)
+			s.o.Paused(err)
 			pause(ctx, acceptPause)
 		}
 	}

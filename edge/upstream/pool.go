@@ -3,12 +3,15 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"maps"
 	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Pool is the connections to one incarnation of an instance: another life of it never gets a request that was written
@@ -194,7 +197,10 @@ func (p *Pool) dial(ctx context.Context, protocol Protocol) (nc, socket net.Conn
 	if closed {
 		return nil, nil, ErrClosed
 	}
-	if socket, err = p.o.Dial(ctx); err != nil {
+	if socket, err = p.o.Dial(ctx); err != nil && p.makeRoom(err) {
+		socket, err = p.o.Dial(ctx)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -219,6 +225,25 @@ func (p *Pool) dial(ctx context.Context, protocol Protocol) (nc, socket net.Conn
 		return nil, nil, err
 	}
 	return t, socket, nil
+}
+
+// makeRoom closes the connections that nobody uses, for one that is needed more, where err is the want of a descriptor. It
+// reports whether there were any.
+func (p *Pool) makeRoom(err error) bool {
+	if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
+		return false
+	}
+	return p.closeIdle() > 0
+}
+
+// closeIdle closes the connections of HTTP/1.1 that nobody uses, and says how many there were.
+func (p *Pool) closeIdle() int {
+	p.mu.Lock()
+	old := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	closeAll(old)
+	return len(old)
 }
 
 // enter counts a goroutine of the pool's own, which says p.own.Done; it reports false when the pool is closed.
@@ -260,11 +285,7 @@ func (p *Pool) Stats() Stats {
 
 // CloseIdle closes the connections that nobody uses.
 func (p *Pool) CloseIdle() {
-	p.mu.Lock()
-	old := p.idle
-	p.idle = nil
-	p.mu.Unlock()
-	closeAll(old)
+	p.closeIdle()
 	if p.h2 != nil {
 		p.h2.closeIdle()
 	}

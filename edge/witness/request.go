@@ -38,6 +38,15 @@ type Shard struct {
 // Count counts an event that is of no request.
 func (s *Shard) Count(e metrics.EdgeEvent) { s.edge.Count(e) }
 
+// Paused counts that a listener takes no connections for a moment, because of err, or, where that is nil, of its bound.
+func (w *Witness) Paused(err error) {
+	if err == nil {
+		w.Shard(0).Count(metrics.PausedFull)
+		return
+	}
+	w.Shard(0).Count(metrics.PausedShort)
+}
+
 // freeKept bounds how many Requests a loop keeps: more than that are on their way at a time only where most of them wait.
 const freeKept = 4096
 
