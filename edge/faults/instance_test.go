@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -170,6 +172,21 @@ func (v *victim) signal(s syscall.Signal) {
 	if err := v.cmd.Process.Signal(s); err != nil {
 		v.t.Fatal(err)
 	}
+}
+
+// stopped reports whether no thread of the process runs.
+func (v *victim) stopped() bool {
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", v.cmd.Process.Pid))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for _, name := range all {
+		text, err := os.ReadFile(name)
+		if err != nil || !strings.HasPrefix(string(text[bytes.LastIndexByte(text, ')')+1:]), " T") {
+			return false
+		}
+	}
+	return len(all) > 0
 }
 
 // kill ends the process, if it runs.

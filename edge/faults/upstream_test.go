@@ -97,6 +97,7 @@ func TestInstanceIsFrozen(t *testing.T) {
 		e := start(t, driver, "timeouts: {response: 300ms}, retry: {tries: 1}", []string{v.address})
 		base := e.baseline(i)
 		v.signal(syscall.SIGSTOP)
+		eventually(t, "the instance stands still", v.stopped)
 		var clients sync.WaitGroup
 		for _, w := range ways {
 			for range 4 {
