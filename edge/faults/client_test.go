@@ -198,7 +198,7 @@ func TestBodiesArriveWhole(t *testing.T) {
 		i := newInstance(t)
 		e := start(t, driver, "", []string{i.address})
 		base := e.baseline(i)
-		for _, size := range []int{0, 1, 16 << 10, 64 << 10, 128<<10 - 150, 128 << 10, 132<<10 + 1, 8 << 20} {
+		for _, size := range []int{0, 1, 16 << 10, 64 << 10, 128<<10 - 150, 128 << 10, 132<<10 + 1, 256<<10 - 100, 260<<10 + 1, 8 << 20} {
 			for _, w := range ways {
 				status, body, err := e.get(w, fmt.Sprint("/large?n=", size))
 				if err != nil || status != http.StatusOK || !whole(body, size) {
