@@ -6,19 +6,32 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// never connects: each attempt ends with its context, whose deadline it notes.
-func never(patience *[]time.Duration) func(context.Context) (net.Conn, error) {
-	return func(ctx context.Context) (net.Conn, error) {
-		at, _ := ctx.Deadline()
-		*patience = append(*patience, time.Until(at))
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
+// deaf is what never connects: each attempt ends with its context, whose deadline it notes.
+type deaf struct {
+	mu       sync.Mutex
+	patience []time.Duration
+}
+
+func (d *deaf) dial(ctx context.Context) (net.Conn, error) {
+	at, _ := ctx.Deadline()
+	d.mu.Lock()
+	d.patience = append(d.patience, time.Until(at))
+	d.mu.Unlock()
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (d *deaf) noted() []time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.patience)
 }
 
 // TestEachRequestHasItsOwnPatience: however the instance is spoken to, and however long package dial would take by itself.
@@ -28,8 +41,8 @@ func TestEachRequestHasItsOwnPatience(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var patience []time.Duration
-				p := New(Options{Protocol: protocol, Dial: never(&patience), TLS: &tls.Config{}})
+				var instance deaf
+				p := New(Options{Protocol: protocol, Dial: instance.dial, TLS: &tls.Config{}})
 				defer p.Close()
 				for _, within := range []time.Duration{50 * time.Millisecond, time.Hour} {
 					begun := time.Now()
@@ -42,7 +55,7 @@ func TestEachRequestHasItsOwnPatience(t *testing.T) {
 						t.Errorf("it took %v, want %v", took, within)
 					}
 				}
-				if patience[0] != 50*time.Millisecond || patience[len(patience)-1] != time.Hour {
+				if patience := instance.noted(); patience[0] != 50*time.Millisecond || patience[len(patience)-1] != time.Hour {
 					t.Errorf("dialled with %v", patience)
 				}
 			})
@@ -55,8 +68,7 @@ func TestEachRequestHasItsOwnPatience(t *testing.T) {
 func TestPatienceIsNotShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var patience []time.Duration
-		p := New(Options{Protocol: H2C, Dial: never(&patience)})
+		p := New(Options{Protocol: H2C, Dial: new(deaf).dial})
 		defer p.Close()
 		begun := time.Now()
 		took := make(chan time.Duration, 2)
