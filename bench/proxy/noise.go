@@ -10,13 +10,13 @@ import (
 // noise tells how much of the machine others had: a figure made beside their work is no figure of the proxy alone.
 type noise struct {
 	began   time.Time
-	own     proc.CPU
+	others  proc.Others
 	machine proc.Machine
 }
 
 func (n *noise) begin() (err error) {
 	n.began = time.Now()
-	if n.own, err = proc.OwnCPU(); err != nil {
+	if n.others, err = proc.OthersNow(); err != nil {
 		return err
 	}
 	n.machine, err = proc.MachineNow()
@@ -25,7 +25,7 @@ func (n *noise) begin() (err error) {
 
 // end returns what other processes had since begin, and what other virtual machines had, both as a share of all cores.
 func (n *noise) end() (others, stolen float64, err error) {
-	own, err := proc.OwnCPU()
+	have, err := proc.OthersNow()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -33,14 +33,14 @@ func (n *noise) end() (others, stolen float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	others, stolen = share(time.Since(n.began), runtime.NumCPU(), own.Minus(n.own).Total(), now.Busy-n.machine.Busy, now.Stolen-n.machine.Stolen)
+	others, stolen = share(time.Since(n.began), runtime.NumCPU(), have.Since(n.others), now.Stolen-n.machine.Stolen)
 	return others, stolen, nil
 }
 
-func share(elapsed time.Duration, cores int, own, busy, stolen time.Duration) (others, away float64) {
+func share(elapsed time.Duration, cores int, others, stolen time.Duration) (theirs, away float64) {
 	all := elapsed.Seconds() * float64(cores)
 	if all <= 0 {
 		return 0, 0
 	}
-	return max(0, (busy-own).Seconds()/all), stolen.Seconds() / all
+	return others.Seconds() / all, stolen.Seconds() / all
 }

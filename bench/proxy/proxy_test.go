@@ -178,14 +178,11 @@ func TestPageShowsWhatWasMeasured(t *testing.T) {
 
 func TestShareOfOthers(t *testing.T) {
 	t.Parallel()
-	others, stolen := share(10*time.Second, 2, 8*time.Second, 13*time.Second, 2*time.Second)
+	others, stolen := share(10*time.Second, 2, 5*time.Second, 2*time.Second)
 	if others != 0.25 || stolen != 0.1 {
 		t.Errorf("%v and %v, want a quarter and a tenth of 20 seconds", others, stolen)
 	}
-	if others, _ := share(time.Second, 2, 2*time.Second, time.Second, 0); others != 0 {
-		t.Errorf("%v: the kernel's clocks differ a little, which is not less than nothing", others)
-	}
-	if others, stolen := share(0, 2, 0, 0, 0); others != 0 || stolen != 0 {
+	if others, stolen := share(0, 2, 0, 0); others != 0 || stolen != 0 {
 		t.Error("something in no time")
 	}
 }
