@@ -80,8 +80,7 @@ func (x *exchange) head(resp *http.Response, b *backend) {
 	if closing != nil {
 		h["Connection"] = closing
 	}
-	h[message.Release] = []string{x.release}
-	h[message.RequestID] = []string{x.id}
+	message.Stamp(h, x.release, x.id)
 	x.seen.TimingHTTP(h, x.edge.now())
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else net/http would guess one

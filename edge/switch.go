@@ -36,7 +36,7 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 		return
 	}
 	h := resp.Header
-	h[message.Release], h[message.RequestID] = []string{x.release}, []string{x.id}
+	message.Stamp(h, x.release, x.id)
 	client, err := message.Switch(x.w, h, x.rule.Policy.Headers.Response)
 	if err != nil {
 		back.Close() //nolint:errcheck // nobody is there for it

@@ -22,6 +22,17 @@ const (
 	RequestID = "X-Request-Id"
 )
 
+// Stamp says in a response which release made it and which request it is for. Where there are no releases the edge alone says
+// nothing of them, and passes on nobody else's word.
+func Stamp(h http.Header, release, id string) {
+	if release == "" {
+		delete(h, Release)
+	} else {
+		h[Release] = []string{release}
+	}
+	h[RequestID] = []string{id}
+}
+
 // hopByHop reports whether a field is about one connection only (RFC 9110, 7.6.1). k is canonical.
 func hopByHop(k string) bool {
 	switch k {
