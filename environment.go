@@ -51,8 +51,8 @@ type PlacedUnit struct {
 
 // RolloutState is where a rollout is.
 //
-//	stage → start → ready → connect → drain → watch → retire → done
-//	  └────────┴───────┴────────┴──→ failed      (the environment keeps the release it had)
+//	stage → start → ready → (trial) → connect → drain → watch → retire → done
+//	  └────────┴───────┴───────┴─────────┴──→ failed   (the environment keeps the release it had)
 //	                            drain, watch ──→ rolling-back → rolled-back
 //	                            drain, watch ──→ superseded    (by the next rollout)
 type RolloutState string
@@ -62,6 +62,7 @@ const (
 	RolloutStage       RolloutState = "stage"   // artifact on the machine, digest checked
 	RolloutStart       RolloutState = "start"   // new instances started, not connected
 	RolloutReady       RolloutState = "ready"   // wait until all of them are ready
+	RolloutTrial       RolloutState = "trial"   // the steps of the release: shadow and shares of the traffic, judged
 	RolloutConnect     RolloutState = "connect" // next epoch published, waiting for every edge's acknowledgement
 	RolloutDrain       RolloutState = "drain"   // old release finishes what it has
 	RolloutWatch       RolloutState = "watch"   // old release stays warm; a crash loop turns it back
@@ -122,6 +123,10 @@ type Rollout struct {
 	Instance InstanceID    `json:"instance,omitempty"`
 	Tail     []string      `json:"tail,omitempty"`
 	Steps    []RolloutStep `json:"steps"`
+	// Trial is how far the rollout is with the steps that its release asks for.
+	Trial *Trial `json:"trial,omitempty"`
+	// Hotfix says why the steps were left out: the release in production is the broken one.
+	Hotfix string `json:"hotfix,omitempty"`
 }
 
 // A RolloutStep is one state the rollout was in.

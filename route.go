@@ -62,6 +62,11 @@ type Pool struct {
 	// Protocol is what its instances speak, Policy how they are treated: see [Service].
 	Protocol Protocol        `json:"protocol,omitempty"`
 	Policy   json.RawMessage `json:"policy,omitempty"`
+	// Split and Shadow are of a pool whose service is on trial. The arms' pools stand in the table too, by [PoolKey.PoolOf], with
+	// their Arm; no route leads to them.
+	Split  *Split  `json:"split,omitempty"`
+	Shadow *Shadow `json:"shadow,omitempty"`
+	Arm    Arm     `json:"arm,omitempty"`
 }
 
 // A Backend is one ready instance as the edge sees it.

@@ -16,6 +16,8 @@ type Spec struct {
 	Warm  Duration       `json:"warm"`
 	Drain DrainDeadlines `json:"drain"`
 	Hold  HoldLimits     `json:"hold"`
+	// Deploy is how a release earns its traffic; nil gives it all at once.
+	Deploy *Deploy `json:"deploy,omitempty"`
 }
 
 // ServiceType says what a service takes.

@@ -1,0 +1,180 @@
+package semper
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Deploy says how a release has to earn its traffic before it gets all of it.
+type Deploy struct {
+	Steps []Step `json:"steps,omitempty"`
+	// Baseline is what a candidate is compared with.
+	Baseline Baseline `json:"baseline,omitempty"`
+	// By keeps a client on its side of a split: "client", "header:NAME", "cookie:NAME", "query:NAME" as routes know them, or "user" for a
+	// signed cookie that the edge gives. Empty leaves each request to chance.
+	By string `json:"by,omitempty"`
+	// Testers are conditions on a header, cookie or query, as those of a route. Who meets one gets the candidate, and is not judged by.
+	Testers json.RawMessage `json:"testers,omitempty"`
+	Judge   Judge           `json:"judge,omitzero"`
+	Shadow  Shadowing       `json:"shadow,omitzero"`
+}
+
+// A StepKind is what a step of a rollout does.
+type StepKind string
+
+// The kinds of step.
+const (
+	StepShadow  StepKind = "shadow"  // copies of requests go to the candidate; clients never see its answers
+	StepTraffic StepKind = "traffic" // a share of the requests goes to the candidate
+	StepPause   StepKind = "pause"   // nothing changes until somebody promotes, or the rollout is resumed
+)
+
+// A Step is one stretch of the way of a candidate to all traffic.
+type Step struct {
+	Kind  StepKind `json:"kind"`
+	Share float64  `json:"share,omitempty"` // of the requests, above 0 and up to 1; of Pause none
+	// For and Requests are the time and the evidence (requests of each arm) it takes at least.
+	For      Duration `json:"for,omitempty"`
+	Requests int64    `json:"requests,omitempty"`
+}
+
+// A Baseline is what a candidate is compared with.
+type Baseline string
+
+// The baselines.
+const (
+	// BaselineFresh are new instances of the current release, as many as the candidate's: as young, as cold and as loaded.
+	BaselineFresh Baseline = "fresh"
+	// BaselineStable are the instances of the current release that serve anyway.
+	BaselineStable Baseline = "stable"
+)
+
+// Judge is how a candidate is judged. Zero settings mean the judge's defaults: see package verify.
+type Judge struct {
+	Alpha        float64  `json:"alpha,omitempty"` // bound of the probability of ever returning a candidate that is as good
+	ErrorMargin  float64  `json:"error_margin,omitempty"`
+	ErrorFloor   float64  `json:"error_floor,omitempty"`
+	LatencyAbove float64  `json:"latency_margin,omitempty"` // times each threshold
+	MemoryMargin float64  `json:"memory_margin,omitempty"`  // times the baseline's resident memory per instance
+	WarmUp       Duration `json:"warm_up,omitempty"`        // during which nothing counts, on both arms
+	Interval     Duration `json:"interval,omitempty"`       // between two looks; 0: 1 s
+}
+
+// Shadowing bounds the copies of requests, and says how their answers are compared.
+type Shadowing struct {
+	Concurrency int      `json:"concurrency,omitempty"` // copies in flight per edge; 0: 32
+	Bytes       int64    `json:"bytes,omitempty"`       // of bodies kept per edge for copies and comparison; 0: 64 MiB
+	Body        int64    `json:"body,omitempty"`        // of one request or response; larger ones are counted and skipped; 0: 1 MiB
+	Timeout     Duration `json:"timeout,omitempty"`     // of a copy; 0: 10 s
+	Again       float64  `json:"again,omitempty"`       // part of the copies that a second copy of the current release gets too, for noise; 0: 1
+	Headers     []string `json:"headers,omitempty"`     // of responses, that are compared
+	// Rules are what is masked, ignored and expected to differ: as package verify/diff reads them.
+	Rules json.RawMessage `json:"rules,omitempty"`
+}
+
+// An Arm is a part in a comparison.
+type Arm string
+
+// The arms. The pool of a service itself is the stable one.
+const (
+	ArmStable    Arm = "stable"
+	ArmCandidate Arm = "candidate"
+	ArmBaseline  Arm = "baseline"
+	ArmTester    Arm = "tester" // requests of testers that the candidate's instances serve
+)
+
+// PoolOf is the key of arm's pool beside the pool k of a service, which is the stable arm's.
+func (k PoolKey) PoolOf(arm Arm) PoolKey {
+	if arm == ArmStable {
+		return k
+	}
+	return k + PoolKey("@"+arm)
+}
+
+// A Split gives parts of a pool's requests to other pools; what is left is its own.
+type Split struct {
+	Rollout string     `json:"rollout"` // whose it is; keys are spread anew for each
+	By      string     `json:"by,omitempty"`
+	Arms    []ArmShare `json:"arms"`
+	// Testers are sent to the candidate whatever the shares are.
+	Testers json.RawMessage `json:"testers,omitempty"`
+}
+
+// An ArmShare is an arm's part.
+type ArmShare struct {
+	Arm   Arm     `json:"arm"`
+	Share float64 `json:"share"` // of all of the pool's requests
+}
+
+// A Shadow sends copies of a pool's requests to the pool's candidate, and copies of some of them to its baseline, and compares.
+type Shadow struct {
+	Rollout string  `json:"rollout"`
+	Share   float64 `json:"share"`
+	Shadowing
+}
+
+// ArmCounts are what one edge has seen of one arm of a split since the edge began. They only grow.
+type ArmCounts struct {
+	Edge     string      `json:"edge"` // with its start: two lives of an edge have two names
+	Pool     PoolKey     `json:"pool"` // of the service: the stable one's
+	Rollout  string      `json:"rollout,omitempty"`
+	Release  ReleaseName `json:"release"`
+	Arm      Arm         `json:"arm"`
+	Assigned uint64      `json:"assigned"` // requests given to the arm, before anything became of them
+	Requests uint64      `json:"requests"` // that ended, but for those whose clients went away
+	Failed   uint64      `json:"failed"`   // of Requests: answered with 500-599, by the app or by the edge in its place, or broken off
+	// Users and Hurt are how many keys of a sticky split were seen, and how many of them met a failure. They are counted in a map of
+	// bits by hash, so that of many one or the other is missed, on both arms alike.
+	Users   uint64 `json:"users,omitempty"`
+	Hurt    uint64 `json:"hurt,omitempty"`
+	Latency []byte `json:"latency,omitempty"` // of Requests: a binary edge/sketch
+}
+
+// An Outcome is what a verdict comes to. Their meaning is package verify's.
+type Outcome string
+
+// The outcomes.
+const (
+	BetterOrEqual Outcome = "better-or-equal"
+	Worse         Outcome = "worse"
+	Undecided     Outcome = "undecided"
+)
+
+// A Verdict is what the judge says of a rollout at a time.
+type Verdict struct {
+	Outcome  Outcome   `json:"outcome"`
+	Cause    string    `json:"cause,omitempty"` // why it is undecided
+	Why      string    `json:"why"`             // one sentence
+	Metric   string    `json:"metric,omitempty"`
+	E        float64   `json:"e"`
+	Limit    float64   `json:"limit"` // of E: at it the candidate is worse
+	Baseline Baseline  `json:"baseline"`
+	At       time.Time `json:"at"`
+}
+
+// Trial is how far a rollout is with its steps. Nil in rollouts without.
+type Trial struct {
+	Step     int       `json:"step"`            // index in the release's steps
+	Share    float64   `json:"share,omitempty"` // the candidate's, now
+	Since    time.Time `json:"since"`           // of the step
+	Paused   bool      `json:"paused,omitempty"`
+	PausedBy string    `json:"paused_by,omitempty"`
+	// Until is the kind of the step at whose end the rollout pauses by itself.
+	Until StepKind `json:"until,omitempty"`
+	// Baseline are the fresh instances of the current release; nil where Against is stable.
+	Baseline *Placement `json:"baseline,omitempty"`
+	Against  Baseline   `json:"against"`
+	// Verdict is the newest, of this step.
+	Verdict *Verdict `json:"verdict,omitempty"`
+	// Passed are the steps before, with the verdicts they were left by.
+	Passed []PassedStep `json:"passed,omitempty"`
+}
+
+// A PassedStep is a step that was left.
+type PassedStep struct {
+	Step
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	By      string    `json:"by,omitempty"` // who had it left before its time
+	Verdict *Verdict  `json:"verdict,omitempty"`
+}
