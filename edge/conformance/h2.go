@@ -56,6 +56,11 @@ func (r *run) openH2(settings ...http2.Setting) (*h2Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.speakH2(conn, settings...)
+}
+
+// speakH2 begins HTTP/2 over conn, which it owns from now on.
+func (r *run) speakH2(conn net.Conn, settings ...http2.Setting) (*h2Conn, error) {
 	h := &h2Conn{r: r, conn: conn, out: bufio.NewWriterSize(conn, 64<<10), done: make(chan struct{}),
 		streams: make(map[uint32]*h2Stream), resets: make(map[uint32]http2.ErrCode), changed: make(chan struct{})}
 	h.fr = http2.NewFramer(h.out, conn)
@@ -71,7 +76,8 @@ func (r *run) openH2(settings ...http2.Setting) (*h2Conn, error) {
 	return h, nil
 }
 
-// write sends what f writes; errors are seen by the reader as the end of the connection.
+// write sends what f writes. Whoever gets an error and then judges waits for the reader first ([h2Conn.awaitEnd]): what the
+// proxy has said, and how the connection ended, it may be about to read.
 func (h *h2Conn) write(f func(*http2.Framer) error) error {
 	h.wmu.Lock()
 	defer h.wmu.Unlock()
@@ -182,6 +188,11 @@ func (h *h2Conn) over() bool {
 		}
 		return true
 	})
+}
+
+// awaitEnd waits, after a write has failed, until the reader has come to the end of the connection as well.
+func (h *h2Conn) awaitEnd() {
+	h.wait(h.r.target.patience(), func() bool { return false })
 }
 
 func (h *h2Conn) read() {
@@ -295,8 +306,15 @@ func (r *run) sendH2() (Seen, error) {
 	if err != nil {
 		return Seen{}, err
 	}
-	if err := r.c.H2(h); err == nil {
+	return r.playH2(h), nil
+}
+
+// playH2 plays the case's part over h and closes it.
+func (r *run) playH2(h *h2Conn) Seen {
+	if err := r.c.H2(h); err != nil {
+		h.awaitEnd()
+	} else {
 		h.over()
 	}
-	return h.close(), nil
+	return h.close()
 }

@@ -81,21 +81,23 @@ func calmed() []Outcome {
 	}
 }
 
-// floods is a case that does one thing again and again; it ends when nobody listens any more.
+// floods is a case that does one thing again and again, until nobody listens any more.
 func floods(name string, reply Reply, before func(*h2Conn) error, again func(*h2Conn, int) error) Case {
 	return Case{Name: name, Reply: reply, Want: calmed(), H2: func(h *h2Conn) error {
 		if err := before(h); err != nil {
 			return err
 		}
 		h.hurry(true) //nolint:errcheck // the next write tells
-		heard := true
-		for i := 0; i < flood && heard; i++ {
-			heard = again(h, i) == nil
+		for i := range flood {
+			if err := again(h, i); err != nil {
+				return err
+			}
 		}
-		if heard = heard && h.hurry(false) == nil; heard {
-			h.fence()
+		if err := h.hurry(false); err != nil {
+			return err
 		}
-		return nil // a proxy that listens no more has done what it should
+		h.fence()
+		return nil
 	}}
 }
 

@@ -121,7 +121,7 @@ func cutOff() Outcome {
 // abandoned checks that no connection of the case is kept.
 func abandoned(s *Seen) error {
 	for _, m := range s.Messages {
-		if m.Open && !own(m.Request.Target) {
+		if m.Open && (m.Request == nil || !own(m.Request.Target)) {
 			return errors.New("the connection to the backend is kept")
 		}
 	}
