@@ -150,15 +150,23 @@ type Verdict struct {
 	Limit    float64   `json:"limit"` // of E: at it the candidate is worse
 	Baseline Baseline  `json:"baseline"`
 	At       time.Time `json:"at"`
+	// Rollout and Step are what it is about: a verdict lets a rollout go on with this very step only.
+	Rollout string `json:"rollout"`
+	Step    int    `json:"step"` // as Trial.Step: the number of steps is the watch's
 }
 
 // Trial is how far a rollout is with its steps. Nil in rollouts without.
 type Trial struct {
-	Step     int       `json:"step"`            // index in the release's steps
-	Share    float64   `json:"share,omitempty"` // the candidate's, now
-	Since    time.Time `json:"since"`           // of the step
-	Paused   bool      `json:"paused,omitempty"`
-	PausedBy string    `json:"paused_by,omitempty"`
+	Step   int     `json:"step"`             // index in the release's steps; their number when all are passed
+	Share  float64 `json:"share,omitempty"`  // of the requests, that the candidate is given now
+	Shadow float64 `json:"shadow,omitempty"` // of the requests, copies of which it is given now
+	// Since is when every edge had acknowledged the step's route table; zero before. Nothing is judged by what was before it.
+	Since time.Time `json:"since,omitzero"`
+	// Scale is how many instances of each service run for the trial, of the candidate and of a fresh baseline alike. The others of
+	// the candidate are started when all steps are passed.
+	Scale    map[string]int `json:"scale,omitempty"`
+	Paused   bool           `json:"paused,omitempty"`
+	PausedBy string         `json:"paused_by,omitempty"`
 	// Until is the kind of the step at whose end the rollout pauses by itself.
 	Until StepKind `json:"until,omitempty"`
 	// Baseline are the fresh instances of the current release; nil where Against is stable.

@@ -72,6 +72,7 @@ type model struct {
 	edges      []semper.EdgeState
 	certs      []api.Certificate // nil: nothing is known yet
 	waiting    map[semper.EnvironmentKey]string
+	verdicts   map[semper.EnvironmentKey]semper.Verdict // the newest of the judge, of whichever rollout
 
 	doing map[string]bool // commands being performed, by name
 }
@@ -98,7 +99,7 @@ func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*mode
 		envs: make(map[semper.EnvironmentKey]stored[semper.Environment]), releases: make(map[string]map[semper.ReleaseName]semper.Release),
 		settled: make(map[string]bool), ledgers: make(map[LedgerKey]stored[semper.Ledger]),
 		instances: make(map[semper.InstanceID]*instance), staged: make(map[semper.Digest]error),
-		waiting: make(map[semper.EnvironmentKey]string), doing: make(map[string]bool),
+		waiting: make(map[semper.EnvironmentKey]string), verdicts: make(map[semper.EnvironmentKey]semper.Verdict), doing: make(map[string]bool),
 	}
 	items, _, err := c.o.Store.List(ctx, "")
 	if err != nil {
@@ -170,6 +171,9 @@ func (m *model) world(key semper.EnvironmentKey, now time.Time) rollout.World {
 	w := rollout.World{
 		Now: now, Instances: make(map[semper.InstanceID]rollout.Instance), Staged: m.staged,
 		InFlight: make(map[semper.InstanceID]semper.InFlight), NextEpoch: m.table.value.Epoch + 1, Releases: m.releases[env.App],
+	}
+	if v, ok := m.verdicts[key]; ok && env.Rollout != nil && v.Rollout == env.Rollout.ID {
+		w.Verdict = &v
 	}
 	for id, in := range m.instances {
 		if in.status.Spec.App == env.App && in.status.Spec.Environment == env.Name {

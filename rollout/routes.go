@@ -37,7 +37,7 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 		}
 		for _, name := range slices.Sorted(maps.Keys(spec.Services)) {
 			if spec.Services[name].Type == semper.Web {
-				t.Pools = append(t.Pools, pool(s, name, instances))
+				t.Pools = append(t.Pools, pools(s, name, instances)...)
 			}
 		}
 		t.Draining = append(t.Draining, draining(s.Env)...)
@@ -45,22 +45,72 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 	return t
 }
 
-func pool(s Site, service string, instances map[semper.InstanceID]Instance) semper.Pool {
-	cur := s.Env.Current
-	spec := s.Releases[cur.Release].Spec
-	p := semper.Pool{
-		Key: semper.NamePool(s.Env.App, s.Env.Name, service), App: s.Env.App, Release: cur.Release,
-		Backend: []semper.Backend{}, Hold: s.Env.Hold, Limits: spec.Hold,
-		Protocol: spec.Services[service].Protocol, Policy: spec.Services[service].Pool,
+// pools are the service's own, and those of its arms while it is on trial.
+func pools(s Site, service string, instances map[semper.InstanceID]Instance) []semper.Pool {
+	own := pool(s, service, *s.Env.Current, instances)
+	r := s.Env.Rollout
+	if r == nil || !tried(r) || r.Trial.Scale[service] == 0 {
+		return []semper.Pool{own}
 	}
-	for _, u := range cur.Instances {
+	d := s.Releases[r.To].Spec.Deploy
+	if d == nil {
+		return []semper.Pool{own}
+	}
+	arm := func(a semper.Arm, p semper.Placement) semper.Pool {
+		out := pool(s, service, p, instances)
+		out.Key, out.Arm = own.Key.PoolOf(a), a
+		return out
+	}
+	arms := []semper.Pool{arm(semper.ArmCandidate, r.Target)}
+	if r.Trial.Baseline != nil {
+		arms = append(arms, arm(semper.ArmBaseline, *r.Trial.Baseline))
+	}
+	if r.Trial.Share > 0 || len(d.Testers) > 0 {
+		own.Split = &semper.Split{Rollout: r.ID, By: d.By, Arms: shares(r.Trial), Testers: d.Testers}
+	}
+	if r.Trial.Shadow > 0 {
+		own.Shadow = &semper.Shadow{Rollout: r.ID, Share: r.Trial.Shadow, Shadowing: d.Shadow}
+	}
+	return append([]semper.Pool{own}, arms...)
+}
+
+// shares are the candidate's part and as much for a fresh baseline, or what the candidate leaves.
+func shares(t *semper.Trial) []semper.ArmShare {
+	out := []semper.ArmShare{{Arm: semper.ArmCandidate, Share: t.Share}}
+	if b := min(t.Share, 1-t.Share); t.Baseline != nil && b > 0 {
+		out = append(out, semper.ArmShare{Arm: semper.ArmBaseline, Share: b})
+	}
+	return out
+}
+
+// tried reports whether the route table gives the target of r what its trial says. A trial goes on until the cutover.
+func tried(r *semper.Rollout) bool {
+	if r.Trial == nil || r.Epoch == 0 {
+		return false
+	}
+	switch r.State {
+	case semper.RolloutTrial, semper.RolloutStart, semper.RolloutReady:
+		return true
+	}
+	return false
+}
+
+// pool has the ready instances of p, and is treated as p's release says.
+func pool(s Site, service string, p semper.Placement, instances map[semper.InstanceID]Instance) semper.Pool {
+	spec := s.Releases[p.Release].Spec
+	svc := spec.Services[service]
+	out := semper.Pool{
+		Key: semper.NamePool(s.Env.App, s.Env.Name, service), App: s.Env.App, Release: p.Release,
+		Backend: []semper.Backend{}, Hold: s.Env.Hold, Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool,
+	}
+	for _, u := range p.Instances {
 		in := instances[u.ID]
 		if u.Service != service || in.State != semper.Ready {
 			continue
 		}
-		p.Backend = append(p.Backend, semper.Backend{ID: u.ID, Address: in.Address, PID: in.PID, StartTicks: in.Ticks, Health: spec.Services[service].Health})
+		out.Backend = append(out.Backend, semper.Backend{ID: u.ID, Address: in.Address, PID: in.PID, StartTicks: in.Ticks, Health: svc.Health})
 	}
-	return p
+	return out
 }
 
 func draining(env semper.Environment) []semper.Draining {

@@ -19,6 +19,8 @@ type World struct {
 	InFlight map[semper.InstanceID]semper.InFlight
 	// NextEpoch is the one the next route table will have.
 	NextEpoch semper.Epoch
+	// Verdict is the newest of the judge on the environment's rollout; nil while there is none.
+	Verdict *semper.Verdict
 	// Releases the environments name.
 	Releases map[semper.ReleaseName]semper.Release
 }
