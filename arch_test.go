@@ -75,14 +75,15 @@ var rules = []rule{
 	{pkg: "edge/tablefile", may: []string{"", "edge/message"}, external: []string{"golang.org/x/sys"}, why: "the last route table on disk, and which tables are none"},
 	{pkg: "edge/park", external: []string{"golang.org/x/sys"}, why: "who waits for a socket without a goroutine; knows no protocol"},
 	{pkg: "edge/tunnel", may: []string{"edge/ledger", "edge/park", "edge/wsframe"}, why: "two connections joined, and the courtesy of their end"},
-	{pkg: "edge/alone", may: []string{"", "supervise", "edge", "edge/accesslog", "edge/certs", "edge/http3", "edge/proxyproto", "edge/routefile", "edge/upstream", "edge/witness", "internal/handoff", "internal/notify", "internal/trim"}, external: []string{"golang.org/x/sys"},
+	{pkg: "edge/alone", may: []string{"", "supervise", "edge", "edge/accesslog", "edge/certs", "edge/http3", "edge/http3/accept", "edge/proxyproto", "edge/routefile", "edge/upstream", "edge/witness", "internal/handoff", "internal/notify", "internal/trim"}, external: []string{"golang.org/x/sys"},
 		tests: []string{"edge/certs/pebbletest", "github.com/coder/websocket", "github.com/quic-go/quic-go"},
 		why:   "the edge by a file and signals: composition, for those who want nothing else of semper"},
 	{pkg: "edge/hold", why: "who waits, who goes on: a queue of plain values"},
 	{pkg: "edge/procid", external: []string{"golang.org/x/sys"}, why: "a process named by pid and start, over restarts"},
 	{pkg: "edge/front", may: []string{"edge/http1"}, why: "what the edge and its drivers say to each other; plain values and interfaces"},
 	{pkg: "edge/http1", why: "HTTP/1.1 on byte slices: decides, and does no I/O"},
-	{pkg: "edge/http3", may: []string{"edge/front", "edge/http1", "edge/room", "edge/stream", "internal/handoff"}, external: []string{"github.com/quic-go/quic-go", "golang.org/x/sys"}, tests: []string{"edge/message", "edge/route", "github.com/quic-go/qpack"}, why: "HTTP/3 and nothing of what a request is: the one package that knows quic-go"},
+	{pkg: "edge/http3", may: []string{"edge/front", "edge/http1", "edge/room", "edge/stream", "internal/handoff", "internal/steer"}, external: []string{"github.com/quic-go/quic-go"}, tests: []string{"edge/message", "edge/route", "github.com/quic-go/qpack"}, why: "HTTP/3 and nothing of what a request is: the one package that knows quic-go"},
+	{pkg: "edge/http3/accept", may: []string{"supervise", "edge", "edge/http3"}, why: "the part of an edge's tree that takes HTTP/3; alone and node have it in common"},
 	{pkg: "edge/loop", may: []string{"edge/front", "edge/http1", "edge/room"}, external: []string{"golang.org/x/sys"}, why: "connections over epoll; asks front's questions and decides nothing"},
 	{pkg: "edge/stream", may: []string{"edge/http1"}, why: "requests of HTTP/2 and HTTP/3 judged and answered as HTTP/1.1's; of net/http's values only"},
 	{pkg: "edge/room", why: "how many there are of something at once: a counter and who waits for it"},
@@ -146,7 +147,7 @@ var rules = []rule{
 	{pkg: "store/blob", may: []string{""}, external: []string{"golang.org/x/sys"}, why: "content-addressed files; keeper needs it, so no etcd"},
 
 	// The root process: few dependencies, no network client, no store.
-	{pkg: "keeper", may: []string{"", "api", "supervise", "unit/process", "store/blob", "internal/handoff", "internal/notify",
+	{pkg: "keeper", may: []string{"", "api", "supervise", "unit/process", "store/blob", "internal/handoff", "internal/notify", "internal/steer",
 		"keeper/allot", "keeper/crash", "keeper/datadir", "keeper/journal", "keeper/mark", "keeper/renew", "keeper/sockets", "keeper/trees", "keeper/wire", "actor/observer"}, external: []string{"golang.org/x/sys"}, tests: []string{"actor"},
 		why: "composes supervision with processes; api for its types only"},
 	{pkg: "keeper/allot", may: []string{"", "keeper/journal", "unit/process"}, external: []string{"golang.org/x/sys"}, why: "ports and users given to instances"},
@@ -158,8 +159,9 @@ var rules = []rule{
 		why: "what runs inside programs, told by them: semper's half of the observer's protocol"},
 	{pkg: "keeper/wire", may: []string{"", "api", "internal/handoff"}, why: "the protocol: its client, and both ends of the upgrade log"},
 	{pkg: "keeper/journal", may: []string{"", "unit/process"}, external: []string{"golang.org/x/sys"}, why: "what a killed keeper's successor reads"},
-	{pkg: "keeper/sockets", may: []string{"", "internal/handoff"}, why: "the public listeners and who holds them"},
+	{pkg: "keeper/sockets", may: []string{"", "internal/handoff", "internal/steer"}, why: "the public listeners and who holds them"},
 	{pkg: "internal/handoff", external: []string{"golang.org/x/sys"}, why: "listeners over process boundaries"},
+	{pkg: "internal/steer", may: []string{"internal/handoff"}, external: []string{"golang.org/x/sys"}, why: "whose packets of QUIC are whose: for who reads them, and for the keeper, which reads none"},
 	{pkg: "internal/reserve", external: []string{"golang.org/x/sys"}, why: "ports kept for processes that are told where to listen"},
 	{pkg: "internal/priority", external: []string{"golang.org/x/sys"}, why: "background work steps back behind what serves"},
 	{pkg: "internal/notify", external: []string{"golang.org/x/sys"}, why: "sd_notify, both ends"},
@@ -169,7 +171,7 @@ var rules = []rule{
 	{pkg: "control", may: []string{"", "actor", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	// Composition.
-	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/metrics", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/trim", "store/blob", "store/etcd", "unit/process", "web"},
+	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/metrics", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "store/blob", "store/etcd", "unit/process", "web"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
@@ -187,7 +189,7 @@ var rules = []rule{
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.
-	{pkg: "e2e", tests: []string{"api", "edge/certs/pebbletest", "google.golang.org/grpc"}, why: "drives the binary from outside"},
+	{pkg: "e2e", tests: []string{"api", "edge/certs/pebbletest", "github.com/quic-go/quic-go", "google.golang.org/grpc"}, why: "drives the binary from outside"},
 	{pkg: "e2e/app", external: []string{"google.golang.org/grpc"}, why: "the app that e2e deploys"},
 	{pkg: "docs/guides", tests: []string{"actor", "actor/observer", "supervise"}, why: "the code that the guides show"},
 	{pkg: "examples", tests: []string{"bench/rig", "github.com/coder/websocket"}, why: "apps of their own, deployed by a test"},

@@ -80,6 +80,7 @@ type ServerCommands struct {
 type RunOptions struct {
 	Dir         string   // data directory, absolute
 	HTTP, HTTPS []string // public addresses
+	HTTP3       bool     // at all addresses of HTTPS
 	API         string   // TCP address of the API besides DIR/api.sock; "" for none
 	Edge        EdgeSettings
 	EdgeArgs    []string // Edge as flags, to execute edges with
@@ -118,10 +119,11 @@ func (m *Misconfigured) Unwrap() error { return m.Err }
 
 // PartOptions of a child of the keeper.
 type PartOptions struct {
-	Dir     string       // data directory, absolute
-	ID      string       // "edge-2"
-	Edge    EdgeSettings // of an edge
-	Verbose bool
+	Dir       string       // data directory, absolute
+	ID        string       // "edge-2"
+	Edge      EdgeSettings // of an edge
+	HTTP3Slot int          // of an edge, among the UDP sockets that it inherits
+	Verbose   bool
 }
 
 // Main runs one command line (without the program's name) and returns its exit code. Ctrl-C ends a

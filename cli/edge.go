@@ -27,7 +27,7 @@ func (c *command) edgeCommand() *cobra.Command {
 		}
 		return part(cmd, args)
 	}
-	for _, flag := range append([]string{"data", "id"}, edgeFlagNames...) { // they are the keeper's
+	for _, flag := range append([]string{"data", "id", "http3-slot"}, edgeFlagNames...) { // they are the keeper's
 		if err := cmd.Flags().MarkHidden(flag); err != nil {
 			panic(err) // asPart has made them
 		}

@@ -39,8 +39,9 @@ func (c *command) runCommand(use string, run func(context.Context, RunOptions) e
 runs to the next one, as systemctl restart needs it; Ctrl-C stops everything in order.
 
 With --https, every host of a route has a certificate: from the pairs NAME.crt and NAME.key in DATA/tls, else from the
-authority of --acme, else from one of this server's own, whose root is DATA/ca.crt. docs/guides/https.md tells more.`,
-		Example:     "  semper server run\n  semper server run --http :80 --https :443 --acme letsencrypt --acme-email ops@example.com\n  semper server run --data /srv/semper --http :80 --https :443 --api 127.0.0.1:4000",
+authority of --acme, else from one of this server's own, whose root is DATA/ca.crt. With --http3, clients may go on over
+HTTP/3. docs/guides/https.md tells more of both.`,
+		Example:     "  semper server run\n  semper server run --http :80 --https :443 --http3 --acme letsencrypt --acme-email ops@example.com\n  semper server run --data /srv/semper --http :80 --https :443 --api 127.0.0.1:4000",
 		Args:        cobra.NoArgs,
 		Annotations: onServer,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,7 +57,7 @@ authority of --acme, else from one of this server's own, whose root is DATA/ca.c
 					return &semper.Error{Code: semper.Invalid, Message: "--acme-roots has no absolute path", Err: err}
 				}
 			}
-			if err := o.Edge.check(len(o.HTTPS) > 0); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
 			o.Dir, o.Verbose = dir, c.verbose
@@ -68,6 +69,7 @@ authority of --acme, else from one of this server's own, whose root is DATA/ca.c
 	f.StringVar(&o.Dir, "data", defaultDir(os.Geteuid(), c.env.Getenv), "data directory")
 	f.StringSliceVar(&o.HTTP, "http", []string{":8080"}, "public HTTP addresses")
 	f.StringSliceVar(&o.HTTPS, "https", nil, "public HTTPS addresses")
+	f.BoolVar(&o.HTTP3, "http3", false, "take HTTP/3 as well, at the addresses for HTTPS: the same ports of UDP")
 	f.StringVar(&o.API, "api", "", "TCP address of the API and the page, besides DATA/api.sock (default: none)")
 	edgeFlags(cmd, &o.Edge)
 	f.BoolVar(&o.StopAll, "stop-all", false, "stop everything when the keeper is told to end")
@@ -79,6 +81,9 @@ func (o RunOptions) flags() []string {
 	args := []string{"--data", o.Dir, "--http=" + strings.Join(o.HTTP, ",")}
 	if len(o.HTTPS) > 0 {
 		args = append(args, "--https="+strings.Join(o.HTTPS, ","))
+	}
+	if o.HTTP3 {
+		args = append(args, "--http3")
 	}
 	if o.API != "" {
 		args = append(args, "--api="+o.API)
@@ -127,6 +132,7 @@ func (c *command) asPart(cmd *cobra.Command, kind string) {
 	cmd.Flags().StringVar(&o.ID, "id", kind+"-1", "name of this part")
 	if kind == "edge" {
 		edgeFlags(cmd, &o.Edge)
+		cmd.Flags().IntVar(&o.HTTP3Slot, "http3-slot", 0, "which of the UDP sockets of an address is this edge's")
 	}
 }
 

@@ -76,6 +76,17 @@ func usage(format string, args ...any) error {
 	return &exit{code: exitUsage, err: fmt.Errorf(format, args...), hint: "semper server run --help"}
 }
 
+// check says what is wrong with what a server is told.
+func (o RunOptions) check() error {
+	switch {
+	case o.HTTP3 && len(o.HTTPS) == 0:
+		return usage("--https is missing: HTTP/3 is at its addresses")
+	case o.HTTP3 && o.Edge.ProxyProtocol:
+		return usage("--http3 beside --proxy-protocol: HTTP/3 has no PROXY header, and its clients would be your load balancers")
+	}
+	return o.Edge.check(len(o.HTTPS) > 0)
+}
+
 // check says what is wrong with s on a server that has TLS or not.
 func (s EdgeSettings) check(https bool) error {
 	switch {

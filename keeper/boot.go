@@ -127,6 +127,7 @@ func (k *keeper) bury(m *member) {
 		}
 		r.Identity = process.Identity{}
 	}
+	r.Notified = r.Notified && r.Part == nil // its next incarnation has yet to say so
 	if r.Part != nil && r.Part.Draining {
 		k.forget(m)
 		return
@@ -174,7 +175,12 @@ func (k *keeper) listen(ctx context.Context) error {
 		handoff.Close(have)
 		return err
 	}
+	have, udp := sockets.Apart(have)
 	if k.sockets, err = sockets.Open(ctx, wants, have); err != nil {
+		handoff.Close(udp)
+		return err
+	}
+	if err := k.openHTTP3(ctx, udp); err != nil {
 		return err
 	}
 	if k.door.Name != "" {

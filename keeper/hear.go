@@ -52,6 +52,7 @@ func (k *keeper) heardReady(msg notify.Message) {
 	k.saveLocked(m)
 	k.changedLocked(m)
 	if m.rec.Part != nil && m.rec.Part.Kind == kindEdge {
+		k.leadLocked()
 		k.tellReady()
 	}
 }

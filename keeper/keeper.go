@@ -186,6 +186,7 @@ func (k *keeper) start(ctx context.Context) error {
 	if err := k.listen(ctx); err != nil {
 		return err
 	}
+	k.lead()
 	k.noteUncleanEnd()
 	k.goBackground(func() { k.reaper.Run(k.life) })
 	k.startHearing()

@@ -17,6 +17,7 @@ import (
 
 	"semper/internal/handoff"
 	"semper/internal/notify"
+	"semper/internal/steer"
 	"semper/keeper"
 )
 
@@ -56,6 +57,7 @@ func play(role string, f map[string]string) error {
 		}
 		within, _ := time.ParseDuration(f["--ready-within"])
 		return keeper.Run(ctx, keeper.Options{
+			HTTPS: strings.Fields(f["--https"]), HTTP3: f["--http3"] != "",
 			Dir: f["--data"], HTTP: []string{f["--http"]}, EdgeArgs: strings.Fields(f["--edge"]), Binary: self, StopAllOnSignal: f["--all"] != "", ReadyWithin: within,
 			Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			Ready: func() { fmt.Println("ready") },
@@ -92,9 +94,21 @@ func holder(ctx context.Context, f map[string]string) error {
 
 // edge answers every request with its id and pid, and drains as the real one does.
 func edge(ctx context.Context, f map[string]string) error {
-	byName, sockets, err := handoff.Listeners()
+	sockets, err := handoff.Inherited()
 	if err != nil {
 		return err
+	}
+	groups, listening := steer.Grouped(keeper.UDP, sockets)
+	byName, err := handoff.Listen(listening)
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		close, err := answerPackets(group, f)
+		if err != nil {
+			return err
+		}
+		defer close()
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"semper/keeper/sockets"
 	"semper/keeper/wire"
 )
 
@@ -13,6 +14,8 @@ type Options struct {
 	Dir string
 	// HTTP and HTTPS are the public addresses, "host:port", ":port" or "port".
 	HTTP, HTTPS []string
+	// HTTP3 has the same ports of UDP as of HTTPS taken, for HTTP/3.
+	HTTP3 bool
 	// API is an address for the API in addition to DIR/api.sock. Empty: none.
 	API string
 	// EdgeArgs are the arguments of every edge, behind those that the keeper gives it. An edge that was started with others
@@ -31,6 +34,9 @@ type Options struct {
 	// other one is kept. Zero: 60s.
 	ReadyWithin time.Duration
 }
+
+// UDP is what the names of the sockets of HTTP/3 begin with that an edge inherits; see steer.Grouped.
+const UDP = sockets.HTTP3
 
 // What a client of the keeper sees; package wire has both ends of it.
 type (

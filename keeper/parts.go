@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,10 +74,13 @@ func (k *keeper) partsOf(kind string) []*member {
 		}
 	}
 	slices.SortFunc(of, func(a, b *member) int {
-		return cmp.Or(cmp.Compare(len(a.rec.Name), len(b.rec.Name)), strings.Compare(a.rec.Name, b.rec.Name))
+		return older(a.rec.Name, b.rec.Name)
 	})
 	return of
 }
+
+// older compares two parts of a kind by their names, which end with numbers: below 0 if a is the older one.
+func older(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }
 
 // newPart makes a part known under the next number of its kind, which no other ever had.
 func (k *keeper) newPart(kind string) *member {
@@ -95,6 +99,9 @@ func (k *keeper) newPart(kind string) *member {
 	m := &member{state: semper.Starting, rec: journal.Record{
 		Name: name, Desired: journal.Run, Token: mark.NewToken(), Part: &journal.Part{Kind: kind},
 	}}
+	if kind == kindEdge {
+		m.rec.Part.Slot = k.slotLocked(k.numbers[kind])
+	}
 	m.limit = limitOf(m.rec)
 	k.addLocked(m)
 	k.mu.Unlock()
@@ -138,11 +145,15 @@ func (k *keeper) argsOf(kind string) []string {
 // socketsOf are the sockets a kind of part gets.
 func (k *keeper) socketsOf(kind string) []handoff.Socket {
 	names := map[string][]string{kindEdge: {"http", "https"}, kindControl: {"api", "apitcp"}}[kind]
+	listeners, udp := sockets.Apart(k.sockets)
 	var of []handoff.Socket
-	for _, s := range k.sockets {
+	for _, s := range listeners {
 		if slices.Contains(names, s.Name) {
 			of = append(of, s)
 		}
+	}
+	if kind == kindEdge {
+		of = append(of, udp...)
 	}
 	return of
 }
@@ -164,6 +175,9 @@ func (k *keeper) partOptions(m *member) (process.Options, error) {
 	}
 	o.Env = allot.PartEnviron(p.Kind, k.dir.NotifySocket(), k.dir.TreeSocket(), os.Environ())
 	of := k.socketsOf(p.Kind)
+	if _, udp := sockets.Apart(of); len(udp) > 0 {
+		o.Argv = append(o.Argv, "--http3-slot", strconv.Itoa(p.Slot))
+	}
 	if len(of) > 0 {
 		o.Env = append(o.Env, handoff.Environ(of, 3))
 	}

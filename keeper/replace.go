@@ -142,6 +142,7 @@ func (k *keeper) retire(m *member) {
 	defer k.mu.Unlock()
 	m.rec.Part.Draining = true
 	m.rec.Desired = journal.Stop
+	k.leadLocked()
 	k.saveLocked(m)
 	k.changedLocked(m)
 }

@@ -11,9 +11,13 @@ import (
 	"time"
 
 	"semper/edge"
+	"semper/edge/http3"
+	"semper/edge/http3/accept"
 	"semper/edge/proxyproto"
 	"semper/internal/handoff"
+	"semper/internal/steer"
 	"semper/internal/trim"
+	"semper/keeper"
 	"semper/supervise"
 )
 
@@ -30,7 +34,8 @@ import (
 //	│  ├─ control   the edge's own socket
 //	│  └─ table     follows the route table
 //	└─ listeners    (one for one, gives up)
-//	   └─ https 0  one accept loop for each listening socket
+//	   ├─ https 0  one accept loop for each listening socket
+//	   └─ http3 0  and for the UDP side of one, where there is HTTP/3
 //
 // Nothing here depends on the life of a sibling, only on the edge itself, so each is restarted alone. The edge serves
 // without its helpers, by the table it has: their faults are tried again for ever, ever later up to a second, and never
@@ -43,12 +48,21 @@ import (
 // table is followed, the socket answers, and what is on its way out is cut in time. The tree ends when it is over.
 func Edge(ctx context.Context, o PartOptions) error {
 	d := dirs(o.Dir)
-	listeners, sockets, err := handoff.Listeners()
+	sockets, err := handoff.Inherited()
 	if err != nil {
 		return err
 	}
+	groups, sockets := steer.Grouped(keeper.UDP, sockets)
 	defer handoff.Close(sockets)
+	listeners, err := handoff.Listen(sockets)
+	if err != nil {
+		return err
+	}
 	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, Driver: o.Edge.Driver, Trusted: o.Edge.Trusted}}
+	if p.ports, err = openPorts(d, groups, o.Edge.Slot); err != nil {
+		return err
+	}
+	defer p.closePorts()
 	if err := p.secure(ctx); err != nil {
 		return err
 	}
@@ -98,6 +112,7 @@ type plane struct {
 	o       PartOptions
 	dirs    dirs
 	sockets []handoff.Socket
+	ports   map[string]*http3.Port // by their addresses, which are those of sockets for HTTPS
 	options edge.Options
 	certs   *certificates // nil without TLS
 	edge    *edge.Edge    // made by the first child, for those after it; one for the whole life
@@ -110,7 +125,7 @@ func (p *plane) specs() []supervise.ChildSpec {
 		// Temporary and significant: it cannot be replaced below those that use it. When it has given up, so has the process.
 		{ID: "background", Supervisor: true, Restart: supervise.Temporary, Significant: true, Start: p.open},
 		{ID: "helpers", Supervisor: true, Start: subtree(p.o.Log, helpers, []supervise.ChildSpec{
-			{ID: "sockets", Restart: supervise.Transient, Backoff: gently, Start: supervise.Serve(offering(p.ctx, p.o, p.sockets))},
+			{ID: "sockets", Restart: supervise.Transient, Backoff: gently, Start: supervise.Serve(offering(p.ctx, p.o, p.offered()))},
 			{ID: "control", Backoff: gently, Start: supervise.ServeReady(func(ctx context.Context, ready func()) error {
 				return answer(ctx, p.o, p.handler(), ready)
 			})},
@@ -144,13 +159,17 @@ func (p *plane) close() error {
 // accepting is the part that takes connections.
 func (p *plane) accepting(listeners map[string][]net.Listener) supervise.ChildSpec {
 	var specs []supervise.ChildSpec
+	add := func(name string, i int, start supervise.StartFunc) {
+		specs = append(specs, supervise.ChildSpec{ID: name + " " + strconv.Itoa(i), Restart: supervise.Transient, Backoff: gently, Start: start})
+	}
 	n := make(map[string]int)
 	for _, s := range p.sockets {
-		i := n[s.Name]
+		i, terms := n[s.Name], p.terms(s)
 		n[s.Name]++
-		specs = append(specs, supervise.ChildSpec{
-			ID: s.Name + " " + strconv.Itoa(i), Restart: supervise.Transient, Backoff: gently, Start: p.accept(s, listeners[s.Name][i]),
-		})
+		add(s.Name, i, p.accept(s, listeners[s.Name][i], terms))
+		if port := p.portOf(s); port != nil {
+			add("http3", i, accept.Start(p.edge, port, terms, p.o.Log, nil))
+		}
 	}
 	return supervise.ChildSpec{ID: "listeners", Supervisor: true, Restart: supervise.Temporary, Significant: true,
 		Start: subtree(p.o.Log, bounded(p.o.ID, "listeners"), specs)}
@@ -158,7 +177,7 @@ func (p *plane) accepting(listeners map[string][]net.Listener) supervise.ChildSp
 
 // accept is one accept loop. An ended one has closed its listener: the next takes connections from the same socket by
 // another.
-func (p *plane) accept(s handoff.Socket, first net.Listener) supervise.StartFunc {
+func (p *plane) accept(s handoff.Socket, first net.Listener, terms edge.Terms) supervise.StartFunc {
 	return func(ctx context.Context) (supervise.Child, error) {
 		l := first
 		if first = nil; l == nil {
@@ -170,12 +189,18 @@ func (p *plane) accept(s handoff.Socket, first net.Listener) supervise.StartFunc
 		if p.o.Edge.ProxyProtocol {
 			l = &proxyproto.Listener{Listener: l, Trusted: p.o.Edge.Trusted, Required: true}
 		}
-		return supervise.Serve(func(ctx context.Context) error {
-			terms := edge.Terms{H2C: p.o.Edge.H2C}
-			if s.Name == "https" {
-				terms = edge.Terms{TLS: p.options.TLS}
-			}
-			return p.edge.ServeUntil(ctx, l, terms)
-		})(ctx)
+		return supervise.Serve(func(ctx context.Context) error { return p.edge.ServeUntil(ctx, l, terms) })(ctx)
 	}
+}
+
+// terms are those of the connections of s.
+func (p *plane) terms(s handoff.Socket) edge.Terms {
+	if s.Name != "https" {
+		return edge.Terms{H2C: p.o.Edge.H2C}
+	}
+	t := edge.Terms{TLS: p.options.TLS}
+	if port := p.portOf(s); port != nil {
+		t.AltSvc = port.Alternative()
+	}
+	return t
 }

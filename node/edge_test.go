@@ -85,7 +85,7 @@ func TestAcceptLoopIsRestarted(t *testing.T) {
 	failed := make(chan supervise.Event, 1)
 	p := &plane{o: PartOptions{ID: "edge-1", Log: slog.New(slog.DiscardHandler)}, sockets: []handoff.Socket{s}, edge: e}
 	tree, err := supervise.Start(t.Context(), bounded("edge-1", "listeners"), []supervise.ChildSpec{
-		{ID: "http 0", Restart: supervise.Transient, Backoff: gently, Start: p.accept(s, first)},
+		{ID: "http 0", Restart: supervise.Transient, Backoff: gently, Start: p.accept(s, first, edge.Terms{})},
 	}, supervise.Options{Observe: func(e supervise.Event) {
 		if e.Kind == supervise.Ended {
 			failed <- e

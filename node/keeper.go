@@ -16,6 +16,7 @@ import (
 type KeeperOptions struct {
 	Dir         string
 	HTTP, HTTPS []string
+	HTTP3       bool // at the addresses of HTTPS
 	API         string
 	EdgeArgs    []string // of every edge's command line
 	StopAll     bool
@@ -30,7 +31,7 @@ func Keeper(ctx context.Context, o KeeperOptions) error {
 		return &semper.Error{Code: semper.Internal, Op: "server run", Message: "this program's own file is not known", Err: err}
 	}
 	return keeper.Run(ctx, keeper.Options{
-		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, EdgeArgs: o.EdgeArgs, Binary: exe, Log: o.Log, Ready: o.Ready, StopAllOnSignal: o.StopAll,
+		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, HTTP3: o.HTTP3, API: o.API, EdgeArgs: o.EdgeArgs, Binary: exe, Log: o.Log, Ready: o.Ready, StopAllOnSignal: o.StopAll,
 	})
 }
 

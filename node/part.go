@@ -32,6 +32,7 @@ type EdgeOptions struct {
 	Trusted       []netip.Prefix // proxies in front, whose word on the client is believed
 	ProxyProtocol bool           // connections begin with a PROXY header; those of others than Trusted are closed
 	AccessLog     string         // "json", "combined" or "off"; empty: as SEMPER_ACCESS_LOG says
+	Slot          int            // this edge's among the UDP sockets of each address, if it has such: see package steer
 }
 
 // offering gives the inherited sockets back to a keeper that lost its own, until its context ends or that of the

@@ -62,7 +62,7 @@ func runKeeper(ctx context.Context, o cli.RunOptions) error {
 		}
 	}()
 	return node.Keeper(ctx, node.KeeperOptions{
-		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, API: o.API, EdgeArgs: o.EdgeArgs, StopAll: o.StopAll, Log: log,
+		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, HTTP3: o.HTTP3, API: o.API, EdgeArgs: o.EdgeArgs, StopAll: o.StopAll, Log: log,
 		Ready: func() { up(o, log) },
 	})
 }
@@ -90,7 +90,7 @@ func runPart(ctx context.Context, kind string, o cli.PartOptions) error {
 		Dir: o.Dir, ID: o.ID, Log: logger(o.Verbose).With("part", o.ID),
 		ACME: node.ACME{Authority: o.Edge.ACME, Email: o.Edge.ACMEEmail, Roots: o.Edge.ACMERoots},
 		Edge: node.EdgeOptions{
-			Driver: edge.Driver(o.Edge.Driver), H2C: o.Edge.H2C, Trusted: trusted, ProxyProtocol: o.Edge.ProxyProtocol, AccessLog: o.Edge.AccessLog,
+			Driver: edge.Driver(o.Edge.Driver), H2C: o.Edge.H2C, Trusted: trusted, ProxyProtocol: o.Edge.ProxyProtocol, AccessLog: o.Edge.AccessLog, Slot: o.HTTP3Slot,
 		},
 	}
 	switch kind {

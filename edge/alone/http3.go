@@ -3,20 +3,14 @@ package alone
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 
 	"semper/edge/http3"
+	"semper/edge/http3/accept"
 	"semper/internal/handoff"
 	"semper/supervise"
 )
-
-// streams is how many requests a connection of HTTP/3 may have under way.
-const streams = 100
-
-// altMaxAge is for how many seconds clients may believe that there is HTTP/3.
-const altMaxAge = 86400
 
 // bindPort finds the UDP side of d's address, for HTTP/3: the one it has had, an inherited one, or a new one. A port once bound
 // stays until the process ends, for connections stay.
@@ -38,15 +32,6 @@ func (s *server) bindPort(d *door, key string, from *inheritance) error {
 	return nil
 }
 
-// alternative is where else than by TCP requests are served, as answers say it.
-func alternative(p *http3.Port) string {
-	a, ok := p.Addr().(interface{ AddrPort() netip.AddrPort })
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf(`h3=":%d"; ma=%d`, a.AddrPort().Port(), altMaxAge)
-}
-
 // has3 reports whether connections of HTTP/3 are taken by d.
 func (d *door) has3() bool { return d.accepts && d.settings.HTTP3 }
 
@@ -55,21 +40,9 @@ func (l *listener) id3() string { return "http3 " + l.key }
 
 // accepting3 is the part that takes connections of HTTP/3 by l.
 func (s *server) accepting3(l listener) supervise.ChildSpec {
-	port, terms := s.ports[l.key], s.terms(&l).Whole()
+	port := s.ports[l.key]
 	return supervise.ChildSpec{ID: l.id3(), Restart: supervise.Transient, Shutdown: supervise.Infinity, Backoff: gently,
-		Start: func(ctx context.Context) (supervise.Child, error) {
-			ln, err := port.Listen(http3.Options{
-				Handler: s.edge, TLS: terms.TLS, Limits: terms.Limits(), Streams: streams, Connections: terms.MaxConns,
-				Head: terms.Head, Idle: terms.Idle, Log: s.log,
-			})
-			if err == nil {
-				err = port.Lead()
-			}
-			if err != nil {
-				return nil, err
-			}
-			return supervise.Serve(func(ctx context.Context) error { return s.edge.ServeUntil(ctx, ln, terms) })(ctx)
-		}}
+		Start: accept.Start(s.edge, port, s.terms(&l), s.log, port.Lead)}
 }
 
 // close3 takes no more of them by d. Those that are there stay.

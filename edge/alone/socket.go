@@ -219,7 +219,7 @@ func (s *server) terms(l *listener) edge.Terms {
 		t.TLS = s.tlsConfig(l)
 	}
 	if l.HTTP3 {
-		t.AltSvc = alternative(s.ports[l.key])
+		t.AltSvc = s.ports[l.key].Alternative()
 	}
 	return t
 }

@@ -5,12 +5,9 @@
 //
 // # Upgrade
 //
-// Connections of TCP are the kernel's until they are accepted, and then a process's. Those of QUIC are packets, and a socket
-// that two processes read gives each packet to either. So a port has [slots] sockets, bound once and passed on from process to
-// process, and a small program in the kernel that says which of them gets a packet: the connection ids that a process makes
-// name its slot, and what names none, a new connection, goes to the newest process. The process before reads its own slot until
-// its connections have ended. Each process takes the next slot; only one that still drains when as many have followed as there
-// are slots loses what it has.
+// A port is a group of sockets, bound once and passed on from process to process, of which each process reads the one of its
+// slot; package steer tells how packets find theirs. The process before reads its own until its connections have ended. Only
+// one that still drains when as many have followed as there are slots loses what it has.
 //
 // # Who owns what
 //

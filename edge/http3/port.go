@@ -11,20 +11,20 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
-	"golang.org/x/sys/unix"
 
 	"semper/internal/handoff"
+	"semper/internal/steer"
 )
 
 // A Port is the UDP side of an address.
 type Port struct {
 	sockets   []handoff.Socket // by slot
 	slot      int              // this process's
-	conn      *net.UDPConn     // a copy of its socket
+	reset     *quic.StatelessResetKey
+	conn      *net.UDPConn // a copy of its socket
 	transport *quic.Transport
 	terms     atomic.Pointer[terms] // of new connections
 
@@ -40,32 +40,32 @@ type terms struct {
 }
 
 // Bind binds the UDP side of address, which has a port.
-func Bind(address string) (_ *Port, err error) {
-	p := &Port{}
-	defer func() {
-		if err != nil {
-			handoff.Close(p.sockets)
-		}
-	}()
-	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		cerr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
-		return errors.Join(cerr, err)
-	}}
-	for range slots {
-		u, err := c.ListenPacket(context.Background(), "udp", address)
-		if err != nil {
-			return nil, err
-		}
-		address = u.LocalAddr().String()
-		s, err := handoff.FromConn("", u.(syscall.Conn)) //nolint:errcheck,forcetypeassert // a *net.UDPConn
-		if err = errors.Join(err, u.Close()); err != nil {
-			return nil, err
-		}
-		p.sockets = append(p.sockets, s)
+func Bind(address string) (*Port, error) {
+	group, err := steer.Bind(context.Background(), address)
+	if err != nil {
+		return nil, err
 	}
-	return p, p.open()
+	return Open(group, 0, nil)
 }
+
+// Open makes the Port of a group of sockets (see package steer) in which this process has a slot. The sockets are the Port's
+// then, also where there is an error. Where a process that had the slot has been killed, reset, if it was the same there, tells
+// its clients at once that their connections are gone (RFC 9000, 10.3); nil: they find out by their own time limits.
+func Open(group []handoff.Socket, slot int, reset *[32]byte) (*Port, error) {
+	p := &Port{sockets: group, slot: slot, reset: (*quic.StatelessResetKey)(reset)}
+	err := fmt.Errorf("take over the sockets of HTTP/3: there are %d, and the slot is %d; there should be %d", len(group), slot, steer.Slots)
+	if len(group) == steer.Slots && slot >= 0 && slot < steer.Slots {
+		err = p.open()
+	}
+	if err != nil {
+		handoff.Close(group)
+		return nil, err
+	}
+	return p, nil
+}
+
+// Group is the sockets of the port, by slot. They stay the port's.
+func (p *Port) Group() []handoff.Socket { return p.sockets }
 
 // Sockets are those of the port, for the next process: it makes a Port of them by Inherit, under the same key.
 func (p *Port) Sockets(key string) []handoff.Socket {
@@ -80,18 +80,18 @@ func (p *Port) Sockets(key string) []handoff.Socket {
 func Name(key string) string { return "h3 " + key }
 
 // Inherit makes the Port of the process before, by what its Sockets were; it takes the next slot. The sockets are the Port's
-// then.
+// then, also where there is an error.
 func Inherit(sockets []handoff.Socket) (*Port, error) {
-	if len(sockets) != slots {
-		return nil, fmt.Errorf("take over the sockets of HTTP/3: there are %d, and not %d", len(sockets), slots)
+	if len(sockets) == 0 {
+		return nil, errors.New("take over the sockets of HTTP/3: there are none")
 	}
 	name := sockets[0].Name
 	before, err := strconv.Atoi(name[strings.LastIndexByte(name, '/')+1:])
-	if err != nil || before < 0 || before >= slots {
+	if err != nil || before < 0 || before >= steer.Slots {
+		handoff.Close(sockets)
 		return nil, fmt.Errorf("take over the sockets of HTTP/3: %q names no slot", name)
 	}
-	p := &Port{sockets: sockets, slot: (before + 1) % slots}
-	return p, p.open()
+	return Open(sockets, (before+1)%steer.Slots, nil)
 }
 
 // open makes what reads this process's slot.
@@ -113,18 +113,42 @@ func (p *Port) open() error {
 	if err := quiet(); err != nil {
 		return errors.Join(err, p.conn.Close())
 	}
-	p.transport = &quic.Transport{Conn: p.conn, ConnectionIDGenerator: ids(p.slot)} //nolint:gosec // a slot
+	p.transport = &quic.Transport{Conn: p.conn, ConnectionIDGenerator: ids(p.slot), StatelessResetKey: p.reset}
 	return nil
 }
 
 // quiet keeps quic-go from writing to standard error what the kernel's limit for buffers is.
 func quiet() error { return os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") }
 
+// ids makes the connection ids of a slot.
+type ids int
+
+// GenerateConnectionID implements quic.ConnectionIDGenerator.
+func (slot ids) GenerateConnectionID() (quic.ConnectionID, error) {
+	id := steer.ID(int(slot))
+	return quic.ConnectionIDFromBytes(id[:]), nil
+}
+
+// ConnectionIDLen implements quic.ConnectionIDGenerator.
+func (ids) ConnectionIDLen() int { return steer.IDLen }
+
 // Lead has new connections come to this process.
-func (p *Port) Lead() error { return steer(p.sockets[p.slot].FD(), p.slot) }
+func (p *Port) Lead() error { return steer.Lead(p.sockets, p.slot) }
 
 // Addr is the address, as bound.
 func (p *Port) Addr() net.Addr { return p.conn.LocalAddr() }
+
+// altMaxAge is for how many seconds clients may believe that there is HTTP/3.
+const altMaxAge = 86400
+
+// Alternative is what answers over TCP say of the port: the value of Alt-Svc (RFC 7838).
+func (p *Port) Alternative() string {
+	a, ok := p.Addr().(*net.UDPAddr)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(`h3=":%d"; ma=%d`, a.Port, altMaxAge)
+}
 
 // listen makes what takes connections on the terms of now, unless there is one. p.mu is held.
 func (p *Port) listen() (err error) {

@@ -89,14 +89,26 @@ func (s Socket) Listen() (net.Listener, error) {
 }
 
 // Addr is the local address of s: "127.0.0.1:8080", "[::]:8080", or the path of a unix socket; ""
-// when s is not a listening socket.
+// when s neither listens nor takes packets.
 func (s Socket) Addr() string {
-	l, err := s.Listen()
+	f, err := s.File()
 	if err != nil {
 		return ""
 	}
-	defer l.Close() //nolint:errcheck // a duplicate
-	return l.Addr().String()
+	defer f.Close() //nolint:errcheck // a duplicate
+	if l, err := net.FileListener(f); err == nil {
+		if u, ok := l.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false)
+		}
+		defer l.Close() //nolint:errcheck // a duplicate
+		return l.Addr().String()
+	}
+	c, err := net.FilePacketConn(f)
+	if err != nil {
+		return ""
+	}
+	defer c.Close() //nolint:errcheck // a duplicate
+	return c.LocalAddr().String()
 }
 
 // Close closes this process's copies of sockets; other holders keep theirs.
@@ -135,15 +147,26 @@ func Listeners() (map[string][]net.Listener, []Socket, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	byName, err := Listen(sockets)
+	return byName, sockets, err
+}
+
+// Listen is a listener on each of sockets, by name and in their order.
+func Listen(sockets []Socket) (map[string][]net.Listener, error) {
 	byName := map[string][]net.Listener{}
 	for _, s := range sockets {
 		l, err := s.Listen()
 		if err != nil {
-			return nil, nil, err
+			for _, before := range byName {
+				for _, l := range before {
+					l.Close() //nolint:errcheck // nobody has accepted from it
+				}
+			}
+			return nil, err
 		}
 		byName[s.Name] = append(byName[s.Name], l)
 	}
-	return byName, sockets, nil
+	return byName, nil
 }
 
 // Environ is the assignment that names sockets for a child that gets them as descriptors from first

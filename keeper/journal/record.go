@@ -61,6 +61,7 @@ type Part struct {
 	Binary    string   `json:"binary"`
 	Version   string   `json:"version"`
 	Draining  bool     `json:"draining,omitempty"`
+	Slot      int      `json:"slot,omitempty"` // of an edge, in the groups of UDP sockets: see package steer
 }
 
 // StopSignal is what asks the process to end.

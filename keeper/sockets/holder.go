@@ -13,19 +13,26 @@ import (
 // listening is the state of a listening socket in /proc/net/tcp.
 const listening = "0A"
 
-// holders names the processes that listen on port, as far as this user may look: "nginx (pid 7)".
-func holders(port string) string {
+// unconnected is the state of a socket that takes anybody's packets in /proc/net/udp.
+const unconnected = "07"
+
+// holders names the processes that have port on a network, "tcp" or "udp", as far as this user may look: "nginx (pid 7)".
+func holders(network, port string) string {
+	state := listening
+	if network == "udp" {
+		state = unconnected
+	}
 	n, err := strconv.Atoi(port)
 	if err != nil {
 		return ""
 	}
 	var inodes []string
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	for _, table := range []string{"/proc/net/" + network, "/proc/net/" + network + "6"} {
 		f, err := os.Open(table)
 		if err != nil {
 			continue
 		}
-		inodes = append(inodes, listenersIn(bufio.NewScanner(f), n)...)
+		inodes = append(inodes, listenersIn(bufio.NewScanner(f), state, n)...)
 		_ = f.Close()
 	}
 	if len(inodes) == 0 {
@@ -49,13 +56,13 @@ func holders(port string) string {
 	return strings.Join(names, ", ")
 }
 
-// listenersIn are the inodes of the sockets that listen on port in a table of /proc/net.
-func listenersIn(lines *bufio.Scanner, port int) []string {
+// listenersIn are the inodes of the sockets that have port in a table of /proc/net, in that state.
+func listenersIn(lines *bufio.Scanner, state string, port int) []string {
 	suffix := fmt.Sprintf(":%04X", port)
 	var inodes []string
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
-		if len(f) > 9 && f[3] == listening && strings.HasSuffix(f[1], suffix) {
+		if len(f) > 9 && f[3] == state && strings.HasSuffix(f[1], suffix) {
 			inodes = append(inodes, f[9])
 		}
 	}

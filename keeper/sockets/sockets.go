@@ -167,8 +167,11 @@ func (w Want) refused(err error) error {
 		_, port, _ := net.SplitHostPort(w.Addr)
 		e.Code, e.Err = semper.Conflict, nil
 		e.Message = "port " + port + " is taken"
+		if w.Network == "udp" {
+			e.Message = "port " + port + " of UDP is taken"
+		}
 		e.Hint = "choose another with " + flag + ", or stop what listens there"
-		if who := holders(port); who != "" {
+		if who := holders(w.Network, port); who != "" {
 			e.Message += " by " + who
 		}
 	case errors.Is(err, syscall.EACCES):

@@ -13,6 +13,7 @@ import (
 
 	"semper"
 	"semper/internal/handoff"
+	"semper/internal/steer"
 	"semper/keeper/sockets"
 )
 
@@ -110,6 +111,48 @@ func TestTakenPortNamesItsHolder(t *testing.T) {
 	if semper.CodeOf(err) != semper.Conflict || !strings.Contains(err.Error(), "port "+port+" is taken by sockets.test (pid "+strconv.Itoa(os.Getpid())+")") ||
 		!strings.Contains(semper.HintOf(err), "--https") {
 		t.Errorf("%v, hint %s", err, semper.HintOf(err))
+	}
+}
+
+// TestUDPGroups: those of an address are taken back whole, and bound where there are none; the rest is closed.
+func TestUDPGroups(t *testing.T) {
+	t.Parallel()
+	tcp, err := sockets.Open(t.Context(), []sockets.Want{{Name: "https", Network: "tcp", Addr: "127.0.0.1:0"}, {Name: "https", Network: "tcp", Addr: "127.0.0.1:0"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handoff.Close(tcp)
+	one, two := tcp[0].Addr(), tcp[1].Addr()
+	first, err := sockets.OpenGroups(t.Context(), []string{one}, nil)
+	if err != nil || len(first) != steer.Slots {
+		t.Fatalf("%v, %v", first, err)
+	}
+	listeners, udp := sockets.Apart(append(first, tcp...))
+	if len(listeners) != 2 || len(udp) != steer.Slots {
+		t.Errorf("%d and %d", len(listeners), len(udp))
+	}
+	both, err := sockets.OpenGroups(t.Context(), []string{two, one}, first)
+	if err != nil || len(both) != 2*steer.Slots {
+		t.Fatalf("%v, %v", both, err)
+	}
+	for slot, s := range both[steer.Slots:] {
+		if s.FD() != first[slot].FD() || s.Addr() != one {
+			t.Errorf("slot %d was bound again", slot)
+		}
+	}
+	only, err := sockets.OpenGroups(t.Context(), []string{two}, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handoff.Close(only)
+	taken, err := net.ListenPacket("udp", one)
+	if err != nil {
+		t.Fatalf("what nobody wants is still held: %v", err)
+	}
+	defer taken.Close()
+	_, err = sockets.OpenGroups(t.Context(), []string{one}, nil)
+	if semper.CodeOf(err) != semper.Conflict || !strings.Contains(err.Error(), " of UDP is taken by sockets.test (pid "+strconv.Itoa(os.Getpid())+")") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ package sealed
 import (
 	"bytes"
 	"context"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -17,6 +18,15 @@ import (
 
 	"semper/edge/certs"
 )
+
+// Key is a secret of identity for one use, which tells neither the identity nor the key of another use.
+func Key(identity *age.X25519Identity, use string) (key [32]byte, err error) {
+	b, err := hkdf.Key(sha256.New, []byte(identity.String()), nil, use, len(key))
+	if err != nil {
+		return key, fmt.Errorf("derive a key for %s: %w", use, err)
+	}
+	return [32]byte(b), nil
+}
 
 // Storage is s with every value encrypted to identity. The names of the keys are not, and a value is good only under its own:
 // who can write to s cannot give one name's certificate for another's.
