@@ -2,6 +2,7 @@ package semper
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -91,6 +92,14 @@ func (k PoolKey) PoolOf(arm Arm) PoolKey {
 	return k + PoolKey("@"+arm)
 }
 
+// Stable is the key of the pool that p is an arm of; its own where it is none.
+func (p *Pool) Stable() PoolKey {
+	if p.Arm == "" || p.Arm == ArmStable {
+		return p.Key
+	}
+	return PoolKey(strings.TrimSuffix(string(p.Key), "@"+string(p.Arm)))
+}
+
 // A Split gives parts of a pool's requests to other pools; what is left is its own.
 type Split struct {
 	Rollout string     `json:"rollout"` // whose it is; keys are spread anew for each
@@ -113,7 +122,8 @@ type Shadow struct {
 	Shadowing
 }
 
-// ArmCounts are what one edge has seen of one arm of a split since the edge began. They only grow.
+// ArmCounts are what one edge has seen of one arm of a split since the edge began. They only grow. A pool without a split is the
+// stable arm of no rollout. What becomes of a request counts for the arm that it was assigned to, whichever instance served it.
 type ArmCounts struct {
 	Edge     string      `json:"edge"` // with its start: two lives of an edge have two names
 	Pool     PoolKey     `json:"pool"` // of the service: the stable one's
@@ -121,8 +131,13 @@ type ArmCounts struct {
 	Release  ReleaseName `json:"release"`
 	Arm      Arm         `json:"arm"`
 	Assigned uint64      `json:"assigned"` // requests given to the arm, before anything became of them
-	Requests uint64      `json:"requests"` // that ended, but for those whose clients went away
-	Failed   uint64      `json:"failed"`   // of Requests: answered with 500-599, by the app or by the edge in its place, or broken off
+	Requests uint64      `json:"requests"` // that ended, but for those Missed and Gone, those cut at a drain deadline, and those the edge refused for its own sake
+	// Failed, of Requests, were answered with 500-599, by the app or by the edge in its place, or broken off, or had an attempt at an
+	// instance of the arm fail so, though another served the client.
+	Failed uint64 `json:"failed"`
+	// Missed, of Assigned, found no ready instance in the arm: the stable pool served them. Gone are those whose clients went away.
+	Missed uint64 `json:"missed,omitempty"`
+	Gone   uint64 `json:"gone,omitempty"`
 	// Users and Hurt are how many keys of a sticky split were seen, and how many of them met a failure. They are counted in a map of
 	// bits by hash, so that of many one or the other is missed, on both arms alike.
 	Users   uint64 `json:"users,omitempty"`

@@ -37,6 +37,9 @@ type Edges interface {
 	Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error)
 	// Traffic is what all live edges do now, by release and route.
 	Traffic(ctx context.Context) (api.Traffic, error)
+	// Arms is what every live edge has counted of the arms of splits, and of pools without one; edges that do not answer are named
+	// in the error, beside what the others have.
+	Arms(ctx context.Context) ([]semper.ArmCounts, error)
 	// Certificates of the hosts of all routes, by the edges that take new connections; none where there is no TLS.
 	Certificates(ctx context.Context) ([]api.Certificate, error)
 	// Metrics of one edge; empty is the one that takes new connections.

@@ -38,6 +38,8 @@ type machine struct {
 	moved       chan struct{}
 	traffic     api.Traffic
 	trafficErr  error
+	arms        []semper.ArmCounts
+	armsErr     error
 	certs       []api.Certificate
 	books       []control.Book
 	dropped     []string
@@ -271,6 +273,12 @@ func (m *machine) Traffic(context.Context) (api.Traffic, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.traffic, m.trafficErr
+}
+
+func (m *machine) Arms(context.Context) ([]semper.ArmCounts, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.arms), m.armsErr
 }
 
 func (m *machine) Metrics(context.Context, string, string) (api.Exposition, error) {

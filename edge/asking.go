@@ -8,12 +8,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"semper/edge/arms"
 	"semper/edge/balance"
 	"semper/edge/balance/admit"
 	"semper/edge/config"
 	"semper/edge/front"
 	"semper/edge/gate"
 	"semper/edge/hold"
+	"semper/edge/lane"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
 	"semper/edge/refusal"
@@ -36,7 +38,9 @@ type asking struct {
 
 	snap   *snapshot // that rule is of
 	rule   *rule
-	target *target   // of the rule
+	target *target // of the rule
+	stable *target // of an arm that target is: for what it cannot serve; else nil
+	arm    arms.Request
 	hash   uint64    // of the key by which the rule balances
 	pin    *backend  // where its cookie leads to
 	since  time.Time // its cookie's end; zero: it has none that is of use
@@ -75,7 +79,7 @@ const (
 
 // waiting is one wait: in the line of a lane, or at a gate.
 type waiting struct {
-	lane *lane
+	lane *lane.Lane
 	gate *gate.Gate
 	at   gate.Wait
 	told atomic.Int32 // one of the following
@@ -109,7 +113,8 @@ func (a *asking) claim(now int64) decision {
 		p := t.pool
 		a.entry.Accept(p.slot)
 		a.seen.Enter(t.place)
-		if p.holds(a.unsafe) || !a.ticket && p.lane.behind(a.unsafe) {
+		a.arm.Enter(t.tally, a.seen.Shard())
+		if p.holds(a.unsafe) || !a.ticket && p.lane.Behind(a.unsafe) {
 			return a.inLine(p, now)
 		}
 		if t.gate != nil && a.gate == nil {
@@ -121,6 +126,9 @@ func (a *asking) claim(now int64) decision {
 		b, v := a.pick(now)
 		switch v {
 		case balance.NoneFit:
+			if a.fall() {
+				continue
+			}
 			return a.inLine(p, now)
 		case balance.AllBusy:
 			a.leaveGate()
@@ -139,7 +147,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 	if a.snap != nil && a.driven != nil {
 		a.driven.reread()
 	}
-	a.snap, a.pin, a.target = s, nil, nil
+	a.snap, a.pin, a.target, a.stable = s, nil, nil, nil
 	if a.rule = s.rule(&a.query); a.rule == nil {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
@@ -168,7 +176,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 			}
 			share = r.Forward.Pick(h)
 		}
-		a.target = &r.targets[share]
+		a.target = a.armOf(&r.targets[share])
 	}
 	if !known {
 		a.target.pool.lane.budget.Count()
@@ -184,6 +192,34 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		a.leaveGate()
 	}
 	return given
+}
+
+// armOf is the arm of t that the request belongs to; t itself where that is it.
+func (a *asking) armOf(t *target) *target {
+	a.stable = nil
+	if t.split == nil {
+		return t
+	}
+	i := a.arm.Pick(t.split, &a.query, a.rule.stick != nil)
+	if i == arms.Stable {
+		return t
+	}
+	a.stable = t
+	return &t.arms[i]
+}
+
+// fall gives a request that its arm cannot serve to the stable pool, for none may fail for the sake of a split. It reports whether
+// there is one.
+func (a *asking) fall() bool {
+	if a.stable == nil {
+		return false
+	}
+	a.arm.Fall()
+	a.target, a.stable, a.pin = a.stable, nil, nil
+	if a.gate != a.target.gate {
+		a.leaveGate()
+	}
+	return true
 }
 
 // Salts keep the hashes of one key for several purposes apart.
@@ -205,7 +241,7 @@ func (a *asking) stick() bool {
 		return false
 	}
 	for i := range r.targets {
-		t := &r.targets[i]
+		t := a.armOf(&r.targets[i]) // a split goes before the cookie, or who came once would never change sides
 		if r.Policy.Sticky.By == route.ByRelease {
 			if c.IsRelease(t.ours) {
 				a.target = t
@@ -251,7 +287,7 @@ func (a *asking) inLine(p *pool, now int64) decision {
 			return a.refuse(refusal.Backend, ledger.EdgeErrors)
 		}
 	}
-	w := &waiting{lane: p.lane}
+	w := &waiting{lane: p.lane.Lane}
 	if a.waiter == nil {
 		wall := time.Now()
 		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, backendWait))}
@@ -261,7 +297,7 @@ func (a *asking) inLine(p *pool, now int64) decision {
 		w.told.Store([...]int32{hold.Go: toGo, hold.Shed: toShed, hold.NoBackend: toNobody}[v])
 		waker.Wake(turn)
 	}
-	if !p.lane.join(a.waiter, bounds, again) {
+	if !p.lane.Join(a.waiter, bounds, again) {
 		return a.refuse(refusal.Held, ledger.Shed)
 	}
 	a.wait = w
@@ -331,7 +367,7 @@ func (a *asking) quit() {
 	a.wait = nil
 	switch {
 	case w.lane != nil:
-		w.lane.leave(a.waiter)
+		w.lane.Leave(a.waiter)
 	case !w.gate.Quit(&w.at) && w.told.Load() == toEnter:
 		w.gate.Leave()
 	}
@@ -355,6 +391,9 @@ func (a *asking) failed(f failure, b *backend, now int64) decision {
 		return a.refuse(refusal.Descriptors, ledger.Shed)
 	}
 	b.failed(now, &f)
+	if f.blames() {
+		a.arm.Fail()
+	}
 	a.tries++
 	a.seen.Fail(now, failures[f.kind], f.reused)
 	if a.edge.log.Enabled(context.Background(), slog.LevelDebug) {
@@ -396,6 +435,9 @@ func (a *asking) affords(r admit.Retry, now int64) bool {
 func (a *asking) again(b *backend, now int64) decision {
 	a.entry.Retry()
 	a.shun(b)
+	if a.stable != nil && a.tries >= min(len(a.target.pool.backends), a.rule.Tries-1) { // each of the arm's was asked, or the last try is next
+		a.fall()
+	}
 	return a.claim(now)
 }
 

@@ -17,7 +17,7 @@ import (
 //	│  ├─ log     writes the access log
 //	│  ├─ traffic looks every second at what was counted, for those who ask about the last minute
 //	│  └─ strain  looks how much memory is left
-//	├─ lines      one child for each pool that somebody waits for: lane.pump
+//	├─ lines      one child for each pool that somebody waits for: package lane
 //	├─ backends   one child for each process that is watched, and for each backend that is probed
 //	└─ drain      the one drain, while it lasts
 //

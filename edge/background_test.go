@@ -120,9 +120,7 @@ func TestLineIsRestarted(t *testing.T) {
 	})
 	eventually(t, "one waits", func() bool { return f.State().Held[webPool] == 1 })
 	l := f.lanes[webPool]
-	l.mu.Lock()
-	l.line.Rejoin(&hold.Waiter{Let: func(hold.Verdict) { panic("broken") }}, f.snapshot().pools[webPool].gate(f.now()))
-	l.mu.Unlock()
+	l.Join(&hold.Waiter{Let: func(hold.Verdict) { panic("broken") }}, hold.Bounds{}, true)
 	f.table(1, nil, one.Backend)
 	if answer := <-got; answer != "one" {
 		t.Errorf("who waited beside the broken one got %q, want one", answer)

@@ -7,7 +7,9 @@ import (
 	"net"
 
 	"semper"
+	"semper/edge/arms"
 	"semper/edge/balance"
+	"semper/edge/config"
 	"semper/edge/gate"
 	"semper/edge/local"
 	"semper/edge/probe"
@@ -63,14 +65,11 @@ func (e *Edge) compileConfig(c *Config, sites map[int]*local.Site) (*snapshot, e
 	for i, site := range sites {
 		s.rules[i].site = site
 	}
-	return s, e.addSigners(s, c.Sticky)
+	return s, e.addSigners(s, e.keys(c.Sticky))
 }
 
-// addSigners makes the cookies of the rules that want some. e.registry is held.
+// addSigners makes the cookies of the rules that want some.
 func (e *Edge) addSigners(s *snapshot, keys StickyKeys) error {
-	if keys.Current == nil {
-		keys.Current = e.ownKey()
-	}
 	for i := range s.rules {
 		r := &s.rules[i]
 		if r.Forward == nil || r.Policy.Sticky.Cookie == "" {
@@ -83,13 +82,16 @@ func (e *Edge) addSigners(s *snapshot, keys StickyKeys) error {
 	return nil
 }
 
-// ownKey is the key of this process for cookies.
-func (e *Edge) ownKey() []byte {
-	if e.key == nil {
-		e.key = make([]byte, 32)
-		rand.Read(e.key) //nolint:errcheck // it never fails
+// keys are given, or the one of this process. e.registry is held.
+func (e *Edge) keys(given StickyKeys) StickyKeys {
+	if given.Current == nil {
+		if e.key == nil {
+			e.key = make([]byte, 32)
+			rand.Read(e.key) //nolint:errcheck // it never fails
+		}
+		given.Current = e.key
 	}
-	return e.key
+	return given
 }
 
 // addSigner makes the cookies of r, and the tags of where they may lead.
@@ -101,8 +103,13 @@ func (r *rule) addSigner(keys StickyKeys) (err error) {
 	if r.stick, err = sticky.New(scope, keys.Current, keys.Previous); err != nil {
 		return err
 	}
-	for i := range r.targets {
-		t := &r.targets[i]
+	r.addTags(r.targets)
+	return nil
+}
+
+func (r *rule) addTags(targets []target) {
+	for i := range targets {
+		t := &targets[i]
 		t.ours = r.stick.Tag(string(t.pool.Key))
 		for _, b := range t.pool.backends {
 			name := b.address
@@ -111,18 +118,18 @@ func (r *rule) addSigner(keys StickyKeys) (err error) {
 			}
 			t.tags = append(t.tags, r.stick.Tag(name))
 		}
+		r.addTags(t.arms)
 	}
-	return nil
 }
 
 // configPool is the pool called name.
 func (e *Edge) configPool(name string, p *PoolConfig) *pool {
 	c := e.newPool(semper.Pool{Key: semper.PoolKey(name), App: name})
-	c.Limits.Rate = defaultRate
+	c.Limits.Rate = config.HeldRate
 	speech := c.treat(p)
 	for _, u := range p.Upstreams {
 		in := incarnation{id: semper.InstanceID(name + " " + u.Address), address: u.Address, speech: speech}
-		c.add(e.backend(in, life{app: name, key: keyOf(c.Pool)}, probe.Of(&p.Probe)), u.Weight)
+		c.add(e.backend(in, life{app: name, key: arms.SeriesOf(&c.Pool)}, probe.Of(&p.Probe)), u.Weight)
 	}
 	c.ready = balance.NewPicker(balance.Options{Panic: orNever(p.Panic)}, c.members)
 	e.heal(c, &p.Outlier)

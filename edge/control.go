@@ -17,7 +17,10 @@ type LedgerEntry = control.Entry
 // seen, GET /v1/traffic, /v1/readings and /metrics: see [witness.Witness.Handle].
 func (e *Edge) Control() http.Handler {
 	m := http.NewServeMux()
-	control.Edge{State: e.State, Wait: e.WaitEpoch, Drain: e.beginDrain, Ledger: func() map[Key]semper.Ledger { return e.books.Snapshot().Counts }}.Handle(m)
+	control.Edge{
+		State: e.State, Wait: e.WaitEpoch, Drain: e.beginDrain, Ledger: func() map[Key]semper.Ledger { return e.books.Snapshot().Counts },
+		Arms: func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
+	}.Handle(m)
 	e.witness.Handle(m)
 	return m
 }

@@ -91,8 +91,10 @@ func (x *exchange) head(resp *http.Response, b *backend) {
 		}
 	}
 	message.Edit(h, x.rule.Policy.Headers.Response)
-	if c := x.cookie(nil, b, x.query.TLS); len(c) > 0 {
-		h.Add("Set-Cookie", string(c))
+	for _, c := range [][]byte{x.arm.AppendCookie(nil, x.query.TLS), x.cookie(nil, b, x.query.TLS)} {
+		if len(c) > 0 {
+			h.Add("Set-Cookie", string(c))
+		}
 	}
 	x.w.WriteHeader(resp.StatusCode)
 }

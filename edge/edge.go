@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/arms"
 	"semper/edge/balance"
 	"semper/edge/config"
 	"semper/edge/epoch"
@@ -70,6 +71,7 @@ type Edge struct {
 	log     *slog.Logger
 	books   *ledger.Ledger
 	witness *witness.Witness
+	arms    *arms.Tallies
 	strain  *strain.Strain
 
 	current epoch.Current[snapshot]
@@ -94,7 +96,7 @@ type Edge struct {
 	order    sync.Mutex // one Apply at a time; outermost
 	registry sync.Mutex // guards what follows
 	backends map[incarnation]*backend
-	lanes    map[semper.PoolKey]*lane
+	lanes    map[semper.PoolKey]*line
 	gates    map[gateKey]*gate.Gate
 	memories map[string]*config.Memory // by the name of a rule
 	retired  []*local.Site             // closed once nobody uses them
@@ -123,7 +125,7 @@ func New(o Options) (*Edge, error) {
 	}
 	e := &Edge{
 		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
-		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*lane), gates: make(map[gateKey]*gate.Gate), origin: time.Now(),
+		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*line), gates: make(map[gateKey]*gate.Gate), origin: time.Now(),
 		doors: make(map[*door]struct{}), end: newEnding(), grace: idleGrace, trusted: (*config.Networks)(&o.Trusted),
 	}
 	if o.Challenges != nil {
@@ -271,7 +273,7 @@ func (e *Edge) wake() {
 
 func (e *Edge) wakeLocked() {
 	for _, l := range e.lanes {
-		l.wake()
+		l.Wake()
 	}
 }
 
@@ -299,7 +301,7 @@ func (e *Edge) State() semper.EdgeState {
 	}
 	slices.Sort(s.Ejected)
 	for k, l := range e.lanes {
-		if n := l.waiting(); n > 0 {
+		if n := l.Waiting(); n > 0 {
 			s.Held[k] = n
 		}
 	}

@@ -305,6 +305,7 @@ func (x *exchange) try() (next decision, done bool) {
 		resp.Body.Close() //nolint:errcheck // not wanted
 		x.settle(a)
 		x.tries++
+		x.unwanted(resp.StatusCode)
 		x.seen.Fail(now, metrics.FailReset, reused)
 		x.seen.Count(metrics.RetryStatus)
 		return x.again(b, now), false
@@ -325,6 +326,13 @@ func (x *exchange) settle(a *attempt) {
 		a.over = true
 		x.class = a.backend.end(a)
 		x.drop()
+	}
+}
+
+// unwanted notes an answer that the client does not get.
+func (a *asking) unwanted(status int) {
+	if status >= http.StatusInternalServerError {
+		a.arm.Fail()
 	}
 }
 

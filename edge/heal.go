@@ -50,6 +50,12 @@ func (b *backend) failed(now int64, f *failure) {
 	}
 }
 
+// blames reports whether it says something of the backend's release: a connection at rest that was closed before any of the
+// request was on it does not.
+func (f *failure) blames() bool {
+	return f.kind != front.WasCut && f.kind != front.ClientFault && !f.own() && !f.stale && (f.kind != front.Broken || !f.unsent)
+}
+
 // own reports whether it was this process that was short of something: that says nothing of the backend.
 func (f *failure) own() bool { return f.kind == front.ConnectFailed && dial.Exhausted(f.err) }
 

@@ -95,7 +95,7 @@ func (x *exchange) beside(b *backend) *lap {
 	x.early.Lock()
 	answers := x.early.n > 0
 	x.early.Unlock()
-	if answers || x.edge.snapshot() != x.snap || p.holds(x.unsafe) || p.lane.behind(x.unsafe) {
+	if answers || x.edge.snapshot() != x.snap || p.holds(x.unsafe) || p.lane.Behind(x.unsafe) {
 		return nil
 	}
 	x.shun(b)
@@ -133,9 +133,12 @@ func (x *exchange) out(l *lap) {
 	case l.Err != nil:
 		f := x.failure(l.ctx, l.Err)
 		why = failures[f.kind]
-		l.backend.failed(now, &f)
+		if l.backend.failed(now, &f); f.blames() {
+			x.arm.Fail()
+		}
 	default:
 		why = metrics.FailReset
+		x.unwanted(l.Response.StatusCode)
 		l.backend.saw(now, l.Response.StatusCode, false)
 	}
 	if !l.Beaten {

@@ -14,6 +14,8 @@ import (
 
 	"semper"
 	"semper/edge/hedge"
+	"semper/edge/hold"
+	"semper/edge/lane"
 	"semper/edge/ledger"
 	"semper/edge/route"
 )
@@ -322,10 +324,15 @@ func TestNothingIsHedgedRoundAChange(t *testing.T) {
 		change func(x *exchange)
 		want   bool
 	}{
-		"as it is":      {func(*exchange) {}, true},
-		"a new table":   {func(*exchange) { f.table(1, nil, a.Backend, b.Backend) }, false},
-		"a hold":        {func(x *exchange) { x.target.pool.Hold = &semper.Hold{} }, false},
-		"who waits":     {func(x *exchange) { x.target.pool.lane.state.Store(everyWait) }, false},
+		"as it is":    {func(*exchange) {}, true},
+		"a new table": {func(*exchange) { f.table(1, nil, a.Backend, b.Backend) }, false},
+		"a hold":      {func(x *exchange) { x.target.pool.Hold = &semper.Hold{} }, false},
+		"who waits": {func(x *exchange) {
+			x.target.pool.lane = &line{Lane: lane.New(lane.Options{
+				Gate: func() hold.Gate { return hold.Gate{All: true} }, Pump: func(func(context.Context)) bool { return false },
+			})}
+			x.target.pool.lane.Join(&hold.Waiter{}, hold.Bounds{}, true)
+		}, false},
 		"early answers": {func(x *exchange) { x.early.n = 1 }, false},
 		"one is left": {func(x *exchange) {
 			for _, b := range x.target.pool.backends {
@@ -356,7 +363,6 @@ func TestNothingIsHedgedRoundAChange(t *testing.T) {
 		if x.backend.balance.InFlight.Load() != before {
 			t.Errorf("%s: the first claim has changed", name)
 		}
-		x.target.pool.lane.state.Store(nobodyWaits)
 		for _, b := range x.target.pool.backends {
 			b.balance.SetDown(false, f.now())
 			if n := b.balance.InFlight.Load(); n > 1 {

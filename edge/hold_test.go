@@ -249,7 +249,7 @@ func TestResumeIsInOrder(t *testing.T) {
 			}
 			order <- i
 		}}
-		if !l.join(w, hold.Bounds{Requests: n, Bytes: 1}, false) {
+		if !l.Join(w, hold.Bounds{Requests: n, Bytes: 1}, false) {
 			t.Fatalf("number %d does not wait", i)
 		}
 	}

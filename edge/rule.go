@@ -3,6 +3,8 @@ package edge
 import (
 	"math/rand/v2"
 
+	"semper"
+	"semper/edge/arms"
 	"semper/edge/balance"
 	"semper/edge/config"
 	"semper/edge/gate"
@@ -29,6 +31,9 @@ type target struct {
 	most   int64      // in flight to each backend; 0: any number
 	ours   sticky.Tag // the pool's
 	tags   []sticky.Tag
+	tally  *arms.Tally
+	split  *arms.Split // nil: all of its requests are its own
+	arms   []target    // of split
 }
 
 // room is how many may be in flight to all of the target's backends; 0: any number.
@@ -53,11 +58,28 @@ var policies = map[route.Algorithm]balance.Policy{
 	route.LeastTime: balance.LeastTime, route.Rendezvous: balance.Rendezvous, route.Maglev: balance.Maglev,
 }
 
-// newTarget is p as a rule with policy o leads to it.
-func newTarget(p *pool, o *route.Policy) target {
-	return target{pool: p, most: int64(o.MaxInFlight), picker: balance.NewPicker(balance.Options{
+// target is the pool k as c leads to it, with its arms. tester says that it is theirs. gates are those before.
+func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates map[gateKey]*gate.Gate) target {
+	p, o := s.pools[k], &c.Policy
+	t := target{pool: p, most: int64(o.MaxInFlight), tally: p.arms.Tally, split: p.arms.Split, picker: balance.NewPicker(balance.Options{
 		Policy: policies[o.Balance.Algorithm], SlowStart: p.slowStart, Panic: orNever(p.panicBelow), MaxInFlight: int64(o.MaxInFlight),
 	}, p.members)}
+	p.timed = p.timed || o.Balance.Algorithm == route.LeastTime
+	c.Aside = c.Aside || p.foreign
+	series := arms.SeriesOf(&p.Pool)
+	if tester {
+		series.Arm = string(semper.ArmTester)
+	}
+	t.place = s.place(e.witness, series, c.Rule.Rule)
+	t.gate = e.gateOf(p, o, gates)
+	if t.split != nil {
+		for _, a := range t.split.Arms {
+			arm := e.target(s, c, a.Pool, a.Arm == semper.ArmTester, gates)
+			arm.tally = a.Tally
+			t.arms = append(t.arms, arm)
+		}
+	}
+	return t
 }
 
 // orNever turns a number whose zero means none into one whose negatives do.

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"runtime"
+	"time"
 
 	"semper"
+	"semper/edge/arms"
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
@@ -30,7 +32,14 @@ func (e *Edge) newWitness() (err error) {
 	if e.witness, err = witness.New(o); err != nil {
 		return err
 	}
-	return e.witness.Register(metrics.LedgerFamily(func(yield func(string, semper.ReleaseName, semper.Ledger)) {
+	e.arms = arms.NewTallies(e.o.ID, e.origin, o.Loops+o.Goroutines)
+	return e.witness.Register(arms.WeightFamily(func(yield func(metrics.Key, float64)) {
+		for _, p := range e.snapshot().pools {
+			if p.tabled {
+				yield(arms.SeriesOf(&p.Pool), p.arms.Share)
+			}
+		}
+	}), metrics.LedgerFamily(func(yield func(string, semper.ReleaseName, semper.Ledger)) {
 		for k, l := range e.books.Snapshot().Counts {
 			yield(k.App, k.Release, l)
 		}
@@ -42,9 +51,9 @@ func (e *Edge) watchTraffic(ctx context.Context) error {
 	return e.witness.Watch(ctx, func() []*witness.Place { return e.snapshot().places })
 }
 
-// place is where requests by r to p are counted. Each pool has one besides, for what befalls no request.
-func (s *snapshot) place(w *witness.Witness, p *pool, r *route.Rule) *witness.Place {
-	k := keyOf(p.Pool)
+// place is where requests by r to the pool of k are counted. Each pool has one besides, for what befalls no request.
+func (s *snapshot) place(w *witness.Witness, k metrics.Key, r *route.Rule) *witness.Place {
+	own := w.Place(k)
 	if k.Route = r.Name; k.Route == "" {
 		host := "*"
 		if len(r.Match.Hosts) > 0 {
@@ -53,12 +62,8 @@ func (s *snapshot) place(w *witness.Witness, p *pool, r *route.Rule) *witness.Pl
 		k.Route = host + cmp.Or(r.Match.Path, "/")
 	}
 	place := w.Place(k)
-	s.places = append(s.places, w.Place(keyOf(p.Pool)), place)
+	s.places = append(s.places, own, place)
 	return place
-}
-
-func keyOf(p semper.Pool) metrics.Key {
-	return metrics.Key{App: p.App, Release: string(p.Release), Pool: string(p.Key)}
 }
 
 // pass gives the request to the other way, where it is seen.
@@ -133,7 +138,8 @@ func (x *exchange) done(how ledger.End) {
 
 // tell tells the witness how the request ended, unless it goes on without x.
 func (x *exchange) tell() {
-	if x.switched {
+	if x.switched { // its protocol has no answers to be counted
+		x.arm.End(ledger.Served, "", time.Duration(x.edge.now()-x.began))
 		return
 	}
 	end := &x.ended
@@ -144,10 +150,11 @@ func (x *exchange) tell() {
 			end.Status = 0 // nobody was there to get one
 		}
 	}
-	x.edge.tell(x.seen, x.how, *end)
+	x.arm.End(x.how, end.Cause, x.edge.tell(x.seen, x.how, *end))
 }
 
-func (e *Edge) tell(q *witness.Request, how ledger.End, end witness.End) {
+// tell is how long the request took.
+func (e *Edge) tell(q *witness.Request, how ledger.End, end witness.End) time.Duration {
 	switch how {
 	case ledger.Gone:
 		end.Failure = metrics.FailCanceled
@@ -159,5 +166,5 @@ func (e *Edge) tell(q *witness.Request, how ledger.End, end witness.End) {
 		}
 	}
 	count(q, how, end.Cause)
-	q.End(e.now(), end)
+	return q.End(e.now(), end)
 }

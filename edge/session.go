@@ -254,13 +254,8 @@ func (s *session) Head(x *front.Exchange) {
 	x.Stream = x.Response.EventStream()
 	q.seen.Head(now, x.Stream, x.Reused)
 	q.extra = append(q.seen.AppendTiming(q.extra[:0], now), s.always...)
-	if q.rule.stick != nil {
-		before := len(q.extra)
-		q.extra = append(q.extra, "Set-Cookie: "...)
-		if n := len(q.extra); n == len(q.cookieOf(b, s.client.TLS)) {
-			q.extra = q.extra[:before]
-		}
-	}
+	q.setCookie(func(to []byte) []byte { return q.arm.AppendCookie(to, s.client.TLS) })
+	q.setCookie(func(to []byte) []byte { return q.cookie(to, b, s.client.TLS) })
 	x.Answer.Extra = q.extra
 	if !x.Stream {
 		return
@@ -272,39 +267,47 @@ func (s *session) Head(x *front.Exchange) {
 	}
 }
 
-// cookieOf appends the cookie, with the end of its line, to what is extra; nothing where there is none.
-func (q *request) cookieOf(b *backend, tls bool) []byte {
-	n := len(q.extra)
-	if q.extra = q.cookie(q.extra, b, tls); len(q.extra) > n {
-		q.extra = append(q.extra, "\r\n"...)
+// setCookie adds the line of the cookie that value appends, if it appends one, to what is extra.
+func (q *request) setCookie(value func(to []byte) []byte) {
+	before := len(q.extra)
+	q.extra = append(q.extra, "Set-Cookie: "...)
+	from := len(q.extra)
+	if q.extra = value(q.extra); len(q.extra) == from {
+		q.extra = q.extra[:before]
+		return
 	}
-	return q.extra
+	q.extra = append(q.extra, "\r\n"...)
 }
 
 // End implements front.Session.
 func (s *session) End(x *front.Exchange, how front.Outcome) {
 	q := s.request
-	switch {
-	case how == front.Answered && x.Status >= 500:
-		q.entry.End(ledger.AppErrors)
-	case how == front.Answered:
-		q.entry.End(ledger.Served)
-	case how == front.Refused:
-		q.entry.End(q.end)
-	case how == front.ClientGone:
-		q.entry.End(ledger.Gone)
-	case how == front.CutOff:
-		q.entry.End(ledger.Cut)
-	default:
-		q.entry.End(ledger.EdgeErrors)
-	}
+	end := s.ended(x, how)
+	q.entry.End(end)
 	if s.edge.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.edge.log.Debug("request", "id", string(q.id), "host", string(q.host), "status", x.Status,
 			"tries", q.tries, "took", time.Duration(x.Now-q.begun))
 	}
-	q.seen.End(x.Now, s.story(x, how))
+	q.arm.End(end, q.refusal.Word, q.seen.End(x.Now, s.story(x, how)))
 	q.leave()
 	s.forget()
+}
+
+// ended is how the request ended, for the books.
+func (s *session) ended(x *front.Exchange, how front.Outcome) ledger.End {
+	switch {
+	case how == front.Answered && x.Status >= 500:
+		return ledger.AppErrors
+	case how == front.Answered:
+		return ledger.Served
+	case how == front.Refused:
+		return s.end
+	case how == front.ClientGone:
+		return ledger.Gone
+	case how == front.CutOff:
+		return ledger.Cut
+	}
+	return ledger.EdgeErrors
 }
 
 // keptHead bounds the memory for heads that goes from request to request.

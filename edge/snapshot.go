@@ -1,13 +1,18 @@
 package edge
 
 import (
+	"context"
 	"time"
 
 	"semper"
+	"semper/edge/arms"
 	"semper/edge/balance"
+	"semper/edge/balance/admit"
 	"semper/edge/config"
 	"semper/edge/gate"
+	"semper/edge/heal"
 	"semper/edge/hold"
+	"semper/edge/lane"
 	"semper/edge/ledger"
 	"semper/edge/local"
 	"semper/edge/probe"
@@ -38,6 +43,14 @@ func (s *snapshot) rule(q *route.Query) *rule {
 	return &s.rules[r.Index()]
 }
 
+// A line is what lives on of a pool from snapshot to snapshot: who waits in front of it, who is left out for his answers,
+// and how much was tried twice, by whatever rule.
+type line struct {
+	*lane.Lane
+	heal   *heal.Ward // nil: never was one; guarded by Edge.registry
+	budget admit.Budget
+}
+
 // A pool is a pool of one snapshot.
 type pool struct {
 	semper.Pool
@@ -45,41 +58,18 @@ type pool struct {
 	backends []*backend
 	members  []balance.Member // the same
 	index    map[*balance.Backend]*backend
-	lane     *lane
+	lane     *line
 	slot     *ledger.Slot
 	bounds   hold.Bounds
 	age      time.Duration
-	release  []byte // Pool.Release, as a field has it
+	release  []byte    // Pool.Release, as a field has it
+	arms     arms.Pool // what it is in a split
 
 	slowStart  time.Duration
 	panicBelow int
 	timed      bool            // some rule balances by latency
 	ready      *balance.Picker // says whether there is anybody
 	foreign    bool            // drivers do not speak to its backends
-}
-
-// The bounds of a hold where a table names none.
-const (
-	defaultHeld    = 1000
-	defaultHoldAge = 30 * time.Second
-	defaultRate    = 500
-)
-
-func (p *pool) setBounds() {
-	l := &p.Limits
-	if l.Requests <= 0 {
-		l.Requests = defaultHeld
-	}
-	if l.Bytes <= 0 {
-		l.Bytes = config.HeldBytes
-	}
-	if l.Age <= 0 {
-		l.Age = semper.Duration(defaultHoldAge)
-	}
-	if l.Rate <= 0 {
-		l.Rate = defaultRate
-	}
-	p.bounds, p.age = hold.Bounds{Requests: l.Requests, Bytes: l.Bytes}, l.Age.D()
 }
 
 // gate is what stands before the pool at this instant. A pool that is nil is gone.
@@ -128,18 +118,23 @@ func (e *Edge) empty() *snapshot {
 // compileTable makes the snapshot of t by m, with the backends and lanes that are there already. e.registry is held.
 func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error) {
 	s := &snapshot{epoch: t.Epoch, matcher: m, trusted: e.trusted, pools: make(map[semper.PoolKey]*pool, len(t.Pools)), drain: make(map[semper.InstanceID]semper.Draining)}
-	for _, p := range t.Pools {
-		c := e.newPool(p)
-		c.tabled = true
-		c.setBounds()
-		said, err := config.OfPool(&p)
+	keys := e.keys(StickyKeys{Current: t.StickyKey})
+	plan, err := e.arms.Plan(t.Pools, [2][]byte{keys.Current, keys.Previous}, time.Now())
+	if err != nil {
+		e.log.Warn("a split says what this edge does not know; it goes by the rest", "epoch", t.Epoch, "error", err)
+	}
+	for _, p := range plan {
+		c := e.newPool(p.Pool)
+		c.tabled, c.arms = true, p
+		c.bounds, c.age = config.Holds(&c.Limits)
+		said, err := config.OfPool(&c.Pool)
 		if err != nil {
 			e.log.Warn("a pool's settings are not known; the rest holds", "pool", p.Key, "error", err)
 		}
 		speech := c.treat(&said)
-		for _, d := range p.Backend {
+		for _, d := range c.Backend {
 			in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks, speech: speech}
-			c.add(e.backend(in, life{app: p.App, release: p.Release, key: keyOf(p)}, probe.OfTable(d.Health)), 1)
+			c.add(e.backend(in, life{app: p.App, release: p.Release, key: arms.SeriesOf(&c.Pool)}, probe.OfTable(d.Health)), 1)
 		}
 		c.ready = balance.NewPicker(balance.Options{Panic: orNever(said.Panic)}, c.members)
 		e.heal(c, &said.Outlier)
@@ -154,14 +149,17 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 	if err := e.addRules(s); err != nil {
 		return nil, err
 	}
-	return s, e.addSigners(s, StickyKeys{Current: t.StickyKey})
+	return s, e.addSigners(s, keys)
 }
 
 // newPool is p with what lives on of it.
 func (e *Edge) newPool(p semper.Pool) *pool {
 	c := &pool{Pool: p, lane: e.lanes[p.Key], release: []byte(p.Release), index: make(map[*balance.Backend]*backend)}
 	if c.lane == nil {
-		c.lane = newLane(e, p.Key)
+		c.lane = &line{Lane: lane.New(lane.Options{
+			Gate: func() hold.Gate { return e.snapshot().pools[p.Key].gate(e.now()) },
+			Pump: func(f func(context.Context)) bool { return e.spawn(&e.background.lines, string(p.Key), f) },
+		})}
 		e.lanes[p.Key] = c.lane
 	}
 	var err error
@@ -192,13 +190,7 @@ func (e *Edge) addRules(s *snapshot) error {
 		e.memories[n] = c.Memory
 		if c.Forward != nil {
 			for _, share := range c.Forward.Pools {
-				p := s.pools[semper.PoolKey(share.Pool)]
-				t := newTarget(p, &r.Policy)
-				t.place = s.place(e.witness, p, r)
-				t.gate = e.gateOf(p, &r.Policy, gates)
-				c.targets = append(c.targets, t)
-				p.timed = p.timed || r.Policy.Balance.Algorithm == route.LeastTime
-				c.Aside = c.Aside || p.foreign
+				c.targets = append(c.targets, e.target(s, &c, semper.PoolKey(share.Pool), false, gates))
 			}
 		}
 		s.rules[i] = c

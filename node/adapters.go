@@ -116,6 +116,15 @@ func (e *edges) Metrics(ctx context.Context, id, accept string) (api.Exposition,
 	return api.Exposition{ContentType: resp.Header.Get("Content-Type"), Text: text}, err
 }
 
+// Arms is what every edge has counted of arms. What those have that answer is good without the others: counts are cumulative.
+func (e *edges) Arms(ctx context.Context) ([]semper.ArmCounts, error) {
+	answers, _, errs, err := asked[[]semper.ArmCounts](ctx, e, "/v1/arms")
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(answers...), errors.Join(errs...)
+}
+
 // trafficOf is a report in the words of the API.
 func trafficOf(r metrics.Report) api.Traffic {
 	t := api.Traffic{At: r.At, Rows: make([]api.TrafficRow, len(r.Rows))}

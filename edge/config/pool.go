@@ -3,11 +3,37 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"semper"
+	"semper/edge/hold"
 	"semper/edge/upstream"
 	"semper/edge/words"
 )
+
+// The bounds of a hold where a table names none, and how many a second are let go behind one.
+const (
+	heldRequests = 1000
+	heldFor      = 30 * time.Second
+	HeldRate     = 500
+)
+
+// Holds are the bounds of a hold by l, which it completes.
+func Holds(l *semper.HoldLimits) (hold.Bounds, time.Duration) {
+	if l.Requests <= 0 {
+		l.Requests = heldRequests
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = HeldBytes
+	}
+	if l.Age <= 0 {
+		l.Age = semper.Duration(heldFor)
+	}
+	if l.Rate <= 0 {
+		l.Rate = HeldRate
+	}
+	return hold.Bounds{Requests: l.Requests, Bytes: l.Bytes}, l.Age.D()
+}
 
 // OfPool is how a table's pool is treated. Its instances are the table's.
 func OfPool(p *semper.Pool) (Pool, error) { return poolOf(p.Protocol, p.Policy, true) }

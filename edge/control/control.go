@@ -22,6 +22,7 @@ type Edge struct {
 	Wait   func(ctx context.Context, n semper.Epoch) error // until it serves by epoch n
 	Drain  func(limit time.Duration)                       // begins one, if none has begun
 	Ledger func() map[ledger.Key]semper.Ledger
+	Arms   func() []semper.ArmCounts
 }
 
 // Entry is one release's line in the answer of GET /v1/ledger.
@@ -36,12 +37,14 @@ type Entry struct {
 //	GET  /v1/wait?epoch=N         the same, once it serves by epoch N or a later one
 //	POST /v1/drain[?timeout=10m]  202: a drain has begun
 //	GET  /v1/ledger               what this edge has counted, per release
+//	GET  /v1/arms                 what it has counted of the arms of splits, and of pools without one: [semper.ArmCounts]
 //
 // Errors are a [semper.Error].
 func (e Edge) Handle(m *http.ServeMux) {
 	m.HandleFunc("GET /v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.State()) })
 	m.HandleFunc("GET /v1/wait", e.wait)
 	m.HandleFunc("POST /v1/drain", e.drain)
+	m.HandleFunc("GET /v1/arms", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Arms()) })
 	m.HandleFunc("GET /v1/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.entries()) })
 }
 

@@ -56,8 +56,12 @@ func keyLabels(k Key) string {
 	if k == Others {
 		return labels(Label{"otel_metric_overflow", "true"})
 	}
-	return labels(Label{labelApp, k.App}, Label{labelRelease, k.Release}, Label{"semper_arm", k.Arm},
-		Label{"semper_pool", k.Pool}, Label{"http_route", k.Route})
+	return labels(append(k.Labels(), Label{"http_route", k.Route})...)
+}
+
+// Labels are those of a series but for its route's.
+func (k Key) Labels() []Label {
+	return []Label{{labelApp, k.App}, {labelRelease, k.Release}, {"semper_arm", k.Arm}, {"semper_pool", k.Pool}}
 }
 
 func join(a, b string) string {

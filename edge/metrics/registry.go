@@ -15,7 +15,7 @@ import (
 type Key struct {
 	App     string `json:"app,omitempty"`
 	Release string `json:"release,omitempty"`
-	Arm     string `json:"arm,omitempty"` // stable, canary or shadow, where there are several
+	Arm     string `json:"arm,omitempty"` // stable, candidate, baseline or tester, while a split has several
 	Pool    string `json:"pool,omitempty"`
 	Route   string `json:"route,omitempty"` // as configured: host and path pattern
 }

@@ -39,6 +39,31 @@ func (c Condition) ready() (test, error) {
 	return t, nil
 }
 
+// Conditions are some, made ready. Any number of goroutines may use them.
+type Conditions []test
+
+// Ready makes conditions ready to be met.
+func Ready(all []Condition) (Conditions, error) {
+	ready := make(Conditions, len(all))
+	for i, c := range all {
+		var err error
+		if ready[i], err = c.ready(); err != nil {
+			return nil, err
+		}
+	}
+	return ready, nil
+}
+
+// Met reports whether q meets all of them.
+func (c Conditions) Met(q *Query) bool {
+	for i := range c {
+		if !c[i].met(q) {
+			return false
+		}
+	}
+	return true
+}
+
 // met reports whether q meets the condition.
 func (t *test) met(q *Query) bool {
 	found := false

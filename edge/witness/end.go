@@ -17,8 +17,8 @@ type End struct {
 	Cause          string          // in one word, why the edge answered itself or broke off; empty if it did neither
 }
 
-// End says that the request is over. It is the last call.
-func (q *Request) End(now int64, e End) {
+// End says that the request is over, and how long it took as metrics have it. It is the last call.
+func (q *Request) End(now int64, e End) time.Duration {
 	q.settle(now, metrics.Attempt{Status: e.Status, Failure: e.Failure})
 	if q.counters == nil {
 		q.Enter(q.shard.witness.nowhere)
@@ -38,6 +38,7 @@ func (q *Request) End(now int64, e End) {
 		q.write(took, &e)
 	}
 	q.shard.give(q)
+	return o.Took
 }
 
 func (q *Request) write(took time.Duration, e *End) {

@@ -135,6 +135,9 @@ type told struct {
 	held     time.Duration
 }
 
+// Shard is the number of the loop that carries the request, or of the shard that its goroutine shares: from 0.
+func (q *Request) Shard() int { return q.shard.number }
+
 // Unlogged keeps the request out of the access log.
 func (q *Request) Unlogged() { q.unlogged = true }
 

@@ -183,6 +183,50 @@ func ReadPool(words json.RawMessage, lenient bool) (Pool, error) {
 	return p, err
 }
 
+// Tester is the conditions of t, which stands at path; what is wrong is noted.
+func (s Source) Tester(path string, t *Tester) []route.Condition {
+	return s.Conditions(path, &Match{Header: t.Header, Cookie: t.Cookie, Query: t.Query})
+}
+
+// CarryTesters is what the source says of testers, a list at path, for a split; [ReadTesters] reads it.
+func (s Source) CarryTesters(path string, all []Tester) json.RawMessage {
+	list := make([]json.RawMessage, len(all))
+	for i := range all {
+		at := fmt.Sprintf("%s[%d].", path, i)
+		list[i] = strict.Write(&all[i], func(key string) bool { return s.Given(at + key) })
+	}
+	b, err := json.Marshal(list)
+	if err != nil { // they are JSON
+		return nil
+	}
+	return b
+}
+
+// ReadTesters is what a split says of testers: each of them is conditions that a request has to meet all. One of whom not all is
+// understood is left out, for without a condition others would be testers too; the error tells.
+func ReadTesters(said json.RawMessage) (all [][]route.Condition, err error) {
+	var list []json.RawMessage
+	if len(said) > 0 {
+		if err := json.Unmarshal(said, &list); err != nil {
+			return nil, fmt.Errorf("testers: %w", err)
+		}
+	}
+	for i, one := range list {
+		var t Tester
+		d, _ := read(fmt.Sprintf("testers[%d]", i), one, &t, false) //nolint:errcheck // asked below, when all is noted
+		c := Source{Doc: d}.Tester("", &t)
+		if len(c) == 0 {
+			d.Problem("", "a tester without a condition would be everybody", "say header, cookie or query")
+		}
+		if e := d.Err(); e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		all = append(all, c)
+	}
+	return all, err
+}
+
 // read reads the words of a table; there may be none.
 func read(name string, words json.RawMessage, v any, lenient bool) (*strict.Doc, error) {
 	o := strict.Options{New: Fresh, Lenient: lenient}

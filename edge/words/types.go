@@ -18,6 +18,13 @@ type Match struct {
 	Query   map[string]Condition `yaml:"query" short:"equals" jsonschema:"example={version: 2}" doc:"Only requests with these parameters in the query, as in header."`
 }
 
+// A Tester is whose requests go to a candidate on trial whatever its share is: those that meet all of its conditions.
+type Tester struct {
+	Header map[string]Condition `yaml:"header" short:"equals" jsonschema:"example={X-Tester: yes}" doc:"Requests with these header fields. Text is the value; or one of equals, prefix, matches and present."`
+	Cookie map[string]Condition `yaml:"cookie" short:"equals" jsonschema:"example={beta: {present: true}}" doc:"Requests with these cookies, as in header."`
+	Query  map[string]Condition `yaml:"query" short:"equals" jsonschema:"example={candidate: 1}" doc:"Requests with these parameters in the query, as in header."`
+}
+
 // Answer is what the edge answers itself. At most one of its keys is given.
 type Answer struct {
 	Redirect *route.Redirect `yaml:"redirect" short:"to" doc:"Answer with another place to ask."`

@@ -176,6 +176,10 @@ func (c Claim) IsRelease(t Tag) bool { return c.release == t[c.key] }
 // IsInstance reports whether the claim is for the instance with tag t.
 func (c Claim) IsInstance(t Tag) bool { return c.instance == t[c.key] }
 
+// Number is what the claim has in the place of a release: for values, of a scope of their own, that say who a client is, by a
+// Tag{number}, and not where it was.
+func (c Claim) Number() uint64 { return c.release }
+
 // Stale reports whether a new value should be set: this one was signed with the previous key, or half of its age is over.
 func (c Claim) Stale(now time.Time, age time.Duration) bool {
 	return c.key != 0 || c.Expires.Sub(now) < age/2

@@ -1,4 +1,7 @@
-package edge
+// Package lane is the line in front of a pool, from route table to route table.
+//
+// Who waits, and who goes on, is decided by package hold; here are the lock and the goroutine that it needs.
+package lane
 
 import (
 	"context"
@@ -6,20 +9,21 @@ import (
 	"sync/atomic"
 	"time"
 
-	"semper"
-	"semper/edge/balance/admit"
-	"semper/edge/heal"
 	"semper/edge/hold"
 )
 
-// A lane is what lives on of a pool from snapshot to snapshot: who waits in front of it, who is left out for his answers,
-// and how much was tried twice.
-type lane struct {
-	key  semper.PoolKey
-	edge *Edge
-	heal *heal.Ward // nil: never was one; guarded by Edge.registry
+// Options of a [Lane].
+type Options struct {
+	// Gate is what stands before the pool at this instant. It is asked with the lane's lock held.
+	Gate func() hold.Gate
+	// Pump is asked for a goroutine that calls its argument until that returns, whenever the first begins to wait. It reports
+	// false when there is none any more.
+	Pump func(pump func(context.Context)) bool
+}
 
-	budget admit.Budget // of its requests, whatever rule they come by
+// A Lane is who waits in front of a pool. Its methods are safe for concurrent use.
+type Lane struct {
+	o Options
 
 	// state is 0 while nobody waits, so that most requests need no lock.
 	state atomic.Int32
@@ -30,19 +34,18 @@ type lane struct {
 	pumping bool
 }
 
-// What lane.state says.
+// What Lane.state says.
 const (
 	nobodyWaits int32 = iota
 	unsafeWait        // unsafe requests go behind those who wait
 	everyWait         // all do
 )
 
-func newLane(e *Edge, k semper.PoolKey) *lane {
-	return &lane{key: k, edge: e, kick: make(chan struct{}, 1)}
-}
+// New is a lane in which nobody waits.
+func New(o Options) *Lane { return &Lane{o: o, kick: make(chan struct{}, 1)} }
 
-// behind reports whether a request has to go behind those who wait.
-func (l *lane) behind(unsafe bool) bool {
+// Behind reports whether a request has to go behind those who wait.
+func (l *Lane) Behind(unsafe bool) bool {
 	switch l.state.Load() {
 	case nobodyWaits:
 		return false
@@ -52,7 +55,7 @@ func (l *lane) behind(unsafe bool) bool {
 	return true
 }
 
-func (l *lane) setStateLocked() {
+func (l *Lane) setStateLocked() {
 	switch {
 	case l.line.Len() == 0:
 		l.state.Store(nobodyWaits)
@@ -63,11 +66,11 @@ func (l *lane) setStateLocked() {
 	}
 }
 
-// join puts w in line, again when it was let go in vain, and reports whether it waits now.
-func (l *lane) join(w *hold.Waiter, b hold.Bounds, again bool) bool {
+// Join puts w in line, again when it was let go in vain, and reports whether it waits now.
+func (l *Lane) Join(w *hold.Waiter, b hold.Bounds, again bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	g := l.edge.snapshot().pools[l.key].gate(l.edge.now())
+	g := l.o.Gate()
 	if again {
 		l.line.Rejoin(w, g)
 	} else if l.line.Join(w, g, b) != hold.Wait {
@@ -75,31 +78,32 @@ func (l *lane) join(w *hold.Waiter, b hold.Bounds, again bool) bool {
 	}
 	l.setStateLocked()
 	if !l.pumping {
-		l.pumping = l.edge.spawn(&l.edge.background.lines, string(l.key), l.pump)
+		l.pumping = l.o.Pump(l.pump)
 	}
-	l.wake()
+	l.Wake()
 	return true
 }
 
-// leave takes w out; false when its verdict is on its way.
-func (l *lane) leave(w *hold.Waiter) bool {
+// Leave takes w out; false when its verdict is on its way.
+func (l *Lane) Leave(w *hold.Waiter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ok := l.line.Leave(w)
 	l.setStateLocked()
-	l.wake()
+	l.Wake()
 	return ok
 }
 
-// wake makes the pump look again. It is called after everything that may let somebody go.
-func (l *lane) wake() {
+// Wake makes the pump look again. It is called after everything that may let somebody go.
+func (l *Lane) Wake() {
 	select {
 	case l.kick <- struct{}{}:
 	default:
 	}
 }
 
-func (l *lane) waiting() int {
+// Waiting is how many wait.
+func (l *Lane) Waiting() int {
 	if l.state.Load() == nobodyWaits {
 		return 0
 	}
@@ -109,7 +113,7 @@ func (l *lane) waiting() int {
 }
 
 // pump lets waiters go until nobody waits or ctx ends. There is at most one per lane.
-func (l *lane) pump(ctx context.Context) {
+func (l *Lane) pump(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -132,12 +136,10 @@ func (l *lane) pump(ctx context.Context) {
 }
 
 // step hands out the verdicts of now.
-func (l *lane) step(now time.Time) (next time.Time, more bool) {
+func (l *Lane) step(now time.Time) (next time.Time, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next = l.line.Step(now, l.edge.snapshot().pools[l.key].gate(l.edge.now()), func(w *hold.Waiter, v hold.Verdict) {
-		w.Let(v)
-	})
+	next = l.line.Step(now, l.o.Gate(), func(w *hold.Waiter, v hold.Verdict) { w.Let(v) })
 	l.setStateLocked()
 	if l.line.Len() == 0 {
 		l.pumping = false
