@@ -50,6 +50,7 @@ type machine struct {
 	execs       int
 	stagePanics int  // how many more stagings panic
 	broken      bool // the next Exec panics
+	looks       int  // at what an instance listens on
 }
 
 func newMachine(t *testing.T) *machine {
@@ -147,6 +148,9 @@ func (m *machine) incarnate(in *semper.InstanceStatus) {
 	in.Incarnation++
 	in.Notified = false
 	in.Address = "127.0.0.1:20001"
+	if in.Spec.Spec.Listen == semper.ListenSocket {
+		in.Address = "unix:/nonexistent/sock"
+	}
 	switch m.behaviour[in.Spec.Release] {
 	case "":
 		in.Notified = true
@@ -366,7 +370,12 @@ func (noSecrets) List(string) ([]string, error) { return nil, nil }
 
 type facts machine
 
-func (*facts) Listening(int) ([]string, error)    { return []string{"127.0.0.1:8000"}, nil }
+func (f *facts) Listening(int) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looks++
+	return []string{"127.0.0.1:8000"}, nil
+}
 func (*facts) Gone(string) bool                   { return false }
 func (*facts) Alive(int) bool                     { return false }
 func (*facts) Tail(string, int) ([]string, error) { return nil, nil }

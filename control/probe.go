@@ -57,7 +57,13 @@ type prober struct {
 	failures int
 	dead     int // consecutive failures of the liveness check
 	http     *http.Transport
+	looked   time.Time // when listens was read
+	listens  []string  // what the process takes connections on
 }
+
+// lookEvery is how far apart two looks at what a process listens on are. Each reads the machine's whole table of
+// connections, which takes longer than a check does; before the first, most programs have come up.
+const lookEvery = time.Second
 
 func newProber(c *Control, h hands, in *instance, s semper.InstanceStatus, ready bool) *prober {
 	t := &http.Transport{
@@ -253,7 +259,7 @@ func (p *prober) explain(h semper.Health, err error) string {
 		why = fmt.Sprintf("no answer within %s", h.Timeout)
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
 		why = "nothing listens on " + p.s.Address
-		if other, lerr := p.c.o.Machine.Listening(p.s.PID); lerr == nil && len(other) > 0 && !slices.Contains(other, p.s.Address) {
+		if other := p.listening(h, time.Now()); len(other) > 0 && !slices.Contains(other, p.s.Address) {
 			name := "PORT"
 			if p.s.Spec.Spec.Listen == semper.ListenSocket {
 				name = "SOCKET"
@@ -264,4 +270,17 @@ func (p *prober) explain(h semper.Health, err error) string {
 		why = err.Error()
 	}
 	return what + ": " + why
+}
+
+// listening is where the process takes connections, as of the last look; nil before the first, and where none could be
+// had. A start that has to be short still gets its look before it is given up.
+func (p *prober) listening(h semper.Health, now time.Time) []string {
+	if now.Sub(p.s.StartedAt) < min(lookEvery, h.Grace.D()/2) || now.Sub(p.looked) < lookEvery {
+		return p.listens
+	}
+	p.looked, p.listens = now, nil
+	if found, err := p.c.o.Machine.Listening(p.s.PID); err == nil {
+		p.listens = found
+	}
+	return p.listens
 }

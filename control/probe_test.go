@@ -1,0 +1,44 @@
+package control_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"semper"
+	"semper/control"
+)
+
+// TestWrongAddressIsSaidAndSeldomLookedFor lets an app listen elsewhere. What a check costs must not grow with the connections
+// the machine has, so the look that explains a failed one is not taken with each.
+func TestWrongAddressIsSaidAndSeldomLookedFor(t *testing.T) {
+	in(t, func(t *testing.T, m *machine, c *control.Control) {
+		m.behaviour["r1"] = "silent"
+		r := request("one")
+		web := r.Spec.Services["web"]
+		web.Instances, web.Listen, web.Health = 1, semper.ListenSocket, semper.Health{Kind: semper.HealthTCP, Grace: semper.Duration(20 * time.Second)}
+		r.Spec.Services["web"] = web
+		first, err := c.Deploy(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks := func(after time.Duration) int {
+			time.Sleep(after)
+			synctest.Wait()
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.looks
+		}
+		if n := looks(900 * time.Millisecond); n != 0 {
+			t.Errorf("%d looks at the table of connections in the first second of an instance, want none", n)
+		}
+		if n := looks(20 * time.Second); n < 10 || n > 20 {
+			t.Errorf("%d looks in 20 seconds, want about one a second", n)
+		}
+		end, err := c.WaitRollout(t.Context(), "bar", "", first.ID, "live")
+		if err != nil || !strings.Contains(end.Reason, "the process listens on 127.0.0.1:8000") {
+			t.Fatalf("failed with %q, %v: want where it listens", end.Reason, err)
+		}
+	})
+}
