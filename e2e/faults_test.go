@@ -146,8 +146,11 @@ func TestCrashLoopRollsBack(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.must("deploy", "-f", app(t, "one", "", ""))
-	s.must("deploy", "-f", app(t, "two", "loop", "    intensity: { restarts: 2, within: 1m }"))
-	eventually(t, "the crash loop turns back", func() bool { return s.status().Release == "r1" })
+	s.must("deploy", "-f", app(t, "two", "loop", "    intensity: { restarts: 2, within: 10m }"))
+	eventually(t, "the crash loop turns back", func() bool {
+		_, _ = s.get("/loop") // r2 crashes of it, r1 does not know it
+		return s.status().Release == "r1"
+	})
 	s.serves("r1", "one")
 	if st := s.status(); st.Rollout.State != "rolled-back" && st.Rollout.State != "rolling-back" || !strings.Contains(st.Rollout.Reason, "crash loop") {
 		t.Errorf("%s: %q", st.Rollout.State, st.Rollout.Reason)

@@ -83,11 +83,6 @@ func behave(ctx context.Context) {
 			_, _ = os.Stdout.Write(block)
 		}
 		fmt.Println("the last line")
-	case "loop":
-		time.AfterFunc(700*time.Millisecond, func() {
-			fmt.Println("panic: nil pointer")
-			os.Exit(2)
-		})
 	}
 }
 
@@ -147,6 +142,12 @@ func routes(version string) http.Handler {
 			eaten = append(eaten, b)
 		}
 	})
+	if os.Getenv("BEHAVIOUR") == "loop" {
+		mux.HandleFunc("/loop", func(http.ResponseWriter, *http.Request) {
+			fmt.Println("panic: nil pointer")
+			os.Exit(2)
+		})
+	}
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
 	return mux
 }
