@@ -89,13 +89,13 @@ func obtains(t *testing.T, tools, challenge, driver string) {
 	}
 }
 
-// renews has certificates that are good for half a minute. Each connection gets a good one, over a renewal and reloads.
+// renews has certificates that are good for less than a minute. Each connection gets a good one, over a renewal and reloads.
 func renews(t *testing.T, tools string) {
 	plain, secure := pebbletest.FreePort(t), pebbletest.FreePort(t)
-	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: pebbletest.Faults(), Validity: 30})
+	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: pebbletest.Faults(), Validity: 40})
 	trust := filepath.Join(t.TempDir(), "pebble.pem")
 	writeFile(t, trust, string(p.TrustPEM))
-	r := launch(t, strings.ReplaceAll(fmt.Sprintf(acmeFile, plain, secure, "a.example", p.Directory, "[http-01, tls-alpn-01]", app(t, "a")), "ROOTS", trust), "-check", "3s")
+	r := launch(t, strings.ReplaceAll(fmt.Sprintf(acmeFile, plain, secure, "a.example", p.Directory, "[http-01, tls-alpn-01]", app(t, "a")), "ROOTS", trust), "-check", "6s")
 	r.ready()
 	roots, at := p.Roots(t), "127.0.0.1:"+strconv.Itoa(secure)
 	first, err := shows(roots, at, "a.example")

@@ -48,13 +48,14 @@ func settings(e *edge, p *pebbletest.Pebble, names ...string) *ACME {
 	return &ACME{CA: p.Directory, Roots: p.Trust, Names: names, Agreed: true, Host: "127.0.0.1", HTTPPort: plain, TLSPort: secure}
 }
 
-// obtain gets certificates by one kind of challenge, and serves them again after the authority is gone.
-func obtainBy(t *testing.T, tools string, change func(*ACME)) {
+// obtainBy gets certificates by one kind of challenge, and serves them again after the authority is gone. The names are of domain:
+// certmagic keeps the challenges of a process by name, whoever the authority is, so no two tests may have a name in common.
+func obtainBy(t *testing.T, tools, domain string, change func(*ACME)) {
 	e := listenEdge(t)
 	plain, secure := e.ports()
 	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: faults})
 	roots, dir := p.Roots(t), t.TempDir()
-	a := settings(e, p, "a.example", "b.example")
+	a := settings(e, p, "a."+domain, "b."+domain)
 	change(a)
 	m := e.serve(t, Options{Dir: dir, ACME: a})
 	leaves := map[string]*x509.Certificate{}
@@ -69,10 +70,10 @@ func obtainBy(t *testing.T, tools string, change func(*ACME)) {
 			t.Errorf("%s: a key of %s, a chain of %d, %q", name, leaf.PublicKeyAlgorithm, len(state.PeerCertificates), state.NegotiatedProtocol)
 		}
 	}
-	if _, err := e.connect(roots, "c.example"); err == nil || !strings.Contains(err.Error(), "not c.example") {
+	if _, err := e.connect(roots, "c."+domain); err == nil || !strings.Contains(err.Error(), "not c."+domain) {
 		t.Errorf("a name that nobody has: %v", err)
 	}
-	misdirected(t, e, roots)
+	misdirected(t, e, roots, domain)
 	if x := m.Expiries(); len(x) != 2 || x[0].Source != FromACME || time.Until(x[0].NotAfter) < 80*24*time.Hour {
 		t.Errorf("expiries %v", x)
 	}
@@ -88,10 +89,10 @@ func obtainBy(t *testing.T, tools string, change func(*ACME)) {
 }
 
 // misdirected is row 70: the answer to a request for b on a connection for a.
-func misdirected(t *testing.T, e *edge, roots *x509.CertPool) {
+func misdirected(t *testing.T, e *edge, roots *x509.CertPool, domain string) {
 	t.Helper()
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "a.example"}, DisableKeepAlives: true}
-	for host, want := range map[string]int{"a.example": 200, "b.example": 421, "unknown.example": 421} {
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "a." + domain}, DisableKeepAlives: true}
+	for host, want := range map[string]int{"a." + domain: 200, "b." + domain: 421, "unknown.example": 421} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+e.secure.Addr().String(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -103,17 +104,17 @@ func misdirected(t *testing.T, e *edge, roots *x509.CertPool) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != want {
-			t.Errorf("%s on a connection for a.example: %d, want %d", host, resp.StatusCode, want)
+			t.Errorf("%s on a connection for a.%s: %d, want %d", host, domain, resp.StatusCode, want)
 		}
 	}
 }
 
 func obtainHTTP(t *testing.T, tools string) {
-	obtainBy(t, tools, func(a *ACME) { a.NoTLSALPN01 = true })
+	obtainBy(t, tools, "http.example", func(a *ACME) { a.NoTLSALPN01 = true })
 }
 
 func obtainALPN(t *testing.T, tools string) {
-	obtainBy(t, tools, func(a *ACME) { a.NoHTTP01, a.Email = true, "ops@example.com" })
+	obtainBy(t, tools, "alpn.example", func(a *ACME) { a.NoHTTP01, a.Email = true, "ops@example.com" })
 }
 
 // onDemand: the first client of a name waits for its certificate, others with it, with an account that the authority knew
@@ -164,10 +165,10 @@ func onDemand(t *testing.T, tools string) {
 func renewal(t *testing.T, tools string) {
 	e, beside := listenEdge(t), listenEdge(t)
 	plain, secure := e.ports()
-	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: faults, Validity: 30})
+	p := pebbletest.Start(t, tools, pebbletest.Options{HTTP: plain, TLS: secure, Environment: faults, Validity: 40})
 	roots, dir := p.Roots(t), t.TempDir()
-	a := settings(e, p, "a.example")
-	a.Check = 3 * time.Second // so it is renewed when less than five times that is left
+	a := settings(e, p, "renewed.example")
+	a.Check = 6 * time.Second // so it is renewed when less than five times that is left, and has that long for it
 	served := make(chan time.Time, 100)
 	e.serve(t, Options{Dir: dir, ACME: a, Observe: func(x Event) {
 		if x.Err != nil {
@@ -178,7 +179,7 @@ func renewal(t *testing.T, tools string) {
 	}})
 	first := <-served
 	beside.serve(t, Options{Dir: dir, ACME: a})
-	if _, err := beside.connect(roots, "a.example"); err != nil {
+	if _, err := beside.connect(roots, "renewed.example"); err != nil {
 		t.Errorf("the other edge: %v", err)
 	}
 	for renewed := false; !renewed; {
@@ -190,17 +191,17 @@ func renewal(t *testing.T, tools string) {
 			renewed = true
 		case <-time.After(100 * time.Millisecond): // the pace of the clients
 		}
-		if _, err := e.connect(roots, "a.example"); err != nil {
+		if _, err := e.connect(roots, "renewed.example"); err != nil {
 			t.Fatalf("a connection got a bad certificate: %v", err)
 		}
 	}
-	state, err := e.connect(roots, "a.example")
+	state, err := e.connect(roots, "renewed.example")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The other edge finds it in the storage within a few looks.
-	for patience := time.Now().Add(30 * time.Second); ; {
-		other, err := beside.connect(roots, "a.example")
+	for patience := time.Now().Add(2 * time.Minute); ; {
+		other, err := beside.connect(roots, "renewed.example")
 		if err == nil && !other.PeerCertificates[0].NotAfter.Before(state.PeerCertificates[0].NotAfter) {
 			return
 		}
@@ -283,8 +284,8 @@ func stapled(t *testing.T, tools string) {
 	mu.Lock()
 	issuer, key = authorityOf(t, p)
 	mu.Unlock()
-	e.serve(t, Options{Dir: t.TempDir(), ACME: settings(e, p, "a.example")})
-	state, err := e.connect(p.Roots(t), "a.example")
+	e.serve(t, Options{Dir: t.TempDir(), ACME: settings(e, p, "stapled.example")})
+	state, err := e.connect(p.Roots(t), "stapled.example")
 	if err != nil {
 		t.Fatal(err)
 	}
