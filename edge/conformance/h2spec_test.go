@@ -80,7 +80,7 @@ func h2specProcess(addr string) {
 	if err != nil {
 		panic(err)
 	}
-	c := &config.Config{Host: host, Port: n, Path: "/", Timeout: 3 * time.Second, MaxHeaderLen: 4000, Strict: true, TLS: true, Insecure: true}
+	c := &config.Config{Host: host, Port: n, Path: "/", Timeout: 10 * time.Second, MaxHeaderLen: 4000, Strict: true, TLS: true, Insecure: true}
 	all := []specResult{}
 	for _, g := range []*spec.TestGroup{generic.Spec(), http2.Spec(), hpack.Spec()} {
 		g.Test(c)

@@ -173,7 +173,7 @@ func record(t *testing.T) *conformance.Recorder {
 func routing(t *testing.T, o Options, backend, guarded *conformance.Recorder, all bool) *rig {
 	t.Helper()
 	edge := &router{backend: targetOf(backend.Addr()), guarded: targetOf(guarded.Addr()), aside: all}
-	r := &rig{edge: new(fixed), head: 5 * time.Second}
+	r := &rig{edge: new(fixed), head: time.Minute}
 	o.Edge, o.Pool, o.Handler = edge, r.pool, aside(edge, r.pool)
 	r.Server = New(o)
 	t.Cleanup(func() {

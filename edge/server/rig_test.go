@@ -125,7 +125,7 @@ func (r *rig) pool(t *front.Target) *upstream.Pool {
 		return p.(*upstream.Pool)
 	}
 	p := upstream.New(upstream.Options{HeadTimeout: r.head, Dial: func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, t.Network, t.Address)
+		return (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, t.Network, t.Address)
 	}})
 	if was, loaded := r.pools.LoadOrStore(t, p); loaded {
 		p.Close()
