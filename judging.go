@@ -177,17 +177,19 @@ type Trial struct {
 	Shadow float64 `json:"shadow,omitempty"` // of the requests, copies of which it is given now
 	// Since is when every edge had acknowledged the step's route table; zero before. Nothing is judged by what was before it.
 	Since time.Time `json:"since,omitzero"`
-	// Scale is how many instances of each service run for the trial, of the candidate and of a fresh baseline alike. The others of
-	// the candidate are started when all steps are passed.
-	Scale    map[string]int `json:"scale,omitempty"`
-	Paused   bool           `json:"paused,omitempty"`
-	PausedBy string         `json:"paused_by,omitempty"`
+	// Scale is how many instances of each service run for the trial, of the candidate and of a fresh baseline alike. Services that
+	// are not in it are not on trial.
+	Scale map[string]int `json:"scale,omitempty"`
+	// Over is set when no step is left: the others of the candidate's instances are started, and then it is connected.
+	Over     bool   `json:"over,omitempty"`
+	Paused   bool   `json:"paused,omitempty"`
+	PausedBy string `json:"paused_by,omitempty"` // empty: the release asks for it
 	// Until is the kind of the step at whose end the rollout pauses by itself.
 	Until StepKind `json:"until,omitempty"`
-	// Baseline are the fresh instances of the current release; nil where Against is stable.
+	// Baseline are the fresh instances of the current release; nil where Against is stable, and when the trial has ended.
 	Baseline *Placement `json:"baseline,omitempty"`
-	Against  Baseline   `json:"against"`
-	// Verdict is the newest, of this step.
+	Against  Baseline   `json:"against,omitempty"`
+	// Verdict is the first of those of this step that came to what the newest comes to.
 	Verdict *Verdict `json:"verdict,omitempty"`
 	// Passed are the steps before, with the verdicts they were left by.
 	Passed []PassedStep `json:"passed,omitempty"`

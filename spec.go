@@ -191,6 +191,11 @@ func (s Spec) WithDefaults() Spec {
 		services[name] = svc.withDefaults()
 	}
 	s.Services = services
+	if s.Deploy != nil {
+		d := *s.Deploy
+		or(&d.Baseline, BaselineFresh)
+		s.Deploy = &d
+	}
 	return s
 }
 

@@ -303,6 +303,9 @@ func placements(e semper.Environment) []semper.Placement {
 	}
 	if r := e.Rollout; r != nil && !r.State.Ended() {
 		out = append(out, r.Target)
+		if r.Trial != nil && r.Trial.Baseline != nil {
+			out = append(out, *r.Trial.Baseline)
+		}
 	}
 	return out
 }

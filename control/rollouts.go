@@ -75,6 +75,10 @@ func (c *Control) prepare(r api.DeployRequest) (api.DeployRequest, error) {
 		return r, badDigest(r.Artifact)
 	}
 	r.Spec = r.Spec.WithDefaults()
+	if faults := rollout.Check(r.Spec); len(faults) > 0 {
+		f := faults[0]
+		return r, &semper.Error{Code: semper.Invalid, Op: "deploy", Message: f.Key + ": " + f.Message, Hint: f.Hint}
+	}
 	if c.o.Check != nil {
 		if err := c.o.Check(r.Spec); err != nil {
 			return r, err
@@ -222,7 +226,7 @@ func (c *Control) Abort(ctx context.Context, app, env, by string) (semper.Rollou
 // Promote ends the watch of a rollout early.
 func (c *Control) Promote(ctx context.Context, app, env, by string) (semper.Rollout, error) {
 	return c.begin(ctx, "promote", app, env, func(m *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
-		d, err := rollout.Promote(e, m.world(e.Key(), t.now), by)
+		d, err := rollout.Promote(e, m.world(e.Key(), t.now), rollout.Promotion{By: by, Step: -1})
 		return d.Env, d.Events, err
 	})
 }

@@ -249,7 +249,12 @@ func instances(v *view, e semper.Environment) []api.Instance {
 	}
 	mark(e.Current, "current")
 	if r := e.Rollout; r != nil && !r.State.Ended() {
-		mark(&r.Target, "candidate")
+		due := r.Target
+		due.Instances = rollout.Due(r)
+		mark(&due, "candidate")
+		if r.Trial != nil {
+			mark(r.Trial.Baseline, "baseline")
+		}
 	}
 	mark(e.Previous, "warm")
 	for i := range e.Retiring {

@@ -83,7 +83,14 @@ func (c *Control) publish(m *model) {
 // busy reports whether env waits for what edges have in hand.
 func busy(e semper.Environment) bool {
 	r := e.Rollout
-	return len(e.Retiring) > 0 || r != nil && (r.State == semper.RolloutConnect || r.State == semper.RolloutDrain || r.State == semper.RolloutRollingBack)
+	if len(e.Retiring) > 0 || r == nil {
+		return len(e.Retiring) > 0
+	}
+	switch r.State {
+	case semper.RolloutConnect, semper.RolloutDrain, semper.RolloutRollingBack:
+		return true
+	}
+	return r.State == semper.RolloutTrial && r.Trial.Since.IsZero()
 }
 
 // see is the present view; it waits for the first one.

@@ -14,7 +14,14 @@ type Request struct {
 	ID  string // of the rollout it begins: "d-41"
 	By  string
 	Now time.Time
+	// Until is the kind of step after whose last one a deploy pauses; empty for never.
+	Until semper.StepKind
+	// Hotfix says why a deploy leaves out its release's steps; empty where it does not.
+	Hotfix string
 }
+
+// maxInstances is how many instances of one release a service may have, and how many of two releases while one of them is on trial.
+const maxInstances = 1000
 
 // Deploy begins the move of env to rel with the scale its spec names.
 func Deploy(env semper.Environment, rel semper.Release, q Request) (semper.Environment, []semper.Event, error) {
@@ -59,8 +66,8 @@ func Scale(env semper.Environment, rel semper.Release, scale map[string]int, q R
 		if _, ok := rel.Spec.Services[svc]; !ok {
 			return env, nil, &semper.Error{Code: semper.NotFound, Op: "scale", Message: fmt.Sprintf("%s has no service %q", cur.Release, svc), Hint: "services: " + names(rel.Spec.Services)}
 		}
-		if n < 0 || n > 1000 {
-			return env, nil, &semper.Error{Code: semper.Invalid, Op: "scale", Message: fmt.Sprintf("%s=%d: a service has 0 to 1000 instances", svc, n)}
+		if n < 0 || n > maxInstances {
+			return env, nil, &semper.Error{Code: semper.Invalid, Op: "scale", Message: fmt.Sprintf("%s=%d: a service has 0 to %d instances", svc, n, maxInstances)}
 		}
 		next[svc] = n
 	}
@@ -99,38 +106,6 @@ func Restart(env semper.Environment, rel semper.Release, services []string, q Re
 	return env, ev, nil
 }
 
-// Abort ends a rollout that has not cut over, or turns back one whose cutover no edge has acknowledged yet.
-func Abort(env semper.Environment, w World, by string) (Decision, error) {
-	r := env.Rollout
-	if r == nil || r.State.Ended() || r.State.Live() {
-		return Decision{}, &semper.Error{Code: semper.Conflict, Op: "abort", Message: "no rollout is on its way to the cutover", Hint: "semper rollback turns a finished one back"}
-	}
-	d := &step{Decision: Decision{Env: clone(env), Changed: true}, w: w}
-	r = d.Env.Rollout
-	switch r.State {
-	case semper.RolloutConnect, semper.RolloutRollingBack:
-		if r.State == semper.RolloutRollingBack || !d.warm() || d.Env.Current.Release == d.Env.Previous.Release || !d.previousServes() {
-			return Decision{}, &semper.Error{Code: semper.Conflict, Op: "abort", Message: "the route table is published already", Hint: "wait for its acknowledgement, then semper rollback"}
-		}
-		d.turnBack(r, "", "aborted by "+orSomebody(by))
-	default:
-		d.fail(r, "aborted by "+orSomebody(by), "")
-	}
-	d.want()
-	return d.Decision, nil
-}
-
-// Promote ends the watch of a rollout now: the old release is retired.
-func Promote(env semper.Environment, w World, by string) (Decision, error) {
-	d := &step{Decision: Decision{Env: clone(env), Changed: true}, w: w}
-	r := d.Env.Rollout
-	if !d.warm() || r == nil || !(r.State.Live() || r.State.Ended()) {
-		return Decision{}, &semper.Error{Code: semper.Conflict, Op: "promote", Message: "no release is being watched", Hint: "semper status shows what runs"}
-	}
-	d.coolDown("promoted by " + orSomebody(by))
-	return d.Decision, nil
-}
-
 // SetHold holds requests to env, or lets them go where h is nil.
 func SetHold(env semper.Environment, h *semper.Hold, now time.Time, by string) (semper.Environment, []semper.Event, error) {
 	env = clone(env)
@@ -158,6 +133,7 @@ func move(env semper.Environment, kind semper.RolloutKind, rel semper.Release, s
 		return env, nil, err
 	}
 	var target semper.Placement
+	var trial *semper.Trial
 	switch {
 	case env.Current != nil && env.Current.Release == rel.Name(): // another scale of the same release
 		target = resize(&env, *clonePlacement(env.Current), scale)
@@ -168,9 +144,47 @@ func move(env semper.Environment, kind semper.RolloutKind, rel semper.Release, s
 	default:
 		target = resize(&env, semper.Placement{Release: rel.Name(), Drain: rel.Spec.Drain}, scale)
 		target.Generation = nextGeneration(&env)
+		if kind == semper.KindDeploy {
+			trial = newTrial(env, rel, q)
+		}
+	}
+	if q.Until != "" && (trial == nil || lastOf(rel.Spec.Deploy.Steps, q.Until) < 0) {
+		return env, nil, untried(env, rel, q)
 	}
 	ev := begin(&env, kind, rel, target, q)
+	if env.Rollout.Trial = trial; q.Hotfix != "" {
+		env.Rollout.Hotfix = q.Hotfix
+		ev = append(ev, semper.Event{
+			At: q.Now, Kind: "rollout.hotfix", App: env.App, Environment: env.Name, Rollout: q.ID, Release: rel.Name(), By: q.By,
+			Message: fmt.Sprintf("%s: %s leaves out the steps of %s: %s", q.ID, orSomebody(q.By), rel.Name(), q.Hotfix),
+		})
+	}
 	return env, ev, nil
+}
+
+// newTrial is the trial of a deploy of rel, or nil: the first release has nothing it could be compared with, and a hotfix is
+// for a release that is worth less than any comparison.
+func newTrial(env semper.Environment, rel semper.Release, q Request) *semper.Trial {
+	d := rel.Spec.Deploy
+	if d == nil || len(d.Steps) == 0 || env.Current == nil || q.Hotfix != "" {
+		return nil
+	}
+	return &semper.Trial{Until: q.Until}
+}
+
+// untried refuses to begin what could not pause where it is asked to.
+func untried(env semper.Environment, rel semper.Release, q Request) error {
+	why := fmt.Sprintf("%s has no step of %s", rel.Name(), q.Until)
+	hint := "add one to deploy.steps in semper.yaml, or leave out --until"
+	switch {
+	case q.Hotfix != "":
+		why = "a hotfix leaves out the steps"
+	case env.Current == nil:
+		why, hint = "nothing serves yet that the release could be compared with", "the first release of an app goes live at once"
+	case env.Previous != nil && env.Previous.Release == rel.Name():
+		why = fmt.Sprintf("%s served until a moment ago and is warm: it goes live at once", rel.Name())
+	}
+	return &semper.Error{Code: semper.Invalid, Op: "deploy", Message: why + ": there is no step to pause after", Hint: hint}
 }
 
 // begin puts a new rollout into env; a live one that still watches is superseded by it.

@@ -45,6 +45,8 @@ func (d *step) advance() bool {
 		return d.start(r)
 	case semper.RolloutReady:
 		return d.ready(r)
+	case semper.RolloutTrial:
+		return d.trial(r)
 	case semper.RolloutConnect:
 		return d.connect(r)
 	case semper.RolloutDrain:
@@ -73,12 +75,24 @@ func (d *step) stage(r *semper.Rollout) bool {
 	case err != nil:
 		return d.fail(r, fmt.Sprintf("artifact of %s: %v", r.To, err), "")
 	}
+	if r.Trial != nil && !r.Trial.Over {
+		if why := d.place(r); why != "" {
+			return d.fail(r, why, "")
+		}
+	}
 	d.enter(r, semper.RolloutStart, time.Time{}, fmt.Sprintf("artifact %s checked", rel.Artifact.Short()))
 	return true
 }
 
 func (d *step) start(r *semper.Rollout) bool {
-	for _, u := range r.Target.Instances {
+	if tried(r) && d.fallen(r) {
+		return true
+	}
+	units := Due(r)
+	if !tried(r) {
+		units = append(slices.Clone(units), fresh(r)...)
+	}
+	for _, u := range units {
 		if _, ok := d.w.Instances[u.ID]; !ok {
 			d.Waiting = fmt.Sprintf("starting %s", u.ID)
 			d.wake(r.Deadline)
@@ -89,42 +103,75 @@ func (d *step) start(r *semper.Rollout) bool {
 	for svc := range r.Target.Scale {
 		grace = max(grace, d.w.Releases[r.To].Spec.Services[svc].Health.Grace.D())
 	}
-	d.enter(r, semper.RolloutReady, d.w.Now.Add(grace), fmt.Sprintf("%d instances started", len(r.Target.Instances)))
+	d.enter(r, semper.RolloutReady, d.w.Now.Add(grace), fmt.Sprintf("%d instances started", len(units)))
 	return true
 }
 
+// fresh are the instances of r's fresh baseline.
+func fresh(r *semper.Rollout) []semper.PlacedUnit {
+	if r.Trial == nil || r.Trial.Baseline == nil {
+		return nil
+	}
+	return r.Trial.Baseline.Instances
+}
+
 func (d *step) ready(r *semper.Rollout) bool {
-	var waiting semper.InstanceID
-	for _, u := range r.Target.Instances {
+	if tried(r) && d.fallen(r) {
+		return true
+	}
+	waiting, lost, why := d.unready(r, Due(r))
+	if lost != "" {
+		return d.failInstance(r, lost, why)
+	}
+	if waiting == "" && !tried(r) {
+		if waiting, lost, why = d.unready(r, fresh(r)); lost != "" {
+			d.forgo(r, why)
+			return true
+		}
+	}
+	switch t := r.Trial; {
+	case waiting != "":
+		d.Waiting = why
+		d.wake(r.Deadline)
+		return false
+	case t == nil:
+		d.cutOver(r)
+	case t.Paused:
+		d.Waiting = "paused by " + t.PausedBy
+		return false
+	case t.Over:
+		d.cutOver(r)
+	default:
+		d.begin(r)
+	}
+	return true
+}
+
+// unready is the first of units that has to be waited for, or the first that need not be, with the reason in words.
+func (d *step) unready(r *semper.Rollout, units []semper.PlacedUnit) (waiting, lost semper.InstanceID, why string) {
+	for _, u := range units {
 		in, known := d.w.Instances[u.ID]
 		if known && in.State == semper.Ready {
 			continue
 		}
 		if why := hopeless(in, r, d.ran(u)); known && why != "" {
-			return d.failInstance(r, u.ID, fmt.Sprintf("%s %s before it was ready", u.ID, why))
+			return "", u.ID, fmt.Sprintf("%s %s before it was ready", u.ID, why)
 		}
 		if waiting == "" {
 			waiting = u.ID
 		}
 	}
 	if waiting == "" {
-		d.cutOver(r)
-		return true
+		return "", "", ""
 	}
-	why := d.w.Instances[waiting].Why
+	what := d.w.Instances[waiting].Why
+	if what != "" {
+		what = ": " + what
+	}
 	if !r.Deadline.IsZero() && !d.w.Now.Before(r.Deadline) {
-		msg := fmt.Sprintf("%s was not ready within %s", waiting, r.Deadline.Sub(r.EnteredAt).Round(time.Millisecond))
-		if why != "" {
-			msg += ": " + why
-		}
-		return d.failInstance(r, waiting, msg)
+		return "", waiting, fmt.Sprintf("%s was not ready within %s%s", waiting, r.Deadline.Sub(r.EnteredAt).Round(time.Millisecond), what)
 	}
-	d.Waiting = fmt.Sprintf("%s is not ready", waiting)
-	if why != "" {
-		d.Waiting += ": " + why
-	}
-	d.wake(r.Deadline)
-	return false
+	return waiting, "", fmt.Sprintf("%s is not ready%s", waiting, what)
 }
 
 // hopeless says in words why a not yet ready instance need not be waited for, or "". What happened
@@ -170,27 +217,36 @@ func (d *step) cutOver(r *semper.Rollout) {
 	target.CutAt, target.CutEpoch = time.Time{}, 0
 	e.Retiring = slices.DeleteFunc(e.Retiring, func(p semper.Placement) bool { return p.Generation == target.Generation })
 	if cur := e.Current; cur != nil {
-		old := *cur
-		old.Instances = slices.DeleteFunc(slices.Clone(cur.Instances), func(u semper.PlacedUnit) bool {
-			return slices.Contains(target.Instances, u)
-		})
+		old := without(*cur, target)
 		old.CutAt, old.CutEpoch = now, d.w.NextEpoch
 		switch {
 		case old.Release != target.Release:
-			if p := e.Previous; p != nil && p.Generation != target.Generation && len(p.Instances) > 0 {
-				e.Retiring = append(e.Retiring, *p)
+			if p := e.Previous; p != nil { // of the target's own instances those stay that it has no need of
+				if left := without(*p, target); len(left.Instances) > 0 {
+					e.Retiring = append(e.Retiring, left)
+				}
 			}
 			e.Previous = &old
 		case len(old.Instances) > 0:
 			e.Retiring = append(e.Retiring, old)
 		}
 	}
+	if t := r.Trial; t != nil {
+		d.retireBaseline(r)
+		t.Share, t.Shadow = 1, 0
+	}
 	e.Current = &target
 	d.enter(r, semper.RolloutConnect, time.Time{}, fmt.Sprintf("epoch %d sends everything to %s", r.Epoch, r.To))
 }
 
+// without is p but for the instances that q names as well.
+func without(p, q semper.Placement) semper.Placement {
+	p.Instances = slices.DeleteFunc(slices.Clone(p.Instances), func(u semper.PlacedUnit) bool { return slices.Contains(q.Instances, u) })
+	return p
+}
+
 func (d *step) connect(r *semper.Rollout) bool {
-	if d.crashLoop(r) {
+	if d.crashLoop(r) || d.convicted(r) {
 		return true
 	}
 	if d.w.Acked < r.Epoch {
@@ -202,7 +258,7 @@ func (d *step) connect(r *semper.Rollout) bool {
 }
 
 func (d *step) drain(r *semper.Rollout) bool {
-	if d.crashLoop(r) {
+	if d.crashLoop(r) || d.convicted(r) {
 		return true
 	}
 	left, until, n := d.inHand()
@@ -224,7 +280,7 @@ func (d *step) drain(r *semper.Rollout) bool {
 // outgoing are the placements that lost their traffic and still have instances.
 // drainEnd is when the last class that has anything in flight has been cut by every edge.
 func (d *step) watch(r *semper.Rollout) bool {
-	if d.crashLoop(r) {
+	if d.crashLoop(r) || d.convicted(r) {
 		return true
 	}
 	if d.warm() {
@@ -270,6 +326,20 @@ func (d *step) crashLoop(r *semper.Rollout) bool {
 	return false
 }
 
+// convicted turns the rollout back when the judge finds the new release worse than the one before was and that can still serve. A
+// hotfix is not turned back: it stands in for a release that is broken, and errors that go on do not make it worse than that.
+func (d *step) convicted(r *semper.Rollout) bool {
+	if !d.worse(r) || r.Hotfix != "" || !d.warm() || d.Env.Current.Release == d.Env.Previous.Release || !d.previousServes() {
+		return false
+	}
+	v := *d.verdict(r)
+	if r.Trial != nil {
+		r.Trial.Verdict = &v
+	}
+	d.turnBack(r, "", v.Why)
+	return true
+}
+
 // previousServes reports whether each web service of the warm release has a ready instance.
 func (d *step) previousServes() bool {
 	p := d.Env.Previous
@@ -297,6 +367,9 @@ func (d *step) turnBack(r *semper.Rollout, culprit semper.InstanceID, why string
 	e.Previous = &bad
 	r.Epoch = d.w.NextEpoch
 	r.Reason, r.Instance = why, culprit
+	if r.Trial != nil {
+		r.Trial.Share = 0
+	}
 	if in, ok := d.w.Instances[culprit]; ok && in.LastEnd != nil {
 		r.Tail = in.LastEnd.Tail
 	}

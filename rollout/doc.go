@@ -19,9 +19,18 @@
 //
 // Three functions make everything a control process does:
 //
-//   - [Begin] and its siblings turn a user's command into a changed environment, or refuse it.
+//   - [Deploy] and its siblings turn a user's command into a changed environment, or refuse it.
 //   - [Step] moves the environment on by what is observed.
 //   - [Routes] derives the route table from all environments and the readiness of their instances.
+//
+// # On trial
+//
+// A release whose spec has steps earns its traffic. It is started in part, beside as many new instances of the current release
+// (the fresh baseline), and then goes through its steps: each declares a share of the requests in the route table, and is left
+// by a verdict of [World.Verdict] on that very step, after its time, or by somebody's word. A verdict of worse takes the
+// traffic from it by the next table. After the last step the rest of its instances is started, and it is connected as any other.
+// The baseline is left out by the same table. Workers, and services that the current release does not have, are not on trial:
+// they are started for the cutover.
 //
 // # Invariants
 //
@@ -29,10 +38,12 @@
 //   - Current changes only in the step that enters connect or rolling-back, and the table with it.
 //   - An instance that had traffic is stopped only when every live edge serves by an epoch that
 //     leaves it out, and has nothing in flight to it or its class deadlines passed.
-//   - A rollout that fails before connect leaves Current, Previous and the table as they were.
+//   - A rollout that fails before connect leaves Current and Previous as they were, and the table as it was before its trial.
+//   - While a release is on trial its share of the requests is the one that its present step declares, or less.
+//   - A step's time runs from the moment in which every live edge serves by its table.
 //
 // # What it does not do
 //
 // It does not restart what crashed: that is the supervisor's work, and it has done it already when
-// Step hears of it. It does not judge a release by its traffic; that seam is the watch state.
+// Step hears of it. It does not judge a release by its traffic: a judge elsewhere does, and Step goes by its verdict.
 package rollout

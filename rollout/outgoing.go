@@ -73,9 +73,8 @@ func (d *step) expireWarm() {
 	if !d.warm() {
 		return
 	}
-	r := d.Env.Rollout
-	if r != nil && !r.State.Ended() {
-		return // its own watch, or the next rollout, decides
+	if r := d.Env.Rollout; r != nil && !r.State.Ended() && (!tried(r) || r.Target.Generation == d.Env.Previous.Generation) {
+		return // its own watch, or the next rollout, decides; but a trial takes as long as it takes
 	}
 	until := d.Env.Previous.CutAt.Add(d.warmFor())
 	if d.w.Now.Before(until) {

@@ -20,22 +20,32 @@ import (
 // SEMPER_SIM_SCHEDULES raises the number (make soak).
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	n := 500
+	n, first := 2000, 0
 	if s, err := strconv.Atoi(os.Getenv("SEMPER_SIM_SCHEDULES")); err == nil {
 		n = s
+	}
+	if s, err := strconv.Atoi(os.Getenv("SEMPER_SIM_SEED")); err == nil {
+		n, first = 1, s
 	}
 	if testing.Short() {
 		n = 100
 	}
-	seen := make(map[semper.RolloutState]int)
-	for seed := range n {
+	seen, trials := make(map[semper.RolloutState]int), make(map[string]int)
+	for seed := first; seed < first+n; seed++ {
 		s := newSim(t, uint64(seed))
-		for range 400 {
+		if s.patient = seed%3 > 0; s.patient { // users who have something, and let a trial take its time
+			s.env, _, _ = rollout.Deploy(s.env, s.releases["r1"], rollout.Request{ID: "d-0", Now: s.now})
+			s.settle()
+		}
+		for range 600 {
 			s.act()
 		}
 		s.settle()
 		for k, v := range s.seen {
 			seen[k] += v
+		}
+		for k, v := range s.trials {
+			trials[k] += v
 		}
 	}
 	for _, st := range []semper.RolloutState{semper.RolloutDone, semper.RolloutFailed, semper.RolloutRolledBack, semper.RolloutSuperseded} {
@@ -43,6 +53,12 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("only %d rollouts ended as %s in %d schedules: the simulation does not reach it", seen[st], st, n)
 		}
 	}
+	for _, what := range simTrials {
+		if trials[what] < n/200 {
+			t.Errorf("only %d trials %s in %d schedules: the simulation does not reach it", trials[what], what, n)
+		}
+	}
+	t.Log(seen, trials)
 }
 
 type simInstance struct {
@@ -51,7 +67,10 @@ type simInstance struct {
 	broken  bool // its release always crashes
 }
 
-type simEdge struct{ table semper.Table }
+type simEdge struct {
+	table semper.Table
+	dead  bool // it serves nobody and tells nothing until it has begun again, by the newest table
+}
 
 type sim struct {
 	t    *testing.T
@@ -71,8 +90,14 @@ type sim struct {
 	inFlight  map[semper.InstanceID]int
 	deadline  map[semper.InstanceID]time.Time // of what drains
 	pending   []rollout.Command               // of a control that may die before it does them
+	decided   time.Time                       // when it decided on them; the clock may be set back since
 	seen      map[semper.RolloutState]int
+	trials    map[string]int // what became of them, by a word for it
 	log       []string
+
+	patient bool
+	verdict *semper.Verdict // the judge's newest
+	began   int64           // the generation that was current when the rollout began; 0 for none
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
@@ -81,6 +106,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		env:      semper.Environment{App: "app", Name: semper.DefaultEnvironment},
 		releases: make(map[semper.ReleaseName]semper.Release), instances: make(map[semper.InstanceID]*simInstance),
 		staged: make(map[semper.Digest]error), inFlight: make(map[semper.InstanceID]int), deadline: make(map[semper.InstanceID]time.Time), seen: make(map[semper.RolloutState]int),
+		trials: make(map[string]int),
 	}
 	for range 1 + s.r.IntN(2) {
 		s.edges = append(s.edges, &simEdge{})
@@ -91,7 +117,11 @@ func newSim(t *testing.T, seed uint64) *sim {
 			Services: map[string]semper.Service{"web": {Type: semper.Web, Instances: 1 + s.r.IntN(3)}, "job": {Type: semper.Worker, Instances: s.r.IntN(2)}},
 			Routes:   []semper.RouteRule{{Path: "/", To: "web"}},
 			Warm:     semper.Duration(time.Duration(s.r.IntN(3)) * time.Minute),
+			Deploy:   s.steps(),
 		}.WithDefaults()
+		if s.r.IntN(4) == 0 {
+			spec.Services["api"] = semper.Service{Type: semper.Web, Instances: s.r.IntN(6)}
+		}
 		rel := semper.Release{App: "app", Number: n, Spec: spec, Artifact: semper.DigestOf([]byte{byte(n)}), Config: spec.ConfigDigest()}
 		s.releases[rel.Name()] = rel
 	}
@@ -109,30 +139,35 @@ func (s *sim) failf(format string, args ...any) {
 func (s *sim) note(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
 
 func (s *sim) act() {
-	switch p := s.r.IntN(100); {
-	case p < 30:
+	switch p := s.r.IntN(200); {
+	case p < 54:
 		s.control()
-	case p < 45:
+	case p < 88:
 		s.perform()
-	case p < 47:
+	case p < 90:
 		s.note("control dies with %d commands undone", len(s.pending))
 		s.pending = nil
-	case p < 62:
+	case p < 136:
 		s.progress()
-	case p < 70:
+	case p < 154:
 		s.edge()
-	case p < 84:
+	case p < 168:
+		s.judge()
+	case p < 178:
 		s.request()
-	case p < 92:
+	case p < 187:
 		s.finish()
-	case p < 95:
+	case p < 195:
 		s.now = s.now.Add(time.Duration(s.r.IntN(20)) * time.Second)
-	case p < 96:
-		if s.r.IntN(4) == 0 { // somebody sets the clock
+	case p < 196:
+		if s.r.IntN(8) == 0 { // somebody sets the clock
 			s.now = s.now.Add(time.Duration(s.r.IntN(7200)-3600) * time.Second)
+			s.note("the clock is set to %s", s.now)
 		}
 	default:
-		s.command()
+		if r := s.env.Rollout; !s.patient || r == nil || r.State.Ended() || s.r.IntN(3) == 0 {
+			s.command()
+		}
 	}
 	s.laws()
 }
@@ -140,10 +175,10 @@ func (s *sim) act() {
 func (s *sim) world() rollout.World {
 	w := rollout.World{
 		Now: s.now, Instances: s.judged(), Staged: s.staged, NextEpoch: s.table.Epoch + 1, Releases: s.releases,
-		InFlight: make(map[semper.InstanceID]semper.InFlight),
+		InFlight: make(map[semper.InstanceID]semper.InFlight), Verdict: s.verdict,
 	}
-	for i, e := range s.edges {
-		if i == 0 || e.table.Epoch < w.Acked {
+	for _, e := range s.alive() {
+		if w.Acked == 0 || e.table.Epoch < w.Acked {
 			w.Acked = e.table.Epoch
 		}
 	}
@@ -168,6 +203,7 @@ func (s *sim) control() {
 	if !d.Changed && !reflect.DeepEqual(d.Env, before) {
 		s.failf("Step changed the environment and did not say so")
 	}
+	s.earned(before, d.Env)
 	s.commit(d)
 }
 
@@ -181,7 +217,7 @@ func (s *sim) commit(d rollout.Decision) {
 		s.table = t
 		s.published()
 	}
-	s.pending = append(s.pending[:0:0], d.Commands...)
+	s.pending, s.decided = append(s.pending[:0:0], d.Commands...), s.now
 	for _, e := range d.Events {
 		s.note("%s", e.Message)
 	}
@@ -190,6 +226,7 @@ func (s *sim) commit(d rollout.Decision) {
 		return
 	}
 	s.seen[r.State]++
+	s.tell(r)
 	if r.State == semper.RolloutFailed && !sameCurrent(s.env, old) {
 		s.failf("a failed rollout moved the environment")
 	}
@@ -256,7 +293,7 @@ func (s *sim) do(c rollout.Command) {
 
 // mayStop is L4 seen from outside: nobody routes to it, and what it holds is past its deadline.
 func (s *sim) mayStop(id semper.InstanceID) {
-	for i, e := range s.edges {
+	for i, e := range s.alive() {
 		for _, p := range e.table.Pools {
 			for _, b := range p.Backend {
 				if b.ID == id {
@@ -265,7 +302,7 @@ func (s *sim) mayStop(id semper.InstanceID) {
 			}
 		}
 	}
-	if end, ok := s.deadline[id]; s.inFlight[id] > 0 && (!ok || s.now.Before(end)) {
+	if end, ok := s.deadline[id]; s.inFlight[id] > 0 && (!ok || s.decided.Before(end)) {
 		s.failf("%s is stopped with %d in flight before its deadline (published: %t)", id, s.inFlight[id], ok)
 	}
 }
@@ -296,9 +333,9 @@ func (s *sim) progress() {
 	case in.State == semper.Waiting:
 		in.State = semper.Starting
 		in.Restarts++
-	case in.State == semper.Starting && in.broken && in.Restarts == 0 && s.r.IntN(2) == 0:
+	case in.State == semper.Starting && in.broken && in.Restarts == 0 && s.r.IntN(4) > 0:
 		in.State = semper.Ready // looks well at first
-	case s.r.IntN(8) == 0 || in.broken:
+	case s.r.IntN(40) == 0 || in.broken:
 		in.State = semper.Waiting
 		in.LastEnd = &semper.End{At: s.now, Reason: semper.Reason{Kind: semper.ReasonExit, Code: 1}, GaveUp: in.Restarts >= 2, Window: in.Restarts + 1, Tail: []string{"boom"}}
 		delete(s.inFlight, id)
@@ -307,16 +344,27 @@ func (s *sim) progress() {
 	}
 }
 
+// edge follows the store; or ends, with what it carries, and begins again from the newest table.
 func (s *sim) edge() {
 	e := s.edges[s.r.IntN(len(s.edges))]
-	if s.table.Epoch > e.table.Epoch {
-		e.table = s.table
+	switch {
+	case e.dead || s.table.Epoch > e.table.Epoch:
+		e.table, e.dead = s.table, false
+	case s.r.IntN(12) == 0:
+		e.dead = true
 	}
+}
+
+func (s *sim) alive() []*simEdge {
+	return slices.DeleteFunc(slices.Clone(s.edges), func(e *simEdge) bool { return e.dead })
 }
 
 // request arrives at an edge: the instance its table names must be one semper has not ended.
 func (s *sim) request() {
 	e := s.edges[s.r.IntN(len(s.edges))]
+	if e.dead {
+		return
+	}
 	for _, p := range e.table.Pools {
 		if len(p.Backend) == 0 {
 			continue
@@ -338,140 +386,5 @@ func (s *sim) finish() {
 		s.inFlight[id]--
 	} else {
 		delete(s.inFlight, id)
-	}
-}
-
-func (s *sim) command() {
-	s.rollouts++
-	q := rollout.Request{ID: fmt.Sprintf("d-%d", s.rollouts), By: "sim", Now: s.now}
-	rel := s.releases[semper.NameRelease(1+s.r.IntN(5))]
-	var env semper.Environment
-	var err error
-	switch s.r.IntN(8) {
-	case 0, 1, 2:
-		env, _, err = rollout.Deploy(s.env, rel, q)
-	case 3:
-		if s.env.Previous == nil {
-			return
-		}
-		env, _, err = rollout.Rollback(s.env, s.releases[s.env.Previous.Release], q)
-	case 4:
-		if s.env.Current == nil {
-			return
-		}
-		env, _, err = rollout.Restart(s.env, s.releases[s.env.Current.Release], nil, q)
-	case 5:
-		if s.env.Current == nil {
-			return
-		}
-		env, _, err = rollout.Scale(s.env, s.releases[s.env.Current.Release], map[string]int{"web": 1 + s.r.IntN(4)}, q)
-	case 6:
-		if d, err := rollout.Abort(s.env, s.world(), "sim"); err == nil {
-			s.commit(d)
-		}
-		return
-	case 7:
-		if d, err := rollout.Promote(s.env, s.world(), "sim"); err == nil {
-			s.commit(d)
-		}
-		return
-	}
-	if err != nil {
-		if c := semper.CodeOf(err); c != semper.Conflict && c != semper.Invalid {
-			s.failf("command: %v", err)
-		}
-		return
-	}
-	if env.Rollout.State.Ended() && s.env.Rollout != nil && !s.env.Rollout.State.Ended() {
-		return // nothing to change; what is watched goes on
-	}
-	s.note("command: %s to %s", env.Rollout.Kind, env.Rollout.To)
-	if was := s.env.Rollout; was != nil && !was.State.Ended() && was.ID != env.Rollout.ID {
-		s.seen[semper.RolloutSuperseded]++
-	}
-	s.env = env
-	s.pending = nil
-}
-
-// laws hold after every action.
-func (s *sim) laws() {
-	for _, p := range s.table.Pools {
-		for _, b := range p.Backend {
-			if rel := releaseOf(b.ID); rel != p.Release {
-				s.failf("L2: pool of %s names %s", p.Release, b.ID)
-			}
-		}
-	}
-	ids := make(map[semper.InstanceID]bool)
-	for _, p := range append(slices.Clone(s.env.Retiring), orZero(s.env.Previous)) {
-		for _, u := range p.Instances {
-			if ids[u.ID] {
-				s.failf("%s stands in two outgoing placements", u.ID)
-			}
-			ids[u.ID] = true
-		}
-	}
-	if c := s.env.Current; c != nil {
-		for _, u := range c.Instances {
-			if ids[u.ID] {
-				s.failf("%s is current and outgoing", u.ID)
-			}
-		}
-	}
-}
-
-func orZero(p *semper.Placement) semper.Placement {
-	if p == nil {
-		return semper.Placement{}
-	}
-	return *p
-}
-
-func releaseOf(id semper.InstanceID) semper.ReleaseName {
-	var app, svc string
-	var rel, n int
-	if _, err := fmt.Sscanf(string(id), "%3s/%3s.r%d.%d", &app, &svc, &rel, &n); err != nil {
-		return ""
-	}
-	return semper.NameRelease(rel)
-}
-
-// settle lets the world become calm: the rollout must end and only the current release be left.
-func (s *sim) settle() {
-	for range 600 {
-		s.control()
-		for len(s.pending) > 0 {
-			s.do(s.pending[0])
-			s.pending = s.pending[1:]
-		}
-		for id, in := range s.instances {
-			switch {
-			case in.stopped:
-				delete(s.instances, id)
-			case in.State == semper.Starting && !in.broken:
-				in.State = semper.Ready
-			case in.State == semper.Waiting && !in.broken:
-				in.State = semper.Starting
-			case in.broken && in.State != semper.Ready:
-				in.State, in.Restarts = semper.Waiting, in.Restarts+1
-				in.LastEnd = &semper.End{At: s.now, Reason: semper.Reason{Kind: semper.ReasonExit, Code: 1}, GaveUp: true}
-			}
-		}
-		clear(s.inFlight)
-		for _, e := range s.edges {
-			e.table = s.table
-		}
-		s.now = s.now.Add(20 * time.Second)
-		s.laws()
-	}
-	if r := s.env.Rollout; r != nil && !r.State.Ended() {
-		s.failf("rollout %s never ended: %s", r.ID, r.State)
-	}
-	want := 0
-	if s.env.Current != nil {
-		want = len(s.env.Current.Instances)
-	}
-	if len(s.instances) != want || len(s.env.Retiring) > 0 {
-		s.failf("%d instances run, %d should: retiring %v", len(s.instances), want, s.env.Retiring)
 	}
 }

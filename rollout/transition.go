@@ -25,10 +25,18 @@ func (d *step) end(r *semper.Rollout, s semper.RolloutState, note string) {
 	r.EndedAt = d.w.Now
 }
 
-// fail ends r before it was connected: the environment keeps what it had, the target is taken down.
+// fail ends r before it was connected: the environment keeps what it had, the target is taken down. What is on trial loses its
+// traffic by the next epoch.
 func (d *step) fail(r *semper.Rollout, why string, culprit semper.InstanceID) bool {
 	r.Reason, r.Instance = why, culprit
 	d.dropTarget(r)
+	if r.Trial != nil {
+		d.retireBaseline(r)
+		r.Trial.Share, r.Trial.Shadow = 0, 0
+	}
+	if tried(r) {
+		r.Epoch = d.w.NextEpoch
+	}
 	d.end(r, semper.RolloutFailed, why)
 	return true
 }
@@ -47,12 +55,11 @@ func (d *step) dropTarget(r *semper.Rollout) {
 		return
 	}
 	p := r.Target
-	p.Instances = slices.DeleteFunc(slices.Clone(p.Instances), func(u semper.PlacedUnit) bool {
-		return e.Current != nil && slices.Contains(e.Current.Instances, u)
-	})
-	p.CutAt, p.CutEpoch = time.Time{}, 0
+	if e.Current != nil {
+		p = without(p, *e.Current)
+	}
 	if len(p.Instances) > 0 {
-		e.Retiring = append(e.Retiring, p)
+		e.Retiring = append(e.Retiring, d.cut(r, p))
 	}
 }
 
@@ -83,6 +90,11 @@ func clone(e semper.Environment) semper.Environment {
 	if e.Rollout != nil {
 		r := *e.Rollout
 		r.Steps = slices.Clone(r.Steps)
+		if r.Trial != nil {
+			t := *r.Trial
+			t.Baseline, t.Passed = clonePlacement(t.Baseline), slices.Clone(t.Passed)
+			r.Trial = &t
+		}
 		e.Rollout = &r
 	}
 	return e

@@ -27,8 +27,13 @@ func (d *step) want() {
 	for i := range e.Retiring {
 		add(&e.Retiring[i], false)
 	}
-	if r := e.Rollout; r != nil && !r.State.Ended() && !r.State.Live() && r.State != semper.RolloutConnect && r.State != semper.RolloutRollingBack {
-		add(&r.Target, r.State != semper.RolloutStage)
+	if r := e.Rollout; r != nil && beforeConnect(r.State) {
+		due := r.Target
+		due.Instances = Due(r)
+		add(&due, r.State != semper.RolloutStage)
+		if r.Trial != nil {
+			add(r.Trial.Baseline, r.State != semper.RolloutStage)
+		}
 	}
 	for id, in := range d.w.Instances {
 		if !wanted[id] && in.State != semper.Stopping && in.State != semper.Ended {

@@ -1,0 +1,104 @@
+package rollout_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"semper"
+)
+
+// laws hold after every action.
+func (s *sim) laws() {
+	for _, p := range s.table.Pools {
+		for _, b := range p.Backend {
+			if rel := releaseOf(b.ID); rel != p.Release {
+				s.failf("L2: pool of %s names %s", p.Release, b.ID)
+			}
+		}
+	}
+	s.declared()
+	ids := make(map[semper.InstanceID]bool)
+	outgoing := append(slices.Clone(s.env.Retiring), orZero(s.env.Previous))
+	for _, p := range outgoing {
+		for _, u := range p.Instances {
+			if ids[u.ID] {
+				s.failf("%s stands in two outgoing placements", u.ID)
+			}
+			ids[u.ID] = true
+		}
+	}
+	if c := s.env.Current; c != nil {
+		for _, u := range c.Instances {
+			if ids[u.ID] {
+				s.failf("%s is current and outgoing", u.ID)
+			}
+		}
+	}
+}
+
+func orZero(p *semper.Placement) semper.Placement {
+	if p == nil {
+		return semper.Placement{}
+	}
+	return *p
+}
+
+func releaseOf(id semper.InstanceID) semper.ReleaseName {
+	var app, svc string
+	var rel, n int
+	if _, err := fmt.Sscanf(string(id), "%3s/%3s.r%d.%d", &app, &svc, &rel, &n); err != nil {
+		return ""
+	}
+	return semper.NameRelease(rel)
+}
+
+// settle lets the world become calm: the rollout must end and only the current release be left.
+func (s *sim) settle() {
+	for range 600 {
+		s.calm()
+		s.control()
+		for len(s.pending) > 0 {
+			s.do(s.pending[0])
+			s.pending = s.pending[1:]
+		}
+		for id, in := range s.instances {
+			switch {
+			case in.stopped:
+				delete(s.instances, id)
+			case in.State == semper.Starting && !in.broken:
+				in.State = semper.Ready
+			case in.State == semper.Waiting && !in.broken:
+				in.State = semper.Starting
+			case in.broken && in.State != semper.Ready:
+				in.State, in.Restarts = semper.Waiting, in.Restarts+1
+				in.LastEnd = &semper.End{At: s.now, Reason: semper.Reason{Kind: semper.ReasonExit, Code: 1}, GaveUp: true}
+			}
+		}
+		clear(s.inFlight)
+		for _, e := range s.edges {
+			e.table, e.dead = s.table, false
+		}
+		s.now = s.now.Add(20 * time.Second)
+		s.laws()
+		if s.settled() == "" {
+			return
+		}
+	}
+	s.failf("not calm after 600 rounds: %s", s.settled())
+}
+
+// settled says what is not as it should be when everything has come to its end, or "".
+func (s *sim) settled() string {
+	if r := s.env.Rollout; r != nil && !r.State.Ended() {
+		return fmt.Sprintf("rollout %s is at %s", r.ID, r.State)
+	}
+	want := 0
+	if s.env.Current != nil {
+		want = len(s.env.Current.Instances)
+	}
+	if len(s.instances) != want || len(s.env.Retiring) > 0 {
+		return fmt.Sprintf("%d instances run, %d should: retiring %v", len(s.instances), want, s.env.Retiring)
+	}
+	return ""
+}

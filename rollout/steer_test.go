@@ -1,0 +1,203 @@
+package rollout_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"semper"
+	"semper/rollout"
+)
+
+func steps(shares ...float64) []semper.Step {
+	var out []semper.Step
+	for _, s := range shares {
+		out = append(out, semper.Step{Kind: semper.StepTraffic, Share: s})
+	}
+	return out
+}
+
+func TestPromoteSkipsOneStepOrAll(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.01, 0.25, 0.5)})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	if _, err := rollout.Promote(s.env, s.w, rollout.Promotion{Step: -1}); semper.CodeOf(err) != semper.Conflict {
+		t.Errorf("promoted before the first step: %v", err)
+	}
+	s.until("at 1 %", s.at(0))
+	for range 2 { // the answer to the first was lost
+		d, err := rollout.Promote(s.env, s.w, rollout.Promotion{By: "bob", Step: 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.take(d)
+	}
+	s.until("at 25 %", s.at(1))
+	if p := s.env.Rollout.Trial.Passed; len(p) != 1 || p[0].By != "bob" {
+		t.Errorf("passed %+v", p)
+	}
+	if _, err := rollout.Promote(s.env, s.w, rollout.Promotion{Step: 2}); semper.CodeOf(err) != semper.Conflict {
+		t.Errorf("a step that is not there yet: %v", err)
+	}
+	d, err := rollout.Promote(s.env, s.w, rollout.Promotion{By: "bob", Full: true, Step: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(d)
+	s.until("live", func() bool { return s.env.Rollout.State.Live() })
+	if n := len(s.pool(semper.ArmStable).Backend); n != 4 {
+		t.Errorf("live with %d instances", n)
+	}
+}
+
+func TestFullPromotionBeforeTheTrialNeedsNone(t *testing.T) {
+	t.Parallel()
+	for steps0 := range 3 {
+		s := onTrial(t, semper.Deploy{Steps: steps(0.25)})
+		s.deploy("r2", rollout.Request{ID: "d-2"})
+		for range steps0 {
+			s.step()
+		}
+		if s.env.Rollout.Epoch != 0 {
+			break // on trial already
+		}
+		d, err := rollout.Promote(s.env, s.w, rollout.Promotion{Full: true, Step: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.take(d)
+		s.until("live", func() bool { return s.env.Rollout.State.Live() })
+		if len(s.env.Rollout.Trial.Passed) > 0 || len(s.w.Instances) < 10 {
+			t.Errorf("passed %+v, %d instances", s.env.Rollout.Trial.Passed, len(s.w.Instances))
+		}
+	}
+}
+
+func TestPausedRolloutIsStillJudged(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.01, 0.25)})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("at 1 %", s.at(0))
+	for i := range 2 {
+		d, err := rollout.Pause(s.env, s.w, "bob")
+		if err != nil || (len(d.Events) > 0) != (i == 0) {
+			t.Fatalf("pause %d: %v, events %v", i+1, err, d.Events)
+		}
+		s.take(d)
+	}
+	s.say(semper.BetterOrEqual)
+	s.step()
+	s.step()
+	if !s.at(0)() || !strings.Contains(s.last.Waiting, "paused by bob") {
+		t.Fatalf("it goes on though it is paused: %q", s.last.Waiting)
+	}
+	s.say(semper.Worse)
+	s.step()
+	if !s.ended(semper.RolloutFailed)() {
+		t.Errorf("convicted while paused, and at %s", s.env.Rollout.State)
+	}
+	if _, err := rollout.Resume(s.env, s.w, "bob"); semper.CodeOf(err) != semper.Conflict {
+		t.Errorf("resumed what has ended: %v", err)
+	}
+}
+
+func TestUntilPausesAtTheEndOfItsKind(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: append([]semper.Step{{Kind: semper.StepShadow, Share: 0.1}}, steps(0.01, 0.25)...)})
+	s.deploy("r2", rollout.Request{ID: "d-2", Until: semper.StepShadow})
+	s.until("at the shadow", s.at(0))
+	s.say(semper.BetterOrEqual)
+	for range 4 {
+		s.step()
+	}
+	if tr := s.env.Rollout.Trial; !s.at(0)() || !tr.Paused || tr.PausedBy != "ann" {
+		t.Fatalf("%+v", tr)
+	}
+	d, err := rollout.Resume(s.env, s.w, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(d)
+	s.until("at 1 %", s.at(1))
+}
+
+func TestUntilOfWhatThereIsNot(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.01)})
+	for name, q := range map[string]rollout.Request{
+		"has no step of shadow": {Until: semper.StepShadow},
+		"a hotfix leaves out":   {Until: semper.StepTraffic, Hotfix: "r1 loses orders"},
+	} {
+		if _, _, err := rollout.Deploy(s.env, s.w.Releases["r2"], q); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%+v: %v, want %q", q, err, name)
+		}
+	}
+	if _, _, err := rollout.Deploy(semper.Environment{App: "app"}, s.w.Releases["r2"], rollout.Request{Until: semper.StepTraffic}); semper.CodeOf(err) != semper.Invalid {
+		t.Errorf("of the first release: %v", err)
+	}
+}
+
+func TestAbortReturnsATrial(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.25)})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("on trial", s.at(0))
+	if _, _, err := rollout.Deploy(s.env, s.w.Releases["r3"], rollout.Request{ID: "d-3", Now: s.w.Now}); semper.CodeOf(err) != semper.Conflict {
+		t.Errorf("another one beside it: %v", err)
+	}
+	d, err := rollout.Abort(s.env, s.w, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(d)
+	if r := s.env.Rollout; r.State != semper.RolloutFailed || r.Reason != "aborted by bob" || len(s.table.Pools) != 1 {
+		t.Errorf("%s: %s; %d pools", r.State, r.Reason, len(s.table.Pools))
+	}
+	s.step()
+	if len(s.w.Instances) != 5 {
+		t.Errorf("left over: %v", s.w.Instances)
+	}
+}
+
+func TestTestersAloneOnAPause(t *testing.T) {
+	t.Parallel()
+	testers := []byte(`[{"header":{"X-Tester":"yes"}}]`)
+	s := onTrial(t, semper.Deploy{Testers: testers, Steps: append([]semper.Step{{Kind: semper.StepPause}}, steps(0.25)...)})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("paused", s.at(0))
+	p := s.pool(semper.ArmStable)
+	if p.Split == nil || string(p.Split.Testers) != string(testers) || len(p.Split.Arms) != 1 || p.Split.Arms[0].Share != 0 {
+		t.Fatalf("split %+v", p.Split)
+	}
+	if len(s.pool(semper.ArmCandidate).Backend) != 1 {
+		t.Error("testers find nobody")
+	}
+}
+
+func TestCheckOfSteps(t *testing.T) {
+	t.Parallel()
+	web := map[string]semper.Service{"web": {Type: semper.Web}}
+	for want, d := range map[string]semper.Deploy{
+		"":                              {Steps: append([]semper.Step{{Kind: semper.StepShadow, Share: 1}, {Kind: semper.StepPause}}, steps(0.001, 0.5, 1)...), Judge: semper.Judge{Alpha: 0.05}},
+		"0.05 % of the requests":        {Steps: steps(0.0005)},
+		"NaN % of the requests":         {Steps: steps(math.NaN())},
+		"25 % after 25 %":               {Steps: steps(0.25, 0.25)},
+		"copies after a share":          {Steps: append(steps(0.25), semper.Step{Kind: semper.StepShadow, Share: 0.1})},
+		"a pause ends when":             {Steps: []semper.Step{{Kind: semper.StepPause, Share: 0.1}}},
+		"is no step":                    {Steps: []semper.Step{{Kind: "wait"}}},
+		"less than nothing":             {Steps: []semper.Step{{Kind: semper.StepTraffic, Share: 0.1, Requests: -1}}},
+		"alpha is 0.7":                  {Judge: semper.Judge{Alpha: 0.7}},
+		"errors.margin is 0.5":          {Judge: semper.Judge{ErrorMargin: 0.5}},
+		`"old" is no baseline`:          {Baseline: "old"},
+		"no service takes requests, so": {Steps: steps(0.1)},
+	} {
+		spec := semper.Spec{Services: web, Deploy: &d}
+		if strings.HasPrefix(want, "no service") {
+			spec.Services = nil
+		}
+		faults := rollout.Check(spec)
+		if want == "" && len(faults) > 0 || want != "" && (len(faults) != 1 || !strings.Contains(faults[0].Message, want)) {
+			t.Errorf("%q: %+v", want, faults)
+		}
+	}
+}
