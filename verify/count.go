@@ -11,6 +11,17 @@ import (
 type Arm struct {
 	Requests int64 `json:"requests"`
 	Bad      int64 `json:"bad"`
+	// AtRisk is what Bad came out of where that is not Requests: of users who stay, of which Requests are the new ones and Bad those
+	// who met their first error, it is how many had met none before, the new ones included. The arms are compared by it.
+	AtRisk int64 `json:"at_risk,omitempty"`
+}
+
+// exposed is what the arm's bad ones came out of.
+func (a Arm) exposed() int64 {
+	if a.AtRisk != 0 {
+		return a.AtRisk
+	}
+	return a.Requests
 }
 
 // A Batch is what both arms did in one interval. Whatever changes with time or with the kind of request must change for
@@ -27,10 +38,10 @@ func (b Batch) Check() error {
 		Arm
 	}{{"candidate", b.Candidate}, {"baseline", b.Baseline}} {
 		switch {
-		case a.Requests < 0 || a.Bad < 0:
+		case a.Requests < 0 || a.Bad < 0 || a.AtRisk < 0:
 			return fmt.Errorf("the %s has %d requests, %d of them bad: counts are not negative; was a counter that began anew taken for one that goes on?", a.name, a.Requests, a.Bad)
-		case a.Bad > a.Requests:
-			return fmt.Errorf("the %s has %d bad of %d requests: count both over the same interval", a.name, a.Bad, a.Requests)
+		case a.Bad > a.exposed():
+			return fmt.Errorf("the %s has %d bad of %d requests: count both over the same interval", a.name, a.Bad, a.exposed())
 		}
 	}
 	return nil
@@ -76,7 +87,7 @@ func (c *Counts) Add(b Batch) error {
 	}
 	c.Total.add(b)
 	x := b.Candidate.Bad + b.Baseline.Bad
-	if x == 0 || b.Candidate.Requests == 0 || b.Baseline.Requests == 0 {
+	if x == 0 || b.Candidate.exposed() == 0 || b.Baseline.exposed() == 0 {
 		return nil // nothing, or nothing to compare it with
 	}
 	if c.Logs == nil {
@@ -114,7 +125,7 @@ func (c *Counts) margin() float64 {
 
 // addRare needs one logarithm for an alternative: both fractions of θ and π have the same numerators but for w.
 func (c *Counts) addRare(b Batch, x int64) {
-	nc, nb := c.margin()*float64(b.Candidate.Requests), float64(b.Baseline.Requests)
+	nc, nb := c.margin()*float64(b.Candidate.exposed()), float64(b.Baseline.exposed())
 	xc, all := float64(b.Candidate.Bad), float64(x)
 	for i, w := range c.ratios() {
 		c.Logs[i] += xc*math.Log(w) - all*math.Log1p((w-1)*nc/(nc+nb))
@@ -132,7 +143,7 @@ func (c *Counts) addFrequent(b Batch, x int64) {
 // logHypergeometric is log Σ_k C(n_c, k)·C(n_b, x-k)·w^k, but for a factor that does not depend on w. It is summed outwards from
 // its largest term, until the rest is nothing.
 func logHypergeometric(b Batch, x int64, w float64) float64 {
-	nc, nb, n := float64(b.Candidate.Requests), float64(b.Baseline.Requests), float64(x)
+	nc, nb, n := float64(b.Candidate.exposed()), float64(b.Baseline.exposed()), float64(x)
 	least, most := max(0, n-nb), min(n, nc)
 	k := min(max(math.Floor(peak(nc, nb, n, w)), least), most)
 	const nothing = 1e-18
@@ -165,7 +176,8 @@ func peak(nc, nb, x, w float64) float64 {
 	return 2 * c / (-b + root)
 }
 
-func logChoose(n, k float64) float64 { return lgamma(n+1) - lgamma(k+1) - lgamma(n-k+1) }
+// logChoose is of whole numbers, k from 0 to n.
+func logChoose(n, k float64) float64 { return logFactorial(n) - logFactorial(k) - logFactorial(n-k) }
 
 // LogE is the logarithm of the e-value now.
 func (c *Counts) LogE() float64 {

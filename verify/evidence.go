@@ -13,6 +13,11 @@ type Evidence struct {
 	Slices    *Slices   `json:"slices,omitempty"`
 	Candidate *Moments  `json:"candidate,omitempty"`
 	Baseline  *Moments  `json:"baseline,omitempty"`
+
+	// Of the present state, once somebody asked: most metrics stay as they are from one look to the next.
+	log      float64 // of the e-value
+	known    bool    // log is
+	interval *Bounded
 }
 
 // newEvidence is that of m before its first observation.
@@ -78,6 +83,7 @@ func (s *Sample) check(m *Metric) error {
 
 // add counts a sample that was checked.
 func (e *Evidence) add(m *Metric, s *Sample) {
+	e.known, e.interval = false, nil
 	for i, b := range s.Counts {
 		e.Counts[i].Add(b) //nolint:errcheck // it was checked
 	}
@@ -86,9 +92,10 @@ func (e *Evidence) add(m *Metric, s *Sample) {
 		c, b := s.Values[0], s.Values[1]
 		e.Candidate.Add(c)
 		e.Baseline.Add(b)
-		b *= m.margin()
 		if m.LessIsWorse {
-			c, b = b, c
+			c, b = min(b*m.margin(), b-m.Floor), c
+		} else {
+			b = max(b*m.margin(), b+m.Floor)
 		}
 		e.Slices.Add(c, b) //nolint:errcheck // the same
 	case m.Kind == Mean:
@@ -101,6 +108,13 @@ func (e *Evidence) add(m *Metric, s *Sample) {
 
 // logE is the logarithm of the metric's e-value for "the candidate is no worse than allowed".
 func (e *Evidence) logE(m *Metric, alpha float64) float64 {
+	if !e.known {
+		e.log, e.known = e.weigh(m, alpha), true
+	}
+	return e.log
+}
+
+func (e *Evidence) weigh(m *Metric, alpha float64) float64 {
 	switch m.Kind {
 	case Errors, Users:
 		// It must be above the ratio and above the floor. Whichever of both is true bounds its own e-value, and so the
@@ -111,6 +125,9 @@ func (e *Evidence) logE(m *Metric, alpha float64) float64 {
 		sum := 0.0
 		for _, t := range m.Thresholds {
 			sum += t.Weight
+		}
+		if sum == 0 {
+			return 0 // none is registered
 		}
 		l := math.Inf(-1)
 		for i, t := range m.Thresholds {
@@ -148,9 +165,12 @@ func (e *Evidence) harm(m *Metric) Estimate {
 
 // data reports whether both arms have given any.
 func (e *Evidence) data() bool {
-	if e.Counts != nil {
+	switch {
+	case len(e.Counts) > 0:
 		t := &e.Counts[0].Total
 		return t.Candidate.Requests > 0 && t.Baseline.Requests > 0
+	case e.Candidate == nil:
+		return false // of latency without thresholds
 	}
 	return e.Candidate.N > 0 && e.Baseline.N > 0
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,8 @@ import (
 type Judge struct {
 	plan  Plan
 	state State
+	by    map[string]*Metric // of plan
+	moved bool               // since Most was set
 }
 
 // State is all that a Judge knows beside its plan.
@@ -36,13 +39,15 @@ func Resume(p Plan, s State) (*Judge, error) {
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("a plan that cannot be judged: %w", err)
 	}
-	j := &Judge{plan: p, state: s}
+	p.Metrics = slices.Clone(p.Metrics)
+	j := &Judge{plan: p, state: s, by: make(map[string]*Metric, len(p.Metrics))}
 	if j.state.Evidence == nil {
 		j.state.Evidence = make(map[string]*Evidence, len(p.Metrics))
 	}
 	var all []error
 	for i := range p.Metrics {
 		m := &p.Metrics[i]
+		j.by[m.Name] = m
 		e := j.state.Evidence[m.Name]
 		if e == nil {
 			j.state.Evidence[m.Name] = newEvidence(m)
@@ -51,7 +56,7 @@ func Resume(p Plan, s State) (*Judge, error) {
 		}
 	}
 	for name := range j.state.Evidence {
-		if j.metric(name) == nil {
+		if j.by[name] == nil {
 			all = append(all, fmt.Errorf("there is evidence of %s, which the plan has not", name))
 		}
 	}
@@ -68,14 +73,33 @@ func Resume(p Plan, s State) (*Judge, error) {
 }
 
 // State is what the judge knows. It is shared with the judge: write it down before the next observation.
-func (j *Judge) State() State { return j.state }
+func (j *Judge) State() State {
+	j.settle()
+	return j.state
+}
 
-func (j *Judge) metric(name string) *Metric {
-	for i := range j.plan.Metrics {
-		if j.plan.Metrics[i].Name == name {
-			return &j.plan.Metrics[i]
-		}
+// Plan is what is judged, with the thresholds that were registered.
+func (j *Judge) Plan() Plan { return j.plan }
+
+// Register fixes the thresholds of a metric of kind [Latency] whose plan had none. What came before them has not counted, and so they
+// may be taken from the baseline's first requests. They are fixed once.
+func (j *Judge) Register(metric string, all []Threshold) error {
+	m := j.by[metric]
+	switch {
+	case m == nil:
+		return fmt.Errorf("there is no metric %q in the plan", metric)
+	case len(m.Thresholds) > 0:
+		return fmt.Errorf("the thresholds of %s are fixed already: what was counted would be of others", metric)
+	case len(all) == 0:
+		return fmt.Errorf("there is no threshold to register for %s", metric)
 	}
+	with := *m
+	with.Thresholds = slices.Clone(all)
+	if err := with.Check(); err != nil {
+		return fmt.Errorf("thresholds of %s: %w", metric, err)
+	}
+	*m = with
+	j.state.Evidence[metric] = newEvidence(m)
 	return nil
 }
 
@@ -84,7 +108,7 @@ var ErrOld = errors.New("it is older than what was counted already")
 
 // Observe counts what both arms did up to at. What is refused changes nothing. Within the warm-up it is checked, and not counted.
 func (j *Judge) Observe(at time.Time, metric string, s Sample) error {
-	m := j.metric(metric)
+	m := j.by[metric]
 	if m == nil {
 		return fmt.Errorf("there is no metric %q in the plan", metric)
 	}
@@ -94,12 +118,22 @@ func (j *Judge) Observe(at time.Time, metric string, s Sample) error {
 	if err := s.check(m); err != nil {
 		return fmt.Errorf("an observation of %s: %w", metric, err)
 	}
+	if at.After(j.state.Last) {
+		j.settle()
+	}
 	j.state.Last = at
 	if j.warm(at) {
 		j.state.Evidence[metric].add(m, &s)
-		j.state.Most = max(j.state.Most, j.LogE())
+		j.moved = true
 	}
 	return nil
+}
+
+// settle looks at what there is of an instant, once all of it is there.
+func (j *Judge) settle() {
+	if j.moved {
+		j.state.Most, j.moved = max(j.state.Most, j.LogE()), false
+	}
 }
 
 func (j *Judge) on(at time.Time) error {

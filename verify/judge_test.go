@@ -199,7 +199,7 @@ func TestRefusals(t *testing.T) {
 	for name, p := range map[string]Plan{
 		"empty": {}, "alpha": {Alpha: 1, Metrics: web().Metrics}, "twice": {Metrics: []Metric{{Name: "a", Kind: Errors}, {Name: "a", Kind: Errors}}},
 		"kind": {Metrics: []Metric{{Name: "a", Kind: "error"}}}, "margin": {Metrics: []Metric{{Name: "a", Kind: Errors, Margin: .5}}},
-		"thresholds": {Metrics: []Metric{{Name: "a", Kind: Latency}}}, "weight": {Metrics: []Metric{{Name: "a", Kind: Errors, Weight: math.NaN()}}},
+		"thresholds": {Metrics: []Metric{{Name: "a", Kind: Errors, Thresholds: web().Metrics[1].Thresholds}}}, "weight": {Metrics: []Metric{{Name: "a", Kind: Errors, Weight: math.NaN()}}},
 	} {
 		if _, err := NewJudge(p, began); err == nil {
 			t.Errorf("the plan %q is taken", name)

@@ -66,10 +66,11 @@ type Metric struct {
 	// Margin is what is allowed. Errors, Users, Differences: times the baseline's rate; Latency: times the thresholds; Gauge: times the
 	// baseline's value; Mean: the part of the baseline's mean that may be lost. 0 is the default of the kind, of Mean none.
 	Margin float64 `json:"margin,omitempty"`
-	// Floor is the rate of errors up to which nothing is held against the candidate, whatever the baseline's is. 0 is
-	// [DefaultErrorFloor]; a negative one is none.
-	Floor      float64     `json:"floor,omitempty"`
-	Thresholds []Threshold `json:"thresholds,omitempty"` // Latency
+	// Floor is what is never held against the candidate, whatever the baseline's is. Errors, Users: a rate; 0 is [DefaultErrorFloor], and
+	// a negative one is none. Gauge: a difference of the levels.
+	Floor float64 `json:"floor,omitempty"`
+	// Thresholds of Latency. Without them nothing of it counts until [Judge.Register] has fixed them.
+	Thresholds []Threshold `json:"thresholds,omitempty"`
 	// LessIsWorse turns Gauge and Mean around: Mean without it is of something that should not grow, like a cost.
 	LessIsWorse bool `json:"less_is_worse,omitempty"`
 	// Optional metrics may be without data; any other without data leaves the verdict open.
@@ -131,12 +132,16 @@ func (m *Metric) Check() error {
 		return fmt.Errorf("its weight is %v: a weight is positive, or 0 for 1", m.Weight)
 	case !(m.margin() >= low && m.margin() < high):
 		return fmt.Errorf("its margin is %v: for %s it is from %v and below %v", m.Margin, m.Kind, low, high)
-	case math.IsNaN(m.Floor) || m.Floor >= 1:
+	case m.Kind == Gauge && (notFinite(m.Floor) || m.Floor < 0):
+		return fmt.Errorf("its floor is %v: it is a difference of levels, 0 or above", m.Floor)
+	case m.Kind != Gauge && (math.IsNaN(m.Floor) || m.Floor >= 1):
 		return fmt.Errorf("its floor is %v: it is a rate below 1", m.Floor)
-	case m.Floor != 0 && m.Kind != Errors && m.Kind != Users:
-		return fmt.Errorf("it has a floor: only %s and %s have one", Errors, Users)
-	case (m.Kind == Latency) != (len(m.Thresholds) > 0):
-		return fmt.Errorf("it has %d thresholds: %s has some, and nothing else has", len(m.Thresholds), Latency)
+	case m.Floor != 0 && !slices.Contains([]Kind{Errors, Users, Gauge}, m.Kind):
+		return fmt.Errorf("it has a floor: only %s, %s and %s have one", Errors, Users, Gauge)
+	case m.Kind != Latency && len(m.Thresholds) > 0:
+		return fmt.Errorf("it has %d thresholds: only %s has some", len(m.Thresholds), Latency)
+	case len(m.Thresholds) == 0:
+		return nil
 	}
 	sum := 0.0
 	for _, t := range m.Thresholds {
@@ -145,7 +150,7 @@ func (m *Metric) Check() error {
 		}
 		sum += t.Weight
 	}
-	if m.Kind == Latency && sum == 0 {
+	if sum == 0 {
 		return errors.New("none of its thresholds weighs anything")
 	}
 	return nil

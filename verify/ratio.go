@@ -47,14 +47,14 @@ func (r *Ratio) Add(b Batch) error {
 		return err
 	}
 	x := b.Candidate.Bad + b.Baseline.Bad
-	if x == 0 || b.Candidate.Requests == 0 || b.Baseline.Requests == 0 {
+	if x == 0 || b.Candidate.exposed() == 0 || b.Baseline.exposed() == 0 {
 		return nil
 	}
 	if r.Logs == nil {
 		r.Logs = make([]float64, ratioPoints)
 	}
 	r.N += x
-	nc, nb := float64(b.Candidate.Requests), float64(b.Baseline.Requests)
+	nc, nb := float64(b.Candidate.exposed()), float64(b.Baseline.exposed())
 	xc, all := float64(b.Candidate.Bad), float64(x)
 	for i, u := range ratioGrid {
 		r.Logs[i] += xc*u - all*math.Log((ratioValues[i]*nc+nb)/(nc+nb))

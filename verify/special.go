@@ -10,6 +10,21 @@ func lgamma(x float64) float64 {
 	return y
 }
 
+// logFactorials are log n! up to where a batch seldom goes beyond.
+var logFactorials = func() (t [4096]float64) {
+	for n := range t {
+		t[n] = lgamma(float64(n) + 1)
+	}
+	return t
+}()
+
+func logFactorial(n float64) float64 {
+	if n < float64(len(logFactorials)) {
+		return logFactorials[int(n)]
+	}
+	return lgamma(n + 1)
+}
+
 // logSum is log(exp(a) + exp(b)), without leaving the range of numbers between.
 func logSum(a, b float64) float64 {
 	if a < b {

@@ -89,6 +89,7 @@ func (j *Judge) Verdict(at time.Time, need Need) Verdict {
 	if j.state.Worse != nil {
 		return *j.state.Worse
 	}
+	j.settle()
 	v := Verdict{At: at, E: finite(math.Exp(j.LogE())), Threshold: 1 / j.plan.alpha(), Findings: j.findings()}
 	switch {
 	case j.mismatch():
@@ -163,6 +164,9 @@ func (e *Evidence) finding(m *Metric, alpha float64) Finding {
 			f.Ratio = bounded(low, l.Value, high)
 		}
 	case Latency:
+		if len(e.Counts) == 0 {
+			break
+		}
 		loudest := 0
 		for i, c := range e.Counts {
 			if c.LogE() > e.Counts[loudest].LogE() {
@@ -173,8 +177,10 @@ func (e *Evidence) finding(m *Metric, alpha float64) Finding {
 		f.Candidate, f.Baseline = e.Counts[loudest].Total.Candidate, e.Counts[loudest].Total.Baseline
 	default:
 		f.Candidate, f.Baseline = e.Counts[0].Total.Candidate, e.Counts[0].Total.Baseline
-		low, best, high := e.Ratio.Interval(alpha)
-		f.Ratio = bounded(low, best, high)
+		if e.interval == nil {
+			e.interval = bounded(e.Ratio.Interval(alpha))
+		}
+		f.Ratio = e.interval
 	}
 	return f
 }
