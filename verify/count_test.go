@@ -15,7 +15,9 @@ func near(t *testing.T, what string, got, want, relative float64) {
 	}
 }
 
-func batch(nc, nb, xc, xb int64) Batch { return Batch{Arm{Requests: nc, Bad: xc}, Arm{Requests: nb, Bad: xb}} }
+func batch(nc, nb, xc, xb int64) Batch {
+	return Batch{Arm{Requests: nc, Bad: xc}, Arm{Requests: nb, Bad: xb}}
+}
 
 func e(t *testing.T, c *Counts, batches ...Batch) float64 {
 	t.Helper()

@@ -67,7 +67,7 @@ type Metric struct {
 	// baseline's value; Mean: the part of the baseline's mean that may be lost. 0 is the default of the kind, of Mean none.
 	Margin float64 `json:"margin,omitempty"`
 	// Floor is what is never held against the candidate, whatever the baseline's is. Errors, Users: a rate; 0 is [DefaultErrorFloor], and
-	// a negative one is none. Gauge: a difference of the levels.
+	// a negative one is none. Gauge: a difference of the levels. Latency: seconds.
 	Floor float64 `json:"floor,omitempty"`
 	// Thresholds of Latency. Without them nothing of it counts until [Judge.Register] has fixed them.
 	Thresholds []Threshold `json:"thresholds,omitempty"`
@@ -132,12 +132,12 @@ func (m *Metric) Check() error {
 		return fmt.Errorf("its weight is %v: a weight is positive, or 0 for 1", m.Weight)
 	case !(m.margin() >= low && m.margin() < high):
 		return fmt.Errorf("its margin is %v: for %s it is from %v and below %v", m.Margin, m.Kind, low, high)
-	case m.Kind == Gauge && (notFinite(m.Floor) || m.Floor < 0):
-		return fmt.Errorf("its floor is %v: it is a difference of levels, 0 or above", m.Floor)
-	case m.Kind != Gauge && (math.IsNaN(m.Floor) || m.Floor >= 1):
+	case (m.Kind == Gauge || m.Kind == Latency) && (notFinite(m.Floor) || m.Floor < 0):
+		return fmt.Errorf("its floor is %v: it is a difference, 0 or above", m.Floor)
+	case m.Kind != Gauge && m.Kind != Latency && (math.IsNaN(m.Floor) || m.Floor >= 1):
 		return fmt.Errorf("its floor is %v: it is a rate below 1", m.Floor)
-	case m.Floor != 0 && !slices.Contains([]Kind{Errors, Users, Gauge}, m.Kind):
-		return fmt.Errorf("it has a floor: only %s, %s and %s have one", Errors, Users, Gauge)
+	case m.Floor != 0 && !slices.Contains([]Kind{Errors, Users, Latency, Gauge}, m.Kind):
+		return fmt.Errorf("it has a floor: only %s, %s, %s and %s have one", Errors, Users, Latency, Gauge)
 	case m.Kind != Latency && len(m.Thresholds) > 0:
 		return fmt.Errorf("it has %d thresholds: only %s has some", len(m.Thresholds), Latency)
 	case len(m.Thresholds) == 0:
@@ -203,5 +203,5 @@ func (m *Metric) weight() float64 {
 
 // Limit is the duration that a candidate's request must take to count as slow by t.
 func (m *Metric) Limit(t Threshold) time.Duration {
-	return time.Duration(float64(t.At) * m.margin())
+	return max(time.Duration(float64(t.At)*m.margin()), t.At+time.Duration(m.Floor*float64(time.Second)))
 }

@@ -25,6 +25,7 @@ type stat struct {
 	threads                  int
 	start                    uint64
 	cpu                      uint64 // user + system, in ticks
+	rss                      uint64 // resident memory, in pages
 	exit                     syscall.WaitStatus
 }
 
@@ -81,6 +82,7 @@ func parseStat(b []byte) (stat, error) {
 		cpu:     number(14) + number(15),
 		threads: int(number(20)),
 		start:   number(22),
+		rss:     number(24),
 		exit:    syscall.WaitStatus(number(52)),
 	}
 	return s, bad
