@@ -170,7 +170,7 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "control/judging", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	{pkg: "control/judging", may: []string{"", "edge/sketch", "verify"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 

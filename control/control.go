@@ -85,6 +85,8 @@ type LedgerKey struct {
 type Machine interface {
 	// Listening are the addresses the process and what it started listen on.
 	Listening(pid int) ([]string, error)
+	// Resident is the resident memory in bytes of each of pids that lives, with all that it started.
+	Resident(pids []int) map[int]int64
 	// Alive reports whether an edge process of that pid lives.
 	Alive(pid int) bool
 	// Gone reports whether the control process of that id has certainly ended.

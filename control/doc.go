@@ -16,7 +16,8 @@
 //	│     ├─ model       the actor
 //	│     ├─ work        simple_one_for_one: commands, once each, and probers, which are restarted
 //	│     ├─ keeper watch
-//	│     └─ edges watch
+//	│     ├─ edges watch
+//	│     └─ judge         what edges count of rollouts on trial, as verdicts
 //	└─ seeker            seeks the leadership, starts its term and waits for its end
 //
 // A panic ends one of these and what depends on it. A model that has crashed is read anew from the store, and its

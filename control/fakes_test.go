@@ -376,6 +376,13 @@ func (f *facts) Listening(int) ([]string, error) {
 	f.looks++
 	return []string{"127.0.0.1:8000"}, nil
 }
+func (*facts) Resident(pids []int) map[int]int64 {
+	out := make(map[int]int64)
+	for _, pid := range pids {
+		out[pid] = 100 << 20
+	}
+	return out
+}
 func (*facts) Gone(string) bool                   { return false }
 func (*facts) Alive(int) bool                     { return false }
 func (*facts) Tail(string, int) ([]string, error) { return nil, nil }

@@ -26,6 +26,9 @@ type machine struct {
 // Listening are the addresses of a process and what it started.
 func (m *machine) Listening(pid int) ([]string, error) { return process.Listening(pid) }
 
+// Resident is the memory of processes and what they started.
+func (m *machine) Resident(pids []int) map[int]int64 { return process.Resident(pids) }
+
 // Alive reports whether pid is an edge of this binary.
 func (m *machine) Alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))

@@ -21,10 +21,13 @@ type Look struct {
 	Share float64     // the candidate's now, of all requests
 	// Since is when every edge had taken the step's route table; zero while some have not.
 	Since time.Time
+	// Against is what the candidate is compared with now: a fresh baseline may be given up.
+	Against semper.Baseline
+	// Silent says that an edge did not answer, and what it did is missing yet.
+	Silent bool
 	// Watch says that the candidate has all the traffic.
 	Watch bool
-	// Counts are what edges say. Those of other apps and rollouts are passed over, and an edge that did not answer is made up for the
-	// next time.
+	// Counts are what edges say. Those of other apps and rollouts are passed over.
 	Counts []semper.ArmCounts
 	// Memory is resident memory in bytes per instance, the candidate's and the baseline's; nil when it was not read.
 	Memory *[2]float64
@@ -52,6 +55,9 @@ func (j *Judge) Look(l Look) (semper.Verdict, error) {
 	if l.At.Before(r.Looked) {
 		return j.stopped(l), fmt.Errorf("the clock was set back from %s to %s: nothing is counted until it is there again", r.Looked.Format(time.RFC3339), l.At.Format(time.RFC3339))
 	}
+	if l.Against == semper.BaselineStable {
+		r.Against = l.Against // and never back: the fresh one would be younger
+	}
 	j.enter(l)
 	pairs, tail, problems := j.read(l)
 	problems = append(problems, j.observe(l, pairs)...)
@@ -61,7 +67,7 @@ func (j *Judge) Look(l Look) (semper.Verdict, error) {
 		sum.baseline.add(pairs[i].baseline)
 	}
 	if l.Watch {
-		sum.candidate = tail
+		sum.candidate.add(tail) // and what was under way at the cutover
 	}
 	j.count(l, &sum)
 	v := j.verdict(l)

@@ -83,6 +83,12 @@ func New(t Terms, at time.Time) (*Judge, error) {
 	return &Judge{with: j, r: Record{Version: version, Terms: t, Plan: j.Plan(), State: j.State(), Cursors: make(map[string]*Cursor), Every: 1}}, nil
 }
 
+// same reports whether t are the terms of the record, whose fresh baseline may have been given up.
+func (r *Record) same(t Terms) bool {
+	t.Against = r.Against
+	return r.Terms == t
+}
+
 // Resume is a judge that goes on from what [Judge.Encode] wrote. What is of another rollout, judged by something else, or damaged, is
 // refused.
 func Resume(t Terms, b []byte) (*Judge, error) {
@@ -93,9 +99,9 @@ func Resume(t Terms, b []byte) (*Judge, error) {
 	switch {
 	case r.Version != version:
 		return nil, fmt.Errorf("the record of %s has version %d: this semper reads version %d", t.Rollout, r.Version, version)
-	case r.Terms != t:
-		return nil, fmt.Errorf("the record is of %s of %s/%s from %s to %s against %s, or judged by something else, and what is asked for is %s from %s to %s against %s",
-			r.Rollout, r.App, r.Environment, r.From, r.To, r.Against, t.Rollout, t.From, t.To, t.Against)
+	case !r.same(t):
+		return nil, fmt.Errorf("the record is of %s of %s/%s from %s to %s, or judged by something else, and what is asked for is %s of %s/%s from %s to %s",
+			r.Rollout, r.App, r.Environment, r.From, r.To, t.Rollout, t.App, t.Environment, t.From, t.To)
 	}
 	if r.Cursors == nil {
 		r.Cursors = make(map[string]*Cursor)

@@ -22,9 +22,9 @@ type Terms struct {
 	App         string             `json:"app"`
 	Environment string             `json:"environment"`
 	Rollout     string             `json:"rollout"`
-	From        semper.ReleaseName `json:"from"` // the current release
-	To          semper.ReleaseName `json:"to"`   // the candidate
-	Against     semper.Baseline    `json:"against"`
+	From        semper.ReleaseName `json:"from"`             // the current release
+	To          semper.ReleaseName `json:"to"`               // the candidate
+	Against     semper.Baseline    `json:"against"`          // a fresh one may be given up
 	By          string             `json:"by,omitempty"`     // what keeps users on their arm, as [semper.Deploy] has it
 	Shadow      bool               `json:"shadow,omitempty"` // a step of it sends copies
 	Judge       semper.Judge       `json:"judge"`

@@ -13,6 +13,7 @@ const (
 	CauseClock    = "clock-set-back" // of this machine
 	CauseRecord   = "no-record"      // what was known before is not readable
 	CauseSettling = "settling"       // not every edge has the step's routes yet
+	CauseSilent   = "silent-edge"    // what one of them counted is not known
 )
 
 // verdict is what is known now.
@@ -48,6 +49,9 @@ func (j *Judge) verdict(l Look) semper.Verdict {
 
 // open says what is missing yet for the step to be passed, of which nothing speaks against the candidate.
 func (j *Judge) open(l Look, all []verify.Finding) (cause, why string) {
+	if l.Silent {
+		return CauseSilent, "an edge does not answer: what it has counted is not known"
+	}
 	switch l.Step.Kind {
 	case semper.StepShadow:
 		if l.Since.IsZero() {
