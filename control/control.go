@@ -19,6 +19,8 @@ type Keeper interface {
 	Stop(ctx context.Context, id semper.InstanceID, why string) error
 	Forget(ctx context.Context, id semper.InstanceID) error
 	Kill(ctx context.Context, id semper.InstanceID, r semper.Reason) error
+	// Ready tells that this incarnation was found ready. From the answer on it has its full share of the processors.
+	Ready(ctx context.Context, id semper.InstanceID, incarnation int64) error
 	Exec(ctx context.Context, id semper.InstanceID, argv []string, timeout time.Duration) (int, string, error)
 	// Watch sends every instance first, then each change; it closes when the keeper goes away.
 	Watch(ctx context.Context) (<-chan []semper.InstanceStatus, error)

@@ -48,9 +48,10 @@ type machine struct {
 	events      []supervise.Event   // of control's tree
 	reports     []actor.CrashReport // of its processes
 	execs       int
-	stagePanics int  // how many more stagings panic
-	broken      bool // the next Exec panics
-	looks       int  // at what an instance listens on
+	stagePanics int      // how many more stagings panic
+	broken      bool     // the next Exec panics
+	foundReady  []string // what the keeper was told of, and when
+	looks       int      // at what an instance listens on
 }
 
 func newMachine(t *testing.T) *machine {
@@ -201,6 +202,13 @@ func (m *machine) Kill(_ context.Context, id semper.InstanceID, r semper.Reason)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.end(m.instances[id], r, false)
+	return nil
+}
+
+func (m *machine) Ready(_ context.Context, id semper.InstanceID, incarnation int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.foundReady = append(m.foundReady, fmt.Sprintf("%s incarnation %d at epoch %d", id, incarnation, m.epochs[0]))
 	return nil
 }
 

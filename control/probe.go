@@ -56,9 +56,11 @@ type prober struct {
 	untold   bool // what the model believes is not known
 	failures int
 	dead     int // consecutive failures of the liveness check
-	http     *http.Transport
-	looked   time.Time // when listens was read
-	listens  []string  // what the process takes connections on
+	// announced says that the keeper was told that it is ready.
+	announced bool
+	http      *http.Transport
+	looked    time.Time // when listens was read
+	listens   []string  // what the process takes connections on
 }
 
 // lookEvery is how far apart two looks at what a process listens on are. Each reads the machine's whole table of
@@ -148,6 +150,9 @@ func (p *prober) report(ctx context.Context, ready bool, why string) {
 	if ready == p.ready && why == p.why && !p.untold {
 		return
 	}
+	if ready && !p.announced {
+		p.announce(ctx)
+	}
 	p.ready, p.why, p.untold = ready, why, false
 	in, incarnation := p.in, p.s.Incarnation
 	p.hands.tell(ctx, "health of "+string(p.s.Spec.ID), func(m *model) {
@@ -160,6 +165,18 @@ func (p *prober) report(ctx context.Context, ready bool, why string) {
 		in.ready, in.why = ready, why
 		in.was = in.was || ready
 	})
+}
+
+// announce has the keeper give the instance its full share of the processors before the first request is sent to it. Where the
+// keeper cannot be told, it does so by itself in time. Of who sends READY=1 it knows first.
+func (p *prober) announce(ctx context.Context) {
+	p.announced = true
+	if p.s.Spec.Spec.Health.Kind == semper.HealthNotify {
+		return
+	}
+	if err := p.c.o.Keeper.Ready(ctx, p.s.Spec.ID, p.s.Incarnation); err != nil {
+		p.c.o.Log.Debug("the keeper was not told that an instance is ready", "instance", p.s.Spec.ID, "error", err)
+	}
 }
 
 // alive kills an incarnation whose liveness check keeps failing; its supervisor does the rest.

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -41,4 +42,41 @@ func TestWrongAddressIsSaidAndSeldomLookedFor(t *testing.T) {
 			t.Fatalf("failed with %q, %v: want where it listens", end.Reason, err)
 		}
 	})
+}
+
+// TestTheKeeperIsToldBeforeRequestsAreSent checks that an instance found ready gets its share of the processors while no
+// edge knows of it, and that none is announced that the keeper knows of first.
+func TestTheKeeperIsToldBeforeRequestsAreSent(t *testing.T) {
+	for kind, want := range map[semper.HealthKind][]string{
+		semper.HealthExec:   {"bar/web.r1.1 incarnation 1 at epoch 1", "bar/web.r1.2 incarnation 1 at epoch 1"},
+		semper.HealthNone:   {"bar/web.r1.1 incarnation 1 at epoch 1", "bar/web.r1.2 incarnation 1 at epoch 1"},
+		semper.HealthNotify: nil,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			in(t, func(t *testing.T, m *machine, c *control.Control) {
+				r := request("one")
+				web := r.Spec.Services["web"]
+				web.Health = semper.Health{Kind: kind, Exec: []string{"true"}}
+				r.Spec.Services["web"] = web
+				first, err := c.Deploy(t.Context(), r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if end, err := c.WaitRollout(t.Context(), "bar", "", first.ID, "live"); err != nil || !end.State.Live() {
+					t.Fatalf("deploy is %s: %s, %v", end.State, end.Reason, err)
+				}
+				time.Sleep(time.Minute) // of checks that stay good
+				synctest.Wait()
+				if s := current(t, c); s.Epoch < 2 {
+					t.Errorf("connected at epoch %d: what is wanted here says nothing", s.Epoch)
+				}
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				slices.Sort(m.foundReady)
+				if !slices.Equal(m.foundReady, want) {
+					t.Errorf("the keeper was told of %q, want %q", m.foundReady, want)
+				}
+			})
+		})
+	}
 }

@@ -87,6 +87,7 @@ func (k *keeper) adoptMember(m *member, found []mark.Process) *incarnation {
 	m.bounder = k.bound(m.rec)
 	k.mu.Unlock()
 	k.attend(m, c)
+	k.compete(m, c) // nobody here knows for how long it has yielded
 	k.listenAgain(m, c)
 	return c
 }

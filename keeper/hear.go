@@ -51,6 +51,9 @@ func (k *keeper) heardReady(msg notify.Message) {
 	k.log.Info("ready", "what", m.rec.Name, "pid", msg.PID)
 	k.saveLocked(m)
 	k.changedLocked(m)
+	if c := m.cur; c != nil && m.rec.Yields {
+		k.goBackground(func() { k.compete(m, c) })
+	}
 	if m.rec.Part != nil && m.rec.Part.Kind == kindEdge {
 		k.leadLocked()
 		k.tellReady()

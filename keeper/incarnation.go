@@ -45,7 +45,8 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 	m.rec.Incarnation++
 	m.rec.Notified = false
 	m.state = semper.Starting
-	n := m.rec.Incarnation
+	n, yields := m.rec.Incarnation, yieldFor(m.rec)
+	m.rec.Yields = yields > 0
 	k.mu.Unlock()
 
 	o, err := k.options(ctx, m)
@@ -53,6 +54,7 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 	if err == nil {
 		o.Marker = mark.Mark{Dir: k.held.Marker.ID, Token: m.rec.Token, Incarnation: n}.String()
 		o.Reaper = k.reaper
+		o.Yields = yields > 0
 		p, err = process.Start(o)
 		closeFiles(o.ExtraFiles)
 	}
@@ -63,6 +65,7 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 		k.attend(m, c)
 	}
 	k.began(m, c)
+	k.limitYielding(m, c, yields)
 	return c
 }
 

@@ -73,6 +73,10 @@ func (k *keeper) handler() http.Handler {
 	mux.HandleFunc("POST /v1/instances/kill", wire.Take(func(_ context.Context, r wire.KillRequest) (struct{}, error) {
 		return struct{}{}, k.killInstance(r.ID, r.Reason)
 	}))
+	mux.HandleFunc("POST /v1/instances/ready", wire.Take(func(_ context.Context, r wire.ReadyRequest) (struct{}, error) {
+		k.foundReady(r.ID, r.Incarnation)
+		return struct{}{}, nil
+	}))
 	mux.HandleFunc("POST /v1/instances/exec", wire.Take(k.execBeside))
 	mux.HandleFunc("GET /v1/instances", wire.Give(func(*http.Request) ([]semper.InstanceStatus, error) { return k.statuses(nil), nil }))
 	mux.HandleFunc("GET /v1/watch", k.feed.Serve)

@@ -33,6 +33,7 @@ type Record struct {
 	Boot      string           `json:"boot,omitempty"` // of the machine, that Identity belongs to
 	StartedAt time.Time        `json:"started_at,omitzero"`
 	Notified  bool             `json:"notified,omitempty"`
+	Yields    bool             `json:"yields,omitempty"`  // it starts on processor time that nobody else wants
 	Warning   string           `json:"warning,omitempty"` // a protection this incarnation does not have
 	LastEnd   *semper.End      `json:"last_end,omitempty"`
 	Ended     bool             `json:"ended,omitempty"` // by itself, and will not be restarted

@@ -67,6 +67,12 @@ func (c *Client) Kill(ctx context.Context, id semper.InstanceID, r semper.Reason
 	return c.call(ctx, "kill "+string(id), http.MethodPost, "/v1/instances/kill", KillRequest{ID: id, Reason: r}, nil)
 }
 
+// Ready tells that this incarnation of an instance was found ready, before requests are sent to it: from the answer on it
+// has its full share of the processors. An instance that is gone, or another incarnation by now, is no error.
+func (c *Client) Ready(ctx context.Context, id semper.InstanceID, incarnation int64) error {
+	return c.call(ctx, "ready "+string(id), http.MethodPost, "/v1/instances/ready", ReadyRequest{ID: id, Incarnation: incarnation}, nil)
+}
+
 // Instances are all the keeper knows, ended ones included, in the order of their ids.
 func (c *Client) Instances(ctx context.Context) ([]semper.InstanceStatus, error) {
 	var all []semper.InstanceStatus

@@ -30,6 +30,10 @@ type (
 		ID  semper.InstanceID `json:"id"`
 		Why string            `json:"why,omitempty"`
 	}
+	ReadyRequest struct {
+		ID          semper.InstanceID `json:"id"`
+		Incarnation int64             `json:"incarnation"`
+	}
 	KillRequest struct {
 		ID     semper.InstanceID `json:"id"`
 		Reason semper.Reason     `json:"reason"`

@@ -25,6 +25,11 @@
 // set, no pipe is held. [Adopt] watches one started by somebody else by its pidfd; how it ended is read from
 // the zombie, or from the pidfd on Linux 6.15 and later.
 //
+// Who is served must not notice who starts. With [Options.Yields] a process begins under SCHED_IDLE, and its cgroup as
+// cpu.idle where it has one for the processors: it runs when nobody else wants to, and whoever wakes up meanwhile takes the
+// processor from it at once, which no nice value gives. Where that could not be undone (only root, CAP_SYS_NICE
+// or RLIMIT_NICE may) it is not done.
+//
 // # Invariants
 //
 //   - Done is closed after Exited, both exactly once, and Reason does not change after Exited.

@@ -39,6 +39,7 @@ type Options struct {
 	Cgroup     string         // name of the cgroup made for it below semper's own; "" for none
 	Marker     string         // unique value for SEMPER_INCARNATION; "" leaves strays outside group and cgroup unfound
 	StopSignal syscall.Signal // what Shutdown sends; 0 is SIGTERM
+	Yields     bool           // it begins behind everybody else who wants a processor, until [Process.Compete]; see there
 	PreStart   func() error   // the last word before the fork; its error is Start's
 	Reaper     *Reaper        // the caller's, when it has one; required then
 }
@@ -108,6 +109,9 @@ func Start(o Options) (*Process, error) {
 	}
 	p.startedAt = time.Now()
 	p.warning = c.warnings()
+	if o.Yields {
+		p.yield()
+	}
 	go p.watch()
 	return p, nil
 }

@@ -215,6 +215,20 @@ func (g *Group) Descriptor() (fd int, closeIt func()) {
 	return fd, func() { _ = unix.Close(fd) }
 }
 
+// Idle has the members run on the processor time that nobody beside the group wants, or ends that. It matters only where the
+// group is one for the processors: elsewhere the threads' own policies count.
+func (g *Group) Idle(on bool) {
+	value := "0"
+	if on {
+		value = "1"
+	}
+	for _, controller := range []string{"cpu", Unified} {
+		if dir := g.Dir(controller); dir != "" {
+			_ = write(filepath.Join(dir, "cpu.idle"), value) // Linux 5.15 and later
+		}
+	}
+}
+
 // Kill sends SIGKILL to all members.
 func (g *Group) Kill() {
 	if dir := g.Dir(Unified); dir != "" && write(filepath.Join(dir, "cgroup.kill"), "1") == nil {
