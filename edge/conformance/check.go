@@ -65,7 +65,9 @@ func (c *Case) applies(tr Transport) bool {
 	case c.Run != nil, c.Proxy:
 		return tr == Plain
 	case tr == H2:
-		return c.H2 != nil
+		return c.H2 != nil || c.Mux != nil
+	case tr == H3:
+		return c.Mux != nil
 	}
 	return c.Steps != nil
 }
@@ -156,8 +158,11 @@ func own(target string) bool {
 
 // send plays the client's part and returns what it saw.
 func (r *run) send() (Seen, error) {
-	if r.tr == H2 {
+	switch r.tr {
+	case H2:
 		return r.sendH2()
+	case H3:
+		return r.sendH3()
 	}
 	addr := r.target.addr(r.tr)
 	if r.c.Proxy {

@@ -1,12 +1,14 @@
 package conformance_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"net/netip"
@@ -17,8 +19,11 @@ import (
 	"semper/edge"
 	"semper/edge/config"
 	"semper/edge/conformance"
+	"semper/edge/http3"
+	"semper/edge/http3/accept"
 	"semper/edge/route"
 	"semper/edge/upstream"
+	"semper/supervise"
 )
 
 const (
@@ -63,6 +68,13 @@ func record(t *testing.T, network, addr string) *conformance.Recorder {
 // newEdge is an edge of this module with a certificate for each host.
 func newEdge(t *testing.T) (*edge.Edge, *x509.CertPool) {
 	t.Helper()
+	e, roots, _ := newEdgeWith(t)
+	return e, roots
+}
+
+// newEdgeWith is newEdge, and the TLS that it has.
+func newEdgeWith(t *testing.T) (*edge.Edge, *x509.CertPool, *tls.Config) {
+	t.Helper()
 	roots := x509.NewCertPool()
 	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, hostA, roots), certificate(t, hostB, roots)}}
 	e, err := edge.New(edge.Options{ID: "edge-1", Dir: t.TempDir(), TLS: config, Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
@@ -74,15 +86,37 @@ func newEdge(t *testing.T) (*edge.Edge, *x509.CertPool) {
 			t.Error(err)
 		}
 	})
-	return e, roots
+	return e, roots, config
 }
 
-// edgeTarget is an edge with both listeners, in front of two recorders.
+// serve3 gives e a port of HTTP/3 and returns its address.
+func serve3(t *testing.T, e *edge.Edge, config *tls.Config) string {
+	t.Helper()
+	port, err := http3.Bind("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := supervise.Start(t.Context(), supervise.Flags{Name: "listeners"}, []supervise.ChildSpec{{
+		ID: "http3", Restart: supervise.Transient, Start: accept.Start(e, port, edge.Terms{TLS: config}, nil, port.Lead),
+	}}, supervise.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		e.Close() // reported by the first
+		if err := errors.Join(tree.Stop(context.Background()), port.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return port.Addr().String()
+}
+
+// edgeTarget is an edge with all listeners, in front of two recorders.
 func edgeTarget(t *testing.T) *conformance.Target {
 	t.Helper()
-	e, roots := newEdge(t)
+	e, roots, config := newEdgeWith(t)
 	target := &conformance.Target{
-		Plain: serve(t, e, false), TLS: serve(t, e, true), Host: hostA, Other: hostB, Roots: roots,
+		Plain: serve(t, e, false), TLS: serve(t, e, true), H3: serve3(t, e, config), Host: hostA, Other: hostB, Roots: roots,
 		Backend: record(t, "tcp", "127.0.0.1:0"), Guarded: record(t, "tcp", "127.0.0.1:0"), Patience: 30 * time.Second,
 	}
 	apply(t, e, map[string]string{"/": target.Backend.Addr().String(), "/guarded": target.Guarded.Addr().String()})

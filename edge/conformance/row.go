@@ -21,7 +21,8 @@ type Row struct {
 type Case struct {
 	Name     string
 	Steps    []Step               // for HTTP/1.1; nil: the case is not for it
-	H2       func(*h2Conn) error  // for HTTP/2; nil: the case is not for it
+	Mux      func(mux) error      // for HTTP/2 and HTTP/3; nil: the case is not for both
+	H2       func(*h2Conn) error  // for HTTP/2 alone, down to its frames
 	Settings []http2.Setting      // the client's, of HTTP/2
 	Only     []Transport          // nil: every transport there is an input for
 	Methods  []string             // of the requests in Steps, where one is not GET: an answer to HEAD has no body
@@ -30,7 +31,7 @@ type Case struct {
 	Proxy    bool                 // goes to the listener that requires a PROXY header
 	Want     []Outcome            // any of them is right
 	Needs    func(*Target) string // what the target lacks for this case; empty: nothing
-	// Run, where set, does what no list of steps can, in the place of Steps and H2. It returns what is wrong.
+	// Run, where set, does what no list of steps can, in the place of Steps, Mux and H2. It returns what is wrong.
 	Run func(*run) error
 }
 

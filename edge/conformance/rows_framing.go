@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -12,7 +14,11 @@ func framingRows() []Row {
 func lengthRows() []Row {
 	const five = "hello"
 	length := func(want []Outcome, values ...string) []Case {
-		return each(head("POST /r", "Content-Length:%s")+five, want, values...)
+		all := each(head("POST /r", "Content-Length:%s")+five, want, values...)
+		for _, v := range values {
+			all = append(all, posted(fmt.Sprintf("%.40q over h2 and h3", v), post("content-length", strings.TrimPrefix(v, " ")), malformed(413)))
+		}
+		return all
 	}
 	strict := []Outcome{refused(400)}
 	alone := served(without("Content-Length"), body(""))
@@ -26,10 +32,12 @@ func lengthRows() []Row {
 		{2, "two Content-Length that differ", "RFC 9112 6.3", []Case{
 			bad("two lines", head("POST /r", "Content-Length: 5", "Content-Length: 6")+five, strict...),
 			bad("other case", head("POST /r", "Content-Length: 0", "content-length: 5")+five, strict...),
+			posted("over h2 and h3", post("content-length", "5", "content-length", "6")),
 		}},
 		{3, "two equal Content-Length", "RFC 9110 8.6: refuse or merge", []Case{
 			bad("two lines", head("POST /r", "Content-Length: 5", "Content-Length: 5")+five, refused(400), served(body(five))),
 			bad("a list", head("POST /r", "Content-Length: 5, 5")+five, refused(400), served(body(five))),
+			posted("over h2 and h3", post("content-length", "5", "content-length", "5"), malformed(), served(body(five))),
 		}},
 		{4, "Content-Length: 5, 6", "RFC 9110 8.6", length(strict, " 5, 6")},
 		{5, "Content-Length with a plus", "RFC 9110 8.6: 1*DIGIT", length(strict, " +5")},
@@ -71,7 +79,7 @@ func codingRows() []Row {
 		{19, "underscores for dashes", "instances that map _ to -", []Case{
 			bad("Transfer_Encoding", head("POST /r", "Transfer_Encoding: chunked", "Content-Length: 0"), refused(400), served(without("Transfer_Encoding"))),
 			bad("Content_Length", head("GET /r", "Content_Length: 5"), refused(400), unaliased),
-			h2case("over h2", get("/r", "transfer_encoding", "chunked", "content_length", "5"), malformed(), unaliased),
+			muxed("over h2 and h3", get("/r", "transfer_encoding", "chunked", "content_length", "5"), malformed(), unaliased),
 		}},
 	}
 }
@@ -94,6 +102,14 @@ func chunkRows() []Row {
 			{Name: "between chunks", Steps: []Step{send(chunked("5\r\nhello\r\n")), {Do: HalfClose}}, Want: []Outcome{stopped(400), dropped()}},
 			{Name: "in a chunk", Steps: []Step{send(chunked("5\r\nhel")), {Do: HalfClose}}, Want: []Outcome{stopped(400), dropped()}},
 			{Name: "behind 0", Steps: []Step{send(chunked("5\r\nhello\r\n0\r\n")), {Do: HalfClose}}, Want: []Outcome{stopped(400), dropped()}},
+			{Name: "over h2 and h3", Want: []Outcome{stopped(400), dropped()}, Mux: func(h mux) error {
+				err := errors.Join(h.open(1, false, post()...), h.data(1, false, "hello"))
+				if err == nil {
+					h.asking().backendStep(AwaitRequest)
+					err = h.leave(1)
+				}
+				return err
+			}},
 			{Name: "in a length", Steps: []Step{send(head("POST /r", "Content-Length: 9"), "hello"), {Do: HalfClose}}, Want: []Outcome{stopped(400), dropped()}},
 		}},
 		{26, "trailers that would steer", "RFC 9110 6.5.1", trailerCases()},
@@ -107,7 +123,7 @@ func trailerCases() []Case {
 		name, value, _ := strings.Cut(f, ": ")
 		clean := served(body("hello"), untrailed(name), lacking("evil"))
 		c := bad(name, head("POST /r", "Transfer-Encoding: chunked", "Trailer: "+name)+"5\r\nhello\r\n0\r\n"+f+"\r\n\r\n", clean, stopped(400))
-		c.H2 = func(h *h2Conn) error {
+		c.Mux = func(h mux) error {
 			if err := h.open(1, false, post("trailer", strings.ToLower(name))...); err != nil {
 				return err
 			}

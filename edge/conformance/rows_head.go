@@ -22,26 +22,26 @@ func hostRows() []Row {
 		{27, "no Host in HTTP/1.1", "RFC 9112 3.2", []Case{bad("none", "GET /r HTTP/1.1\r\n\r\n"), bad("with a body", "POST /r HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello")}},
 		{28, "two Host lines", "RFC 9112 3.2", []Case{
 			bad("equal", head("GET /r", "Host: {host}")), bad("different", head("GET /r", "Host: evil.example")), bad("other case", head("GET /r", "hOST: {host}")),
-			h2case("two over h2", get("/r", "host", "{host}", "host", "evil.example")),
+			muxed("two over h2 and h3", get("/r", "host", "{host}", "host", "evil.example")),
 		}},
 		{29, "Host that is no host", "RFC 9112 3.2", []Case{host(" {host}, b"), host(" a@{host}"), host(" {host}/b"), host(" {host} b"), host(" {host}\x00"), host(" {host}\\"), host(" {host}?b"), host(" {host}:80:80"),
-			h2case("over h2", []string{":method", "GET", ":scheme", "https", ":authority", "a@{host}", ":path", "/r"})}},
+			muxed("over h2 and h3", []string{":method", "GET", ":scheme", "https", ":authority", "a@{host}", ":path", "/r"})}},
 		{30, "target's host differs from Host", "RFC 9112 3.2.2", []Case{
 			bad("good target", "GET http://{host}/r HTTP/1.1\r\nHost: evil.example\r\n\r\n", absolute, refused(400)),
 			bad("good Host", "GET http://evil.example/r HTTP/1.1\r\nHost: {host}\r\n\r\n", nowhere, refused(400)),
 			bad("with userinfo", "GET http://{host}@evil.example/r HTTP/1.1\r\nHost: {host}\r\n\r\n", nowhere, refused(400)),
 		}},
 		{31, "asterisk of another method than OPTIONS", "RFC 9112 3.2.4", []Case{bad("GET", head("GET *")),
-			h2case("over h2", get("*"))}},
+			muxed("over h2 and h3", get("*"))}},
 		{32, "CONNECT", "RFC 9110 9.3.6; SSRF", []Case{
 			bad("to a host", "CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n", declined(405, 501, 400)),
 			bad("to metadata", "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: 169.254.169.254:80\r\n\r\n", declined(405, 501, 400)),
-			h2case("over h2", []string{":method", "CONNECT", ":authority", "{host}:443"}, declined(405, 501, 400)),
+			muxed("over h2 and h3", []string{":method", "CONNECT", ":authority", "{host}:443"}, declined(405, 501, 400)),
 		}},
 		{33, "absolute target that leads elsewhere", "SSRF", []Case{
 			bad("metadata", "GET http://169.254.169.254/ HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n", nowhere),
 			bad("metadata, good Host", "GET http://169.254.169.254/ HTTP/1.1\r\nHost: {host}\r\n\r\n", nowhere, refused(400)),
-			h2case("over h2", []string{":method", "GET", ":scheme", "http", ":authority", "169.254.169.254", ":path", "/"}, nowhere, malformed()),
+			muxed("over h2 and h3", []string{":method", "GET", ":scheme", "http", ":authority", "169.254.169.254", ":path", "/"}, nowhere, malformed()),
 		}},
 	}
 }
@@ -60,7 +60,8 @@ func lineRows() []Row {
 		}},
 		{35, "bare CR in a value", "RFC 9112 2.2, RFC 9110 5.5", value("\r", "\rX-B: ", "\r\r")},
 		{36, "NUL in a value", "RFC 9110 5.5", value("\x00")},
-		{37, "control characters in a value", "RFC 9110 5.5", value("\x01", "\x07", "\x0b", "\x0c", "\x1b", "\x7f")},
+		{37, "control characters in a value", "RFC 9110 5.5", append(value("\x01", "\x07", "\x0b", "\x0c", "\x1b", "\x7f"),
+			muxed("0x01 over h2 and h3", get("/r", "x-a", "a\x01b")), muxed("0x7f over h2 and h3", get("/r", "x-a", "a\x7fb")))},
 		{38, "empty field name", "RFC 9110 5.1; HAProxy CVE-2023-25725", name(": x", ":", ":: x")},
 		{39, "field name that is no token", "RFC 9110 5.1", name("X\x85: v", "X@Y: v", "X Y: v", "X(Y): v", "X\tY: v", "\"X\": v", "X\x00: v", "X/Y: v", "X{Y}: v")},
 		{40, "line without a colon", "RFC 9112 5", name("X-A", "GET /other HTTP/1.1")},
@@ -77,7 +78,7 @@ func lineRows() []Row {
 			"GET /r\x0cHTTP/1.1", " GET /r HTTP/1.1", "GET\r/r HTTP/1.1", "\tGET /r HTTP/1.1")},
 		{46, "method that is no token, or endless", "RFC 9112 3", append(line([]Outcome{refused(400, 501)}, "G\x00T /r HTTP/1.1", "G(T /r HTTP/1.1", "G\x80T /r HTTP/1.1", "G@T /r HTTP/1.1", "\"GET\" /r HTTP/1.1", "GET: /r HTTP/1.1"),
 			bad("10 KB", head(strings.Repeat("M", 10<<10)+" /r"), refused(400, 501, 414, 431), unknownMethod(10<<10)),
-			h2case("over h2", []string{":method", "G T", ":scheme", "https", ":authority", "{host}", ":path", "/r"}))},
+			muxed("over h2 and h3", []string{":method", "G T", ":scheme", "https", ":authority", "{host}", ":path", "/r"}))},
 	}
 }
 
@@ -105,15 +106,15 @@ func lineLengthRows() []Row {
 	return []Row{
 		{47, "target over the limit", "RFC 9112 3", []Case{
 			bad("path", head("GET /"+long), tooLong...), bad("query", head("GET /?"+long), tooLong...),
-			h2case("over h2", get("/"+long), Outcome{Name: "refused", Status: []int{414, 431, 400}, Reset: true, Reach: NothingWhole}),
+			muxed("over h2 and h3", get("/"+long), Outcome{Name: "refused", Status: []int{414, 431, 400}, Reset: true, Reach: NothingWhole}),
 		}},
 		{48, "stray bytes in the target", "RFC 9112 3.2, RFC 3986", append(each(head("GET /r%sx"), []Outcome{refused(400, 505)}, " ", "\x00", "<", "\x80", "#", "\t", "\x7f", "\xc3\xa9", ">", "\x01", "\r", "\""),
-			h2case("NUL over h2", get("/r\x00x")), h2case("fragment over h2", get("/r#x")), h2case("raw byte over h2", get("/r\x80x")))},
+			muxed("NUL over h2 and h3", get("/r\x00x")), muxed("fragment over h2 and h3", get("/r#x")), muxed("raw byte over h2 and h3", get("/r\x80x")))},
 		{49, "head over the limits", "RFC 9110 5.4, RFC 6585", []Case{
 			bad("one line", head("GET /r", "X-Long: "+long), tooLarge...), bad("one name", head("GET /r", long+": x"), tooLarge...),
 			bad("many lines", head("GET /r", strings.TrimSuffix(block.String(), "\r\n")), tooLarge...),
 			bad("20,000 lines", head("GET /r", strings.TrimSuffix(count.String(), "\r\n")), tooLarge...),
-			h2case("over h2", get("/r", "x-long", long), malformed(431)),
+			muxed("over h2 and h3", get("/r", "x-long", long), malformed(431)),
 		}},
 	}
 }

@@ -28,7 +28,7 @@ func pathRows() []Row {
 			want = append(want, o)
 		}
 		all = append(all, Case{Name: p.path, Steps: []Step{send(head("GET "+p.path), probe)}, Answers: 2, Want: want,
-			H2: func(h *h2Conn) error { return h.open(1, true, get(p.path)...) }})
+			Mux: func(h mux) error { return h.open(1, true, get(p.path)...) }})
 	}
 	return []Row{
 		{69, "paths with two readings", "RFC 3986 6.2.2; Traefik CVE-2026-48020", all},

@@ -1,8 +1,10 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"semper/edge/conformance/wire"
@@ -14,6 +16,9 @@ func semanticsRows() []Row {
 		{50, "body over the limit", "RFC 9110 15.5.14", []Case{
 			{Name: "by its length", Needs: wantsMaxBody, Run: overLength, Only: []Transport{Plain, TLS}},
 			{Name: "by chunks", Needs: wantsMaxBody, Run: overChunks, Only: []Transport{Plain, TLS}},
+			{Name: "by its length, over h2 and h3", Needs: wantsMaxBody, Want: []Outcome{declined(413)}, Mux: func(h mux) error {
+				return errors.Join(h.open(1, false, post("content-length", strconv.FormatInt(h.asking().target.MaxBody+1, 10))...), h.answered(1), h.leave(1))
+			}},
 		}},
 	}, append(hopRows(), expectRows()...)...)
 }
@@ -83,7 +88,7 @@ func hopRows() []Row {
 		{54, "fields that only a proxy may set", "Traefik GHSA-5m6w-wvh7-57vm", []Case{
 			bad("one line each", head("GET /r", spoofed...), served(lacking("192.0.2.66")), refused(400)),
 			bad("two lines", head("GET /r", "X-Forwarded-For: 192.0.2.66", "x-forwarded-for: 192.0.2.66", "X-FORWARDED-FOR: 192.0.2.66"), served(lacking("192.0.2.66")), refused(400)),
-			h2case("over h2", get("/r", spoofed2...), served(lacking("192.0.2.66")), malformed()),
+			muxed("over h2 and h3", get("/r", spoofed2...), served(lacking("192.0.2.66")), malformed()),
 		}},
 		{55, "Upgrade: h2c", "golang/go#80416", []Case{
 			bad("as RFC 7540 had it", head("GET /r", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"), noUpgrade, refused(400)),
@@ -115,17 +120,22 @@ func expectRows() []Row {
 		{59, "Expect: 100-continue, refused at once", "RFC 9110 10.1.1; Go CVE-2024-24791", []Case{
 			final(&Case{Name: "the body follows", Steps: []Step{send(head("POST /r", "Expect: 100-continue", "Content-Length: 5")), {Do: AwaitResponse}, send("hello", probe)}, Answers: 2, Want: []Outcome{refusal}}),
 			final(&Case{Name: "the body never comes", Steps: []Step{send(head("POST /r", "Expect: 100-continue", "Content-Length: 100000")), {Do: AwaitResponse}}, Want: []Outcome{refusal}}),
+			final(&Case{Name: "the body never comes, over h2 and h3", Want: []Outcome{refusal}, Mux: func(h mux) error {
+				err := h.open(1, false, post("expect", "100-continue", "content-length", "100000")...)
+				return errors.Join(err, h.answered(1), h.leave(1))
+			}}),
 			{Name: "accepted", Steps: []Step{send(head("POST /r", "Expect: 100-continue", "Content-Length: 5")), {Do: AwaitResponse}, send("hello", probe)}, Answers: 2, Want: []Outcome{served(body("hello"))}},
 		}},
 		{60, "Expect that is unknown", "RFC 9110 10.1.1", []Case{
 			bad("foo", head("GET /r", "Expect: foo"), declined(417), served(), refused(417, 400)),
-			h2case("over h2", get("/r", "expect", "foo"), declined(417), served()),
+			muxed("over h2 and h3", get("/r", "expect", "foo"), declined(417), served()),
 		}},
 		{61, "GET with a body", "RFC 9110 9.3.1, RFC 9112 11.2", []Case{
 			bad("length", head("GET /r", "Content-Length: 5")+"hello", served(body("hello")), refused(400)),
 			bad("chunked", head("GET /r", "Transfer-Encoding: chunked")+"5\r\nhello\r\n0\r\n\r\n", served(body("hello")), refused(400)),
 			bad("a request as body", head("GET /r", fmt.Sprintf("Content-Length: %d", len("GET /probe-inside HTTP/1.1\r\nHost: x\r\n\r\n")))+"GET /probe-inside HTTP/1.1\r\nHost: x\r\n\r\n",
 				served(body("GET /probe-inside HTTP/1.1\r\nHost: x\r\n\r\n")), refused(400)),
+			posted("over h2 and h3", get("/r", "content-length", "5"), served(body("hello")), malformed()),
 			{Name: "HEAD", Methods: []string{"HEAD"}, Steps: []Step{send(head("HEAD /r", "Content-Length: 5")+"hello", probe)}, Answers: 2, Want: []Outcome{served(body("hello")), refused(400)}},
 		}},
 		{62, "a request behind one that ended in an error", "RFC 9112 9.3.2, 9.6", []Case{

@@ -26,11 +26,11 @@ func tlsRows() []Row {
 	return []Row{
 		{70, "SNI of one host, Host of another", "RFC 9110 15.5.20", []Case{
 			{Name: "h1", Only: []Transport{TLS}, Needs: other, Want: misdirected, Steps: []Step{send("GET /r HTTP/1.1\r\nHost: {other}\r\n\r\n")}},
-			{Name: "h2", Only: []Transport{H2}, Needs: other, Want: misdirected, H2: func(h *h2Conn) error {
+			{Name: "h2 and h3", Only: []Transport{H2, H3}, Needs: other, Want: misdirected, Mux: func(h mux) error {
 				return h.open(1, true, ":method", "GET", ":scheme", "https", ":authority", "{other}", ":path", "/r")
 			}},
 		}},
-		{71, "TLS 1.3 early data", "RFC 8470", []Case{{Name: "tickets offer none", Only: []Transport{TLS}, Run: noEarlyData}}},
+		{71, "TLS 1.3 early data", "RFC 8470", []Case{{Name: "tickets offer none", Only: []Transport{TLS}, Run: noEarlyData}, {Name: "offered by QUIC", Only: []Transport{H3}, Run: noEarlyData3}}},
 	}
 }
 

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -29,7 +30,7 @@ func upgradeRows() []Row {
 		}},
 		{57, "101 that nobody asked for", "RFC 9110 15.2.2", []Case{
 			{Name: "no Upgrade", Reply: tunnel("websocket"), Steps: []Step{send(head("GET /r"), probe)}, Answers: 2, Want: []Outcome{{Name: "502", Status: []int{502}, Close: true, Reach: Repeated, Check: abandoned}},
-				H2: func(h *h2Conn) error { return h.open(1, true, get("/r")...) }},
+				Mux: func(h mux) error { return h.open(1, true, get("/r")...) }},
 			{Name: "another protocol", Reply: tunnel("smtp"), Steps: []Step{send(head("GET /r", upgrade))}, Want: []Outcome{{Name: "502", Status: []int{502}, Close: true, Reach: Repeated, Check: abandoned}}},
 			{Name: "no protocol", Reply: Reply{Raw: "HTTP/1.1 101 Switching Protocols\r\n\r\n", Tunnel: true}, Steps: []Step{send(head("GET /r", upgrade))}, Want: []Outcome{{Name: "502", Status: []int{502}, Close: true, Reach: Repeated, Check: abandoned}}},
 		}},
@@ -68,7 +69,7 @@ func answerRows() []Row {
 		}},
 		{68, "endless interim answers", "RFC 9110 15.2", []Case{
 			{Name: "103", Reply: Reply{Raw: strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 5000) + ok + "Content-Length: 2\r\n\r\nok"}, Want: []Outcome{badGateway(), cutOff()},
-				Steps: []Step{send(head("GET /r"))}, H2: func(h *h2Conn) error { return h.open(1, true, get("/r")...) }},
+				Steps: []Step{send(head("GET /r"))}, Mux: func(h mux) error { return h.open(1, true, get("/r")...) }},
 		}},
 	}
 }
@@ -87,8 +88,17 @@ func bodyRows() []Row {
 	poison := "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
 	own := Outcome{Name: "each request has its own answer", Status: []int{200, 204, 304}, Reach: Anything, Check: unpoisoned}
 	twice := func(name string, reply Reply, first string, methods ...string) Case {
+		method := append(methods, "GET")[0]
 		return Case{Name: name, Reply: reply, Methods: methods, Answers: 2, Want: []Outcome{own},
-			Steps: []Step{send(first), {Do: AwaitResponse}, {Do: Release}, {Do: AwaitGone}, send(probe)}}
+			Steps: []Step{send(first), {Do: AwaitResponse}, {Do: Release}, {Do: AwaitGone}, send(probe)},
+			Mux: func(h mux) error {
+				if err := errors.Join(h.open(1, true, asks(method, "/r")...), h.answered(1)); err != nil {
+					return err
+				}
+				h.asking().backendStep(Release)
+				h.asking().backendStep(AwaitGone)
+				return h.open(3, true, asks("GET", "/probe")...)
+			}}
 	}
 	short := []Outcome{badGateway(), cutOff()}
 	return []Row{

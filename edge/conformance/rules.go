@@ -38,18 +38,31 @@ func each(format string, want []Outcome, values ...string) []Case {
 	return all
 }
 
-// h2case is a bad request over HTTP/2: fields alone.
-func h2case(name string, fields []string, want ...Outcome) Case {
+// muxed is a bad request over HTTP/2 and HTTP/3: fields alone.
+func muxed(name string, fields []string, want ...Outcome) Case {
 	if want == nil {
 		want = []Outcome{malformed()}
 	}
-	return Case{Name: name, Want: want, H2: func(h *h2Conn) error { return h.open(1, true, fields...) }}
+	return Case{Name: name, Want: want, Mux: func(h mux) error { return h.open(1, true, fields...) }}
+}
+
+// posted is a bad POST of "hello" over HTTP/2 and HTTP/3.
+func posted(name string, fields []string, want ...Outcome) Case {
+	if want == nil {
+		want = []Outcome{malformed()}
+	}
+	return Case{Name: name, Want: want, Mux: func(h mux) error {
+		if err := h.open(1, false, fields...); err != nil {
+			return err
+		}
+		return h.data(1, true, "hello")
+	}}
 }
 
 // gets is a case of one good GET, over every transport, whose answer is the matter.
 func gets(name string, reply Reply, want ...Outcome) Case {
 	return Case{Name: name, Reply: reply, Want: want,
-		Steps: []Step{send(head("GET /r"))}, H2: func(h *h2Conn) error { return h.open(1, true, get("/r")...) }}
+		Steps: []Step{send(head("GET /r"))}, Mux: func(h mux) error { return h.open(1, true, get("/r")...) }}
 }
 
 // refused: answered so, closed, and nothing of it forwarded.
@@ -79,7 +92,7 @@ func declined(codes ...int) Outcome {
 	}}
 }
 
-// malformed: what HTTP/2 has for bad requests.
+// malformed: what HTTP/2 and HTTP/3 have for bad requests.
 func malformed(codes ...int) Outcome {
 	return Outcome{Name: "refused", Status: append(codes, 400), Reset: true, Reach: NothingWhole}
 }

@@ -9,17 +9,18 @@ import (
 // Transport is how a case reaches the proxy.
 type Transport int
 
-// The transports of edge.md: HTTP/1.1 over TCP, HTTP/1.1 over TLS, HTTP/2 over TLS.
+// The transports of edge.md: HTTP/1.1 over TCP, HTTP/1.1 over TLS, HTTP/2 over TLS, HTTP/3.
 const (
 	Plain Transport = iota
 	TLS
 	H2
+	H3
 )
 
 // Transports are all of them.
-var Transports = []Transport{Plain, TLS, H2}
+var Transports = []Transport{Plain, TLS, H2, H3}
 
-func (t Transport) String() string { return [...]string{"h1", "h1+tls", "h2"}[t] }
+func (t Transport) String() string { return [...]string{"h1", "h1+tls", "h2", "h3"}[t] }
 
 // Target is a proxy under test. Its route table must be this: host Host, and Other where it is set, lead to Backend;
 // their path prefix /guarded leads to Guarded where that is set; nothing else leads anywhere.
@@ -28,6 +29,7 @@ func (t Transport) String() string { return [...]string{"h1", "h1+tls", "h2"}[t]
 type Target struct {
 	Plain string // host:port for HTTP/1.1 without TLS; empty: no such listener
 	TLS   string // host:port for TLS with ALPN h2 and http/1.1; empty: no such listener
+	H3    string // host:port for HTTP/3; empty: no such listener
 	Proxy string // host:port of a plain listener that requires a PROXY header and trusts this peer; empty: none
 	Host  string // the host that is routed
 	Other string // another host that is routed, with a certificate of its own; empty: none
@@ -78,8 +80,11 @@ func (t *Target) patience() time.Duration {
 func (t *Target) late(deadline time.Duration) time.Duration { return 4*deadline + t.patience() }
 
 func (t *Target) addr(tr Transport) string {
-	if tr == Plain {
+	switch tr {
+	case Plain:
 		return t.Plain
+	case H3:
+		return t.H3
 	}
 	return t.TLS
 }

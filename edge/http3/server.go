@@ -247,12 +247,13 @@ func (s *server) look() {
 	}
 }
 
-// endIdle ends, when the clients have been told to go, the connections of those who have nothing under way and stay.
+// endIdle ends the connections of those who have nothing under way and stay: when they have been told to go, and of those who
+// have had no request for as long as may be between two. These hold streams whose heads never end; without one, quic-go ends them.
 func (s *server) endIdle() {
 	var idle []*quic.Conn
 	s.mu.Lock()
 	for c, u := range s.open {
-		if s.swept && u.requests == 0 && time.Since(u.since) > lookEvery {
+		if idling := time.Since(u.since); u.requests == 0 && (s.swept && idling > lookEvery || idling > s.o.Idle+lookEvery) {
 			idle = append(idle, c)
 		}
 	}

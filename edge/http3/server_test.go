@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -141,6 +142,30 @@ func TestSweep(t *testing.T) {
 	close(goOn)
 	if got := <-answer; got != "late" {
 		t.Errorf("what was under way got %q", got)
+	}
+}
+
+// TestHeadsThatNeverEnd: who holds streams open by beginning requests only is idle.
+func TestHeadsThatNeverEnd(t *testing.T) {
+	t.Parallel()
+	r := prepare(t, func(http.ResponseWriter, *http.Request) {}, func(o *Options) { o.Idle = time.Second })
+	raw := r.raw(t)
+	for range 3 {
+		s, err := raw.conn.OpenStreamSync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := get("x", "y")
+		if _, err := s.Write(whole[:len(whole)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-raw.conn.Context().Done()
+	if cause := (*quic.ApplicationError)(nil); !errors.As(context.Cause(raw.conn.Context()), &cause) || !cause.Remote {
+		t.Errorf("the connection ended by %v", context.Cause(raw.conn.Context()))
+	}
+	if n := r.reached.Load(); n > 0 {
+		t.Errorf("%d of them were taken for requests", n)
 	}
 }
 

@@ -115,19 +115,48 @@ func (s *Streams) refuse(w http.ResponseWriter, r *http.Request, f http1.Refusal
 	io.Copy(w, resp.Body) //nolint:errcheck // a client that is gone misses nothing
 }
 
-// A body says what is wrong with content in the words of HTTP/1.1's.
+// A body says what is wrong with content in the words of HTTP/1.1's. The last piece of content whose length was told is kept
+// until the client has ended its stream: more of it makes the request malformed (RFC 9113, 8.1.1; RFC 9114, 4.1.2), and a piece
+// before would have made it whole at the instance.
 type body struct {
 	io.ReadCloser
-	r *http.Request
+	r    *http.Request
+	left int64 // of the length that was told; below 0 where none was
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	told := b.left > 0
+	if b.left -= int64(n); told && b.left <= 0 {
+		switch {
+		case b.left < 0:
+			err = http1.ErrBodyTruncated
+		case err == nil:
+			err = b.over()
+		}
+		if !errors.Is(err, io.EOF) {
+			n = 0
+		}
+	}
 	if err != nil && !errors.Is(err, io.EOF) && b.r.Context().Err() == nil && !isTimeout(err) {
 		err = http1.ErrBodyTruncated
 	}
 	return n, err
+}
+
+// over is io.EOF when no content is left.
+func (b *body) over() error {
+	var one [1]byte
+	for {
+		n, err := b.ReadCloser.Read(one[:])
+		if n > 0 {
+			return http1.ErrBodyTruncated
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func isTimeout(err error) bool {

@@ -41,7 +41,7 @@ func (s *Streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if t.socket = upgrade(r); t.socket == nil && r.ContentLength != 0 {
-		r.Body = &body{r.Body, r}
+		r.Body = &body{r.Body, r, r.ContentLength}
 	}
 	s.add(t)
 	defer s.remove(t)

@@ -75,6 +75,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("edgecheck", flag.ContinueOnError)
 	f.StringVar(&o.target.Plain, "addr", "", "the proxy's `address` for HTTP/1.1 without TLS")
 	f.StringVar(&o.target.TLS, "tls", "", "the proxy's `address` for TLS, offering h2 and http/1.1")
+	f.StringVar(&o.target.H3, "h3", "", "the proxy's `address` for HTTP/3")
 	f.StringVar(&o.target.Proxy, "proxy", "", "the proxy's `address` for HTTP/1.1 behind a PROXY header")
 	f.StringVar(&o.target.Host, "host", "a.example", "the host `name` that the proxy routes to the backend")
 	f.StringVar(&o.target.Other, "other", "", "another host `name` that it routes so, with another certificate")
@@ -201,6 +202,9 @@ func list(out io.Writer, rows []conformance.Row) {
 		for _, c := range row.Cases {
 			fmt.Fprintf(out, "      %s\n", c.Name)
 		}
+		if why := row.NotOverH3(); why != "" {
+			fmt.Fprintf(out, "      not over HTTP/3: %s\n", why)
+		}
 	}
 }
 
@@ -211,17 +215,17 @@ type report struct {
 	passed, failed, empty int
 }
 
-const layout = "%-3s %-52s %-8s %-8s %-8s\n"
+const layout = "%-3s %-52s %-8s %-8s %-8s %-8s\n"
 
-func (r *report) begin() { fmt.Fprintf(r.out, layout, "row", "input", "h1", "h1+tls", "h2") }
+func (r *report) begin() { fmt.Fprintf(r.out, layout, "row", "input", "h1", "h1+tls", "h2", "h3") }
 
 // row prints the verdicts on a row, and below it the cases that failed.
 func (r *report) row(row conformance.Row, all []conformance.Result) {
-	var columns [3]string
+	var columns [4]string
 	for _, tr := range conformance.Transports {
 		columns[tr] = r.column(all, tr)
 	}
-	fmt.Fprintf(r.out, layout, strconv.Itoa(row.Number), row.Name, columns[0], columns[1], columns[2])
+	fmt.Fprintf(r.out, layout, strconv.Itoa(row.Number), row.Name, columns[0], columns[1], columns[2], columns[3])
 	w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
 	for _, res := range all {
 		if res.Verdict == conformance.Fail || r.cases {
