@@ -34,7 +34,6 @@ type asking struct {
 	unsafe     bool
 	idempotent bool
 	length     int64 // of its content, as far as is known
-	long       bool  // the answer may go on for long
 
 	snap   *snapshot // that rule is of
 	rule   *rule
@@ -152,7 +151,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
 	r := a.rule
-	if a.driven != nil && (r.Forward == nil || r.Aside || r.Streams && a.long || r.Hedge.On() && a.hedgeable()) {
+	if a.driven != nil && (r.Forward == nil || r.Aside || r.Hedge.On() && a.hedgeable(r)) {
 		return elsewhere
 	}
 	known := a.counted

@@ -150,12 +150,14 @@ func (e *Edge) gateOf(p *pool, o *route.Policy, old map[gateKey]*gate.Gate) *gat
 		return nil
 	}
 	k := gateKey{pool: p.Key, queue: o.Queue, adaptive: o.Adaptive}
-	g := e.gates[k]
+	g, critical := e.gates[k], o.Class == route.Critical
 	if g == nil {
-		g = old[k]
-	}
-	if g == nil {
-		g = gate.New(gate.Options{Length: o.Queue.Length, Deadline: o.Queue.Deadline, Adaptive: o.Adaptive, Now: e.now, Pump: e.pumpGate})
+		if g = old[k]; g == nil {
+			g = gate.New(gate.Options{Length: o.Queue.Length, Deadline: o.Queue.Deadline, Adaptive: o.Adaptive, Now: e.now, Pump: e.pumpGate})
+		}
+		g.Critical(critical)
+	} else if critical {
+		g.Critical(true)
 	}
 	e.gates[k] = g
 	return g

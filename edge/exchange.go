@@ -38,7 +38,7 @@ const (
 	// maxEarly bounds the informational answers to one request that are passed on.
 	maxEarly = 32
 	// replayLimit is how much of a request's body is kept to send it again.
-	replayLimit = 64 << 10
+	replayLimit = route.MostHedged
 	// lingerFor is what is left to a client for the rest of a body nobody needs.
 	lingerFor = 5 * time.Second
 )
@@ -354,19 +354,11 @@ func (x *exchange) watch(cancel context.CancelCauseFunc) (stop func()) {
 	begun := time.Now()
 	var t *time.Timer
 	t = time.AfterFunc(time.Hour, func() {
-		end, over := x.body.Ended()
-		if end.Before(begun) {
-			end = begun
-		}
-		left := limit - time.Since(end)
-		switch {
-		case !over:
-			t.Reset(limit)
-		case left > 0:
+		if left := x.body.Left(begun, limit); left > 0 {
 			t.Reset(left)
-		default:
-			cancel(errLate)
+			return
 		}
+		cancel(errLate)
 	})
 	t.Reset(limit)
 	return func() { t.Stop() }

@@ -52,36 +52,44 @@ func (x *exchange) lap(b *backend) *lap {
 // errBeaten: another try was faster.
 var errBeaten = errors.New("another instance has answered")
 
-// hedgeable reports whether the request may have two tries at once: it may be carried out twice, and has no content.
-func (a *asking) hedgeable() bool { return a.idempotent && a.length == 0 }
+// hedgeable reports whether the request may have two tries at once by r: it may be carried out twice, and has no more content
+// than may be sent twice.
+func (a *asking) hedgeable(r *rule) bool {
+	return a.idempotent && a.length <= r.Policy.Hedge.Content.Bytes()
+}
 
 // hedges reports whether this try may have another beside it. A client that is brought back to its backend wants that one.
 func (x *exchange) hedges() bool {
-	return x.rule.Hedge.On() && !x.hedged && x.hedgeable() && x.body == nil && x.upgrade == "" && x.pin == nil
+	return x.rule.Hedge.On() && !x.hedged && x.hedgeable(x.rule) && x.upgrade == "" && x.pin == nil
 }
 
 // race has *first run, and another try beside it where it is slow, and makes *first the one whose end is the request's.
 func (x *exchange) race(first **lap) {
-	begun, laps := (*first).began, map[*race.Lap]*lap{&(*first).Lap: *first}
+	begun, laps := time.Now(), map[*race.Lap]*lap{&(*first).Lap: *first}
 	(*first).gate, x.gate, x.backend = x.gate, nil, nil
 	b := (*first).backend
+	wait, ok := x.rule.Pace.Delay((*first).began, x.rule.Hedge)
 	x.laps = race.Race{
-		Second: func() *race.Lap {
+		Second: func() (*race.Lap, time.Duration) {
+			if left := x.body.Left(begun, wait); left > 0 { // it is the client that is slow
+				return nil, left
+			}
 			l := x.beside(b)
 			if l == nil {
-				return nil
+				return nil, 0
 			}
 			laps[&l.Lap] = l
-			return &l.Lap
+			return &l.Lap, 0
 		},
 		Wants: func(r *http.Response) bool { return x.rule.Wants(r.StatusCode) },
 		Out:   func(l *race.Lap) { x.out(laps[l]) },
 	}
-	wait, ok := x.rule.Pace.Delay(begun, x.rule.Hedge)
 	l := laps[x.laps.Run(&(*first).Lap, wait, ok)]
 	*first, x.gate, x.backend, x.tried = l, l.gate, l.backend, l.began
-	if now := x.edge.now(); l.Err == nil {
-		x.rule.Pace.Note(now, time.Duration(now-begun))
+	if l.Err == nil {
+		if took, whole := x.body.Since(begun); whole {
+			x.rule.Pace.Note(x.edge.now(), took)
+		}
 		if l.second {
 			x.seen.Won()
 		}
@@ -95,7 +103,7 @@ func (x *exchange) beside(b *backend) *lap {
 	x.early.Lock()
 	answers := x.early.n > 0
 	x.early.Unlock()
-	if answers || x.edge.snapshot() != x.snap || p.holds(x.unsafe) || p.lane.Behind(x.unsafe) {
+	if answers || !x.body.Replayable() || x.edge.snapshot() != x.snap || p.holds(x.unsafe) || p.lane.Behind(x.unsafe) {
 		return nil
 	}
 	x.shun(b)

@@ -164,6 +164,8 @@ func TestWhatIsNotHedged(t *testing.T) {
 	}{
 		"a POST":                    {"POST", "", nil},
 		"content":                   {"PUT", "content", nil},
+		"more content than may be":  {"PUT", "content", func(p *route.Policy) { p.Hedge.Content = 6 }},
+		"a POST whose content may":  {"POST", "content", func(p *route.Policy) { p.Hedge.Content = 100 }},
 		"by a rule that does not":   {"GET", "", func(p *route.Policy) { p.Hedge = route.Hedge{Share: 1} }},
 		"without a budget":          {"GET", "", func(p *route.Policy) { p.Retry.Share, p.Retry.Floor = 0, 0 }},
 		"while little is known":     {"GET", "", func(p *route.Policy) { p.Hedge.Quantile = 0.5 }},

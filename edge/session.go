@@ -42,8 +42,9 @@ type request struct {
 	method http1.Method
 	minor  uint8
 	id     []byte
-	made   *rule // by which the forwarded head was made
-	fits   bool  // it is one
+	made   *rule       // by which the forwarded head was made
+	fits   bool        // it is one
+	oldAt  *time.Timer // ends it when it is a stream that has been open for long enough; nil: it may stay
 
 	// Memory.
 	host, path, other []byte
@@ -92,7 +93,6 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	q.edge, q.driven, q.waker, q.turn = s.edge, q, x.Waker, x.Ticket
 	q.begun, q.method, q.minor = now, r.Method, r.Minor
 	q.unsafe, q.idempotent = !r.Method.Safe(), r.Method.Idempotent()
-	q.long = string(r.Get(http1.Accept)) == eventStream
 	switch r.Framing.Kind {
 	case http1.Length:
 		q.length = r.Framing.Length
@@ -114,9 +114,6 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	}
 	return s.act(x, d)
 }
-
-// eventStream is the media type of server-sent events.
-const eventStream = "text/event-stream"
 
 // begin keeps what is too large from everything else.
 func (s *session) begin(r *http1.Request, now int64) decision {
@@ -262,9 +259,22 @@ func (s *session) Head(x *front.Exchange) {
 	}
 	b.long[classStream].Add(1)
 	q.class = classStream
+	if age := q.rule.Policy.MaxStreamAge; age > 0 {
+		s.ages(q, config.Spread(age))
+	}
 	if b.isCut(classStream) { // it comes too late
 		s.edge.drivers.cut(func(o *session) bool { return o == s })
 	}
+}
+
+// ages ends the stream in hand after a time.
+func (s *session) ages(q *request, age time.Duration) {
+	var end *time.Timer
+	end = time.AfterFunc(time.Hour, func() {
+		s.edge.drivers.cut(func(o *session) bool { return o == s && s.request != nil && s.request.oldAt == end })
+	})
+	q.oldAt = end
+	end.Reset(age)
 }
 
 // setCookie adds the line of the cookie that value appends, if it appends one, to what is extra.
@@ -317,7 +327,10 @@ const keptHead = 4 << 10
 func (s *session) forget() {
 	q := s.request
 	s.request = nil
-	q.asking, q.id, q.made = asking{}, nil, nil
+	if q.oldAt != nil {
+		q.oldAt.Stop()
+	}
+	q.asking, q.id, q.made, q.oldAt = asking{}, nil, nil, nil
 	q.fields.Request = nil
 	if cap(q.head) > keptHead {
 		q.head, q.again = nil, http1.Request{}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -31,7 +33,6 @@ type Rule struct {
 	Bounds            front.Bounds
 	Priority          admit.Priority
 	Aside             bool // for net/http's way alone
-	Streams           bool // event streams and WebSockets have an end
 	Hashed            bool // balanced by a key
 
 	Room hold.Bounds // for those who wait for a backend
@@ -64,7 +65,11 @@ const clientsPerRule = 1 << 14
 // NewMemory remembers nothing.
 func NewMemory(p *route.Policy) *Memory {
 	m := new(Memory)
-	for _, l := range p.RateLimit {
+	limits := slices.Clone(p.RateLimit)
+	slices.SortStableFunc(limits, func(a, b route.RateLimit) int { // one client's before those of all
+		return cmp.Compare(rank(a.By), rank(b.By))
+	})
+	for _, l := range limits {
 		burst := l.Burst
 		if burst == 0 {
 			burst = l.Requests
@@ -77,24 +82,53 @@ func NewMemory(p *route.Policy) *Memory {
 	return m
 }
 
+func rank(by route.Key) int {
+	if by.IsZero() {
+		return 1
+	}
+	return 0
+}
+
 // Take is one request against the rate limits: 0, or how many nanoseconds too early it comes. One that has no such key
-// is not limited by it.
+// is not limited by it. One that is refused counts against none of them: who asks for too much uses up nobody else's share.
 func (m *Memory) Take(now int64, q *route.Query) (early int64) {
 	for i := range m.rates {
-		r := &m.rates[i]
-		if r.by.IsZero() {
-			early = max(early, r.bucket.Take(now, r.Rate))
-			continue
-		}
-		if h, ok := r.by.Hash(q, uint64(i)); ok {
-			var key [8]byte
-			for b := range key {
-				key[b] = byte(h >> (8 * b))
+		if early = m.take(i, now, q); early > 0 {
+			for i--; i >= 0; i-- {
+				m.undo(i, q)
 			}
-			early = max(early, m.clients.Take(now, r.Rate, uint64(i), key[:]))
+			return early
 		}
 	}
-	return early
+	return 0
+}
+
+func (m *Memory) take(i int, now int64, q *route.Query) (early int64) {
+	r := &m.rates[i]
+	if r.by.IsZero() {
+		return r.bucket.Take(now, r.Rate)
+	}
+	key, ok := r.key(i, q)
+	if !ok {
+		return 0
+	}
+	return m.clients.Take(now, r.Rate, uint64(i), key[:])
+}
+
+func (m *Memory) undo(i int, q *route.Query) {
+	r := &m.rates[i]
+	if r.by.IsZero() {
+		r.bucket.Undo(r.Rate)
+	} else if key, ok := r.key(i, q); ok {
+		m.clients.Undo(r.Rate, uint64(i), key[:])
+	}
+}
+
+// key is whom the i-th limit counts the request for.
+func (r *rate) key(i int, q *route.Query) (key [8]byte, ok bool) {
+	h, ok := r.by.Hash(q, uint64(i))
+	binary.LittleEndian.PutUint64(key[:], h)
+	return key, ok
 }
 
 // Name tells a rule from others, from snapshot to snapshot, as far as what it remembers is concerned.
@@ -129,7 +163,7 @@ func NewRule(r *route.Rule) (Rule, error) {
 	}
 	t := &p.Timeouts
 	c.Bounds = front.Bounds{
-		Connect: t.Connect, Response: t.Response, Upload: t.Body, Stall: t.Body, Rate: t.MinRate.Bytes(), Write: t.Write, Content: p.Limits.Body.Bytes(),
+		Connect: t.Connect, Response: t.Response, Upload: t.Body, Stall: t.Body, Stream: t.Stream, Rate: t.MinRate.Bytes(), Write: t.Write, Content: p.Limits.Body.Bytes(),
 	}
 	if p.Patient {
 		c.Bounds.Stall = 0
@@ -137,7 +171,6 @@ func NewRule(r *route.Rule) (Rule, error) {
 	c.Forward, _ = r.Action.(*route.Forward) //nolint:errcheck // nil says it
 	c.Aside = len(c.Statuses) > 0 || len(p.Compress.Algorithms) > 0
 	c.Hashed = p.Balance.Algorithm.Hashes()
-	c.Streams = t.Stream > 0 || p.MaxStreamAge > 0
 	c.Room, c.Age = hold.Bounds{Requests: p.Queue.Length, Bytes: HeldBytes}, p.Queue.Deadline
 	return c, nil
 }

@@ -138,7 +138,8 @@ type Bounds struct {
 	Upload   time.Duration // in which some of the request's content has to come
 	Rate     int64         // bytes a second that it has to come at on the whole, once it takes longer than Upload
 	Content  int64         // how much of it there may be
-	Stall    time.Duration // in which some of the response's content has to come, unless it is a stream
+	Stall    time.Duration // in which some of the response's content has to come
+	Stream   time.Duration // the same of a stream, in place of Stall
 	Write    time.Duration // in which the client has to take some of its answer
 }
 

@@ -33,8 +33,8 @@ type Gate struct {
 	o        Options
 	limit    admit.Limit
 	adaptive *admit.Adaptive // nil: the bound is the rule's alone
-	shares   admit.Shares
-	most     atomic.Int64 // the bound that was asked with last; for those who wait
+	critical atomic.Bool     // some of its requests are of high priority
+	most     atomic.Int64    // the bound that was asked with last; for those who wait
 
 	kick chan struct{} // buffered, 1
 	mu   sync.Mutex    // guards what follows
@@ -58,6 +58,9 @@ const (
 	burst = 100 * time.Millisecond
 	// look is how often who waits looks by itself: others than those that leave here may have made room.
 	look = 5 * time.Millisecond
+	// besideCritical is the percentage that normal requests may fill where critical ones come as well. Elsewhere they have all:
+	// nobody would have the rest.
+	besideCritical = 90
 )
 
 // A Wait is one request that may have to wait. Told is called once when the wait is over, with Go, Shed or Late, and must
@@ -77,8 +80,20 @@ func (g *Gate) bound(most int64, p admit.Priority) int64 {
 	if g.adaptive != nil {
 		most = min(most, g.adaptive.Bound())
 	}
-	return g.shares.Of(most, p)
+	return g.part(most, p)
 }
+
+// part is how much of n is for p.
+func (g *Gate) part(n int64, p admit.Priority) int64 {
+	var s admit.Shares
+	if g.critical.Load() {
+		s.Normal = besideCritical
+	}
+	return s.Of(n, p)
+}
+
+// Critical says whether requests of high priority come here. Where they do, the last of the room, and of the line, is for them.
+func (g *Gate) Critical(come bool) { g.critical.Store(come) }
 
 // Enter lets a request in if there is room; most is how many its rule allows to be in flight, 0 for any number.
 func (g *Gate) Enter(most int64, p admit.Priority) bool { return g.limit.Enter(g.bound(most, p)) }
@@ -90,7 +105,7 @@ func (g *Gate) Join(w *Wait, most int64, full bool) admit.Verdict {
 	if full {
 		bound = 0 // not now
 	}
-	room := g.shares.Of(int64(g.o.Length), w.Priority)
+	room := g.part(int64(g.o.Length), w.Priority)
 	w.waiter = admit.Waiter[*Wait]{Value: w}
 	g.mu.Lock()
 	defer g.mu.Unlock()

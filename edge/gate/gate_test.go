@@ -94,6 +94,45 @@ func TestTheImportantGoFirst(t *testing.T) {
 	})
 }
 
+// TestTheLastOfTheRoomIsForCriticalRequests where there are any, and of the line as well.
+func TestTheLastOfTheRoomIsForCriticalRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, stop := open(Options{Length: 10, Deadline: time.Second})
+		defer stop()
+		enter := func(p admit.Priority) (n int) {
+			for g.Enter(10, p) {
+				n++
+			}
+			return n
+		}
+		g.Critical(true)
+		if low, normal, high := enter(admit.Low), enter(admit.Normal), enter(admit.High); low != 5 || normal != 4 || high != 1 {
+			t.Errorf("%d of the least important, %d normal and %d critical ones came in, of ten", low, normal, high)
+		}
+		told := map[admit.Priority]chan admit.Verdict{}
+		for _, p := range []admit.Priority{admit.Low, admit.Normal, admit.High} {
+			for v := admit.Wait; v != admit.Shed; {
+				_, told[p] = wait(g, 10, p)
+				select {
+				case v = <-told[p]:
+				default:
+				}
+			}
+			if got, want := g.Waiting(), map[admit.Priority]int{admit.Low: 5, admit.Normal: 9, admit.High: 10}[p]; got != want {
+				t.Errorf("%d wait, want %d", got, want)
+			}
+		}
+		time.Sleep(2 * time.Second) // the line is given up
+		g.Critical(false)
+		g.Leave()
+		g.Leave()
+		if got := enter(admit.Normal); got != 2 {
+			t.Errorf("where none are critical the others have all: %d more came in", got)
+		}
+	})
+}
+
 // TestRoomMadeElsewhere: what was full was so by what this gate does not count.
 func TestRoomMadeElsewhere(t *testing.T) {
 	t.Parallel()

@@ -96,7 +96,11 @@ func (f *flow) slowClient() {
 
 // slowTarget: the response does not come.
 func (f *flow) slowTarget() {
-	if f.answered {
+	switch {
+	case f.answered && f.x.Stream:
+		f.cut()
+		return
+	case f.answered:
 		f.breakOff(front.BrokenOff)
 		return
 	}

@@ -33,7 +33,8 @@ type flow struct {
 	waiting  bool   // neither forwarded nor refused: until Wake
 	spill    []byte // content that is not kept and was not taken yet
 	out      []byte // what is not sent yet: the end of kept, or spill
-	begun    int64  // when the content began to be waited for
+	begun    int64  // when the content began to be waited for, later by what the target took its time for
+	blocked  int64  // since when the target takes nothing; 0: it does
 
 	// The response on its way back.
 	part     []byte          // of a head that came in pieces
@@ -190,7 +191,7 @@ func (f *flow) transmit() bool {
 	n, errno := send(u.fd, f.out)
 	switch {
 	case errno == unix.EAGAIN:
-		u.writable = false
+		f.waitForTaking()
 		return true
 	case errno != 0:
 		// It may have answered before it closed.
@@ -204,12 +205,30 @@ func (f *flow) transmit() bool {
 	f.sent = true
 	f.out = f.out[n:]
 	if len(f.out) > 0 {
-		u.writable = false
+		f.waitForTaking()
 		return true
 	}
 	f.out = nil
+	if f.blocked > 0 {
+		f.begun += f.loop.now - f.blocked
+		f.blocked = 0
+	}
 	f.waitForMore()
 	return true
+}
+
+// waitForTaking gives the target its time to take some of the request. It is not the client who is waited for.
+func (f *flow) waitForTaking() {
+	f.up.writable = false
+	if f.blocked == 0 {
+		f.blocked = f.loop.now
+	}
+	if c := f.conn; len(c.out) == 0 {
+		c.timer.at = 0
+	}
+	if !f.answered {
+		f.up.arm(f.x.Bounds.Response)
+	}
 }
 
 // waitForMore sets the deadline of whom is waited for now.
@@ -219,7 +238,9 @@ func (f *flow) waitForMore() {
 		if len(c.out) == 0 {
 			c.timer.at = 0
 		}
-		if !f.answered {
+		if f.answered {
+			f.listen()
+		} else {
 			f.up.arm(f.x.Bounds.Response)
 		}
 		return

@@ -191,7 +191,18 @@ func (f *flow) content(w, buf []byte) {
 		}
 		return
 	}
-	if f.up != nil && !f.x.Stream {
+	f.listen()
+}
+
+// listen gives the target its time to say more: none while nobody listens, because the client has to take what there is.
+func (f *flow) listen() {
+	switch {
+	case f.up == nil:
+	case len(f.conn.out) > 0:
+		f.up.timer.at = 0
+	case f.x.Stream:
+		f.up.arm(f.x.Bounds.Stream)
+	default:
 		f.up.arm(f.x.Bounds.Stall)
 	}
 }

@@ -55,7 +55,8 @@ type Body struct {
 	total int64
 	err   error       // of src, for good
 	ended time.Time   // when the last of it came
-	begun time.Time   // the first read
+	begun time.Time   // the first read, later by the time in which nobody read
+	left  time.Time   // the end of the last read
 	armed time.Time   // the deadline
 	trail http.Header // of the outbound request, filled at the end
 }
@@ -206,6 +207,7 @@ func (r *Reading) Close() error {
 func (b *Body) readLocked(p []byte) (int, error) {
 	b.armLocked(time.Now())
 	n, err := b.src.Read(p)
+	b.left = time.Now()
 	if n > 0 {
 		b.total += int64(n)
 		switch {
@@ -243,14 +245,32 @@ func (b *Body) Ended() (at time.Time, over bool) {
 	return b.ended, !b.ended.IsZero() || b.err != nil
 }
 
+// Since is how long since the end of the body, or since begun where that is later. whole is false while more may come.
+func (b *Body) Since(begun time.Time) (d time.Duration, whole bool) {
+	end, whole := b.Ended()
+	if end.Before(begun) {
+		end = begun
+	}
+	return time.Since(end), whole
+}
+
+// Left is how long until it is limit since the end of the body, or since begun where that is later: all of it while more may come.
+func (b *Body) Left(begun time.Time, limit time.Duration) time.Duration {
+	if d, whole := b.Since(begun); whole {
+		return limit - d
+	}
+	return limit
+}
+
 // armLocked sets the deadline of the next read. It is set once in many reads, never too early.
 func (b *Body) armLocked(now time.Time) {
 	if b.o.Idle <= 0 {
 		return
 	}
 	if b.begun.IsZero() {
-		b.begun = now
+		b.begun, b.left = now, now
 	}
+	b.begun = b.begun.Add(now.Sub(b.left))
 	at := now.Add(b.o.Idle)
 	if b.o.Rate > 0 {
 		due := b.begun.Add(b.o.Idle + time.Duration(float64(b.total)/float64(b.o.Rate)*float64(time.Second)))

@@ -123,6 +123,9 @@ func (c *compiler) retry(r *Rule, p *Policy) {
 	if p.Hedge.Share < 0 || p.Hedge.Share > 1 {
 		c.add(r, "hedge.share", "%v is not a share of the requests: it is from 0 to 1", p.Hedge.Share)
 	}
+	if p.Hedge.Content > MostHedged {
+		c.add(r, "hedge.content", "%d bytes are more than the %d that are kept to be sent again", p.Hedge.Content, MostHedged)
+	}
 }
 
 func (c *compiler) bounds(r *Rule, p *Policy) {
@@ -134,7 +137,7 @@ func (c *compiler) bounds(r *Rule, p *Policy) {
 		{"timeouts.min_rate", int64(p.Timeouts.MinRate)}, {"timeouts.write", int64(p.Timeouts.Write)}, {"timeouts.stream", int64(p.Timeouts.Stream)},
 		{"limits.body", int64(p.Limits.Body)}, {"limits.head", int64(p.Limits.Head)}, {"retry.tries", int64(p.Retry.Tries)},
 		{"max_in_flight", int64(p.MaxInFlight)}, {"queue.length", int64(p.Queue.Length)}, {"queue.deadline", int64(p.Queue.Deadline)},
-		{"max_stream_age", int64(p.MaxStreamAge)}, {"hedge.after", int64(p.Hedge.After)},
+		{"max_stream_age", int64(p.MaxStreamAge)}, {"hedge.after", int64(p.Hedge.After)}, {"hedge.content", int64(p.Hedge.Content)},
 	} {
 		if b.n < 0 {
 			c.add(r, b.key, "%d is below 0: leave it out, or write 0 for no bound", b.n)

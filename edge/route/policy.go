@@ -22,14 +22,14 @@ type Policy struct {
 	Timeouts     Timeouts      `yaml:"timeouts" doc:"How long nothing may happen. There is no bound on a whole request: a slow upload that goes on is no fault."`
 	Limits       Limits        `yaml:"limits" doc:"How large a request may be."`
 	Retry        Retry         `yaml:"retry" short:"tries" doc:"When a request is tried again, on another upstream. Never when it could have been carried out and must not be twice: a POST that was sent is not."`
-	Hedge        Hedge         `yaml:"hedge" short:"quantile" off:"off" doc:"Ask a second upstream when the first is slow, and take the answer that begins first. Idempotent requests without a body only. Off when left out."`
+	Hedge        Hedge         `yaml:"hedge" short:"quantile" off:"off" doc:"Ask a second upstream when the first is slow, and take the answer that begins first. Idempotent requests only, and without a body unless content says more. Off when left out."`
 	Balance      Balance       `yaml:"balance" short:"algorithm" doc:"Which upstream of a pool gets a request."`
 	MaxInFlight  int           `yaml:"max_in_flight" jsonschema:"minimum=0,maximum=1000000,default=0" doc:"How many requests each upstream may have in hand. 0: no bound."`
 	Adaptive     bool          `yaml:"adaptive" jsonschema:"default=false" doc:"Find by itself how many requests an upstream can have in hand before it slows down, and let no more through."`
 	Queue        Queue         `yaml:"queue" short:"length" doc:"Who waits when every upstream has as much as it may have. Beyond it: 503."`
 	RateLimit    []RateLimit   `yaml:"rate_limit" doc:"How many requests are let through. All of the limits have to be kept. Beyond: 429 with Retry-After."`
 	Sticky       Sticky        `yaml:"sticky" short:"cookie" doc:"Bring a client back to where it was, by a signed cookie."`
-	Class        Class         `yaml:"class" jsonschema:"enum=critical,enum=normal,enum=background,default=normal" doc:"Who is turned away first when there is too much to do: background, then normal."`
+	Class        Class         `yaml:"class" jsonschema:"enum=critical,enum=normal,enum=background,default=normal" doc:"Who is turned away first when there is too much to do: background, which may fill half of the room and of the queue, then normal, which leaves a tenth where critical requests come too."`
 	Compress     Compress      `yaml:"compress" short:"algorithms" doc:"Compress responses on the way out. Off when left out: a page that repeats what a request says beside a secret tells the secret by its length."`
 	AccessLog    bool          `yaml:"access_log" jsonschema:"default=true" doc:"Write a line for each request."`
 	MaxStreamAge time.Duration `yaml:"max_stream_age" off:"off" jsonschema:"default=off" doc:"How long a WebSocket or event stream may be open. Then it is closed, spread out in time, so that its client comes back."`
@@ -91,7 +91,7 @@ type Edit struct {
 // Timeouts are about progress: each is how long nothing may happen. 0 is no bound.
 type Timeouts struct {
 	Connect  time.Duration `yaml:"connect" jsonschema:"default=2s" doc:"Until a connection to the upstream is there."`
-	Response time.Duration `yaml:"response" off:"off" jsonschema:"default=1m" doc:"From the end of the request to the head of the response. Then: 504."`
+	Response time.Duration `yaml:"response" off:"off" jsonschema:"default=1m" doc:"From the end of the request to the head of the response, and in which some of the request has to be taken. Then: 504."`
 	Body     time.Duration `yaml:"body" off:"off" jsonschema:"default=30s" doc:"Without a byte of a request's body from the client (408), or of a response's body from the upstream."`
 	MinRate  Size          `yaml:"min_rate" off:"off" jsonschema:"default=128B" doc:"Bytes a second that a request's body has to bring on average, once it takes longer than body. Then: 408."`
 	Write    time.Duration `yaml:"write" off:"off" jsonschema:"default=30s" doc:"Without a byte that the client took, while there are bytes for it."`
@@ -119,7 +119,11 @@ type Hedge struct {
 	Quantile float64       `yaml:"quantile" off:"off" jsonschema:"minimum=0,maximum=0.999,default=0,example=0.95" doc:"When this share of the requests would have been answered: 0.95 is the 95th percentile of the last half minute. Nothing happens until a hundred are known."`
 	After    time.Duration `yaml:"after" off:"off" jsonschema:"default=off,example=20ms" doc:"Never earlier than this; without a quantile, then."`
 	Share    float64       `yaml:"share" jsonschema:"minimum=0,maximum=1,default=0.05" doc:"How many second requests there may be, as a share of the pool's requests of about the last ten seconds; one a second in any case. They count as retries as well."`
+	Content  Size          `yaml:"content" off:"off" jsonschema:"default=off,example=16KiB" doc:"How large the body of a request may be that is asked twice, 64KiB at most: it is sent to the second as well, once all of it has come. One whose length is not told beforehand counts as 64KiB. off: only requests without a body."`
 }
+
+// MostHedged is the most content that a request may have to be given to a second backend: what is kept of it.
+const MostHedged = 64 << 10
 
 // Balance is how a pool's instances are chosen from.
 type Balance struct {

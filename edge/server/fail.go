@@ -33,7 +33,7 @@ func (f *flow) failure(err error) front.Failure {
 		of.Kind, of.Unsent = front.Malformed, false
 	case errors.Is(err, http1.ErrResponseTruncated):
 		of.Err = errClosed
-	case errors.As(err, &u) && u.Timeout():
+	case f.stuck.Load(), errors.As(err, &u) && u.Timeout():
 		of.Kind, of.Unsent = front.TimedOut, false
 	}
 	return of
@@ -115,11 +115,13 @@ func (f *flow) breakOff(err error, framing http1.FramingKind) ending {
 	f.detach()
 	how := front.BrokenOff
 	var gone *clientError
+	var late *upstream.Error
+	silent := f.x.Stream && errors.As(err, &late) && late.Timeout()
 	switch {
-	case c.marked(markCut | markOver):
+	case c.marked(markCut | markOver), silent && !c.marked(markGone):
 		how = front.CutOff
 		// An event stream may end at any time: its client comes back.
-		if f.x.Stream && framing == http1.Chunked && c.marked(markCut) && !errors.As(err, &gone) {
+		if f.x.Stream && framing == http1.Chunked && (silent || c.marked(markCut)) && !errors.As(err, &gone) {
 			return f.endStream()
 		}
 	case f.fault != nil, f.gone, c.marked(markGone), errors.As(err, &gone):

@@ -51,12 +51,13 @@ type progress struct {
 	expects  bool  // the client waits for 100 Continue
 	uploaded bool  // all of it has been sent, or is kept
 	lost     bool  // more was sent than is kept
-	begun    int64 // when the content began to be waited for
+	begun    int64 // when the content began to be waited for, later by what the target took its time for
 
 	uploading chan struct{}  // closed when the upload has ended; nil without one
 	final     atomic.Bool    // the upload writes the last of it
 	fault     *http1.Refusal // of the client, which the upload has found
 	gone      bool           // the same: the client is
+	stuck     atomic.Bool    // the target takes nothing
 	received  atomic.Int64
 
 	// The response on its way back.
@@ -291,7 +292,7 @@ func (f *flow) connect() error {
 		return err
 	}
 	if b != &f.c.server.own {
-		u.SetPatience(upstream.Patience{Head: b.Response, Body: b.Stall}) // a stream has as long as it likes
+		u.SetPatience(upstream.Patience{Head: b.Response, Body: b.Stall, Stream: b.Stream, Write: b.Response})
 	}
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()

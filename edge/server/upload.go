@@ -21,6 +21,7 @@ func (f *flow) upload() error {
 	f.c.in.wide = true
 	f.uploading = make(chan struct{})
 	f.final.Store(false)
+	f.stuck.Store(false)
 	go f.send(f.up, f.use)
 	return nil
 }
@@ -98,9 +99,15 @@ func (f *flow) send(u *upstream.Conn, use uint64) {
 			continue // a part of a line between chunks
 		}
 		f.final.Store(f.uploaded)
-		if _, err := u.Write(out); err != nil {
-			return // it may have answered, which the owner sees
+		blocked := c.server.now()
+		if _, err := u.Write(out); err != nil { // it may have answered, which the owner sees
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				f.stuck.Store(true)
+				u.Kill(use)
+			}
+			return
 		}
+		f.begun += c.server.now() - blocked
 	}
 }
 

@@ -112,12 +112,13 @@ func (c *Conn) begin() {
 		c.pool.reused.Add(1)
 	}
 	c.sent.Store(0)
-	c.patience = Patience{Head: c.pool.o.HeadTimeout, Body: c.pool.o.BodyTimeout, Stream: c.pool.o.StreamTimeout}
+	c.patience = Patience{Head: c.pool.o.HeadTimeout, Body: c.pool.o.BodyTimeout, Stream: c.pool.o.StreamTimeout, Write: c.pool.o.BodyTimeout}
 	c.in.begin()
 }
 
-// Patience is how long an instance may do nothing in one exchange: the timeouts of the same names in Options. 0 is no bound.
-type Patience struct{ Head, Body, Stream time.Duration }
+// Patience is how long an instance may do nothing in one exchange: the timeouts of the same names in Options, and Write for how
+// long it may take nothing of a request. 0 is no bound.
+type Patience struct{ Head, Body, Stream, Write time.Duration }
 
 // SetPatience is for this use, in the place of what the pool's Options say.
 func (c *Conn) SetPatience(p Patience) { c.patience = p }
@@ -127,7 +128,7 @@ func (c *Conn) SetPatience(p Patience) { c.patience = p }
 func (c *Conn) Write(p []byte) (n int, err error) {
 	for {
 		if !c.switched {
-			arm(&c.armedW, c.patience.Body, c.nc.SetWriteDeadline)
+			arm(&c.armedW, c.patience.Write, c.nc.SetWriteDeadline)
 		}
 		m, err := c.nc.Write(p[n:min(len(p), n+writePiece)])
 		n += m

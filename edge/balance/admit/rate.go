@@ -33,6 +33,9 @@ func (r Rate) Take(now, due int64) (next, early int64) {
 	return max(now, due) + r.interval, 0
 }
 
+// Undo is due without a request that Take has let in: as if it had never come, for whoever comes later.
+func (r Rate) Undo(due int64) int64 { return due - r.interval }
+
 // RetryAfter is the field value, in seconds, for a request that came too early.
 func RetryAfter(early int64) int {
 	return int(max((early+int64(time.Second)-1)/int64(time.Second), 1))
@@ -55,3 +58,6 @@ func (b *Bucket) Take(now int64, r Rate) (early int64) {
 		}
 	}
 }
+
+// Undo takes back what Take has let in, because something else refuses the request.
+func (b *Bucket) Undo(r Rate) { b.due.Add(-r.interval) }

@@ -44,8 +44,7 @@ func (t *Table) Take(now int64, r Rate, route uint64, client []byte) (early int6
 	if r.interval == 0 {
 		return 0
 	}
-	key := maphash.Bytes(t.seed, client) ^ route*0x9e3779b97f4a7c15
-	set := &t.sets[(key>>32^key)&uint64(len(t.sets)-1)]
+	key, set := t.find(route, client)
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	e := &set.entries[0]
@@ -61,4 +60,22 @@ func (t *Table) Take(now int64, r Rate, route uint64, client []byte) (early int6
 	e.key = key
 	e.due, early = r.Take(now, now)
 	return early
+}
+
+func (t *Table) find(route uint64, client []byte) (key uint64, s *set) {
+	key = maphash.Bytes(t.seed, client) ^ route*0x9e3779b97f4a7c15
+	return key, &t.sets[(key>>32^key)&uint64(len(t.sets)-1)]
+}
+
+// Undo takes back what Take has let in, because something else refuses the request.
+func (t *Table) Undo(r Rate, route uint64, client []byte) {
+	key, set := t.find(route, client)
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	for i := range set.entries {
+		if e := &set.entries[i]; e.key == key {
+			e.due = r.Undo(e.due)
+			return
+		}
+	}
 }

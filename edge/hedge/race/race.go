@@ -35,8 +35,9 @@ const (
 
 // Race is the attempts of one request. It belongs to the goroutine of its request.
 type Race struct {
-	// Second is asked for a further attempt when the first has not ended in time; nil is none.
-	Second func() *Lap
+	// Second is asked for a further attempt when the first has not ended in time. nil is none: for good, or, with a time, to be asked
+	// for again after it.
+	Second func() (l *Lap, again time.Duration)
 	// Wants reports whether an answer is one to take while another attempt is under way.
 	Wants func(*http.Response) bool
 	// Out is told of each attempt that is not the winner, before Run returns.
@@ -53,17 +54,19 @@ type Race struct {
 func (r *Race) Run(first *Lap, delay time.Duration, ok bool) *Lap {
 	r.ends = make(chan *Lap, 2)
 	r.begin(first)
-	var late <-chan time.Time
-	if ok {
-		t := time.NewTimer(delay)
-		defer t.Stop()
-		late = t.C
+	late := time.NewTimer(delay)
+	defer late.Stop()
+	if !ok {
+		late.Stop()
 	}
 	for {
 		select {
-		case <-late:
-			if l := r.Second(); l != nil {
+		case <-late.C:
+			switch l, again := r.Second(); {
+			case l != nil:
 				r.begin(l)
+			case again > 0:
+				late.Reset(again)
 			}
 		case l := <-r.ends:
 			v := r.race.End(l.Err == nil && r.Wants(l.Response))

@@ -57,6 +57,7 @@ func TestRaces(t *testing.T) {
 	const s, delay = time.Second, 2 * time.Second
 	for name, c := range map[string]struct {
 		first, second time.Duration // 0: none
+		puts          int           // how often the second is put off, by a second each time
 		one, two      int           // statuses; 0: it breaks
 		want          int           // 1 or 2
 		took          time.Duration
@@ -72,6 +73,8 @@ func TestRaces(t *testing.T) {
 		"one that is not wanted":          {first: 3 * s, second: 5 * s, one: 503, two: 200, want: 2, took: 7 * s},
 		"nothing better comes":            {first: 3 * s, second: 5 * s, one: 200, two: 503, want: 1, took: 3 * s},
 		"there is no second":              {first: 9 * s, one: 200, want: 1, took: 9 * s},
+		"the second is put off and wins":  {first: 9 * s, second: s, puts: 3, one: 200, two: 200, want: 2, took: 6 * s},
+		"it is put off for too long":      {first: 4 * s, second: s, puts: 3, one: 200, two: 200, want: 1, took: 4 * s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,11 +82,15 @@ func TestRaces(t *testing.T) {
 				one, two := newRunner(t, c.first, c.one), newRunner(t, c.second, c.two)
 				begun, asked := time.Now(), 0
 				r := Race{
-					Second: func() *Lap {
-						if asked++; c.second == 0 {
-							return nil
+					Second: func() (*Lap, time.Duration) {
+						asked++
+						switch {
+						case c.second == 0:
+							return nil, 0
+						case asked <= c.puts:
+							return nil, s
 						}
-						return &two.Lap
+						return &two.Lap, 0
 					},
 					Wants: func(r *http.Response) bool { return r.StatusCode == 200 },
 					Out: func(l *Lap) {
@@ -110,7 +117,7 @@ func TestRaces(t *testing.T) {
 					t.Error("the winner is not left to whoever has it")
 				}
 				ran := int32(0)
-				if asked > 0 && c.second > 0 {
+				if asked > c.puts && c.second > 0 {
 					ran = 1
 				}
 				if lost.out.Load() != ran || lost.settled.Load() != ran {
@@ -132,7 +139,7 @@ func TestNoDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one := newRunner(t, time.Hour, 200)
-		r := Race{Second: func() *Lap { panic("a second") }, Wants: func(*http.Response) bool { return true }}
+		r := Race{Second: func() (*Lap, time.Duration) { panic("a second") }, Wants: func(*http.Response) bool { return true }}
 		if r.Run(&one.Lap, 0, false) != &one.Lap {
 			t.Error("who else?")
 		}
