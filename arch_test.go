@@ -171,7 +171,7 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "control/judging", "supervise", "api", "rollout", "store"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "control/judging", "supervise", "api", "rollout", "store", "verify"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	{pkg: "control/judging", may: []string{"", "edge/sketch", "verify"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
@@ -180,8 +180,8 @@ var rules = []rule{
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
-	{pkg: "api", may: []string{""}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface"},
-	{pkg: "api/apitest", may: []string{"", "api"}, why: "a real service in memory, for the tests of cli and web"},
+	{pkg: "api", may: []string{"", "verify"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
+	{pkg: "api/apitest", may: []string{"", "api", "verify"}, why: "a real service in memory, for the tests of cli and web"},
 	{pkg: "web", may: []string{"", "api"}, tests: []string{"api/apitest"}, why: "the page, over the api only"},
 	{pkg: "cli/draw", may: []string{"", "api", "verify", "verify/diff"}, why: "values to text: tables, trees, durations; writes nowhere"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},

@@ -56,6 +56,7 @@ func (v *server) views(mux *http.ServeMux) {
 	v.one(mux, "GET /v1/traffic", func(r *http.Request) (any, error) {
 		return v.s.Traffic(r.Context(), r.FormValue("app"), r.FormValue("env"))
 	})
+	v.one(mux, "GET /v1/rollouts/{id}/verdict", v.judgement)
 	v.one(mux, "GET /v1/certificates", func(r *http.Request) (any, error) {
 		l, err := v.s.Certificates(r.Context())
 		return list(l), err

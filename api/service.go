@@ -35,6 +35,8 @@ type Service interface {
 	Abort(ctx context.Context, app, env, by string) (semper.Rollout, error)
 	// Promote ends the watch of a rollout early: the old release is retired now.
 	Promote(ctx context.Context, app, env, by string) (semper.Rollout, error)
+	// Judgement is what the judge knows of a rollout; of the newest judged one where rollout is empty.
+	Judgement(ctx context.Context, app, env, rollout string) (Judgement, error)
 	// WaitRollout returns when rollout id has reached until ("live", "drained" or "done") or ended otherwise.
 	WaitRollout(ctx context.Context, app, env, id, until string) (semper.Rollout, error)
 

@@ -151,6 +151,8 @@ func fake(ts *testscript.TestScript, _ bool, args []string) {
 			Latency: api.TrafficLatency{P50: .0012, P95: .0048, P99: .0113}, UpstreamErrors: failed,
 		})
 		s.Carry(t)
+	case "judged":
+		s.Judge(apitest.Judged("bar", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)))
 	case "print":
 		s.Print(semper.InstanceID(args[1]), "r1", args[2])
 	case "crash":

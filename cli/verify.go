@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"semper"
+	"semper/api"
 	"semper/cli/draw"
 	"semper/verify"
 	"semper/verify/diff"
@@ -21,8 +23,38 @@ import (
 
 // verifyCommand holds the judge.
 func (c *command) verifyCommand() *cobra.Command {
-	return topic("verify", "judge one release by another", "  semper verify judge batches.csv\n  semper verify diff old.jsonl new.jsonl",
-		c.verifyJudgeCommand(), c.verifyDiffCommand())
+	return topic("verify", "judge one release by another", "  semper verify show\n  semper verify judge batches.csv\n  semper verify diff old.jsonl new.jsonl",
+		c.verifyShowCommand(), c.verifyJudgeCommand(), c.verifyDiffCommand())
+}
+
+func (c *command) verifyShowCommand() *cobra.Command {
+	var code bool
+	cmd := &cobra.Command{
+		Use: "show [ROLLOUT]", Short: "what the judge knows of a rollout, and why it says so",
+		Long: `Show what was counted of a rollout with steps, step by step and as curves, what the judge says by it, and the one sentence that
+says why. Without ROLLOUT it is the newest that was judged. The page of the app leads to the same.`,
+		Example: "  semper verify show\n  semper verify show d-41 -a bar\n  semper verify show --json | jq .verdict",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(ctx context.Context, s *api.Client) error {
+				id := ""
+				if len(args) > 0 {
+					id = args[0]
+				}
+				j, err := s.Judgement(ctx, c.app, c.environment, id)
+				if err != nil {
+					return err
+				}
+				err = c.print(j, []string{string(j.Verdict.Outcome)}, func(w io.Writer, p draw.Paint) { draw.Judgement(w, p, j) })
+				if err == nil && code && j.Verdict.Outcome == semper.Worse {
+					return &exit{code: exitRejected}
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&code, "exit-code", false, "exit 3 when the candidate is worse")
+	return cmd
 }
 
 func (c *command) verifyJudgeCommand() *cobra.Command {

@@ -38,6 +38,8 @@ type Semper struct {
 	fault     *Fault
 	down      error
 	traffic   api.Traffic
+
+	judgements []api.Judgement
 }
 
 type environment struct {

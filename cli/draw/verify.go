@@ -22,25 +22,30 @@ func VerdictLine(w io.Writer, p Paint, v verify.Verdict, news bool) {
 func Verdict(w io.Writer, p Paint, v verify.Verdict) {
 	fmt.Fprintf(w, "\n%s  %s\n\n", outcome(p, v), p.Bold(OneLine(v.Why)))
 	g := Grid{{p.Dim("METRIC"), p.Dim("CANDIDATE"), p.Dim("BASELINE"), p.Dim("RATIO"), p.Dim("ALLOWED"), p.Dim("EVIDENCE")}}
-	for _, f := range v.Findings {
-		name := OneLine(f.Metric)
-		if f.Threshold != "" {
-			name += " > " + OneLine(f.Threshold)
-		}
-		if f.Named {
-			name = p.Bad(name)
-		}
-		c, b := f.Candidate.String(), f.Baseline.String()
-		if f.Values != nil {
-			c, b = level(f.Values[0]), level(f.Values[1])
-		}
-		if !f.Data {
-			c, b = p.Dim("no data"), p.Dim("no data")
-		}
-		g.Row(name, c, b, ratio(f), fmt.Sprintf("%.3g", f.Allowed), evidence(p, f.E, v.Threshold)+"  "+value(f.E))
+	for i := range v.Findings {
+		g.Row(findingRow(p, &v.Findings[i], v.Threshold)...)
 	}
 	g.Write(w)
 	fmt.Fprintf(w, "\nall together %s of %.4g: there the candidate is worse, and chance says so wrongly in at most one of %.4g rollouts\n", strings.TrimSpace(value(v.E)), v.Threshold, v.Threshold)
+}
+
+// findingRow is what is known by one metric, where threshold is the e-value to be reached.
+func findingRow(p Paint, f *verify.Finding, threshold float64) []string {
+	name := OneLine(f.Metric)
+	if f.Threshold != "" {
+		name += " > " + OneLine(f.Threshold)
+	}
+	if f.Named {
+		name = p.Bad(name)
+	}
+	c, b := f.Candidate.String(), f.Baseline.String()
+	if f.Values != nil {
+		c, b = level(f.Values[0]), level(f.Values[1])
+	}
+	if !f.Data {
+		c, b = p.Dim("no data"), p.Dim("no data")
+	}
+	return []string{name, c, b, ratio(*f), fmt.Sprintf("%.3g", f.Allowed), evidence(p, f.E, threshold) + "  " + value(f.E)}
 }
 
 func outcome(p Paint, v verify.Verdict) string {

@@ -132,9 +132,8 @@ func (r *Record) slow(m *verify.Metric, p *pair, worth float64) []verify.Batch {
 	all := make([]verify.Batch, len(m.Thresholds))
 	arms := [2][]int64{make([]int64, 1+len(all)), make([]int64, 1+len(all))} // requests, and slow ones by threshold
 	arms[0][0], arms[1][0] = int64(p.candidate.latency.Count()), int64(p.baseline.latency.Count())
-	m.Margin = r.latencyMargin() // of the baseline there is now
 	for i, t := range m.Thresholds {
-		arms[0][1+i] = int64(p.candidate.latency.Above(sketch.Ceil(m.Limit(t))))
+		arms[0][1+i] = int64(p.candidate.latency.Above(r.Limit(t)))
 		arms[1][1+i] = int64(p.baseline.latency.Above(t.At))
 	}
 	if r.sticky() {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/sketch"
 	"semper/verify"
 )
 
@@ -39,7 +40,8 @@ const (
 	latencyFloor = .002
 )
 
-func (t *Terms) alpha() float64 {
+// Alpha bounds the probability that a release which is as good is ever found worse.
+func (t *Terms) Alpha() float64 {
 	if t.Judge.Alpha == 0 {
 		return verify.DefaultAlpha
 	}
@@ -76,6 +78,20 @@ func (t *Terms) latencyMargin() float64 {
 	return m
 }
 
+// Allowed is the rate of errors up to which nothing is held against the candidate beside what the baseline did.
+func (t *Terms) Allowed(baseline verify.Arm) float64 {
+	if baseline.Requests == 0 {
+		return t.errorFloor()
+	}
+	return max(t.errorFloor(), t.errorMargin()*float64(baseline.Bad)/float64(baseline.Requests))
+}
+
+// Limit is the duration that a request of the candidate must take to count as slow by a threshold.
+func (t *Terms) Limit(at verify.Threshold) time.Duration {
+	m := verify.Metric{Kind: verify.Latency, Margin: t.latencyMargin(), Floor: latencyFloor}
+	return sketch.Ceil(m.Limit(at))
+}
+
 // Interval is the time from one look to the next.
 func (t *Terms) Interval() time.Duration {
 	if d := t.Judge.Interval.D(); d > 0 {
@@ -104,7 +120,7 @@ func (t *Terms) plan() verify.Plan {
 	if t.sticky() {
 		kind = verify.Users
 	}
-	p := verify.Plan{Alpha: trialPart * t.alpha(), WarmUp: t.Judge.WarmUp.D(), Metrics: []verify.Metric{
+	p := verify.Plan{Alpha: trialPart * t.Alpha(), WarmUp: t.Judge.WarmUp.D(), Metrics: []verify.Metric{
 		{Name: t.errors(), Kind: kind, Weight: 3, Margin: t.Judge.ErrorMargin, Floor: t.Judge.ErrorFloor, Optional: true},
 		{Name: metricLatency, Kind: verify.Latency, Weight: 2, Margin: t.latencyMargin(), Floor: latencyFloor, Optional: true},
 	}}

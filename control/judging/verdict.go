@@ -130,6 +130,6 @@ func (j *Judge) stopped(l Look) semper.Verdict {
 // Undecided is an open verdict on the rollout of these terms, for a cause.
 func (t *Terms) Undecided(at time.Time, step int, cause, why string) semper.Verdict {
 	return semper.Verdict{
-		Outcome: semper.Undecided, Cause: cause, Why: why, E: 1, Limit: 1 / (trialPart * t.alpha()), Baseline: t.Against, At: at, Rollout: t.Rollout, Step: step,
+		Outcome: semper.Undecided, Cause: cause, Why: why, E: 1, Limit: 1 / (trialPart * t.Alpha()), Baseline: t.Against, At: at, Rollout: t.Rollout, Step: step,
 	}
 }

@@ -24,7 +24,7 @@ type Watch struct {
 const enoughReference = 1000
 
 // watchAlpha is the watch's part of the rollout's alpha. Half of it is for the reference, which is an estimate itself.
-func (t *Terms) watchAlpha() float64 { return (1 - trialPart) * t.alpha() }
+func (t *Terms) watchAlpha() float64 { return (1 - trialPart) * t.Alpha() }
 
 // watch counts what the candidate did with all the traffic.
 func (j *Judge) watch(l Look, d moved) {
