@@ -26,6 +26,9 @@ const (
 	askEvery, lostAfter = 15 * time.Second, 45 * time.Second
 	// lookEvery is how often it is looked for clients that take nothing, and for connections that are to end.
 	lookEvery = time.Second
+	// lingers is how long a connection that is to end has to be silent after an answer: nobody tells when the client has all of
+	// it, and what is still on its way, or to be sent once more, goes with the connection.
+	lingers = 5 * time.Second
 	// handshakes is how long those may take that have begun one when no more connections are taken.
 	handshakes = 2 * time.Second
 )
@@ -123,6 +126,40 @@ type server struct {
 type use struct {
 	requests int
 	since    time.Time // it has had none
+
+	// When the client has been told to go, and stays.
+	silent   time.Time     // since when
+	patience time.Duration // how long it may be
+	packets  uint64        // sent and received, at the last look
+}
+
+func newUse(now time.Time) *use { return &use{since: now, silent: now, patience: lookEvery} }
+
+// answered ends a request.
+func (u *use) answered(now time.Time) {
+	u.requests--
+	u.since, u.silent, u.patience = now, now, lingers
+}
+
+// told gives the client the time to hear that it is to go.
+func (u *use) told(now time.Time) {
+	u.silent = now
+	if now.Sub(u.since) > lingers {
+		u.patience = lookEvery // its last answer has had its time
+	}
+}
+
+// heard takes note of how many packets the connection has sent and received.
+func (u *use) heard(now time.Time, packets uint64) {
+	if packets != u.packets {
+		u.silent, u.packets = now, packets
+	}
+}
+
+// over reports whether the connection is to end: the client was told to go and is silent, or it asks for nothing, idle being what
+// there may be between two requests.
+func (u *use) over(now time.Time, told bool, idle time.Duration) bool {
+	return u.requests == 0 && (told && now.Sub(u.silent) > u.patience || now.Sub(u.since) > idle+lookEvery)
 }
 
 type useKey struct{}
@@ -195,7 +232,7 @@ func (b *bounded) Accept(ctx context.Context) (*quic.Conn, error) {
 
 // enter makes a connection known, until it ends.
 func (s *server) enter(ctx context.Context, c *quic.Conn) context.Context {
-	u := &use{since: time.Now()}
+	u := newUse(time.Now())
 	s.conns.Add(1)
 	s.mu.Lock()
 	s.open[c] = u
@@ -225,8 +262,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.works.Done()
 	defer func() {
 		s.mu.Lock()
-		u.requests--
-		u.since = time.Now()
+		u.answered(time.Now())
 		s.mu.Unlock()
 	}()
 	s.streams.ServeHTTP(w, r)
@@ -253,7 +289,9 @@ func (s *server) endIdle() {
 	var idle []*quic.Conn
 	s.mu.Lock()
 	for c, u := range s.open {
-		if idling := time.Since(u.since); u.requests == 0 && (s.swept && idling > lookEvery || idling > s.o.Idle+lookEvery) {
+		stats := c.ConnectionStats()
+		u.heard(time.Now(), stats.PacketsSent+stats.PacketsReceived)
+		if u.over(time.Now(), s.swept, s.o.Idle) {
 			idle = append(idle, c)
 		}
 	}
@@ -272,8 +310,8 @@ func (s *server) Sweep() {
 		return
 	}
 	s.swept = true
-	for _, u := range s.open { // they are given the time to hear of it
-		u.since = time.Now()
+	for _, u := range s.open {
+		u.told(time.Now())
 	}
 	s.works.Go(func() { s.h3.Shutdown(s.ctx) }) //nolint:errcheck // it ends with the last connection, or with Close
 }
