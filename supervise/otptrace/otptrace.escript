@@ -77,8 +77,9 @@ play(#{<<"tree">> := Tree} = Case) ->
     Late = timed(Tree) andalso erlang:monotonic_time(millisecond) - Began > Waits + ?SLACK,
     {D3, End} = finish(D2),
     Left = left(D3),
+    Unheard = ets:member(W#w.tab, unheard),
     ets:delete(W#w.tab),
-    case Late of
+    case Late orelse Unheard of
         true -> late;
         false -> lists:append([Boot, Told, End, Left])
     end.
@@ -163,7 +164,7 @@ do(#d{w = #w{tab = Tab}} = D, _, #{<<"do">> := <<"exit">>, <<"child">> := P, <<"
     case ets:lookup(Tab, {worker, P}) of
         [{_, Pid, Sup}] ->
             case is_process_alive(Pid) of
-                true -> fell(Pid, Sup, R), {D, Words};
+                true -> fell(Tab, Pid, Sup, R), {D, Words};
                 false -> {D, [Words, ": none"]}
             end;
         [] -> {D, [Words, ": none"]}
@@ -192,10 +193,10 @@ do(D, N, #{<<"do">> := Call, <<"child">> := P}) ->
 stop(D) -> D#d.owner ! {stop, shutdown}, D#d{stopped = true}.
 
 %% fell ends a worker and returns when its end has reached the supervisor's mailbox: then the link is gone.
-fell(Pid, Sup, Reason) ->
+fell(Tab, Pid, Sup, Reason) ->
     Ref = erlang:monitor(process, Pid),
     case Reason of
-        <<"kill">> -> exit(Pid, kill);
+        <<"kill">> -> ets:insert(Tab, {{meant, Pid}}), exit(Pid, kill);
         _ -> Pid ! {die, reason(Reason)}
     end,
     receive {'DOWN', Ref, process, Pid, _} -> ok end,
@@ -316,6 +317,7 @@ run(W, Who, C) ->
     Parent = self(),
     Manner = maps:get(<<"on_stop">>, C, <<"shutdown">>),
     Pid = spawn_link(fun() -> process_flag(trap_exit, true), Parent ! {ready, self()}, live(W, Who, Parent, Manner) end),
+    maps:get(<<"shutdown">>, C, 5000) =:= <<"brutal_kill">> andalso ets:insert(W#w.tab, {{meant, Pid}}),
     receive {ready, Pid} -> {ok, Pid} end.
 
 started(#w{tab = Tab} = W, #who{path = P} = Who, Pid, Nested) ->
@@ -334,9 +336,13 @@ live(W, Who, Parent, Manner) ->
         {'EXIT', Parent, shutdown} ->
             tell(W, "stop", Who),
             Manner =:= <<"ignore">> orelse exit(reason(Manner)),
+            meant(W),
             live(W, Who, Parent, Manner);
-        {'EXIT', Parent, R} -> exit(R) % the parent died, and its children with it
+        {'EXIT', Parent, R} -> meant(W), exit(R) % the parent died, and its children with it
     end.
+
+%% meant says that this worker may end killed. A supervisor kills any other one because that was too slow to hear of its shutdown.
+meant(#w{tab = Tab}) -> catch ets:insert(Tab, {{meant, self()}}).
 
 outcome(#w{tab = Tab} = W, P) ->
     case ets:lookup(Tab, {script, P}) of
@@ -375,6 +381,8 @@ drain(D) ->
 took(#ev{} = E, D) -> D#d{events = [E | D#d.events]};
 took({trace_ts, Pid, exit, Reason, {_, At}}, #d{w = #w{tab = Tab}} = D) ->
     [{_, Who}] = ets:take(Tab, {who, Pid}),
+    Reason =:= killed andalso ets:member(Tab, {worker, Who#who.path}) andalso not ets:member(Tab, {meant, Pid})
+        andalso ets:insert(Tab, {unheard}),
     ets:delete_object(Tab, {{sup, Who#who.path}, Pid}),
     D#d{events = [#ev{at = At, verb = "down", who = Who, detail = [$\s, kind(Reason)]} | D#d.events]};
 took({boot, Result}, D) -> D#d{boot = Result};
