@@ -218,7 +218,8 @@ type TrafficRow struct {
 	Environment string             `json:"environment"`
 	Service     string             `json:"service"`
 	Release     semper.ReleaseName `json:"release"`
-	Route       string             `json:"route"` // host and path: "shop.example/cart"
+	Arm         semper.Arm         `json:"arm,omitempty"` // while the service is on trial
+	Route       string             `json:"route"`         // host and path: "shop.example/cart"
 	// Requests that ended, per second, over the last 1, 10 and 60 seconds.
 	Rate1  float64 `json:"rate_1s"`
 	Rate10 float64 `json:"rate_10s"`

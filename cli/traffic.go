@@ -26,7 +26,8 @@ or another output than a table, it is shown once.
 Rates are over the last 1, 10 and 60 seconds. Statuses, latencies (p50, p95, p99, as clients saw them; of event
 streams and WebSockets until they began) and the counts behind them are of the last 10 seconds: retry is tried again
 at another instance, held let go after a hold, shed refused to protect the rest, err a try at an instance that brought
-no answer.`,
+no answer. While a service is on trial, a release is shown by arm: stable, candidate, baseline, and tester for requests
+that come to the candidate whatever its share is.`,
 		Example: "  semper traffic show\n  semper traffic show -a bar -e beta\n  semper traffic show -a bar --json",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {

@@ -66,8 +66,8 @@ type backend struct {
 	incarnation
 	life
 	edge    *Edge
-	place   *witness.Place   // of what befalls no request
-	balance *balance.Backend // counts what is in flight, of all classes
+	place   atomic.Pointer[witness.Place] // of what befalls no request; that of the pool it was in last
+	balance *balance.Backend              // counts what is in flight, of all classes
 
 	pool   *upstream.Pool
 	target *front.Target   // the same for drivers
@@ -87,7 +87,8 @@ type backend struct {
 }
 
 func (e *Edge) newBackend(in incarnation, l life) *backend {
-	b := &backend{incarnation: in, life: l, edge: e, place: e.witness.Place(l.key), running: make(map[*attempt]struct{})}
+	b := &backend{incarnation: in, life: l, edge: e, running: make(map[*attempt]struct{})}
+	b.place.Store(e.witness.Place(l.key))
 	b.balance = balance.NewBackend(string(in.id), &e.changes, e.now())
 	b.balance.InFlight.OnIdle(e.tend)
 	b.ctx, b.retire = context.WithCancel(e.ctx)
@@ -267,7 +268,7 @@ func (b *backend) eject(why string, err error) {
 	b.probing = true
 	b.mu.Unlock()
 	if !again {
-		b.place.Count(metrics.EjectDead)
+		b.place.Load().Count(metrics.EjectDead)
 		b.edge.log.Info("backend ejected", "instance", b.id, "address", b.address, "why", why, "error", err)
 	}
 	if start {

@@ -1,5 +1,5 @@
 // Package edge is the data plane: it takes public traffic and gives each request to one ready instance
-// of the one release that may serve it.
+// of the one release that may serve it: of the arm that the request belongs to, while a table splits a pool.
 //
 // # Problem
 //
@@ -25,7 +25,7 @@
 //
 // # A request's way
 //
-//	match ─▶ rate limits ─▶ split, cookie ─▶ hold ─▶ room ─▶ pick ─▶ claim ─▶ try ─▶ deliver
+//	match ─▶ rate limits ─▶ arm, cookie ─▶ hold ─▶ room ─▶ pick ─▶ claim ─▶ try ─▶ deliver
 //	  │          429                        wait    wait      ▲                │
 //	  └▶ redirect, respond, files                             └── once more ◀──┘
 //
@@ -38,7 +38,11 @@
 // hand (64 KiB are kept), within a budget, which is the pool's. A POST that was sent is never sent twice, whatever Idempotency-Key it carries.
 //
 // Where a rule hedges, an idempotent request without content has a second try at another backend while the first is under way,
-// for whatever is slow: see package hedge. Each try has a claim of its own, by one snapshot, and the request one end.//
+// for whatever is slow: see package hedge. Each try has a claim of its own, by one snapshot, and the request one end.
+//
+// Where a table splits a pool, package arms says which arm a request belongs to, and counts there what becomes of it. An arm that
+// has nobody for it, or whose instances have all been tried, leaves it to the stable pool: none fails for the sake of a split.
+//
 // # Death and return of a backend
 //
 // A backend is down when its process dies (a pidfd tells) or when nobody accepts at its address. It returns when its own

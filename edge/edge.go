@@ -259,6 +259,9 @@ func (e *Edge) backend(in incarnation, l life, c probe.Check) *backend {
 	if b == nil {
 		b = e.newBackend(in, l)
 		e.backends[in] = b
+	} else if b.key != l.key { // an arm's, which has become the service's
+		b.key = l.key
+		b.place.Store(e.witness.Place(l.key))
 	}
 	b.asks(c)
 	return b

@@ -424,7 +424,7 @@ func (x *exchange) failure(ctx context.Context, err error) failure {
 		f.kind = front.TimedOut
 	case x.r.Context().Err() != nil || x.body.Failure() != nil:
 		f.kind = front.ClientFault
-	case errors.As(err, &bad):
+	case errors.As(err, &bad) && !upstream.Silent(err):
 		f.kind = front.Malformed
 	case errors.As(err, &e) && e.Op == upstream.Connect:
 		f.kind = front.ConnectFailed

@@ -51,9 +51,9 @@ func (b *backend) failed(now int64, f *failure) {
 }
 
 // blames reports whether it says something of the backend's release: a connection at rest that was closed before any of the
-// request was on it does not.
+// request was on it does not. One that was closed behind that may have been at rest too, but instances that die look the same.
 func (f *failure) blames() bool {
-	return f.kind != front.WasCut && f.kind != front.ClientFault && !f.own() && !f.stale && (f.kind != front.Broken || !f.unsent)
+	return f.kind != front.WasCut && f.kind != front.ClientFault && !f.own() && (f.kind != front.Broken || !f.unsent)
 }
 
 // own reports whether it was this process that was short of something: that says nothing of the backend.

@@ -293,12 +293,12 @@ func (q *request) setCookie(value func(to []byte) []byte) {
 func (s *session) End(x *front.Exchange, how front.Outcome) {
 	q := s.request
 	end := s.ended(x, how)
-	q.entry.End(end)
 	if s.edge.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.edge.log.Debug("request", "id", string(q.id), "host", string(q.host), "status", x.Status,
 			"tries", q.tries, "took", time.Duration(x.Now-q.begun))
 	}
 	q.arm.End(end, q.refusal.Word, q.seen.End(x.Now, s.story(x, how)))
+	q.entry.End(end) // last: whoever waits for it finds the rest counted
 	q.leave()
 	s.forget()
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"io"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"semper"
@@ -20,9 +21,13 @@ type carriage struct {
 	x        front.Exchange
 	now      int64
 	head     []byte
+	sent     []byte // by the client
 }
 
-func newCarriage(t testing.TB) *carriage {
+func newCarriage(t testing.TB) *carriage { return newCarriageOf(t, nil, ordinaryHead) }
+
+// newCarriageOf carries requests with this head to a pool, which is split where split says so.
+func newCarriageOf(t testing.TB, split *semper.Split, head string) *carriage {
 	t.Helper()
 	e, err := New(Options{ID: "edge-1", Dir: t.TempDir(), Witness: witness.Options{Log: accesslog.Options{Writer: io.Discard}}})
 	if err != nil {
@@ -33,11 +38,16 @@ func newCarriage(t testing.TB) *carriage {
 			t.Error(err)
 		}
 	})
-	if err := e.Apply(semper.Table{Epoch: 1, Routes: []semper.Route{{Host: "shop.example", Path: "/", Pool: webPool}},
-		Pools: []semper.Pool{{Key: webPool, App: "bar", Release: "r1", Backend: []semper.Backend{{ID: "bar/web.r1.1", Address: "127.0.0.1:1"}}}}}); err != nil {
+	all := []semper.Pool{{Key: webPool, App: "bar", Release: "r1", Backend: []semper.Backend{{ID: "bar/web.r1.1", Address: "127.0.0.1:1"}}, Split: split}}
+	if split != nil {
+		for _, a := range split.Arms {
+			all = append(all, semper.Pool{Key: webPool.PoolOf(a.Arm), Arm: a.Arm, App: "bar", Release: "r2", Backend: []semper.Backend{{ID: semper.InstanceID("bar/web.r2." + string(a.Arm)), Address: "127.0.0.1:1"}}})
+		}
+	}
+	if err := e.Apply(semper.Table{Epoch: 1, Routes: []semper.Route{{Host: "shop.example", Path: "/", Pool: webPool}}, Pools: all, StickyKey: stickyKey}); err != nil {
 		t.Fatal(err)
 	}
-	c := &carriage{session: e.Open(front.Connection{Peer: netip.MustParseAddrPort("192.0.2.1:1000"), Loop: 1})}
+	c := &carriage{sent: []byte(head), session: e.Open(front.Connection{Peer: netip.MustParseAddrPort("192.0.2.1:1000"), Loop: 1})}
 	t.Cleanup(c.session.Close)
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\n"
 	if n, err := c.response.Parse([]byte(answer), &http1.DefaultResponse, http1.Asked{Method: http1.GET}); n == 0 || err != nil {
@@ -46,15 +56,16 @@ func newCarriage(t testing.TB) *carriage {
 	return c
 }
 
-const ordinaryHead = "GET /products/42?utm=1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\n\r\n"
+var stickyKey = []byte(strings.Repeat("k", 32))
 
-var ordinaryBytes = []byte(ordinaryHead)
+// ordinaryHead is what most clients send.
+const ordinaryHead = "GET /products/42?utm=1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\n\r\n"
 
 // carry carries one request from its head to its end.
 func (c *carriage) carry() bool {
 	c.now += 1000
 	c.request.Reset()
-	if n, err := c.request.Parse(ordinaryBytes, &http1.Default); n == 0 || err != nil {
+	if n, err := c.request.Parse(c.sent, &http1.Default); n == 0 || err != nil {
 		return false
 	}
 	c.x = front.Exchange{Request: &c.request, Now: c.now}

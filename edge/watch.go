@@ -45,7 +45,7 @@ func (b *backend) probe(ctx context.Context) {
 	b.probing = false
 	b.balance.SetDown(false, b.edge.now())
 	b.mu.Unlock()
-	b.place.Count(metrics.Readmitted)
+	b.place.Load().Count(metrics.Readmitted)
 	b.edge.log.Info("backend answers again", "instance", b.id, "address", b.address)
 	b.edge.wake()
 }

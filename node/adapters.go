@@ -136,7 +136,7 @@ func trafficOf(r metrics.Report) api.Traffic {
 		_, rest, _ := strings.Cut(row.Pool, "/") // as semper.NamePool makes it
 		environment, service, _ := strings.Cut(rest, "/")
 		t.Rows[i] = api.TrafficRow{
-			App: row.App, Environment: environment, Service: service, Release: semper.ReleaseName(row.Release), Route: row.Route,
+			App: row.App, Environment: environment, Service: service, Release: semper.ReleaseName(row.Release), Arm: semper.Arm(row.Arm), Route: row.Route,
 			Rate1: row.Rate1, Rate10: row.Rate10, Rate60: row.Rate60, InFlight: row.InFlight, Status: api.TrafficStatuses(row.Status),
 			Latency: latency(row.Latency), Upstream: latency(row.Upstream),
 			Retries: row.Retries, Held: row.Held, Shed: row.Shed, UpstreamErrors: row.Failures,

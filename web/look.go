@@ -85,7 +85,7 @@ func (u *ui) traffic(ctx context.Context, l *look) {
 	}
 	l.Traffic = slices.Clone(t.Rows)
 	slices.SortStableFunc(l.Traffic, func(a, b api.TrafficRow) int {
-		return cmp.Or(cmp.Compare(b.Release.Number(), a.Release.Number()), cmp.Compare(a.Route, b.Route))
+		return cmp.Or(cmp.Compare(b.Release.Number(), a.Release.Number()), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Arm, b.Arm))
 	})
 }
 

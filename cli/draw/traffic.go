@@ -21,8 +21,8 @@ const (
 	firstRare   = 13
 )
 
-// Traffic is what edges do now as lines: a release behind a route each, pool by pool, newest release first. Shares, latencies
-// and counts are of the last ten seconds.
+// Traffic is what edges do now as lines: a release behind a route each, and while it is on trial an arm, pool by pool, newest
+// release first. Shares, latencies and counts are of the last ten seconds.
 func Traffic(t api.Traffic, p Paint) []string {
 	out := silent(t, p)
 	if len(t.Rows) == 0 {
@@ -30,7 +30,7 @@ func Traffic(t api.Traffic, p Paint) []string {
 	}
 	rows := slices.Clone(t.Rows)
 	slices.SortStableFunc(rows, func(a, b api.TrafficRow) int {
-		return cmp.Or(cmp.Compare(pool(a), pool(b)), cmp.Compare(a.Route, b.Route), cmp.Compare(b.Release.Number(), a.Release.Number()))
+		return cmp.Or(cmp.Compare(pool(a), pool(b)), cmp.Compare(a.Route, b.Route), cmp.Compare(b.Release.Number(), a.Release.Number()), cmp.Compare(a.Arm, b.Arm))
 	})
 	cells := [][]string{headings(p)}
 	columns := firstRare
@@ -93,7 +93,7 @@ func trafficCells(r *api.TrafficRow, p Paint) []string {
 	}
 	count := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	return []string{
-		OneLine(where), OneLine(route), OrDash(OneLine(string(r.Release))),
+		OneLine(where), OneLine(route), OrDash(OneLine(strings.TrimSpace(string(r.Release) + " " + string(r.Arm)))),
 		Rate(r.Rate1), Rate(r.Rate10), Rate(r.Rate60), strconv.FormatInt(r.InFlight, 10),
 		share(r.Status.Success, all), share(r.Status.ClientError, all), lost(share(r.Status.ServerError, all), r.Status.ServerError),
 		Latency(r.Latency.P50), Latency(r.Latency.P95), Latency(r.Latency.P99),

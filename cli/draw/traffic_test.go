@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"semper"
 	"semper/api"
 	"semper/cli/draw"
 )
@@ -13,17 +14,19 @@ func traffic() api.Traffic {
 		{Status: api.TrafficStatuses{ClientError: 3}, Rate10: .04},
 		{App: "shop", Environment: "production", Service: "web", Release: "r9", Route: "shop.example/", InFlight: 12, Rate1: 12345, Rate10: 1234.5, Rate60: 9.94,
 			Status: api.TrafficStatuses{Success: 9990, Redirect: 9}, Latency: api.TrafficLatency{P50: .00034, P95: .0042, P99: 1.26}},
-		{App: "shop", Environment: "production", Service: "web", Release: "r10", Route: "shop.example/", InFlight: 1},
+		{App: "shop", Environment: "production", Service: "web", Release: "r9", Arm: semper.ArmBaseline, Route: "shop.example/", InFlight: 2},
+		{App: "shop", Environment: "production", Service: "web", Release: "r10", Arm: semper.ArmCandidate, Route: "shop.example/", InFlight: 1},
 		{App: "shop", Environment: "beta", Service: "web", Release: "r10", Route: "beta.example/", Rate1: 1},
 	}}
 }
 
 const trafficPicture = `! edge-2�[2J does not answer: what it does is missing
-POOL           ROUTE          RELEASE  req/s 1s    10s  60s  in flight   2xx   4xx  5xx    p50    p95   p99
--              no route       -               0   <0.1    0          0    0%  100%   0%      -      -     -
-shop/beta/web  beta.example/  r10           1.0      0    0          0     -     -    -      -      -     -
-shop/web       shop.example/  r10             0      0    0          1     -     -    -      -      -     -
-                              r9         12,345  1,234  9.9         12  >99%    0%   0%  340µs  4.2ms  1.3s`
+POOL           ROUTE          RELEASE        req/s 1s    10s  60s  in flight   2xx   4xx  5xx    p50    p95   p99
+-              no route       -                     0   <0.1    0          0    0%  100%   0%      -      -     -
+shop/beta/web  beta.example/  r10                 1.0      0    0          0     -     -    -      -      -     -
+shop/web       shop.example/  r10 candidate         0      0    0          1     -     -    -      -      -     -
+                              r9               12,345  1,234  9.9         12  >99%    0%   0%  340µs  4.2ms  1.3s
+                              r9 baseline           0      0    0          2     -     -    -      -      -     -`
 
 func TestTrafficToTheLetter(t *testing.T) {
 	t.Parallel()
@@ -43,7 +46,7 @@ func TestRareColumnsAppearWithTheFirstThatSaysSomething(t *testing.T) {
 		func(r *api.TrafficRow) { r.Shed = 1 }, func(r *api.TrafficRow) { r.UpstreamErrors = 1 },
 	} {
 		tr := traffic()
-		change(&tr.Rows[2])
+		change(&tr.Rows[3])
 		if got := strings.Join(draw.Traffic(tr, false), "\n"); !strings.Contains(got, "retry  held  shed  err\n") {
 			t.Errorf("got\n%s", got)
 		}

@@ -53,6 +53,15 @@ func newSplit(p *semper.Pool, has map[semper.PoolKey]*semper.Pool, keys [2][]byt
 		odd = append(odd, s.by.UnmarshalText([]byte(p.Split.By)))
 	}
 	var low, high uint64
+	sum := 0.0
+	for _, a := range p.Split.Arms {
+		if sum += max(a.Share, 0); math.IsNaN(a.Share) || a.Share < 0 {
+			odd = append(odd, fmt.Errorf("%s has a share of %g: it gets nothing", a.Arm, a.Share))
+		}
+	}
+	if sum > 1+1e-9 {
+		odd = append(odd, fmt.Errorf("the shares add up to %g: who comes first has the whole of his, the last what is left", sum))
+	}
 	for _, a := range p.Split.Arms {
 		of := has[p.Key.PoolOf(a.Arm)]
 		if a.Arm == semper.ArmStable || of == nil { // what nobody has is the stable pool's

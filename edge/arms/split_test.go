@@ -241,6 +241,7 @@ func TestWhatIsNotKnownIsPassedOver(t *testing.T) {
 		"unknown key":         func(s *semper.Split) { s.Testers = json.RawMessage(`[{"header":{"A":"b"},"moon":"full"}]`) },
 		"would be everybody":  func(s *semper.Split) { s.Testers = json.RawMessage(`[{}]`) },
 		"cannot unmarshal":    func(s *semper.Split) { s.Testers = json.RawMessage(`{"header":1}`) },
+		"it gets nothing":     func(s *semper.Split) { s.Arms[0].Share = math.NaN() },
 		"cannot be compiled:": func(s *semper.Split) { s.Testers = json.RawMessage(`[{"header":{"A":{"matches":"("}}}]`) },
 	} {
 		p := pools("client", map[semper.Arm]float64{semper.ArmCandidate: 0})
@@ -253,6 +254,22 @@ func TestWhatIsNotKnownIsPassedOver(t *testing.T) {
 		if at := r.Pick(all[0].Split, &route.Query{Fields: fields{"A": "b"}}, false); at != arms.Stable {
 			t.Errorf("%s: goes to %s", want, name(all[0].Split, at))
 		}
+	}
+}
+
+// TestSharesThatDoNotAddUp are told, and nobody is sent astray.
+func TestSharesThatDoNotAddUp(t *testing.T) {
+	t.Parallel()
+	all, err := arms.NewTallies("edge-1", began, 1).Plan(pools("client", map[semper.Arm]float64{semper.ArmCandidate: .9, semper.ArmBaseline: .9}), key, began)
+	if err == nil || !strings.Contains(err.Error(), "add up to 1.8") {
+		t.Errorf("got %v", err)
+	}
+	got := map[semper.Arm]int{}
+	for i := range uint32(1000) {
+		got[armOf(all[0].Split, i)]++
+	}
+	if got[semper.ArmCandidate] < 850 || got[semper.ArmStable] > 0 || len(got) != 2 {
+		t.Errorf("%v", got)
 	}
 }
 

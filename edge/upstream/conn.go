@@ -207,10 +207,11 @@ func (c *Conn) peek(fd uintptr) {
 // fail is err as the end of an exchange, in which op was under way.
 func (c *Conn) fail(op Op, err error) *Error {
 	e := &Error{Op: op, Err: err, unsent: c.sent.Load() == 0}
-	e.stale = c.reused && !c.in.any && ended(err)
+	e.silent = !c.in.any && ended(err)
+	e.stale = c.reused && e.silent
 	switch {
 	case c.killed():
-		e.Err, e.stale = ErrKilled, false
+		e.Err, e.stale, e.silent = ErrKilled, false, false
 	case errors.Is(err, io.EOF):
 		e.Err = http1.ErrResponseTruncated
 	}

@@ -43,7 +43,7 @@ type Error struct {
 	Op  Op
 	Err error
 
-	unsent, stale bool
+	unsent, stale, silent bool
 }
 
 // Error names the operation and its cause.
@@ -65,6 +65,12 @@ func (e *Error) Timeout() bool { return errors.Is(e.Err, os.ErrDeadlineExceeded)
 func Unsent(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.unsent
+}
+
+// Silent reports whether err says that the connection ended before any byte of the response: nothing was malformed.
+func Silent(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.silent
 }
 
 // StaleReuse reports whether err says that a connection which had been idle ended before any byte of the response. Most

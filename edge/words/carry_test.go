@@ -2,6 +2,7 @@ package words
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -168,5 +169,35 @@ func TestWordsOfAnotherVersion(t *testing.T) {
 	}
 	if err := Read(w, &r, false); err == nil || !strings.Contains(err.Error(), `unknown key "prefetch"`) {
 		t.Errorf("strictly: %v", err)
+	}
+}
+
+// TestTestersAreCarried: what a file says of testers, a split reads.
+func TestTestersAreCarried(t *testing.T) {
+	t.Parallel()
+	var f struct {
+		Testers []Tester `yaml:"testers" doc:"."`
+	}
+	s := Source{Doc: strict.Read("f", []byte("testers: [{header: {X-Tester: yes}, query: {v: {prefix: b}}}, {cookie: {beta: {present: false}}}]"), &f, strict.Options{New: Fresh})}
+	want := [][]route.Condition{
+		{{In: route.InField, Name: "X-Tester", Test: route.Equal, Value: "yes"}, {In: route.InQuery, Name: "v", Test: route.Prefix, Value: "b"}},
+		{{In: route.InCookie, Name: "beta", Test: route.Absent}},
+	}
+	var here [][]route.Condition
+	for i := range f.Testers {
+		here = append(here, s.Tester(fmt.Sprintf("testers[%d]", i), &f.Testers[i]))
+	}
+	there, err := ReadTesters(s.CarryTesters("testers", f.Testers))
+	if err != nil || s.Err() != nil {
+		t.Fatal(err, s.Err())
+	}
+	if d := cmp.Diff(want, here); d != "" {
+		t.Error("as the file has them", d)
+	}
+	if d := cmp.Diff(want, there); d != "" {
+		t.Error("as a split has them", d)
+	}
+	if none, err := ReadTesters(nil); none != nil || err != nil {
+		t.Error(none, err)
 	}
 }
