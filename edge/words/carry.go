@@ -38,7 +38,7 @@ func Base() Policy {
 func BasePool() Pool {
 	var p Pool
 	strict.Defaults(&p)
-	p.Outlier.Consecutive, p.PanicThreshold, p.Keepalive.Idle = 0, 0, 256
+	p.Outlier.Consecutive, p.PanicThreshold = 0, 0
 	return p
 }
 

@@ -73,6 +73,6 @@ type Outlier struct {
 
 // Keepalive bounds idle connections to upstreams.
 type Keepalive struct {
-	Idle    int           `yaml:"idle" off:"off" jsonschema:"minimum=0,maximum=100000,default=64" doc:"How many per upstream. off: each request has a connection of its own, for upstreams that are not trusted to end their answers where they say."`
+	Idle    int           `yaml:"idle" off:"off" jsonschema:"minimum=0,maximum=100000,default=256" doc:"How many per upstream. off: each request has a connection of its own, for upstreams that are not trusted to end their answers where they say."`
 	Timeout time.Duration `yaml:"timeout" jsonschema:"default=1m" doc:"How long one is kept. Shorter than the upstream keeps it."`
 }
