@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/tls"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -27,6 +28,35 @@ func TestACME(t *testing.T) {
 		t.Parallel()
 		obtains(t, tools, func(o *pebbletest.Options) { o.HTTP = pebbletest.FreePort(t) })
 	})
+}
+
+// TestRenewal: certificates that are good for less than a minute are renewed while the server runs. Every connection gets a good one, from
+// the same edge.
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds and runs an authority")
+	}
+	plain, secure := freeAddr(t), freeAddr(t)
+	p := pebbletest.Start(t, pebbletest.Tools(t), pebbletest.Options{HTTP: portOf(t, plain), TLS: portOf(t, secure), Environment: pebbletest.Faults(), Validity: 50})
+	trust := filepath.Join(t.TempDir(), "pebble.pem")
+	write(t, trust, string(p.TrustPEM), 0o644)
+	s := start(t, "--http="+plain, "--https="+secure, "--acme="+p.Directory, "--acme-email=ops@example.com", "--acme-roots="+trust)
+	s.must("deploy", "-f", hosted(t, "one", "a.example"))
+	edge, roots := s.part("edge"), p.Roots(t)
+	shown := map[string]bool{}
+	eventually(t, "two renewals", func() bool {
+		c, err := tls.Dial("tcp", secure, &tls.Config{ServerName: "a.example", RootCAs: roots})
+		if err != nil {
+			t.Fatalf("a handshake, with %d certificates so far: %v", len(shown), err)
+		}
+		defer c.Close()
+		shown[c.ConnectionState().PeerCertificates[0].SerialNumber.String()] = true
+		return len(shown) == 3
+	})
+	if s.part("edge") != edge {
+		t.Error("the edge is another one")
+	}
 }
 
 func portOf(t *testing.T, addr string) int {

@@ -107,7 +107,7 @@ func (m *Manager) see(t *tended) {
 		}
 		wait := backoff(failures)
 		if err == nil {
-			wait = jitter(m.o.ACME.Check)
+			wait = jitter(m.look(t))
 		}
 		m.mu.Lock()
 		t.err, t.next = err, time.Now().Add(wait)
@@ -126,6 +126,17 @@ func (m *Manager) see(t *tended) {
 			return
 		}
 	}
+}
+
+// look is how long until t's certificate is looked at again: at least ten times in its life, however short that is.
+func (m *Manager) look(t *tended) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.cert == nil {
+		return m.o.ACME.Check
+	}
+	leaf := t.cert.tls.Leaf
+	return min(m.o.ACME.Check, max(leaf.NotAfter.Sub(leaf.NotBefore)/10, time.Second))
 }
 
 // try brings t's certificate up to date once; has is whether there is any to serve afterwards.
