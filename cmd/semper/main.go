@@ -72,7 +72,11 @@ func up(o cli.RunOptions, log *slog.Logger) {
 	if err := notify.Send(notify.Ready); err != nil {
 		log.Warn("the service manager was not told that semper is up", "error", err)
 	}
-	fmt.Fprintf(os.Stderr, "semper is up: http %s, api unix://%s/api.sock, pid %d\n", strings.Join(o.HTTP, " "), o.Dir, os.Getpid())
+	secure := ""
+	if len(o.HTTPS) > 0 {
+		secure = ", https " + strings.Join(o.HTTPS, " ")
+	}
+	fmt.Fprintf(os.Stderr, "semper is up: http %s%s, api unix://%s/api.sock, pid %d\n", strings.Join(o.HTTP, " "), secure, o.Dir, os.Getpid())
 	if o.API != "" {
 		fmt.Fprintf(os.Stderr, "the page: http://%s/login?token=… with the token in %s/token\n", o.API, o.Dir)
 	}
