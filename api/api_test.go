@@ -162,7 +162,7 @@ func TestEverythingCrossesTheWire(t *testing.T) {
 		t.Errorf("hold was epoch %d, resume %d, %v", one, two, err)
 	}
 	for name, do := range map[string]func() (semper.Rollout, error){
-		"promote":  func() (semper.Rollout, error) { return c.Promote(ctx, "bar", "", "ann") },
+		"promote":  func() (semper.Rollout, error) { return c.Promote(ctx, "bar", "", api.Promotion{By: "ann"}) },
 		"scale":    func() (semper.Rollout, error) { return c.Scale(ctx, "bar", "", map[string]int{"web": 1}, "ann") },
 		"rollback": func() (semper.Rollout, error) { return c.Rollback(ctx, "bar", "", "r1", "ann") },
 		"restart":  func() (semper.Rollout, error) { return c.Restart(ctx, "bar", "", []string{"web"}, "ann") },

@@ -116,8 +116,18 @@ func (c *Client) Abort(ctx context.Context, app, env, by string) (semper.Rollout
 }
 
 // Promote implements [Service].
-func (c *Client) Promote(ctx context.Context, app, env, by string) (semper.Rollout, error) {
-	return post[semper.Rollout](ctx, c, "/v1/promote", changeBody{App: app, Environment: env, By: by}, false)
+func (c *Client) Promote(ctx context.Context, app, env string, p Promotion) (semper.Rollout, error) {
+	return post[semper.Rollout](ctx, c, "/v1/promote", changeBody{App: app, Environment: env, Full: p.Full, Step: p.Step, By: p.By}, false)
+}
+
+// Pause implements [Service].
+func (c *Client) Pause(ctx context.Context, app, env, by string) (semper.Rollout, error) {
+	return post[semper.Rollout](ctx, c, "/v1/rollout/pause", changeBody{App: app, Environment: env, By: by}, true)
+}
+
+// ResumeRollout implements [Service].
+func (c *Client) ResumeRollout(ctx context.Context, app, env, by string) (semper.Rollout, error) {
+	return post[semper.Rollout](ctx, c, "/v1/rollout/resume", changeBody{App: app, Environment: env, By: by}, true)
 }
 
 // Hold implements [Service].

@@ -100,7 +100,13 @@ func (v *server) changes(mux *http.ServeMux) {
 		return v.s.Abort(r.Context(), b.App, b.Environment, b.By)
 	}))
 	v.one(mux, "POST /v1/promote", change(func(r *http.Request, b changeBody) (any, error) {
-		return v.s.Promote(r.Context(), b.App, b.Environment, b.By)
+		return v.s.Promote(r.Context(), b.App, b.Environment, Promotion{Full: b.Full, Step: b.Step, By: b.By})
+	}))
+	v.one(mux, "POST /v1/rollout/pause", change(func(r *http.Request, b changeBody) (any, error) {
+		return v.s.Pause(r.Context(), b.App, b.Environment, b.By)
+	}))
+	v.one(mux, "POST /v1/rollout/resume", change(func(r *http.Request, b changeBody) (any, error) {
+		return v.s.ResumeRollout(r.Context(), b.App, b.Environment, b.By)
 	}))
 	v.one(mux, "POST /v1/hold", change(func(r *http.Request, b changeBody) (any, error) {
 		epoch, err := v.s.Hold(r.Context(), b.App, b.Environment, b.Writes, b.By)

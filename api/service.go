@@ -33,14 +33,20 @@ type Service interface {
 	Restart(ctx context.Context, app, env string, services []string, by string) (semper.Rollout, error)
 	// Abort ends a running rollout; the environment keeps the release it had.
 	Abort(ctx context.Context, app, env, by string) (semper.Rollout, error)
-	// Promote ends the watch of a rollout early: the old release is retired now.
-	Promote(ctx context.Context, app, env, by string) (semper.Rollout, error)
+	// Promote skips the present step of a rollout on trial, or all of them. Of one that is watched it ends the watch early: the old
+	// release is retired now.
+	Promote(ctx context.Context, app, env string, p Promotion) (semper.Rollout, error)
+	// Pause keeps a rollout with steps where it is, and ResumeRollout lets it go on. Either may be asked for twice.
+	Pause(ctx context.Context, app, env, by string) (semper.Rollout, error)
+	ResumeRollout(ctx context.Context, app, env, by string) (semper.Rollout, error)
 	// Judgement is what the judge knows of a rollout; of the newest judged one where rollout is empty.
 	Judgement(ctx context.Context, app, env, rollout string) (Judgement, error)
-	// WaitRollout returns when rollout id has reached until ("live", "drained" or "done") or ended otherwise.
+	// WaitRollout returns when rollout id has reached until ("live", "drained" or "done"), or when it has paused as its Until says
+	// ("paused"), or ended otherwise.
 	WaitRollout(ctx context.Context, app, env, id, until string) (semper.Rollout, error)
 
 	Hold(ctx context.Context, app, env string, writes bool, by string) (semper.Epoch, error)
+	// Resume lets held requests go on.
 	Resume(ctx context.Context, app, env, by string) (semper.Epoch, error)
 
 	Releases(ctx context.Context, app string) ([]ReleaseInfo, error)

@@ -14,8 +14,19 @@ type DeployRequest struct {
 	Spec        semper.Spec   `json:"spec"`
 	Artifact    semper.Digest `json:"artifact"`
 	// ExpectRevision, when not 0, is the plan's revision: a deploy against a moved environment is a Conflict.
-	ExpectRevision int64  `json:"expect_revision,omitempty"`
-	By             string `json:"by,omitempty"`
+	ExpectRevision int64 `json:"expect_revision,omitempty"`
+	// Until is the kind of step after whose last one the rollout pauses; empty for never.
+	Until semper.StepKind `json:"until,omitempty"`
+	// Hotfix says why the release's steps are left out: the release in production is the broken one.
+	Hotfix string `json:"hotfix,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// A Promotion says that a rollout need not wait.
+type Promotion struct {
+	Full bool   `json:"full,omitempty"` // of all steps that are left, not only of the present one
+	Step int    `json:"step,omitempty"` // the one that is meant, from 1, so that asking twice skips once; 0: whichever it is
+	By   string `json:"by,omitempty"`
 }
 
 // Plan is what a deploy would do.
@@ -92,6 +103,10 @@ type RolloutStatus struct {
 	Instance  semper.InstanceID    `json:"instance,omitempty"`
 	Tail      []string             `json:"tail,omitempty"`
 	Steps     []semper.RolloutStep `json:"steps,omitempty"`
+	// Trial is how far it is with the steps of its release, which are Way. Its verdict is the judge's newest.
+	Trial  *semper.Trial `json:"trial,omitempty"`
+	Way    []semper.Step `json:"way,omitempty"`
+	Hotfix string        `json:"hotfix,omitempty"` // why it leaves out the steps
 }
 
 // Instance is one copy with its judged state.
@@ -100,7 +115,7 @@ type Instance struct {
 	Service   string               `json:"service"`
 	Release   semper.ReleaseName   `json:"release"`
 	State     semper.InstanceState `json:"state"`
-	Role      string               `json:"role"` // "current", "candidate", "warm", "retiring"
+	Role      string               `json:"role"` // "current", "candidate", "baseline", "warm", "retiring"
 	PID       int                  `json:"pid"`
 	Address   string               `json:"address"`
 	Restarts  int                  `json:"restarts"`

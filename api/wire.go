@@ -79,6 +79,8 @@ type (
 		Scale       map[string]int     `json:"scale,omitempty"`
 		Services    []string           `json:"services,omitempty"`
 		Writes      bool               `json:"writes,omitempty"`
+		Full        bool               `json:"full,omitempty"`
+		Step        int                `json:"step,omitempty"`
 		By          string             `json:"by,omitempty"`
 	}
 	gcBody struct {

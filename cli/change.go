@@ -164,32 +164,10 @@ func (c *command) restartCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *command) promoteCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "promote", Short: "let go of the old release now",
-		Long:    "End the watch of a rollout early: the old release is stopped, and a rollback needs to start it again.",
-		Example: "  semper promote",
-		Args:    cobra.NoArgs,
-		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
-			st, err := c.target(ctx, s)
-			if err != nil {
-				return err
-			}
-			r, err := begin(ctx, func(ctx context.Context) (semper.Rollout, error) {
-				return s.Promote(ctx, st.App, st.Environment, c.by())
-			})
-			if err != nil {
-				return err
-			}
-			c.printEnd(ctx, s, st.App, st.Environment, r, fmt.Sprintf("%s %s of %s is promoted: %s keeps serving, the old release is let go", r.Kind, r.ID, st.App, r.To))
-			return nil
-		}),
-	}
-}
-
 func (c *command) abortCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "abort", Short: "end the rollout under way; the release that served serves on",
+		Long:    "A release on trial loses its traffic by the next route table, finishes what it has, and is stopped.",
 		Example: "  semper abort",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
@@ -236,19 +214,6 @@ limits say; over a limit they are refused with 503 and Retry-After.`,
 	}
 	cmd.Flags().BoolVar(&writes, "writes", false, "hold only what may change something (unsafe methods)")
 	return cmd
-}
-
-func (c *command) resumeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "resume", Short: "let held requests go on, onto whatever serves now",
-		Example: "  semper resume",
-		Args:    cobra.NoArgs,
-		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
-			return c.gate(ctx, s, "requests go on", func(st api.Status) (semper.Epoch, error) {
-				return s.Resume(ctx, st.App, st.Environment, c.by())
-			})
-		}),
-	}
 }
 
 func (c *command) gate(ctx context.Context, s *api.Client, words string, do func(api.Status) (semper.Epoch, error)) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,8 +51,8 @@ func (c *command) request(s *source.Source) api.DeployRequest {
 }
 
 type deployFlags struct {
-	file, until, plan string
-	detach, dryRun    bool
+	file, until, plan, hotfix string
+	detach, dryRun            bool
 }
 
 func (c *command) deployCommand() *cobra.Command {
@@ -60,8 +61,14 @@ func (c *command) deployCommand() *cobra.Command {
 		Use: "deploy", Short: "make a release and move the environment to it",
 		Long: `Build, pack and upload what semper.yaml (or a Procfile) names, then move the environment to it: the
 new release is started beside the old one, and gets the traffic at once when all of it is ready.
-Whatever goes wrong, the old release keeps serving. Ctrl-C leaves a begun rollout running.`,
-		Example: "  semper deploy\n  semper deploy -f examples/python-hello\n  semper deploy --until done --timeout 10m",
+Whatever goes wrong, the old release keeps serving. Ctrl-C leaves a begun rollout running.
+
+Where semper.yaml has deploy.steps, the release is on trial first: each step gives it a share of the traffic,
+or copies of it, and the next one follows when it is found no worse than the release that serves. One that is
+found worse is returned (exit code 3). --until shadow and --until canary pause at the end of those steps and
+return: semper resume, promote or abort goes on from there. --hotfix is for a release in production that is
+itself the broken one: it leaves out the steps, and is written down.`,
+		Example: "  semper deploy\n  semper deploy -f examples/python-hello\n  semper deploy --until done --timeout 10m\n  semper deploy --until canary\n  semper deploy --hotfix \"r41 loses orders\"",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
 			if f.dryRun {
@@ -71,7 +78,8 @@ Whatever goes wrong, the old release keeps serving. Ctrl-C leaves a begun rollou
 		}),
 	}
 	fileFlag(cmd, &f.file)
-	untilFlag(cmd, &f.until)
+	untilFlag(cmd, &f.until, "shadow", "canary")
+	cmd.Flags().StringVar(&f.hotfix, "hotfix", "", "leave out the steps of the release, and say why")
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "return as soon as the rollout has begun")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "deploy exactly what this saved plan says, or not at all")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would happen; the same as semper plan")
@@ -82,14 +90,19 @@ func fileFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "file", "f", ".", "semper.yaml, a Procfile, or the directory it is in")
 }
 
-func untilFlag(cmd *cobra.Command, until *string) {
-	cmd.Flags().StringVar(until, "until", "live", "wait until live, drained (the old release has nothing left) or done (it is stopped)")
+// untilFlag is how far a command follows the rollout that it begins: the states that all of them know, and those of steps.
+func untilFlag(cmd *cobra.Command, until *string, steps ...string) {
+	words := "wait until live, drained (the old release has nothing left) or done (it is stopped)"
+	if len(steps) > 0 {
+		words = "wait until live, drained (the old release has nothing left) or done (it is stopped); or pause after " + strings.Join(steps, " or ")
+	}
+	known := append([]string{"live", "drained", "done"}, steps...)
+	cmd.Flags().StringVar(until, "until", "live", words)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
-		switch *until {
-		case "live", "drained", "done":
+		if slices.Contains(known, *until) {
 			return nil
 		}
-		return &exit{code: exitUsage, err: fmt.Errorf("--until %q: it is one of live, drained, done", *until), hint: cmd.CommandPath() + " --help"}
+		return &exit{code: exitUsage, err: fmt.Errorf("--until %q: it is one of %s", *until, strings.Join(known, ", ")), hint: cmd.CommandPath() + " --help"}
 	}
 }
 
@@ -104,6 +117,9 @@ func (c *command) deploy(ctx context.Context, s *api.Client, f deployFlags) erro
 	}
 	defer src.Close()
 	req := c.request(src)
+	if req.Hotfix, req.Until = f.hotfix, pauseAt[f.until]; req.Until != "" {
+		f.until = "paused"
+	}
 	if f.plan != "" {
 		if err := hold(&req, f.plan); err != nil {
 			return err
@@ -218,6 +234,11 @@ func (c *command) printEnd(ctx context.Context, s *api.Client, app, env string, 
 	}
 }
 
+// onPause reports whether r waits for a person.
+func onPause(r semper.Rollout) bool {
+	return r.Trial != nil && r.Trial.Paused && !r.State.Live() && !r.State.Ended()
+}
+
 // words for a rollout that has come as far as was asked for.
 func (c *command) words(app, env string, r semper.Rollout) string {
 	where := app
@@ -226,6 +247,8 @@ func (c *command) words(app, env string, r semper.Rollout) string {
 	}
 	on := draw.Scope(app, env)
 	switch {
+	case onPause(r):
+		return fmt.Sprintf("%s %s of %s to %s is paused after the steps it was to pass; go on: semper resume%s   end it: semper abort%s", r.Kind, r.ID, where, r.To, on, on)
 	case !r.State.Live() && !r.State.Ended():
 		return fmt.Sprintf("%s %s of %s to %s has begun; watch it: semper status -w%s", r.Kind, r.ID, where, r.To, on)
 	case r.State == semper.RolloutSuperseded:

@@ -125,7 +125,7 @@ func (f *following) rest(ctx context.Context) {
 // code of a rollout's end: 3 promises that the release that served still does.
 func (f *following) code(r semper.Rollout) int {
 	switch {
-	case r.State.Live(), r.State == semper.RolloutSuperseded:
+	case r.State.Live(), r.State == semper.RolloutSuperseded, onPause(r):
 		return exitOK
 	case r.From != "":
 		return exitRejected
@@ -139,7 +139,7 @@ func (f *following) detached(ctx context.Context) error {
 	e := &exit{code: exitInterrupted, err: fmt.Errorf("detached: %s %s (%s → %s) goes on", f.began.Kind, f.began.ID, cmp.Or(string(f.began.From), "nothing"), f.began.To)}
 	e.block = []string{
 		"  watch it:                         semper status -w" + on,
-		"  let go of the old release early:  semper promote" + on,
+		"  go on without waiting:            semper promote" + on,
 		"  turn it back:                     semper abort" + on + ", once it is live: semper rollback" + on,
 	}
 	if errors.Is(context.Cause(ctx), errTimeout) {

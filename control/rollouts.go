@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -167,7 +166,9 @@ func (c *Control) deploy(m *model, r api.DeployRequest) (semper.Rollout, error) 
 	if isNew {
 		t.rel = &rel
 	}
-	next, events, err := rollout.Deploy(env, rel, t.request(r.By))
+	q := t.request(r.By)
+	q.Until, q.Hotfix = r.Until, r.Hotfix
+	next, events, err := rollout.Deploy(env, rel, q)
 	if err != nil {
 		return semper.Rollout{}, err
 	}
@@ -215,22 +216,6 @@ func (c *Control) Restart(ctx context.Context, app, env string, services []strin
 	})
 }
 
-// Abort ends a running rollout; the environment keeps the release it had.
-func (c *Control) Abort(ctx context.Context, app, env, by string) (semper.Rollout, error) {
-	return c.begin(ctx, "abort", app, env, func(m *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
-		d, err := rollout.Abort(e, m.world(e.Key(), t.now), by)
-		return d.Env, d.Events, err
-	})
-}
-
-// Promote ends the watch of a rollout early.
-func (c *Control) Promote(ctx context.Context, app, env, by string) (semper.Rollout, error) {
-	return c.begin(ctx, "promote", app, env, func(m *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
-		d, err := rollout.Promote(e, m.world(e.Key(), t.now), rollout.Promotion{By: by, Step: -1})
-		return d.Env, d.Events, err
-	})
-}
-
 func (m *model) release(app string, name semper.ReleaseName) (semper.Release, error) {
 	rel, ok := m.releases[app][name]
 	if !ok {
@@ -258,42 +243,4 @@ func (c *Control) begin(ctx context.Context, op, app, env string, f func(*model,
 		return next, events, err
 	})
 	return out, err
-}
-
-// WaitRollout returns once rollout id is as far as until, or has ended.
-func (c *Control) WaitRollout(ctx context.Context, app, env, id, until string) (semper.Rollout, error) {
-	if !slices.Contains([]string{"", "live", "drained", "done"}, until) {
-		return semper.Rollout{}, &semper.Error{Code: semper.Invalid, Op: "wait", Message: fmt.Sprintf("cannot wait until %q", until), Hint: "live, drained or done"}
-	}
-	v, err := c.see(ctx, "wait")
-	if err != nil {
-		return semper.Rollout{}, err
-	}
-	for {
-		e, err := v.find(app, env)
-		if err != nil {
-			return semper.Rollout{}, err
-		}
-		if r := e.Rollout; r == nil || r.ID != id {
-			return semper.Rollout{ID: id, State: semper.RolloutSuperseded}, nil
-		} else if r.State.Ended() || reached(r.State, until) {
-			return *r, nil
-		}
-		select {
-		case <-v.changed:
-			v = c.view.Load()
-		case <-ctx.Done():
-			return *e.Rollout, &semper.Error{Code: semper.Timeout, Op: "wait", Message: fmt.Sprintf("rollout %s is at %s", id, e.Rollout.State), Hint: "it goes on; semper status -w watches it", Err: ctx.Err()}
-		}
-	}
-}
-
-func reached(s semper.RolloutState, until string) bool {
-	switch until {
-	case "done":
-		return s.Ended()
-	case "drained":
-		return s == semper.RolloutWatch || s == semper.RolloutRetire
-	}
-	return s.Live()
 }

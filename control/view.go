@@ -25,6 +25,7 @@ type view struct {
 	settled   map[string]bool
 	crashes   []semper.CrashReport
 	waiting   map[semper.EnvironmentKey]string
+	verdicts  map[semper.EnvironmentKey]semper.Verdict
 	keeper    bool
 	draining  bool
 	certs     []api.Certificate
@@ -50,7 +51,7 @@ func (c *Control) publish(m *model) {
 		releases: make(map[string]map[semper.ReleaseName]semper.Release, len(m.releases)),
 		table:    m.table.value, instances: make(map[semper.InstanceID]seen, len(m.instances)),
 		edges: m.edges, ledgers: make(map[LedgerKey]semper.Ledger, len(m.ledgers)), settled: maps.Clone(m.settled),
-		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), keeper: m.keeperSeen, certs: m.certs, changed: make(chan struct{}),
+		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), verdicts: maps.Clone(m.verdicts), keeper: m.keeperSeen, certs: m.certs, changed: make(chan struct{}),
 	}
 	for k, e := range m.envs {
 		v.envs[k], v.versions[k] = e.value, e.version

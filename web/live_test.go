@@ -276,7 +276,7 @@ func TestStreamFollowsARollout(t *testing.T) {
 		b := follow(t, Handler(s), "wiki", "")
 		time.Sleep(3 * lookEvery)
 		b.take(t)
-		if _, err := s.Promote(t.Context(), "wiki", "", "mira"); err != nil {
+		if _, err := s.Promote(t.Context(), "wiki", "", api.Promotion{By: "mira"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * settle)

@@ -306,12 +306,15 @@ func (s *Semper) Abort(_ context.Context, app, env, by string) (semper.Rollout, 
 }
 
 // Promote implements [api.Service].
-func (s *Semper) Promote(_ context.Context, app, env, _ string) (semper.Rollout, error) {
+func (s *Semper) Promote(_ context.Context, app, env string, p api.Promotion) (semper.Rollout, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, err := s.findLocked(app, env)
 	if err != nil {
 		return semper.Rollout{}, err
+	}
+	if e.Rollout != nil && e.Rollout.State == semper.RolloutTrial {
+		return s.skipLocked(e, p), nil
 	}
 	if e.Rollout == nil || e.Rollout.State != semper.RolloutWatch {
 		return semper.Rollout{}, errNoRollout
@@ -336,7 +339,7 @@ func (s *Semper) WaitRollout(ctx context.Context, app, env, id, until string) (s
 			return true
 		}
 		ro = *e.Rollout
-		return reached(ro.State, until)
+		return until == "paused" && ro.Trial != nil && ro.Trial.Paused && ro.Trial.Until == "" || reached(ro.State, until)
 	})
 	return ro, errors.Join(failed, err)
 }

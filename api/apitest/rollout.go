@@ -17,6 +17,7 @@ var words = map[semper.RolloutState]string{
 	semper.RolloutStage:   "artifact is on the machine, digest checked",
 	semper.RolloutStart:   "new instances started",
 	semper.RolloutReady:   "waiting until all instances are ready",
+	semper.RolloutTrial:   "on trial",
 	semper.RolloutConnect: "next epoch published",
 	semper.RolloutDrain:   "old release finishes what it has",
 	semper.RolloutWatch:   "old release stays warm",
@@ -131,7 +132,13 @@ func (s *Semper) Deploy(_ context.Context, r api.DeployRequest) (semper.Rollout,
 		s.releases[rel.App] = append(s.releases[rel.App], rel)
 	}
 	s.envs[k] = e
-	return s.beginLocked(e, semper.KindDeploy, rel, nil, r.By), nil
+	ro := s.beginLocked(e, semper.KindDeploy, rel, nil, r.By)
+	if d := rel.Spec.Deploy; d != nil && len(d.Steps) > 0 && ro.From != "" && r.Hotfix == "" {
+		ro.Trial = &semper.Trial{Until: r.Until}
+	}
+	ro.Hotfix = r.Hotfix
+	e.Rollout = &ro
+	return ro, nil
 }
 
 // freeLocked refuses while another rollout holds the environment; one that only watches gives way.
@@ -215,6 +222,9 @@ func (s *Semper) run(ctx context.Context, e *environment, id string, rel semper.
 		semper.RolloutStart, semper.RolloutReady, semper.RolloutConnect, semper.RolloutDrain, semper.RolloutWatch, semper.RolloutRetire, semper.RolloutDone,
 	}
 	for _, next := range steps {
+		if next == semper.RolloutConnect && !s.try(ctx, e, id, rel) {
+			return
+		}
 		if s.await(ctx, func() bool { return e.Rollout.ID != id || s.stall != e.Rollout.State }) != nil {
 			return
 		}

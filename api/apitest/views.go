@@ -93,6 +93,10 @@ func (s *Semper) statusLocked(e *environment) api.Status {
 		st.Rollout = &api.RolloutStatus{
 			ID: ro.ID, Kind: ro.Kind, State: ro.State, Step: cmp.Or(words[ro.State], string(ro.State)), Reason: ro.Reason, From: ro.From, To: ro.To,
 			By: ro.By, Epoch: ro.Epoch, StartedAt: ro.StartedAt, EndedAt: ro.EndedAt, Instance: ro.Instance, Tail: ro.Tail, Steps: ro.Steps,
+			Trial: ro.Trial, Hotfix: ro.Hotfix,
+		}
+		if n := ro.To.Number(); ro.Trial != nil && n > 0 && n <= len(s.releases[e.App]) {
+			st.Rollout.Way = s.releases[e.App][n-1].Spec.Deploy.Steps
 		}
 	}
 	return st

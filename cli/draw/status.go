@@ -47,6 +47,7 @@ func Status(st api.Status, p Paint, now time.Time) []string {
 	out := []string{headline(st, p)}
 	if st.Rollout != nil {
 		out = append(out, rolloutLine(*st.Rollout, p, now))
+		out = append(out, trialLines(*st.Rollout, p, now)...)
 	}
 	if st.Hold != nil {
 		what := "all requests wait"
@@ -103,7 +104,7 @@ type placed struct {
 
 // instanceBranches groups the instances by release: candidate first, what serves, what goes.
 func instanceBranches(st api.Status, p Paint, now time.Time) []string {
-	order := map[string]int{"candidate": 0, "current": 1, "warm": 2, "retiring": 3}
+	order := map[string]int{"candidate": 0, "baseline": 1, "current": 2, "warm": 3, "retiring": 4}
 	groups := map[placed][]api.Instance{}
 	for _, in := range st.Instances {
 		g := placed{in.Release, in.Role}
