@@ -190,7 +190,7 @@ var rules = []rule{
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
-	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "internal/nearest", "internal/strict"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "internal/nearest", "internal/strict", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

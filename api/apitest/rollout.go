@@ -132,7 +132,8 @@ func (s *Semper) Deploy(_ context.Context, r api.DeployRequest) (semper.Rollout,
 		s.releases[rel.App] = append(s.releases[rel.App], rel)
 	}
 	s.envs[k] = e
-	ro := s.beginLocked(e, semper.KindDeploy, rel, nil, r.By)
+	s.beginLocked(e, semper.KindDeploy, rel, nil, r.By)
+	ro := *e.Rollout
 	if d := rel.Spec.Deploy; d != nil && len(d.Steps) > 0 && ro.From != "" && r.Hotfix == "" {
 		ro.Trial = &semper.Trial{Until: r.Until}
 	}

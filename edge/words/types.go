@@ -25,6 +25,11 @@ type Tester struct {
 	Query  map[string]Condition `yaml:"query" short:"equals" jsonschema:"example={candidate: 1}" doc:"Requests with these parameters in the query, as in header."`
 }
 
+// Testers are all of them, as a key.
+type Testers struct {
+	Testers []Tester `yaml:"testers" doc:"Whose requests go to a release on trial whatever its share is: those that meet all conditions of one item. It is not judged by them."`
+}
+
 // Answer is what the edge answers itself. At most one of its keys is given.
 type Answer struct {
 	Redirect *route.Redirect `yaml:"redirect" short:"to" doc:"Answer with another place to ask."`

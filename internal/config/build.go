@@ -18,7 +18,7 @@ func (c *checker) build() *File {
 		Drain: semper.DrainDeadlines(f.Drain),
 		Hold:  semper.HoldLimits{Requests: f.Hold.Requests, Bytes: int64(f.Hold.Bytes), Age: f.Hold.Age, Rate: f.Hold.Rate},
 	}
-	spec.Routes = c.routed
+	spec.Routes, spec.Deploy = c.routed, c.buildDeploy()
 	for _, name := range c.services() {
 		s := f.Services[name]
 		spec.Services[name] = c.buildService("services."+name, s)
@@ -131,6 +131,9 @@ func (c *checker) instances(setting string) []string {
 			paths[i] = fmt.Sprintf("routes[%d].%s", i, item)
 		}
 		return paths
+	}
+	if strings.HasPrefix(setting, "deploy.") && !c.given("deploy") {
+		return nil
 	}
 	if !ofService {
 		return []string{setting}

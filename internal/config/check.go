@@ -71,6 +71,7 @@ func (c *checker) check() {
 		c.service(name, c.f.Services[name])
 	}
 	c.routes()
+	c.deploy()
 }
 
 // artifact looks at the path, which a build may yet have to make.

@@ -24,6 +24,7 @@ type fileFormat struct {
 	Services map[string]service       `yaml:"services" jsonschema:"required" doc:"The programs of the app, by name."`
 	Defaults defaults                 `yaml:"defaults" doc:"Settings of every route that does not have its own: how requests are treated, with the keys of a route. What is a list or a table is replaced as a whole."`
 	Routes   []routeFormat            `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host; an exact path before the longest prefix; more conditions before fewer. With one web service and no routes, everything goes to it."`
+	Deploy   deployFormat             `yaml:"deploy" doc:"How a release earns its traffic. It gets all at once when left out, or without steps."`
 	Warm     semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
 	Drain    drain                    `yaml:"drain" doc:"How long the old release may finish what it has after a cutover, per class of connection."`
 	Hold     hold                     `yaml:"hold" doc:"What may wait at most while requests are held. Beyond it they are answered with 503 and Retry-After."`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 
@@ -41,6 +42,10 @@ func Schema() []byte {
 		finish(s.Definitions[name], cache.of(t))
 		lend(s.Definitions[name], t, s.Definitions)
 	}
+	steps, _ := s.Definitions["deploy"].Properties.Get("steps")
+	for list := range eachList(steps) {
+		list.Items = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Const: "pause"}, expandable(), list.Items}}
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -49,6 +54,17 @@ func Schema() []byte {
 		panic(err) // of the program's own types: a test would have seen it
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// eachList are the schemas of lists in s, which may have been loosened.
+func eachList(s *jsonschema.Schema) iter.Seq[*jsonschema.Schema] {
+	return func(yield func(*jsonschema.Schema) bool) {
+		for _, one := range append([]*jsonschema.Schema{s}, s.AnyOf...) {
+			if one.Items != nil && !yield(one) {
+				return
+			}
+		}
+	}
 }
 
 // definitions are the mappings of the format by their name in the schema.
@@ -84,6 +100,8 @@ func notation(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text, words}}
 	case reflect.TypeFor[semper.Duration]():
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`}
+	case reflect.TypeFor[share]():
+		return &jsonschema.Schema{Type: "string", Pattern: sharePattern}
 	case reflect.TypeFor[size]():
 		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9]+(\.[0-9]+)? ?(B|[kK]B|[MGT]B|[KMGT]iB)$`}
 	case reflect.TypeFor[semper.EnvVar]():
@@ -226,6 +244,8 @@ func (s setting) takes() string {
 		return "duration"
 	case s.typ == reflect.TypeFor[size]():
 		return "size"
+	case s.typ == reflect.TypeFor[share]():
+		return "share"
 	case s.typ == reflect.TypeFor[command](), s.typ == reflect.TypeFor[shellCommand]():
 		return "command line or list of words"
 	case s.typ == reflect.TypeFor[health]():

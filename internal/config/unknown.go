@@ -101,8 +101,8 @@ func foreignKey(key string) []string {
 // elsewhere is the hint for words that stand for something in another place.
 func elsewhere(path, key string) string {
 	switch key {
-	case "deploy", "rollout", "strategy":
-		return `there is no such section: did you mean "warm" or "drain" at the top level?`
+	case "rollout", "strategy", "canary":
+		return `there is no such section: did you mean "deploy" at the top level, or "warm" or "drain"?`
 	case "image", "dockerfile":
 		return `semper runs files, not images: name them with "artifact" at the top level`
 	case "secrets":

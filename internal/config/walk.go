@@ -36,6 +36,10 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string, f field) {
 		r.size(n, p, path)
 	case *secretName:
 		r.secretName(n, p, path)
+	case *share:
+		r.share(n, p, path)
+	case *stepFormat:
+		r.step(n, p, path)
 	case *command:
 		*p = r.command(n, path, splitCommand)
 	case *shellCommand:
