@@ -11,7 +11,7 @@ import (
 
 const (
 	// enoughOld is how many requests of the current release make thresholds at once, and someOld how many do after patience.
-	enoughOld = 1000
+	enoughOld = 500
 	someOld   = 100
 	patience  = 30 * time.Second
 )

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -114,7 +115,17 @@ func routes(version string) http.Handler {
 	var mu sync.Mutex
 	var eaten [][]byte
 	mux := http.NewServeMux()
+	every, _ := strconv.ParseInt(os.Getenv("FAIL_EVERY"), 10, 64) // one in so many requests fails
+	delay, _ := time.ParseDuration(os.Getenv("DELAY"))
+	var requests atomic.Int64
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		if delay > 0 {
+			time.Sleep(delay)
+		}
+		if every > 0 && requests.Add(1)%every == 0 {
+			http.Error(w, "out of luck", http.StatusInternalServerError)
+			return
+		}
 		fmt.Fprintf(w, "%s %s\n", os.Getenv("SEMPER_RELEASE"), version)
 	})
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,141 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"semper"
+	"semper/api"
+)
+
+// candidate begins a rollout of the first release's artifact with another environment, step by step.
+func (s *server) candidate(env map[string]string, steps ...semper.Step) string {
+	s.t.Helper()
+	c, err := api.NewClient("unix://"+s.dir+"/api.sock", api.ClientOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	all, err := c.Releases(ctx, "bar")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	q := api.DeployRequest{By: "judge", Artifact: all[0].Artifact, Spec: all[len(all)-1].Spec}
+	web := q.Spec.Services["web"]
+	web.Env = maps.Clone(web.Env)
+	for k, v := range env {
+		web.Env[k] = semper.EnvVar{Value: v}
+	}
+	q.Spec.Services = map[string]semper.Service{"web": web}
+	if len(steps) > 0 {
+		q.Spec.Deploy = &semper.Deploy{Steps: steps, Judge: semper.Judge{Interval: semper.Duration(200 * time.Millisecond)}}
+	}
+	r, err := c.Deploy(ctx, q)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r.ID
+}
+
+func (s *server) judgement(id string) (j api.Judgement) {
+	s.t.Helper()
+	if r := s.cli("verify", "show", id, "-o", "json"); r.code == 0 {
+		if err := json.Unmarshal([]byte(r.out), &j); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return j
+}
+
+// ends waits for the end of a rollout's trial.
+func (s *server) ends(id string) *api.RolloutStatus {
+	s.t.Helper()
+	deadline := time.Now().Add(4 * time.Minute)
+	for tick := time.NewTicker(200 * time.Millisecond); ; <-tick.C {
+		r := s.status().Rollout
+		if r.ID != id || r.State.Ended() || r.State.Live() {
+			return r
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("rollout %s is at %s: %s; %s", id, r.State, r.Step, s.must("verify", "show", id))
+		}
+	}
+}
+
+func traffic(share float64, d time.Duration) semper.Step {
+	return semper.Step{Kind: semper.StepTraffic, Share: share, For: semper.Duration(d), Requests: 200}
+}
+
+// TestTheJudge has real processes and real requests. A release is judged by what the edge counts, and either earns its traffic, or is
+// returned, or waits.
+func TestTheJudge(t *testing.T) {
+	s := start(t)
+	s.must("deploy", "-f", app(t, "v1", "", "    # nothing more"), "--until=live")
+
+	t.Run("no traffic", func(t *testing.T) {
+		id := s.candidate(map[string]string{"TRY": "1"}, traffic(.5, 100*time.Millisecond))
+		eventually(t, "a verdict without data", func() bool { return s.judgement(id).Verdict.Cause == "no-data" })
+		if st := s.status(); st.Release != "r1" || st.Rollout.State != semper.RolloutTrial {
+			t.Errorf("%s serves, and the rollout is at %s", st.Release, st.Rollout.State)
+		}
+		s.must("abort", "-y")
+		s.ends(id)
+	})
+
+	stop := s.load(32)
+	t.Run("errors", func(t *testing.T) {
+		id := s.candidate(map[string]string{"FAIL_EVERY": "100"}, traffic(.05, time.Hour))
+		r := s.ends(id)
+		j := s.judgement(id)
+		if r.State != semper.RolloutFailed || j.Verdict.Outcome != semper.Worse || j.Verdict.Metric != "errors" {
+			t.Fatalf("%s: %s\n%s", r.State, r.Reason, s.must("verify", "show", id))
+		}
+		touched := j.Steps[0].Candidate
+		ledger := s.status().Ledger["r3"]
+		t.Logf("returned after %d of its requests, %d of which failed; the ledger has %d, %d failed", touched.Requests, touched.Failed, ledger.Accepted, ledger.AppErrors)
+		if touched.Failed == 0 || ledger.AppErrors < uint64(touched.Failed) || ledger.Accepted < uint64(touched.Requests) {
+			t.Errorf("the judge counted %+v, and the ledger %+v", touched, ledger)
+		}
+		s.serves("r1", "v1")
+	})
+	_, failed := stop()
+	if st := s.status(); uint64(len(failed)) > st.Ledger["r3"].AppErrors+st.Ledger["r3"].EdgeErrors {
+		t.Errorf("%d requests of clients failed, and the ledger knows of %+v: %s", len(failed), st.Ledger["r3"], strings.Join(failed[:min(3, len(failed))], "; "))
+	}
+
+	stop = s.load(8)
+	defer func() { none(t, "the rest", stop) }()
+	t.Run("alike", func(t *testing.T) {
+		id := s.candidate(map[string]string{"TRY": "2"}, traffic(.05, time.Second), traffic(.5, 2*time.Second))
+		if r := s.ends(id); !r.State.Live() {
+			t.Fatalf("%s: %s\n%s", r.State, r.Reason, s.must("verify", "show", id))
+		}
+		if j := s.judgement(id); len(j.Steps) < 2 || j.Steps[1].Verdict.Outcome != semper.BetterOrEqual {
+			t.Errorf("%+v", j.Steps)
+		}
+		s.serves("r4", "v1")
+	})
+}
+
+// TestTheJudgeOfLatency returns a release that takes a fifth longer.
+func TestTheJudgeOfLatency(t *testing.T) {
+	s := start(t)
+	s.must("deploy", "-f", app(t, "v1", "", ""), "--until=live")
+	if r := s.ends(s.candidate(map[string]string{"DELAY": "100ms"})); !r.State.Live() {
+		t.Fatalf("%s: %s", r.State, r.Reason)
+	}
+	stop := s.load(16)
+	id := s.candidate(map[string]string{"DELAY": "120ms"}, traffic(.3, time.Hour))
+	r := s.ends(id)
+	none(t, "a slow candidate", stop)
+	if j := s.judgement(id); r.State != semper.RolloutFailed || j.Verdict.Outcome != semper.Worse || j.Verdict.Metric != "latency" {
+		t.Fatalf("%s: %s\n%s", r.State, r.Reason, s.must("verify", "show", id))
+	}
+	s.serves("r2", "v1")
+	t.Log("\n" + s.must("verify", "show", id))
+}
