@@ -13,8 +13,9 @@ import (
 type Judge struct {
 	plan  Plan
 	state State
-	by    map[string]*Metric // of plan
-	moved bool               // since Most was set
+	by    map[string]int // the index in plan, by name
+	of    []*Evidence    // of state, as plan has the metrics
+	moved bool           // since Most was set
 }
 
 // State is all that a Judge knows beside its plan.
@@ -40,23 +41,25 @@ func Resume(p Plan, s State) (*Judge, error) {
 		return nil, fmt.Errorf("a plan that cannot be judged: %w", err)
 	}
 	p.Metrics = slices.Clone(p.Metrics)
-	j := &Judge{plan: p, state: s, by: make(map[string]*Metric, len(p.Metrics))}
+	j := &Judge{plan: p, state: s, by: make(map[string]int, len(p.Metrics)), of: make([]*Evidence, len(p.Metrics))}
 	if j.state.Evidence == nil {
 		j.state.Evidence = make(map[string]*Evidence, len(p.Metrics))
 	}
 	var all []error
 	for i := range p.Metrics {
 		m := &p.Metrics[i]
-		j.by[m.Name] = m
+		j.by[m.Name] = i
 		e := j.state.Evidence[m.Name]
 		if e == nil {
-			j.state.Evidence[m.Name] = newEvidence(m)
+			e = newEvidence(m)
+			j.state.Evidence[m.Name] = e
 		} else if err := e.check(m); err != nil {
 			all = append(all, fmt.Errorf("the evidence of %s: %w", m.Name, err))
 		}
+		j.of[i] = e
 	}
 	for name := range j.state.Evidence {
-		if j.by[name] == nil {
+		if _, ok := j.by[name]; !ok {
 			all = append(all, fmt.Errorf("there is evidence of %s, which the plan has not", name))
 		}
 	}
@@ -84,10 +87,12 @@ func (j *Judge) Plan() Plan { return j.plan }
 // Register fixes the thresholds of a metric of kind [Latency] whose plan had none. What came before them has not counted, and so they
 // may be taken from the baseline's first requests. They are fixed once.
 func (j *Judge) Register(metric string, all []Threshold) error {
-	m := j.by[metric]
+	i, ok := j.by[metric]
+	if !ok {
+		return unknown(metric)
+	}
+	m := &j.plan.Metrics[i]
 	switch {
-	case m == nil:
-		return fmt.Errorf("there is no metric %q in the plan", metric)
 	case len(m.Thresholds) > 0:
 		return fmt.Errorf("the thresholds of %s are fixed already: what was counted would be of others", metric)
 	case len(all) == 0:
@@ -99,7 +104,8 @@ func (j *Judge) Register(metric string, all []Threshold) error {
 		return fmt.Errorf("thresholds of %s: %w", metric, err)
 	}
 	*m = with
-	j.state.Evidence[metric] = newEvidence(m)
+	j.of[i] = newEvidence(m)
+	j.state.Evidence[metric] = j.of[i]
 	return nil
 }
 
@@ -108,10 +114,11 @@ var ErrOld = errors.New("it is older than what was counted already")
 
 // Observe counts what both arms did up to at. What is refused changes nothing. Within the warm-up it is checked, and not counted.
 func (j *Judge) Observe(at time.Time, metric string, s Sample) error {
-	m := j.by[metric]
-	if m == nil {
-		return fmt.Errorf("there is no metric %q in the plan", metric)
+	i, ok := j.by[metric]
+	if !ok {
+		return unknown(metric)
 	}
+	m := &j.plan.Metrics[i]
 	if err := j.on(at); err != nil {
 		return fmt.Errorf("an observation of %s at %s: %w", metric, at.Format(time.RFC3339), err)
 	}
@@ -123,11 +130,13 @@ func (j *Judge) Observe(at time.Time, metric string, s Sample) error {
 	}
 	j.state.Last = at
 	if j.warm(at) {
-		j.state.Evidence[metric].add(m, &s)
+		j.of[i].add(m, &s)
 		j.moved = true
 	}
 	return nil
 }
+
+func unknown(metric string) error { return fmt.Errorf("there is no metric %q in the plan", metric) }
 
 // settle looks at what there is of an instant, once all of it is there.
 func (j *Judge) settle() {
@@ -184,7 +193,7 @@ func (j *Judge) LogE() float64 {
 	l := math.Inf(-1)
 	for i := range j.plan.Metrics {
 		m := &j.plan.Metrics[i]
-		l = logSum(l, math.Log(m.weight()/total)+j.state.Evidence[m.Name].logE(m, j.plan.alpha()))
+		l = logSum(l, math.Log(m.weight()/total)+j.of[i].logE(m, j.plan.alpha()))
 	}
 	return l
 }

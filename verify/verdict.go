@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -128,13 +129,28 @@ func (j *Judge) open(at time.Time, need Need, all []Finding) (Outcome, Cause, st
 	return BetterOrEqual, "", "nothing speaks against the candidate: " + strings.Join(j.sure(all), "; ")
 }
 
-// sure says of each metric how much worse it can still be.
+// maxSure is how many metrics the sentence of a verdict names.
+const maxSure = 5
+
+// sure says of the metrics with most evidence how much worse they can still be.
 func (j *Judge) sure(all []Finding) []string {
-	var s []string
-	for _, f := range all {
-		if f.Data {
-			s = append(s, f.String())
+	var with []int
+	for i := range all {
+		if all[i].Data {
+			with = append(with, i)
 		}
+	}
+	more := len(with) - maxSure
+	if more > 0 {
+		slices.SortStableFunc(with, func(a, b int) int { return cmp.Compare(all[b].E, all[a].E) })
+		with = with[:maxSure]
+	}
+	var s []string
+	for _, i := range with {
+		s = append(s, all[i].String())
+	}
+	if more > 0 {
+		s = append(s, fmt.Sprintf("and of %d more", more))
 	}
 	return s
 }
@@ -144,7 +160,7 @@ func (j *Judge) findings() []Finding {
 	all := make([]Finding, 0, len(j.plan.Metrics))
 	for i := range j.plan.Metrics {
 		m := &j.plan.Metrics[i]
-		all = append(all, j.state.Evidence[m.Name].finding(m, j.plan.alpha()))
+		all = append(all, j.of[i].finding(m, j.plan.alpha()))
 	}
 	return all
 }
