@@ -83,7 +83,7 @@ func (s *Sample) check(m *Metric) error {
 
 // add counts a sample that was checked.
 func (e *Evidence) add(m *Metric, s *Sample) {
-	e.known, e.interval = false, nil
+	e.known = false
 	for i, b := range s.Counts {
 		e.Counts[i].Add(b) //nolint:errcheck // it was checked
 	}
@@ -103,6 +103,9 @@ func (e *Evidence) add(m *Metric, s *Sample) {
 		e.Baseline.Merge(s.Moments[1])
 	case e.Ratio != nil:
 		e.Ratio.Add(s.Counts[0]) //nolint:errcheck // the same
+		if s.Counts[0].Candidate.Bad+s.Counts[0].Baseline.Bad > 0 {
+			e.interval = nil
+		}
 	}
 }
 
