@@ -196,14 +196,23 @@ func TestShadowStep(t *testing.T) {
 			t.Errorf("without pairs: %+v, %v", v, err)
 		}
 		var v semper.Verdict
-		for range 20 {
+		for i := range uint64(20) {
 			w.second()
 			l := w.look()
-			l.Pairs = append(l.Pairs, pairs(20, only, 0))
+			l.Pairs = []judging.Pairs{{Edge: "edge-1@0", Rollout: "d-7", Compared: 20 * (i + 1), Candidate: uint64(only) * (i + 1)}, {Edge: "edge-1@0", Rollout: "d-6", Compared: 9, Candidate: 9}}
 			var err error
 			if v, err = j.Look(l); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if n := candidates(j); n != 400 && outcome != semper.Worse {
+			t.Errorf("%d pairs count", n)
+		}
+		l := w.look()
+		l.At = l.At.Add(time.Second)
+		l.Pairs = []judging.Pairs{{Edge: "edge-1@0", Rollout: "d-7", Compared: 1}}
+		if _, err := j.Look(l); err == nil {
+			t.Error("a counter that went back is taken")
 		}
 		if v.Outcome != outcome {
 			t.Errorf("%d of 20 differ: %s %s %s", only, v.Outcome, v.Cause, v.Why)

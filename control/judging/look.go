@@ -31,9 +31,17 @@ type Look struct {
 	Counts []semper.ArmCounts
 	// Memory is resident memory in bytes per instance, the candidate's and the baseline's; nil when it was not read.
 	Memory *[2]float64
-	// Pairs are compared responses of shadows since the last look: of the candidate those of which only its response differed, and of
-	// the baseline those of which only that of the second copy of the current release did.
-	Pairs []verify.Batch
+	// Pairs are what edges have compared of shadows.
+	Pairs []Pairs
+}
+
+// Pairs are responses of the candidate that one edge has compared with what clients got, since the edge began. They only grow.
+type Pairs struct {
+	Edge      string // with its start
+	Rollout   string
+	Compared  uint64 // with the candidate's response and that of a second copy of the current release
+	Candidate uint64 // of Compared: only the candidate's response differed
+	Baseline  uint64 // of Compared: only the second copy's did
 }
 
 // A stratum is what is compared with itself: one edge and one pool.
@@ -60,7 +68,9 @@ func (j *Judge) Look(l Look) (semper.Verdict, error) {
 	}
 	j.enter(l)
 	pairs, tail, problems := j.read(l)
-	problems = append(problems, j.observe(l, pairs)...)
+	compared, refused := j.compare(l)
+	problems = append(problems, refused...)
+	problems = append(problems, j.observe(l, pairs, compared)...)
 	sum := pair{}
 	for i := range pairs {
 		sum.candidate.add(pairs[i].candidate)
@@ -69,7 +79,7 @@ func (j *Judge) Look(l Look) (semper.Verdict, error) {
 	if l.Watch {
 		sum.candidate.add(tail) // and what was under way at the cutover
 	}
-	j.count(l, &sum)
+	j.count(l, &sum, compared)
 	v := j.verdict(l)
 	r.Verdict = v
 	if n := len(r.Steps); n > 0 {
@@ -158,6 +168,35 @@ func (j *Judge) read(l Look) (pairs []pair, tail moved, problems []error) {
 	return pairs, tail, problems
 }
 
+// compare moves the cursors of shadows, and returns what is new at each edge.
+func (j *Judge) compare(l Look) (out []verify.Batch, problems []error) {
+	r := &j.r
+	for i := range l.Pairs {
+		p := &l.Pairs[i]
+		if p.Rollout != r.Rollout {
+			continue
+		}
+		key := strings.Join([]string{p.Edge, "shadow", p.Rollout}, "|")
+		at := r.Cursors[key]
+		if at == nil {
+			at = new(Cursor)
+		}
+		b := verify.Batch{
+			Candidate: verify.Arm{Requests: int64(p.Compared - at.Requests), Bad: int64(p.Candidate - at.Failed)},
+			Baseline:  verify.Arm{Requests: int64(p.Compared - at.Requests), Bad: int64(p.Baseline - at.Hurt)},
+		}
+		if err := b.Check(); err != nil || p.Compared < at.Requests {
+			problems = append(problems, fmt.Errorf("pairs of responses at %s: they went from %d to %d: counters of one life of an edge only grow", p.Edge, at.Requests, p.Compared))
+			continue
+		}
+		r.Cursors[key] = &Cursor{Requests: p.Compared, Failed: p.Candidate, Hurt: p.Baseline, Seen: l.At}
+		if b.Candidate.Requests > 0 {
+			out = append(out, b)
+		}
+	}
+	return out, problems
+}
+
 // concerns reports whether c is of the rollout's app and of one of its releases.
 func (r *Record) concerns(c *semper.ArmCounts) bool {
 	if !strings.HasPrefix(string(c.Pool), r.App+"/"+r.Environment+"/") || c.Rollout != "" && c.Rollout != r.Rollout {
@@ -177,14 +216,14 @@ func (p *pair) take(against semper.Baseline, arm semper.Arm, d moved) {
 }
 
 // count adds the look to the account of its step, after the warm-up.
-func (j *Judge) count(l Look, sum *pair) {
+func (j *Judge) count(l Look, sum *pair, compared []verify.Batch) {
 	if j.warm(l.At) {
 		s := &j.r.Steps[len(j.r.Steps)-1]
 		s.Candidate.add(sum.candidate)
 		s.Baseline.add(sum.baseline)
 	}
 	if l.Step.Kind == semper.StepShadow {
-		for _, b := range l.Pairs {
+		for _, b := range compared {
 			j.r.Steps[len(j.r.Steps)-1].Candidate.Requests += b.Candidate.Requests
 		}
 	}

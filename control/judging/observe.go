@@ -50,7 +50,7 @@ func (j *Judge) metric(name string) verify.Metric {
 }
 
 // observe gives package verify what was read.
-func (j *Judge) observe(l Look, pairs []pair) (problems []error) {
+func (j *Judge) observe(l Look, pairs []pair, compared []verify.Batch) (problems []error) {
 	r := &j.r
 	see := func(metric string, s verify.Sample) {
 		if err := j.with.Observe(l.At, metric, s); err != nil {
@@ -80,7 +80,7 @@ func (j *Judge) observe(l Look, pairs []pair) (problems []error) {
 	if m := l.Memory; m != nil && r.Against == semper.BaselineFresh && !l.Watch {
 		see(metricMemory, verify.Sample{Values: &[2]float64{m[0] / (1 << 20), m[1] / (1 << 20)}})
 	}
-	for _, b := range l.Pairs {
+	for _, b := range compared {
 		if r.Shadow {
 			see(metricDifferences, verify.Sample{Counts: []verify.Batch{b}})
 		}
