@@ -127,6 +127,11 @@ var rules = []rule{
 	{pkg: "verify/diff", may: []string{"verify"}, external: []string{"golang.org/x/net", "google.golang.org/protobuf"}, why: "responses compared, and differences counted: HTML is read as a browser does, Protocol Buffers by their descriptor"},
 	{pkg: "verify/offline", may: []string{"internal/nearest", "verify", "verify/diff"}, why: "files of batches and of responses, read for the judge"},
 	{pkg: "verify/reference", why: "what others judge by, to compare with: the standard library only"},
+	{pkg: "pipeline", may: []string{"", "internal/nearest", "pipeline/attest", "pipeline/window"}, why: "a pure state machine over the nouns; signs and stores nothing itself"},
+	{pkg: "pipeline/record", may: []string{"", "pipeline", "pipeline/attest"}, why: "what is stored of pipelines: keys and writes, for whoever owns the transaction"},
+	{pkg: "webhook", why: "messages signed and sent by the standard library; knows no event"},
+	{pkg: "pipeline/window", may: []string{""}, why: "times of a wall clock: a function of text and an instant"},
+	{pkg: "pipeline/attest", why: "signed statements by the standard library alone, so that any verifier may be compared with it"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance", may: []string{"edge/conformance/h3", "edge/conformance/wire"}, external: []string{"golang.org/x/net"},
@@ -171,17 +176,21 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "control/judging", "supervise", "api", "rollout", "store", "verify"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/prepare", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
 	{pkg: "control/judging", may: []string{"", "edge/sketch", "verify"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
+	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
+	{pkg: "control/prepare", may: []string{"", "api"}, why: "requests to releases: functions of what is asked and what is stored"},
+	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
+
 	// Composition.
-	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/metrics", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "store/blob", "store/etcd", "unit/process", "web"},
+	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/metrics", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
 	{pkg: "api", may: []string{"", "verify"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
-	{pkg: "api/apitest", may: []string{"", "api", "verify"}, why: "a real service in memory, for the tests of cli and web"},
+	{pkg: "api/apitest", may: []string{"", "api", "pipeline", "verify"}, why: "a real service in memory, for the tests of cli and web"},
 	{pkg: "web", may: []string{"", "api"}, tests: []string{"api/apitest"}, why: "the page, over the api only"},
 	{pkg: "cli/draw", may: []string{"", "api", "verify", "verify/diff"}, why: "values to text: tables, trees, durations; writes nowhere"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},
@@ -190,7 +199,7 @@ var rules = []rule{
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
-	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "internal/nearest", "internal/strict", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "internal/nearest", "internal/strict", "pipeline", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

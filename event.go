@@ -12,6 +12,7 @@ type Event struct {
 	Release     ReleaseName `json:"release,omitempty"`
 	Instance    InstanceID  `json:"instance,omitempty"`
 	Rollout     string      `json:"rollout,omitempty"`
+	Run         string      `json:"run,omitempty"` // of a pipeline
 	Epoch       Epoch       `json:"epoch,omitempty"`
 	By          string      `json:"by,omitempty"`
 	Message     string      `json:"message"` // one line for a person

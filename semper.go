@@ -6,6 +6,7 @@
 //   - unit.go: instances, how they end and what is reported of it
 //   - route.go: route tables, pools, holds, drains and the ledger
 //   - environment.go: the pointer, placements, rollouts and their states
+//   - pipeline.go: the way of a release through environments, its gates and what came of them
 //   - event.go, error.go: what happened, what went wrong and what to do next
 //   - store.go: the source of truth, as a contract
 //

@@ -18,6 +18,8 @@ type Spec struct {
 	Hold  HoldLimits     `json:"hold"`
 	// Deploy is how a release earns its traffic; nil gives it all at once.
 	Deploy *Deploy `json:"deploy,omitempty"`
+	// Environments are what is otherwise in some of them. See In.
+	Environments map[string]Overlay `json:"environments,omitempty"`
 }
 
 // ServiceType says what a service takes.

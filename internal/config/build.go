@@ -19,12 +19,13 @@ func (c *checker) build() *File {
 		Hold:  semper.HoldLimits{Requests: f.Hold.Requests, Bytes: int64(f.Hold.Bytes), Age: f.Hold.Age, Rate: f.Hold.Rate},
 	}
 	spec.Routes, spec.Deploy = c.routed, c.buildDeploy()
+	spec.Environments = c.overlays()
 	for _, name := range c.services() {
 		s := f.Services[name]
 		spec.Services[name] = c.buildService("services."+name, s)
 	}
 	c.defaults()
-	return &File{Path: c.name, Spec: spec.WithDefaults(), Artifact: c.buildArtifact(), Origins: c.origins}
+	return &File{Path: c.name, Spec: spec.WithDefaults(), Pipeline: c.whole, Artifact: c.buildArtifact(), Origins: c.origins}
 }
 
 func (c *checker) buildArtifact() Artifact {
@@ -132,13 +133,21 @@ func (c *checker) instances(setting string) []string {
 		}
 		return paths
 	}
+	var paths []string
 	if strings.HasPrefix(setting, "deploy.") && !c.given("deploy") {
 		return nil
+	}
+	if item, ofEnvironment := strings.CutPrefix(setting, "environments.<name>."); ofEnvironment {
+		for _, name := range c.order() {
+			if !strings.Contains(item, "[]") { // what a gate leaves out is said by the pipeline that comes of it
+				paths = append(paths, "environments."+name+"."+item)
+			}
+		}
+		return slices.Clip(paths)
 	}
 	if !ofService {
 		return []string{setting}
 	}
-	var paths []string
 	for _, name := range c.services() {
 		path := "services." + name + "."
 		parent, _, _ := strings.Cut(rest+".", "liveness.")

@@ -21,6 +21,7 @@ type checker struct {
 	dir string // absolute, of the file
 
 	routed []semper.RouteRule // what becomes of the routes
+	whole  *semper.Pipeline   // what becomes of the environments; nil for none
 }
 
 // given tells whether the file sets the key at path.
@@ -72,6 +73,7 @@ func (c *checker) check() {
 	}
 	c.routes()
 	c.deploy()
+	c.pipeline()
 }
 
 // artifact looks at the path, which a build may yet have to make.

@@ -14,6 +14,7 @@ import (
 type File struct {
 	Path     string // of the file that was read: the argument of Load, joined with the name found in a directory
 	Spec     semper.Spec
+	Pipeline *semper.Pipeline // complete; nil where the file names neither environments nor webhooks
 	Artifact Artifact
 	Origins  map[string]Origin // by key path ("services.web.instances", "routes[0].to"); every setting that has a value
 }

@@ -16,18 +16,20 @@ import (
 // A default here is documentation: semper.Spec.WithDefaults applies it, and a test compares the two.
 
 type fileFormat struct {
-	Version  int                      `yaml:"version" jsonschema:"required,minimum=1,maximum=1,example=1" doc:"Version of the file format. Always 1."`
-	App      string                   `yaml:"app" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,38}[a-z0-9])?$,example=shop" doc:"Name of the app: lower-case letters, digits and dashes, at most 40."`
-	Artifact string                   `yaml:"artifact" jsonschema:"example=dist" doc:"What is shipped: a directory, or a .tar or .tar.gz file, relative to this file. The directory of this file when left out."`
-	Build    shellCommand             `yaml:"build" jsonschema:"example=make dist" doc:"Command run in the directory of this file before the artifact is packed. Text is run by /bin/sh -c, a list is run as it is."`
-	Env      map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: info}" doc:"Environment variables of every service. A service's own env wins."`
-	Services map[string]service       `yaml:"services" jsonschema:"required" doc:"The programs of the app, by name."`
-	Defaults defaults                 `yaml:"defaults" doc:"Settings of every route that does not have its own: how requests are treated, with the keys of a route. What is a list or a table is replaced as a whole."`
-	Routes   []routeFormat            `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host; an exact path before the longest prefix; more conditions before fewer. With one web service and no routes, everything goes to it."`
-	Deploy   deployFormat             `yaml:"deploy" doc:"How a release earns its traffic. It gets all at once when left out, or without steps."`
-	Warm     semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
-	Drain    drain                    `yaml:"drain" doc:"How long the old release may finish what it has after a cutover, per class of connection."`
-	Hold     hold                     `yaml:"hold" doc:"What may wait at most while requests are held. Beyond it they are answered with 503 and Retry-After."`
+	Version      int                      `yaml:"version" jsonschema:"required,minimum=1,maximum=1,example=1" doc:"Version of the file format. Always 1."`
+	App          string                   `yaml:"app" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,38}[a-z0-9])?$,example=shop" doc:"Name of the app: lower-case letters, digits and dashes, at most 40."`
+	Artifact     string                   `yaml:"artifact" jsonschema:"example=dist" doc:"What is shipped: a directory, or a .tar or .tar.gz file, relative to this file. The directory of this file when left out."`
+	Build        shellCommand             `yaml:"build" jsonschema:"example=make dist" doc:"Command run in the directory of this file before the artifact is packed. Text is run by /bin/sh -c, a list is run as it is."`
+	Env          map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: info}" doc:"Environment variables of every service. A service's own env wins."`
+	Services     map[string]service       `yaml:"services" jsonschema:"required" doc:"The programs of the app, by name."`
+	Defaults     defaults                 `yaml:"defaults" doc:"Settings of every route that does not have its own: how requests are treated, with the keys of a route. What is a list or a table is replaced as a whole."`
+	Routes       []routeFormat            `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host; an exact path before the longest prefix; more conditions before fewer. With one web service and no routes, everything goes to it."`
+	Deploy       deployFormat             `yaml:"deploy" doc:"How a release earns its traffic. It gets all at once when left out, or without steps."`
+	Environments map[string]envFormat     `yaml:"environments" jsonschema:"example={beta: {gates: [{run: ./smoke.sh}]}\\, production: {gates: [{approve: [ops]}]}}" doc:"The pipeline: environments in the order in which a release passes them, what is otherwise in each, and its gates."`
+	Webhooks     []webhook                `yaml:"webhooks" doc:"Who is told the events of the app."`
+	Warm         semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
+	Drain        drain                    `yaml:"drain" doc:"How long the old release may finish what it has after a cutover, per class of connection."`
+	Hold         hold                     `yaml:"hold" doc:"What may wait at most while requests are held. Beyond it they are answered with 503 and Retry-After."`
 }
 
 type service struct {

@@ -81,7 +81,8 @@ func TestValid(t *testing.T) {
 			spec, err := json.MarshalIndent(struct {
 				Spec     semper.Spec
 				Artifact Artifact
-			}{f.Spec, f.Artifact}, "", "  ")
+				Pipeline *semper.Pipeline `json:",omitempty"`
+			}{f.Spec, f.Artifact, f.Pipeline}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}

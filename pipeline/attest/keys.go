@@ -1,0 +1,149 @@
+package attest
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"strings"
+	"time"
+)
+
+// A Key signs. Its text forms hold the public half only.
+type Key struct {
+	id      string
+	private ed25519.PrivateKey
+}
+
+// NewKey is a new key.
+func NewKey() (*Key, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{id: KeyID(public), private: private}, nil
+}
+
+// ID names the key: see [KeyID].
+func (k *Key) ID() string { return k.id }
+
+// Public half of the key.
+func (k *Key) Public() ed25519.PublicKey {
+	return k.private.Public().(ed25519.PublicKey) //nolint:forcetypeassert // crypto/ed25519 says so
+}
+
+// String is the key's name.
+func (k *Key) String() string { return "key " + k.id }
+
+// GoString is String: no verb of package fmt prints the private half.
+func (k *Key) GoString() string { return k.String() }
+
+const pemType = "PRIVATE KEY"
+
+// Marshal is the private key as PEM of PKCS #8: what is kept in a file that nobody else may read.
+func (k *Key) Marshal() ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(k.private)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
+}
+
+// ParseKey reads what Marshal wrote. Its errors tell nothing of what it was given.
+func ParseKey(b []byte) (*Key, error) {
+	block, rest := pem.Decode(b)
+	if block == nil || block.Type != pemType || len(rest) > 0 {
+		return nil, &Error{Place: "key", Why: "is not one PEM block of type " + pemType}
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, &Error{Place: "key", Why: "is not PKCS #8"}
+	}
+	private, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, &Error{Place: "key", Why: "is not an Ed25519 key"}
+	}
+	return &Key{id: KeyID(private.Public().(ed25519.PublicKey)), private: private}, nil //nolint:forcetypeassert // crypto/ed25519 says so
+}
+
+// KeyID is the name of a public key: the SHA-256 of the key, in hexadecimal.
+func KeyID(public ed25519.PublicKey) string {
+	sum := sha256.Sum256(public)
+	return hex.EncodeToString(sum[:])
+}
+
+// A Trusted key is one whose signatures count.
+type Trusted struct {
+	Public ed25519.PublicKey `json:"public"`
+	From   time.Time         `json:"from"`
+	// Until is when it was retired: what it signed before stays good. Zero while it signs.
+	Until time.Time `json:"until,omitzero"`
+	// Revoked keys have signed nothing that counts, whenever it was.
+	Revoked bool `json:"revoked,omitempty"`
+}
+
+// A Keyring holds the trusted keys by [KeyID]. Reading it is safe for concurrent use.
+type Keyring map[string]Trusted
+
+// Add trusts a public key from a time on.
+func (r Keyring) Add(public ed25519.PublicKey, from time.Time) {
+	r[KeyID(public)] = Trusted{Public: public, From: from}
+}
+
+// public is the key of that id, where its signatures may count and the entry is what its name says.
+func (r Keyring) public(id string) (ed25519.PublicKey, bool) {
+	t, ok := r[id]
+	if !ok || t.Revoked || len(t.Public) != ed25519.PublicKeySize || KeyID(t.Public) != id {
+		return nil, false
+	}
+	return t.Public, true
+}
+
+// signature is one of an envelope.
+type signature struct {
+	keyID string
+	sig   []byte
+}
+
+// signed is the id of the trusted key by which body of payloadType is signed.
+func (r Keyring) signed(payloadType string, body []byte, sigs []signature) (string, bool) {
+	message := PAE(payloadType, body)
+	for _, s := range sigs {
+		if s.keyID != "" {
+			if public, ok := r.public(s.keyID); ok && ed25519.Verify(public, message, s.sig) {
+				return s.keyID, true
+			}
+			continue
+		}
+		for id := range r { // no hint: each
+			if public, ok := r.public(id); ok && ed25519.Verify(public, message, s.sig) {
+				return id, true
+			}
+		}
+	}
+	return "", false
+}
+
+// during reports whether the key was in use at a time.
+func (t Trusted) during(at time.Time) bool {
+	return !at.Before(t.From.Add(-skew)) && (t.Until.IsZero() || at.Before(t.Until.Add(skew)))
+}
+
+// skew is how far the clocks of who made a key and who signed with it may be apart.
+const skew = 5 * time.Minute
+
+// unbase64 reads both alphabets, as DSSE asks of verifiers.
+func unbase64(s string) ([]byte, bool) {
+	if strings.ContainsAny(s, "\r\n") { // which encoding/base64 passes over
+		return nil, false
+	}
+	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		if b, err := e.Strict().DecodeString(s); err == nil {
+			return b, true
+		}
+	}
+	return nil, false
+}
