@@ -48,8 +48,11 @@ func peerUID(r *http.Request) (int, bool) {
 	return uid, ok
 }
 
-// by says who asks, for a change that names nobody.
+// by says who asks, for the record. Over the socket it is whoever the command says; a user of TCP is who his token says.
 func by(r *http.Request, given string) string {
+	if c := CallerOf(r.Context()); !overUnix(r) && c.Name != "" && c.Name != "token" {
+		return c.Name
+	}
 	if given != "" {
 		return given
 	}
@@ -67,36 +70,66 @@ func overUnix(r *http.Request) bool {
 // authorized lets through who may, and answers the others with refuse and the reason.
 func (v *server) authorized(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := v.authorize(r); err != nil {
+		who, err := v.identify(r)
+		if err != nil {
 			refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r)
+		if !overUnix(r) { // whoever is there is an admin
+			if c := who(); !c.Role.Includes(least(r)) {
+				v.fail(w, r, mayNot(c, least(r)))
+				return
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	})
 }
 
-func (v *server) authorize(r *http.Request) error {
+// identify says who calls, or that nobody of whom the server knows does.
+func (v *server) identify(r *http.Request) (func() Caller, error) {
 	if overUnix(r) {
 		uid, ok := peerUID(r)
 		if v.o.PeerCredCheck && (!ok || (uid != 0 && uid != os.Geteuid())) {
-			return &semper.Error{Code: semper.Forbidden, Message: "this socket serves root and the server's own user only"}
+			return nil, &semper.Error{Code: semper.Forbidden, Message: "this socket serves root and the server's own user only"}
 		}
-		return nil
+		if !ok {
+			uid = os.Geteuid()
+		}
+		return local(uid), nil
 	}
 	token := v.token()
 	if token == "" {
-		return &semper.Error{Code: semper.Forbidden, Message: "this server takes no token, so nothing over TCP", Hint: "use the unix socket"}
+		return nil, &semper.Error{Code: semper.Forbidden, Message: "this server takes no token, so nothing over TCP", Hint: "use the unix socket"}
 	}
+	owner := Caller{Name: "token", Role: Admin}
 	if given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		if same(given, token) {
-			return nil
+			return owner.itself, nil
 		}
-		return &semper.Error{Code: semper.Forbidden, Message: "the token is not this server's", Hint: "set SEMPER_TOKEN to what the server's token file holds"}
+		if c, ok := v.user(given); ok {
+			return c.itself, nil
+		}
+		return nil, &semper.Error{Code: semper.Forbidden, Message: "the token is not this server's", Hint: "set SEMPER_TOKEN to what the server's token file holds, or to what semper user add gave"}
 	}
-	if c, err := r.Cookie(cookieName); err == nil && same(c.Value, session(token)) {
-		return nil
+	if c, err := r.Cookie(cookieName); err == nil {
+		if same(c.Value, session(token)) {
+			return owner.itself, nil
+		}
+		if c, ok := v.user(c.Value); ok {
+			return c.itself, nil
+		}
 	}
-	return &semper.Error{Code: semper.Forbidden, Message: "no token given", Hint: "set SEMPER_TOKEN to what the server's token file holds"}
+	return nil, &semper.Error{Code: semper.Forbidden, Message: "no token given", Hint: "set SEMPER_TOKEN to what the server's token file holds"}
+}
+
+func (c Caller) itself() Caller { return c }
+
+// user is whose a token or a session is. What is looked up is its digest: how long that takes tells nothing of the token.
+func (v *server) user(secret string) (Caller, bool) {
+	if v.o.User == nil || secret == "" {
+		return Caller{}, false
+	}
+	return v.o.User(TokenDigest(secret))
 }
 
 func (v *server) token() string {
@@ -123,10 +156,12 @@ func same(a, b string) bool {
 func (v *server) login(w http.ResponseWriter, r *http.Request) {
 	token := v.token()
 	if !overUnix(r) {
-		if token == "" || !same(r.URL.Query().Get("token"), token) {
+		given := r.URL.Query().Get("token")
+		if _, known := v.user(given); token == "" || !known && !same(given, token) {
 			v.refusePage(w, r, nil)
 			return
 		}
+		token = given
 		http.SetCookie(w, &http.Cookie{
 			Name: cookieName, Value: session(token), Path: "/",
 			HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,

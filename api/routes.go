@@ -19,6 +19,7 @@ func (v *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	v.views(mux)
 	v.changes(mux)
+	v.delivery(mux)
 	mux.HandleFunc("HEAD /v1/artifacts/{digest}", v.hasArtifact)
 	mux.HandleFunc("PUT /v1/artifacts/{digest}", v.putArtifact)
 	mux.HandleFunc("GET /v1/metrics", v.metrics)

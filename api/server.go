@@ -27,6 +27,8 @@ type ServerOptions struct {
 	// Token is the secret a TCP connection must show; asked per request, so it may change. Nil or an
 	// empty answer refuses every TCP connection. It must be safe for concurrent use.
 	Token func() string
+	// User is who has a token or a session of that digest, besides who has Token. Nil: nobody. It must be safe for concurrent use.
+	User func(digest string) (Caller, bool)
 	// PeerCredCheck refuses unix socket peers that are neither root nor this process's user. It needs
 	// [ConnContext] as the http.Server's ConnContext.
 	PeerCredCheck bool

@@ -10,6 +10,8 @@ import (
 // Service is what the API offers; control provides it. Every error carries a [semper.Code].
 // Methods are safe for concurrent use. app may be empty where exactly one app exists.
 type Service interface {
+	Delivery
+
 	Info(ctx context.Context) (ServerInfo, error)
 	Overview(ctx context.Context) (Overview, error)
 	Status(ctx context.Context, app, env string) (Status, error)

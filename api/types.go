@@ -18,8 +18,11 @@ type DeployRequest struct {
 	// Until is the kind of step after whose last one the rollout pauses; empty for never.
 	Until semper.StepKind `json:"until,omitempty"`
 	// Hotfix says why the release's steps are left out: the release in production is the broken one.
+	// So are the gates of its environment, which takes an admin.
 	Hotfix string `json:"hotfix,omitempty"`
-	By     string `json:"by,omitempty"`
+	// Pipeline, when not nil, is to be in force from now on. One that is in force already takes an admin to be changed.
+	Pipeline *semper.Pipeline `json:"pipeline,omitempty"`
+	By       string           `json:"by,omitempty"`
 }
 
 // A Promotion says that a rollout need not wait.

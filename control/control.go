@@ -4,13 +4,17 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
 	"semper"
 	"semper/api"
+	"semper/control/delivery"
+	"semper/pipeline/attest"
 	"semper/rollout"
 	"semper/supervise"
+	"semper/webhook"
 )
 
 // Keeper runs instances. Starting and stopping are idempotent.
@@ -105,6 +109,8 @@ type Secrets interface {
 	Set(app, name string, value []byte) (version int, err error)
 	// Newest is the newest version of a secret, 0 when there is none.
 	Newest(app, name string) (int, error)
+	// Get is the newest value of a secret that this process itself needs: the key of a webhook.
+	Get(app, name string) ([]byte, error)
 	List(app string) ([]string, error)
 }
 
@@ -118,6 +124,10 @@ type Options struct {
 	Secrets Secrets
 	Machine Machine
 	Log     *slog.Logger
+	// Client asks the URLs of HTTP gates; nil: one that follows no redirect and uses no proxy.
+	Client *http.Client
+	// Key signs what gates have shown; nil: no gate can be passed.
+	Key *attest.Key
 	// Check refuses a spec that no edge could serve by; nil: whatever an edge serves by.
 	Check func(semper.Spec) error
 	// Supervision gives each supervisor of the tree its options, from the context it is started with; nil: what they do
@@ -129,6 +139,8 @@ type Options struct {
 
 // Control is the service behind the API. It is safe for concurrent use.
 type Control struct {
+	delivery.Surface
+
 	o     Options
 	model *seat // who leads here, if anybody does
 	view  atomic.Pointer[view]
@@ -146,7 +158,12 @@ func New(o Options) *Control {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
+	if o.Client == nil {
+		o.Client = webhook.Client(false)
+	}
+	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
+	c.Surface = c.surface()
+	return c
 }
 
 const (
@@ -163,6 +180,9 @@ func (c *Control) reconcile(m *model) time.Duration {
 		t, decisions, next := m.decide(time.Now())
 		if t == nil {
 			m.perform(c, decisions)
+			if at := m.performPipelines(c); !at.IsZero() {
+				next = min(next, max(time.Millisecond, time.Until(at)))
+			}
 			return next
 		}
 		if err := m.commit(*t); err != nil {
@@ -171,6 +191,7 @@ func (c *Control) reconcile(m *model) time.Duration {
 		}
 		c.feed.send(t.events)
 		m.perform(c, decisions)
+		m.performPipelines(c)
 	}
 	return 0
 }
@@ -203,6 +224,9 @@ func (m *model) decide(now time.Time) (*change, []rollout.Decision, time.Duratio
 		if !d.Wake.IsZero() {
 			next = min(next, max(0, d.Wake.Sub(now)))
 		}
+	}
+	if at := m.desk.Promote(office{t}, t.desk); !at.IsZero() {
+		next = min(next, max(0, at.Sub(now)))
 	}
 	t.route()
 	if t.empty() {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"semper/actor"
 	"semper/api"
 	"semper/control"
+	"semper/pipeline/attest"
 	"semper/store/mem"
 	"semper/supervise"
 )
@@ -48,10 +51,11 @@ type machine struct {
 	events      []supervise.Event   // of control's tree
 	reports     []actor.CrashReport // of its processes
 	execs       int
-	stagePanics int      // how many more stagings panic
-	broken      bool     // the next Exec panics
-	foundReady  []string // what the keeper was told of, and when
-	looks       int      // at what an instance listens on
+	stagePanics int            // how many more stagings panic
+	broken      bool           // the next Exec panics
+	foundReady  []string       // what the keeper was told of, and when
+	looks       int            // at what an instance listens on
+	gates       map[string]int // exit codes of gates' commands, by argv[0]
 }
 
 func newMachine(t *testing.T) *machine {
@@ -66,7 +70,7 @@ func newMachine(t *testing.T) *machine {
 func (m *machine) run(s semper.Store) (*control.Control, func()) {
 	c := control.New(control.Options{
 		Store: s, Keeper: m, Edges: m, Blobs: (*blobs)(m), Ledgers: (*ledgers)(m), Secrets: noSecrets{}, Machine: (*facts)(m),
-		ID: fmt.Sprintf("control-%p", new(int)), Supervision: func(context.Context) supervise.Options { return supervise.Options{Observe: m.observe} },
+		ID: fmt.Sprintf("control-%p", new(int)), Key: testKey(m.t), Client: &http.Client{Transport: m}, Supervision: func(context.Context) supervise.Options { return supervise.Options{Observe: m.observe} },
 	})
 	ctx, cancel := context.WithCancel(actor.WithReporter(context.Background(), m.report))
 	done := make(chan struct{})
@@ -78,6 +82,26 @@ func (m *machine) run(s semper.Store) (*control.Control, func()) {
 	}()
 	return c, func() { cancel(); <-done }
 }
+
+// RoundTrip answers what gates ask.
+func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
+	status := http.StatusOK
+	if r.URL.Host == "broken.example.com" {
+		status = http.StatusBadGateway
+	}
+	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: http.NoBody, Request: r}, nil
+}
+
+// testKey is the same for every control process of a machine, as the file is.
+var testKey = func() func(*testing.T) *attest.Key {
+	key, err := attest.NewKey()
+	return func(t *testing.T) *attest.Key {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+}()
 
 func (m *machine) observe(e supervise.Event) {
 	m.mu.Lock()
@@ -145,6 +169,10 @@ func (m *machine) Start(_ context.Context, spec semper.InstanceSpec) (semper.Ins
 // incarnate starts a new process and does what the release does. The caller holds mu.
 func (m *machine) incarnate(in *semper.InstanceStatus) {
 	m.pid++
+	if strings.HasPrefix(in.Spec.Service, "gate:") {
+		m.gate(in)
+		return
+	}
 	in.State, in.PID, in.StartTicks, in.StartedAt = semper.Starting, m.pid, uint64(m.pid), time.Now()
 	in.Incarnation++
 	in.Notified = false
@@ -158,6 +186,24 @@ func (m *machine) incarnate(in *semper.InstanceStatus) {
 	case "exit":
 		m.end(in, semper.Reason{Kind: semper.ReasonExit, Code: 3}, false)
 	}
+	m.change()
+}
+
+// gate runs a gate's command for a second. The caller holds mu.
+func (m *machine) gate(in *semper.InstanceStatus) {
+	in.State, in.PID, in.Incarnation = semper.Starting, m.pid, 1
+	id, r := in.Spec.ID, semper.Reason{Kind: semper.ReasonNormal}
+	if code := m.gates[in.Spec.Spec.Command[0]]; code != 0 {
+		r = semper.Reason{Kind: semper.ReasonExit, Code: code}
+	}
+	time.AfterFunc(time.Second, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if in := m.instances[id]; in != nil && in.State != semper.Ended {
+			in.State, in.PID, in.LastEnd = semper.Ended, 0, &semper.End{Reason: r, At: time.Now(), Uptime: semper.Duration(time.Second), Tail: []string{"checked"}}
+			m.change()
+		}
+	})
 	m.change()
 }
 
@@ -374,7 +420,8 @@ func (noSecrets) Newest(_, name string) (int, error) {
 	}
 	return 0, nil
 }
-func (noSecrets) List(string) ([]string, error) { return nil, nil }
+func (noSecrets) Get(string, string) ([]byte, error) { return []byte("0123456789abcdef"), nil }
+func (noSecrets) List(string) ([]string, error)      { return nil, nil }
 
 type facts machine
 

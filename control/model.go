@@ -13,6 +13,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/control/delivery"
 	"semper/rollout"
 	"semper/supervise"
 )
@@ -40,6 +41,7 @@ type counters struct {
 	Event   int64 `json:"event"`
 	Crash   int64 `json:"crash"`
 	Rollout int64 `json:"rollout"`
+	Run     int64 `json:"run,omitempty"`
 }
 
 type stored[T any] struct {
@@ -74,6 +76,9 @@ type model struct {
 	waiting    map[semper.EnvironmentKey]string
 	verdicts   map[semper.EnvironmentKey]semper.Verdict // the newest of the judge, of whichever rollout
 
+	desk     *delivery.Desk
+	resolved map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Release // releases as they are in environments
+
 	doing map[string]bool // commands being performed, by name
 }
 
@@ -99,7 +104,7 @@ func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*mode
 		envs: make(map[semper.EnvironmentKey]stored[semper.Environment]), releases: make(map[string]map[semper.ReleaseName]semper.Release),
 		settled: make(map[string]bool), ledgers: make(map[LedgerKey]stored[semper.Ledger]),
 		instances: make(map[semper.InstanceID]*instance), staged: make(map[semper.Digest]error),
-		waiting: make(map[semper.EnvironmentKey]string), verdicts: make(map[semper.EnvironmentKey]semper.Verdict), doing: make(map[string]bool),
+		waiting: make(map[semper.EnvironmentKey]string), verdicts: make(map[semper.EnvironmentKey]semper.Verdict), doing: make(map[string]bool), desk: delivery.New(c.o.Key), resolved: make(map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Release),
 	}
 	items, _, err := c.o.Store.List(ctx, "")
 	if err != nil {
@@ -111,6 +116,7 @@ func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*mode
 		}
 	}
 	slices.SortFunc(m.crashes, func(a, b semper.CrashReport) int { return a.At.Compare(b.At) })
+	m.desk.Loaded()
 	c.feed.load(m.events)
 	return m, nil
 }
@@ -152,8 +158,10 @@ func (m *model) put(it semper.Item) error {
 		return err
 	case strings.HasPrefix(it.Key, preSettled):
 		m.settled[strings.TrimPrefix(it.Key, preSettled)] = true
+	default:
+		return m.desk.Put(it) // what other roles store is not control's
 	}
-	return nil // what other roles store is not control's
+	return nil
 }
 
 func (m *model) addRelease(r semper.Release) {
@@ -170,13 +178,13 @@ func (m *model) world(key semper.EnvironmentKey, now time.Time) rollout.World {
 	env := m.envs[key].value
 	w := rollout.World{
 		Now: now, Instances: make(map[semper.InstanceID]rollout.Instance), Staged: m.staged,
-		InFlight: make(map[semper.InstanceID]semper.InFlight), NextEpoch: m.table.value.Epoch + 1, Releases: m.releases[env.App],
+		InFlight: make(map[semper.InstanceID]semper.InFlight), NextEpoch: m.table.value.Epoch + 1, Releases: m.releasesIn(env),
 	}
 	if v, ok := m.verdicts[key]; ok && env.Rollout != nil && v.Rollout == env.Rollout.ID {
 		w.Verdict = &v
 	}
 	for id, in := range m.instances {
-		if in.status.Spec.App == env.App && in.status.Spec.Environment == env.Name {
+		if in.status.Spec.App == env.App && in.status.Spec.Environment == env.Name && !ofGate(in.status.Spec) {
 			w.Instances[id] = in.judged()
 		}
 	}
@@ -207,17 +215,18 @@ type change struct {
 	crash  []semper.CrashReport
 	ledger map[LedgerKey]semper.Ledger
 	books  []string
+	desk   *delivery.Change
 	count  counters
 }
 
 func (m *model) newChange(now time.Time) *change {
-	return &change{m: m, now: now, envs: make(map[semper.EnvironmentKey]semper.Environment), count: m.counters.value}
+	return &change{m: m, now: now, envs: make(map[semper.EnvironmentKey]semper.Environment), desk: m.desk.Change(), count: m.counters.value}
 }
 
 func (t *change) setEnv(e semper.Environment) { t.envs[e.Key()] = e }
 
 func (t *change) empty() bool {
-	return len(t.envs) == 0 && t.table == nil && len(t.events) == 0 && t.rel == nil && len(t.crash) == 0 && len(t.ledger) == 0
+	return len(t.envs) == 0 && t.table == nil && len(t.events) == 0 && t.rel == nil && len(t.crash) == 0 && len(t.ledger) == 0 && t.desk.Empty()
 }
 
 func (t *change) env(key semper.EnvironmentKey) semper.Environment {
@@ -235,7 +244,7 @@ func (t *change) route() {
 	next := t.m.table.value.Epoch + 1
 	for _, key := range t.m.envKeys() {
 		e := t.env(key)
-		sites = append(sites, rollout.Site{Env: e, Releases: t.m.releases[e.App]})
+		sites = append(sites, rollout.Site{Env: e, Releases: t.m.releasesIn(e)})
 		moved = moved || e.Rollout != nil && e.Rollout.Epoch == next
 	}
 	table := rollout.Routes(sites, t.m.judged())
@@ -289,6 +298,7 @@ func (m *model) commit(t change) error {
 		txn.If = append(txn.If, semper.Condition{Key: keyTable, Version: m.table.version})
 		put(keyTable, t.table)
 	}
+	txn.If, txn.Then = append(txn.If, t.desk.If...), append(txn.Then, t.desk.Then...)
 	t.number(put, &txn)
 	put(keyCounters, t.count)
 	ctx, cancel := context.WithTimeout(m.ctx, 5*time.Second)
@@ -298,7 +308,7 @@ func (m *model) commit(t change) error {
 		return m.recover(txn, err)
 	}
 	m.apply(t, rev)
-	return nil
+	return m.desk.Apply(t.desk, rev)
 }
 
 // number gives events, crashes and ledgers their keys.
@@ -346,11 +356,13 @@ func (m *model) recover(txn semper.Txn, cause error) error {
 		return cause
 	}
 	m.crashes, m.events = nil, nil
+	m.desk.Reset()
 	for _, it := range items {
 		if err := m.put(it); err != nil {
 			return err
 		}
 	}
+	m.desk.Loaded()
 	return nil
 }
 

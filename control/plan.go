@@ -3,47 +3,12 @@ package control
 import (
 	"fmt"
 	"maps"
-	"reflect"
-	"slices"
 	"time"
 
 	"semper"
 	"semper/api"
 	"semper/rollout"
 )
-
-// effects says what a deploy of now means for each service of old and now.
-func effects(env semper.Environment, old, now semper.Release) []api.PlanEffect {
-	names := maps.Clone(now.Spec.Services)
-	if names == nil {
-		names = make(map[string]semper.Service)
-	}
-	maps.Copy(names, old.Spec.Services)
-	out := []api.PlanEffect{}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		before, had := old.Spec.Services[name]
-		after, has := now.Spec.Services[name]
-		e := api.PlanEffect{Service: name, Instances: after.Instances}
-		switch {
-		case !has:
-			e.Effect, e.Why = "stop", "the new release does not have it"
-		case !had:
-			e.Effect, e.Why = "new", "the current release does not have it"
-		case env.Current.Release == now.Name() && env.Current.Scale[name] == after.Instances:
-			e.Effect, e.Why = "keep", string(now.Name())+" runs already"
-		case env.Current.Release == now.Name():
-			e.Effect, e.Why = "scale", fmt.Sprintf("%d → %d instances", env.Current.Scale[name], after.Instances)
-		case old.Artifact != now.Artifact:
-			e.Effect, e.Why = "restart", "the artifact changed"
-		case !reflect.DeepEqual(before, after):
-			e.Effect, e.Why = "restart", "its configuration changed"
-		default:
-			e.Effect, e.Why = "restart", "it is part of the new release"
-		}
-		out = append(out, e)
-	}
-	return out
-}
 
 // rehearse runs the machine in a world where everything goes well and tells what it passed through.
 func rehearse(env semper.Environment, rel semper.Release, known map[semper.ReleaseName]semper.Release) ([]api.PlanStep, error) {

@@ -10,6 +10,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/control/certificate"
 	"semper/rollout"
 )
 
@@ -273,7 +274,7 @@ func (c *Control) Doctor(ctx context.Context) ([]api.Check, error) {
 	}
 	v := c.view.Load()
 	if v != nil {
-		out = append(out, certificateChecks(v.certs)...)
+		out = append(out, certificate.Checks(v.certs)...)
 	}
 	if v == nil || !v.keeper {
 		out = append(out, api.Check{Name: "keeper connection", Status: "fail", Detail: "not connected", Hint: "start it: semper server run"})

@@ -3,12 +3,11 @@ package control
 import (
 	"context"
 	"fmt"
-	"maps"
-	"strings"
 	"time"
 
 	"semper"
 	"semper/api"
+	"semper/control/prepare"
 	"semper/rollout"
 )
 
@@ -27,39 +26,27 @@ func (c *Control) Plan(ctx context.Context, r api.DeployRequest) (api.Plan, erro
 	if !ok {
 		env = semper.Environment{App: r.Spec.App, Name: r.Environment}
 	}
-	if err := conflicts(v.envs, v.releases, r); err != nil {
+	if err := prepare.Conflicts(v.envs, v.releases, env, r.Spec.In(env.Name)); err != nil {
 		return api.Plan{}, err
 	}
 	rel, isNew := v.release(r)
+	rel.Spec = rel.Spec.In(env.Name)
 	p := api.Plan{App: r.Spec.App, Environment: r.Environment, Revision: v.versions[key], To: rel.Name(), New: isNew, Changes: []string{}, Effects: []api.PlanEffect{}}
 	var old semper.Release
 	if env.Current != nil {
 		p.From = env.Current.Release
 		old = v.releases[r.Spec.App][p.From]
+		old.Spec = old.Spec.In(env.Name)
 	}
 	p.Changes = append(p.Changes, rollout.Diff(old, rel)...)
-	p.Effects = effects(env, old, rel)
+	p.Effects = prepare.Effects(env, old, rel)
 	p.Steps, err = rehearse(env, rel, v.releases[r.Spec.App])
 	return p, err
 }
 
 // release is the one r would be: an old one with the same value, or the next.
 func (v *view) release(r api.DeployRequest) (semper.Release, bool) {
-	return findRelease(v.releases[r.Spec.App], r)
-}
-
-func findRelease(known map[semper.ReleaseName]semper.Release, r api.DeployRequest) (semper.Release, bool) {
-	config, newest := r.Spec.ConfigDigest(), 0
-	for _, rel := range known {
-		if rel.Artifact == r.Artifact && rel.Config == config {
-			return rel, false
-		}
-		newest = max(newest, rel.Number)
-	}
-	return semper.Release{
-		App: r.Spec.App, Number: newest + 1, Artifact: r.Artifact, Config: config, Spec: r.Spec,
-		CreatedAt: time.Now().UTC(), CreatedBy: r.By,
-	}, true
+	return prepare.Release(v.releases[r.Spec.App], r)
 }
 
 // prepare fills in defaults and pins secrets to their newest version.
@@ -83,47 +70,22 @@ func (c *Control) prepare(r api.DeployRequest) (api.DeployRequest, error) {
 			return r, err
 		}
 	}
+	var err error
 	for name, svc := range r.Spec.Services {
-		svc.Env = maps.Clone(svc.Env)
-		for k, e := range svc.Env {
-			if e.Secret == "" {
-				continue
-			}
-			base, _, _ := strings.Cut(e.Secret, "@")
-			n, err := c.o.Secrets.Newest(r.Spec.App, base)
-			if err != nil {
-				return r, err
-			}
-			if n == 0 {
-				return r, &semper.Error{Code: semper.Invalid, Op: "deploy", Message: fmt.Sprintf("service %s wants secret %q for %s, which is not set", name, base, k), Hint: fmt.Sprintf("semper secret set %s --app %s", base, r.Spec.App)}
-			}
-			svc.Env[k] = semper.EnvVar{Secret: fmt.Sprintf("%s@%d", base, n)}
+		if svc.Env, err = prepare.Pin(c.o.Secrets.Newest, r.Spec.App, "service "+name, svc.Env); err != nil {
+			return r, err
 		}
 		r.Spec.Services[name] = svc
 	}
-	return r, nil
-}
-
-// conflicts refuses a route that another environment has.
-func conflicts(envs map[semper.EnvironmentKey]semper.Environment, rels map[string]map[semper.ReleaseName]semper.Release, r api.DeployRequest) error {
-	mine := semper.Environment{App: r.Spec.App, Name: r.Environment}.Key()
-	for key, e := range envs {
-		if key == mine || e.Current == nil {
-			continue
-		}
-		for _, theirs := range rels[e.App][e.Current.Release].Spec.Routes {
-			for _, ours := range r.Spec.Routes {
-				if ours.Host == theirs.Host && ours.Path == theirs.Path {
-					return &semper.Error{
-						Code: semper.Invalid, Op: "deploy",
-						Message: fmt.Sprintf("route %s%s belongs to %s already", ours.Host, ours.Path, key),
-						Hint:    "give one of them another host or path",
-					}
-				}
-			}
+	if r.Spec.Environments, err = prepare.Overlays(c.o.Secrets.Newest, r.Spec); err != nil || c.o.Check == nil {
+		return r, err
+	}
+	for name := range r.Spec.Environments {
+		if err := c.o.Check(r.Spec.In(name)); err != nil {
+			return r, err
 		}
 	}
-	return nil
+	return r, nil
 }
 
 // Deploy begins a rollout and returns once it is stored.
@@ -132,28 +94,20 @@ func (c *Control) Deploy(ctx context.Context, r api.DeployRequest) (semper.Rollo
 	if err != nil {
 		return semper.Rollout{}, err
 	}
-	if ok, err := c.o.Blobs.Has(r.Artifact); err != nil {
+	if err := c.has(r.Artifact, "deploy"); err != nil {
 		return semper.Rollout{}, err
-	} else if !ok {
-		return semper.Rollout{}, &semper.Error{Code: semper.NotFound, Op: "deploy", Message: fmt.Sprintf("artifact %s is not stored here", r.Artifact.Short()), Hint: "upload it first"}
 	}
 	var out semper.Rollout
+	who := api.CallerOf(ctx)
 	err = c.ask(ctx, "deploy", func(m *model) error {
-		out, err = c.deploy(m, r)
+		out, err = c.deploy(m, r, who)
 		return err
 	})
 	return out, err
 }
 
 // deploy is run by the model.
-func (c *Control) deploy(m *model, r api.DeployRequest) (semper.Rollout, error) {
-	envs := make(map[semper.EnvironmentKey]semper.Environment, len(m.envs))
-	for k, e := range m.envs {
-		envs[k] = e.value
-	}
-	if err := conflicts(envs, m.releases, r); err != nil {
-		return semper.Rollout{}, err
-	}
+func (c *Control) deploy(m *model, r api.DeployRequest, who api.Caller) (semper.Rollout, error) {
 	env := semper.Environment{App: r.Spec.App, Name: r.Environment}
 	if e, ok := m.envs[env.Key()]; ok {
 		env = e.value
@@ -161,14 +115,22 @@ func (c *Control) deploy(m *model, r api.DeployRequest) (semper.Rollout, error) 
 			return semper.Rollout{}, &semper.Error{Code: semper.Conflict, Op: "deploy", Message: "the environment changed since the plan was made", Hint: "make a new plan: semper plan"}
 		}
 	}
+	if err := m.conflicts(env, r.Spec.In(env.Name)); err != nil {
+		return semper.Rollout{}, err
+	}
 	t := m.newChange(time.Now())
-	rel, isNew := findRelease(m.releases[r.Spec.App], r)
+	rel, isNew := prepare.Release(m.releases[r.Spec.App], r)
 	if isNew {
 		t.rel = &rel
 	}
+	if err := m.desk.Admit(office{t}, t.desk, env.Name, rel, r, who); err != nil {
+		return semper.Rollout{}, err
+	}
+	in := rel
+	in.Spec = rel.Spec.In(env.Name)
 	q := t.request(r.By)
 	q.Until, q.Hotfix = r.Until, r.Hotfix
-	next, events, err := rollout.Deploy(env, rel, q)
+	next, events, err := rollout.Deploy(env, in, q)
 	if err != nil {
 		return semper.Rollout{}, err
 	}
@@ -195,6 +157,10 @@ func (c *Control) Rollback(ctx context.Context, app, env string, release semper.
 		if err != nil {
 			return e, nil, err
 		}
+		if err := m.desk.AdmitBack(office{t}, e, rel); err != nil {
+			return e, nil, err
+		}
+		rel.Spec = rel.Spec.In(e.Name)
 		if warm := e.Previous != nil && e.Previous.Release == release && len(e.Previous.Instances) > 0; !warm {
 			delete(m.staged, rel.Artifact)
 		}
@@ -229,7 +195,7 @@ func (m *model) current(e semper.Environment) semper.Release {
 	if e.Current == nil {
 		return semper.Release{}
 	}
-	return m.releases[e.App][e.Current.Release]
+	return m.releasesIn(e)[e.Current.Release]
 }
 
 // begin runs a command whose answer is the environment's rollout after it.

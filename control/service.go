@@ -12,6 +12,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/control/certificate"
 	"semper/rollout"
 )
 
@@ -150,6 +151,11 @@ func (v *view) find(app, env string) (semper.Environment, error) {
 			found = append(found, e)
 		}
 	}
+	if env == "" && len(found) > 1 && !slices.ContainsFunc(found, func(e semper.Environment) bool { return e.App != found[0].App }) {
+		if e, ok := v.envs[semper.Environment{App: found[0].App, Name: semper.DefaultEnvironment}.Key()]; ok {
+			return e, nil // several environments of one app
+		}
+	}
 	known := slices.Sorted(maps.Keys(v.envs))
 	switch len(found) {
 	case 1:
@@ -189,7 +195,7 @@ func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api
 	}
 	if cur := e.Current; cur != nil {
 		s.Release, s.Scale = cur.Release, cur.Scale
-		s.Routes = v.releases[e.App][cur.Release].Spec.Routes
+		s.Routes = v.releases[e.App][cur.Release].Spec.In(e.Name).Routes
 	}
 	if p := e.Previous; p != nil {
 		s.Previous = p.Release
@@ -215,7 +221,7 @@ func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api
 	if len(v.edges) == 0 {
 		s.Warnings = append(s.Warnings, "no edge answers")
 	}
-	s.Warnings = append(s.Warnings, certificateWarnings(v.certs, v.table, e)...)
+	s.Warnings = append(s.Warnings, certificate.Warnings(v.certs, v.table, e)...)
 	return s
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/control/delivery"
 	"semper/rollout"
 )
 
@@ -29,7 +30,9 @@ type view struct {
 	keeper    bool
 	draining  bool
 	certs     []api.Certificate
-	changed   chan struct{} // closed when a newer view is there
+	desk      *delivery.View
+	events    []semper.Event // the newest, oldest first
+	changed   chan struct{}  // closed when a newer view is there
 }
 
 // seen is an instance as a reader sees it.
@@ -51,7 +54,7 @@ func (c *Control) publish(m *model) {
 		releases: make(map[string]map[semper.ReleaseName]semper.Release, len(m.releases)),
 		table:    m.table.value, instances: make(map[semper.InstanceID]seen, len(m.instances)),
 		edges: m.edges, ledgers: make(map[LedgerKey]semper.Ledger, len(m.ledgers)), settled: maps.Clone(m.settled),
-		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), verdicts: maps.Clone(m.verdicts), keeper: m.keeperSeen, certs: m.certs, changed: make(chan struct{}),
+		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), verdicts: maps.Clone(m.verdicts), keeper: m.keeperSeen, certs: m.certs, desk: m.desk.View(), events: m.events, changed: make(chan struct{}),
 	}
 	for k, e := range m.envs {
 		v.envs[k], v.versions[k] = e.value, e.version

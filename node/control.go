@@ -45,6 +45,10 @@ func Control(ctx context.Context, o PartOptions) error {
 	if err != nil {
 		return err
 	}
+	key, err := signingKey(d.signingKey())
+	if err != nil {
+		return err
+	}
 	certs, err := apiCertificates(ctx, d, sockets, o.Log)
 	if err != nil {
 		return err
@@ -56,10 +60,10 @@ func Control(ctx context.Context, o PartOptions) error {
 	defer edges.close()
 	c := control.New(control.Options{
 		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
-		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Check: config.CheckSpec,
+		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Key: key, Check: config.CheckSpec,
 		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
 	})
-	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, PeerCredCheck: true, UI: web.Handler(c)})
+	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, User: c.User, PeerCredCheck: true, UI: web.Handler(c)})
 	return controlTree(ctx, o, c, sockets, &surface{log: o.Log, handler: h, sockets: sockets, certs: certs.config()})
 }
 

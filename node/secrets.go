@@ -12,9 +12,10 @@ import (
 	"strings"
 
 	"semper"
+	"semper/pipeline/attest"
 )
 
-// secrets are files DIR/<app>/<name>/<version>, mode 0600, that only the keeper reads again.
+// secrets are files DIR/<app>/<name>/<version>, mode 0600, that only the keeper reads again, and control those it signs webhooks with.
 type secrets string
 
 var secretName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$`)
@@ -68,6 +69,22 @@ func (s secrets) Newest(app, name string) (int, error) {
 	return newest, nil
 }
 
+// Get is the newest value of a secret.
+func (s secrets) Get(app, name string) ([]byte, error) {
+	n, err := s.Newest(app, name)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, &semper.Error{Code: semper.NotFound, Op: "secret", Message: fmt.Sprintf("%s has no secret %q", app, name), Hint: fmt.Sprintf("semper secret set %s --app %s", name, app)}
+	}
+	b, err := os.ReadFile(filepath.Join(string(s), app, name, strconv.Itoa(n)))
+	if err != nil {
+		return nil, fmt.Errorf("secret %s: %w", name, err)
+	}
+	return b, nil
+}
+
 // List is "name@version" of each secret.
 func (s secrets) List(app string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(string(s), filepath.Base(app)))
@@ -114,4 +131,53 @@ func apiToken(path string) (string, error) {
 		return "", fmt.Errorf("api token: %w", err)
 	}
 	return token, nil
+}
+
+// signingKey is what statements are signed with: made once per installation, kept in a file of mode 0600. One that cannot be read is an error
+// and not made anew: statements would be signed by a key that nobody expects.
+func signingKey(path string) (*attest.Key, error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		k, err := attest.ParseKey(b)
+		if err != nil {
+			return nil, fmt.Errorf("signing key %s: %w", path, err)
+		}
+		return k, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	k, err := attest.NewKey()
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	text, err := k.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	tmp := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := writeSynced(tmp, text); err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	// A link and not a rename: of two that begin at once, one makes the key.
+	err = os.Link(tmp, path)
+	if errors.Is(err, os.ErrExist) {
+		if err := os.Remove(tmp); err != nil {
+			return nil, fmt.Errorf("signing key: %w", err)
+		}
+		return signingKey(path)
+	}
+	if err := errors.Join(err, os.Remove(tmp), syncDir(filepath.Dir(path))); err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	return k, nil
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
 }

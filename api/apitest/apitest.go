@@ -38,6 +38,7 @@ type Semper struct {
 	fault     *Fault
 	down      error
 	traffic   api.Traffic
+	delivery  delivery
 
 	judgements []api.Judgement
 }
@@ -75,6 +76,7 @@ func New() *Semper {
 		artifacts: map[semper.Digest]int64{},
 		secrets:   map[string]map[string]int{},
 		pid:       4000,
+		delivery:  newDelivery(),
 		stall:     semper.RolloutWatch,
 	}
 }

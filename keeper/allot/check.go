@@ -12,8 +12,8 @@ import (
 	"semper"
 )
 
-// instanceIDs are the ids the keeper takes: they become file names.
-var instanceIDs = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
+// instanceIDs are the ids the keeper takes: they become file names. An @ is before the environment: "shop@beta/web.r1.1".
+var instanceIDs = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // Check tells what is wrong with a spec that a keeper was asked to run.
 func Check(spec semper.InstanceSpec) error {

@@ -1,4 +1,4 @@
-package control
+package certificate
 
 import (
 	"slices"
@@ -44,7 +44,7 @@ func TestCertificateEvents(t *testing.T) {
 		{"another trouble", one(failing), one(limited), "certificate.failed"},
 		{"gone", one(well), one(), ""},
 	} {
-		got := certificateEvents(c.before, c.now, certTable, at)
+		got := Events(c.before, c.now, certTable, at)
 		kinds := make([]string, len(got))
 		for i, e := range got {
 			kinds[i] = e.Kind
@@ -68,15 +68,15 @@ func TestCertificateWarningsAreTheEnvironments(t *testing.T) {
 		{Host: "b.test", Source: "acme", NotAfter: time.Now().Add(-time.Hour)},
 		{Host: "c.test", Source: "acme", NotAfter: time.Now().Add(time.Hour)},
 	}
-	got := certificateWarnings(list, certTable, semper.Environment{App: "bar", Name: "production"})
+	got := Warnings(list, certTable, semper.Environment{App: "bar", Name: "production"})
 	if len(got) != 1 || !strings.Contains(got[0], "a.test") || !strings.Contains(got[0], "make a record") || !strings.Contains(got[0], "10:00:00Z") {
 		t.Errorf("%q", got)
 	}
-	got = certificateWarnings(list, certTable, semper.Environment{App: "foo", Name: "beta"})
+	got = Warnings(list, certTable, semper.Environment{App: "foo", Name: "beta"})
 	if len(got) != 1 || !strings.Contains(got[0], "b.test ended at") {
 		t.Errorf("%q", got)
 	}
-	checks := certificateChecks(list)
+	checks := Checks(list)
 	statuses := make([]string, len(checks))
 	for i, c := range checks {
 		statuses[i] = c.Status

@@ -1,0 +1,121 @@
+package prepare
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"semper"
+	"semper/api"
+)
+
+// Newest is the newest version of a secret of an app, 0 when there is none.
+type Newest func(app, name string) (int, error)
+
+// Release is the one that a request would be: a known one with the same value, or the next.
+func Release(known map[semper.ReleaseName]semper.Release, r api.DeployRequest) (semper.Release, bool) {
+	config, newest := r.Spec.ConfigDigest(), 0
+	for _, rel := range known {
+		if rel.Artifact == r.Artifact && rel.Config == config {
+			return rel, false
+		}
+		newest = max(newest, rel.Number)
+	}
+	return semper.Release{
+		App: r.Spec.App, Number: newest + 1, Artifact: r.Artifact, Config: config, Spec: r.Spec,
+		CreatedAt: time.Now().UTC(), CreatedBy: r.By,
+	}, true
+}
+
+// Pin is env with its secrets at their newest versions.
+func Pin(newest Newest, app, whose string, env map[string]semper.EnvVar) (map[string]semper.EnvVar, error) {
+	env = maps.Clone(env)
+	for k, e := range env {
+		if e.Secret == "" {
+			continue
+		}
+		base, _, _ := strings.Cut(e.Secret, "@")
+		n, err := newest(app, base)
+		if err != nil {
+			return env, err
+		}
+		if n == 0 {
+			return env, &semper.Error{Code: semper.Invalid, Op: "deploy", Message: fmt.Sprintf("%s wants secret %q for %s, which is not set", whose, base, k), Hint: fmt.Sprintf("semper secret set %s --app %s", base, app)}
+		}
+		env[k] = semper.EnvVar{Secret: fmt.Sprintf("%s@%d", base, n)}
+	}
+	return env, nil
+}
+
+// Overlays are a spec's, with their secrets at their newest versions.
+func Overlays(newest Newest, spec semper.Spec) (map[string]semper.Overlay, error) {
+	if len(spec.Environments) == 0 {
+		return spec.Environments, nil
+	}
+	out := make(map[string]semper.Overlay, len(spec.Environments))
+	for name, o := range spec.Environments {
+		var err error
+		if o.Env, err = Pin(newest, spec.App, "environment "+name, o.Env); err != nil {
+			return spec.Environments, err
+		}
+		out[name] = o
+	}
+	return out, nil
+}
+
+// Conflicts refuses a route of spec that another environment than e has.
+func Conflicts(envs map[semper.EnvironmentKey]semper.Environment, rels map[string]map[semper.ReleaseName]semper.Release, e semper.Environment, spec semper.Spec) error {
+	for key, other := range envs {
+		if key == e.Key() || other.Current == nil {
+			continue
+		}
+		for _, theirs := range rels[other.App][other.Current.Release].Spec.In(other.Name).Routes {
+			for _, ours := range spec.Routes {
+				if ours.Host == theirs.Host && ours.Path == theirs.Path {
+					return &semper.Error{
+						Code: semper.Invalid, Op: "deploy",
+						Message: fmt.Sprintf("route %s%s belongs to %s already", ours.Host, ours.Path, key),
+						Hint:    "give one of them another host or path; hosts of an environment in semper.yaml does",
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Effects says what a deploy of now means for each service of old and now.
+func Effects(env semper.Environment, old, now semper.Release) []api.PlanEffect {
+	names := maps.Clone(now.Spec.Services)
+	if names == nil {
+		names = make(map[string]semper.Service)
+	}
+	maps.Copy(names, old.Spec.Services)
+	out := []api.PlanEffect{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		before, had := old.Spec.Services[name]
+		after, has := now.Spec.Services[name]
+		e := api.PlanEffect{Service: name, Instances: after.Instances}
+		switch {
+		case !has:
+			e.Effect, e.Why = "stop", "the new release does not have it"
+		case !had:
+			e.Effect, e.Why = "new", "the current release does not have it"
+		case env.Current.Release == now.Name() && env.Current.Scale[name] == after.Instances:
+			e.Effect, e.Why = "keep", string(now.Name())+" runs already"
+		case env.Current.Release == now.Name():
+			e.Effect, e.Why = "scale", fmt.Sprintf("%d → %d instances", env.Current.Scale[name], after.Instances)
+		case old.Artifact != now.Artifact:
+			e.Effect, e.Why = "restart", "the artifact changed"
+		case !reflect.DeepEqual(before, after):
+			e.Effect, e.Why = "restart", "its configuration changed"
+		default:
+			e.Effect, e.Why = "restart", "it is part of the new release"
+		}
+		out = append(out, e)
+	}
+	return out
+}
