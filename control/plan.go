@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"time"
@@ -23,8 +24,14 @@ func rehearse(env semper.Environment, rel semper.Release, known map[semper.Relea
 		return nil, err
 	}
 	w := rollout.World{Instances: make(map[semper.InstanceID]rollout.Instance), Staged: map[semper.Digest]error{rel.Artifact: nil}, Releases: releases, NextEpoch: 1}
-	for range 100 {
+	for range 100 + 4*steps(rel) {
 		w.Now, w.Acked = now, w.NextEpoch
+		if t := env.Rollout.Trial; t != nil { // it is found to be as good, and nobody leaves it paused
+			w.Verdict = &semper.Verdict{Outcome: semper.BetterOrEqual, Rollout: env.Rollout.ID, Step: t.Step}
+			if d, err := rollout.Resume(env, w, ""); err == nil && t.Paused {
+				env = d.Env
+			}
+		}
 		for _, p := range placements(env) {
 			for _, u := range p.Instances {
 				if _, known := w.Instances[u.ID]; !known {
@@ -51,6 +58,42 @@ func rehearse(env semper.Environment, rel semper.Release, known map[semper.Relea
 	return describe(env.Rollout, env, rel), nil
 }
 
+// steps is how many steps rel has.
+func steps(rel semper.Release) int {
+	if rel.Spec.Deploy == nil {
+		return 0
+	}
+	return len(rel.Spec.Deploy.Steps)
+}
+
+// onTrial says what the steps of a trial mean, one after another, and then what follows them.
+func onTrial(r *semper.Rollout, rel semper.Release) func(semper.RolloutState) string {
+	begun := 0
+	candidate, fresh := 0, 0
+	for _, n := range r.Trial.Scale {
+		candidate += n
+	}
+	if r.Trial.Against == semper.BaselineFresh {
+		fresh = candidate
+	}
+	return func(s semper.RolloutState) string {
+		switch {
+		case s == semper.RolloutTrial:
+			begun++
+			return fmt.Sprintf("step %d of %d: %s", begun, steps(rel), rollout.Describe(rel.Spec.Deploy.Steps[begun-1]))
+		case s == semper.RolloutStart && begun == 0 && fresh > 0:
+			return fmt.Sprintf("start %d instances of %s and as many new ones of %s to compare them with, without traffic", candidate, r.To, r.From)
+		case s == semper.RolloutStart && begun == 0:
+			return fmt.Sprintf("start %d instances of %s, without traffic", candidate, r.To)
+		case s == semper.RolloutStart:
+			return fmt.Sprintf("start the other %d instances of %s", len(r.Target.Instances)-candidate, r.To)
+		case s == semper.RolloutWatch:
+			return fmt.Sprintf("%s stays warm for %s; a crash loop of %s, or a verdict of worse, turns back to it", r.From, rel.Spec.Warm, r.To)
+		}
+		return ""
+	}
+}
+
 func describe(r *semper.Rollout, env semper.Environment, rel semper.Release) []api.PlanStep {
 	from := semper.ReleaseName("nothing")
 	if r.From != "" {
@@ -68,11 +111,15 @@ func describe(r *semper.Rollout, env semper.Environment, rel semper.Release) []a
 		semper.RolloutDone:   r.Reason,
 	}
 	out := []api.PlanStep{}
+	special := func(semper.RolloutState) string { return "" }
+	if r.Trial != nil && r.Trial.Scale != nil {
+		special = onTrial(r, rel)
+	}
 	for _, s := range r.Steps {
 		if env.Previous == nil && (s.State == semper.RolloutDrain || s.State == semper.RolloutRetire) {
 			continue // nothing runs yet that would have to end
 		}
-		if w := words[s.State]; w != "" {
+		if w := cmp.Or(special(s.State), words[s.State]); w != "" {
 			out = append(out, api.PlanStep{State: s.State, What: w})
 		}
 	}

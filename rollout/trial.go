@@ -95,7 +95,7 @@ func (d *step) trial(r *semper.Rollout) bool {
 	d.hear(r)
 	s := steps[t.Step]
 	if why := d.undecided(r, s); why != "" {
-		d.Waiting = fmt.Sprintf("step %d of %d, %s: %s", t.Step+1, len(steps), describe(s), why)
+		d.Waiting = fmt.Sprintf("step %d of %d, %s: %s", t.Step+1, len(steps), Describe(s), why)
 		return false
 	}
 	if t.Until == s.Kind && lastOf(steps, s.Kind) == t.Step {
@@ -266,7 +266,7 @@ func (d *step) begin(r *semper.Rollout) {
 	if first || s.Kind != semper.StepPause {
 		r.Epoch = d.w.NextEpoch
 	}
-	note := fmt.Sprintf("step %d of %d: %s", t.Step+1, len(steps), describe(s))
+	note := fmt.Sprintf("step %d of %d: %s", t.Step+1, len(steps), Describe(s))
 	if first {
 		note += ", compared with " + against(t)
 	}
@@ -287,8 +287,8 @@ func against(t *semper.Trial) string {
 	return "the stable instances"
 }
 
-// describe is s in words: "25 % of the requests, 10m at least".
-func describe(s semper.Step) string {
+// Describe is s in words: "25 % of the requests, 10m at least".
+func Describe(s semper.Step) string {
 	out := "pause"
 	switch s.Kind {
 	case semper.StepShadow:
