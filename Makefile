@@ -7,10 +7,11 @@ LDFLAGS    = -s -w $(if $(VERSION),-X semper.Version=$(VERSION))
 BUILD      = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 LINT       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SOAK       = 30m
+SCHEDULES  = 20000
 CASES      = 2500
 FUZZ       = 10m
 
-.PHONY: build run test faults oracle fuzz bench bench-proxy bench-gate lint fmt soak clean
+.PHONY: build run test faults oracle fuzz bench bench-proxy bench-gate lint fmt simulate soak clean
 
 ## build: one static binary, bin/semper
 build:
@@ -59,6 +60,10 @@ lint:
 ## fmt: format what git knows
 fmt:
 	gofmt -w $$(git ls-files '*.go')
+
+## simulate: SCHEDULES random schedules of rollouts with faults between any two steps, the laws checked after each
+simulate:
+	SEMPER_SIM_SCHEDULES=$(SCHEDULES) $(GO) test -count=1 -v -timeout 30m -run '^TestSimulation$$' ./rollout
 
 ## soak: deploys, rollbacks and kills for SOAK under load
 soak: build

@@ -43,7 +43,7 @@ type Service interface {
 	ResumeRollout(ctx context.Context, app, env, by string) (semper.Rollout, error)
 	// Judgement is what the judge knows of a rollout; of the newest judged one where rollout is empty.
 	Judgement(ctx context.Context, app, env, rollout string) (Judgement, error)
-	// WaitRollout returns when rollout id has reached until ("live", "drained" or "done"), or when it has paused as its Until says
+	// WaitRollout returns when rollout id has reached until ("live", "drained" or "done"), or is paused or beyond all pauses
 	// ("paused"), or ended otherwise.
 	WaitRollout(ctx context.Context, app, env, id, until string) (semper.Rollout, error)
 

@@ -248,7 +248,7 @@ func (c *command) words(app, env string, r semper.Rollout) string {
 	on := draw.Scope(app, env)
 	switch {
 	case onPause(r):
-		return fmt.Sprintf("%s %s of %s to %s is paused after the steps it was to pass; go on: semper resume%s   end it: semper abort%s", r.Kind, r.ID, where, r.To, on, on)
+		return fmt.Sprintf("%s %s of %s to %s is paused at step %d; go on: semper resume%s   end it: semper abort%s", r.Kind, r.ID, where, r.To, r.Trial.Step+1, on, on)
 	case !r.State.Live() && !r.State.Ended():
 		return fmt.Sprintf("%s %s of %s to %s has begun; watch it: semper status -w%s", r.Kind, r.ID, where, r.To, on)
 	case r.State == semper.RolloutSuperseded:

@@ -107,7 +107,12 @@ say which.`,
 	}
 	cmd.Flags().BoolVar(&requests, "requests", false, "held requests")
 	cmd.Flags().BoolVar(&deploy, "rollout", false, "the paused rollout")
-	cmd.MarkFlagsMutuallyExclusive("requests", "rollout")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if requests && deploy {
+			return &exit{code: exitUsage, err: errors.New("--requests and --rollout exclude each other"), hint: "semper resume --help"}
+		}
+		return nil
+	}
 	return cmd
 }
 

@@ -81,7 +81,7 @@ func reached(r semper.Rollout, until string) bool {
 	case "drained":
 		return r.State == semper.RolloutWatch || r.State == semper.RolloutRetire
 	case "paused":
-		return r.State.Live() || r.Trial != nil && r.Trial.Paused && r.Trial.Until == ""
+		return r.State.Live() || r.Trial != nil && r.Trial.Paused
 	}
 	return r.State.Live()
 }

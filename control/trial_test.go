@@ -96,7 +96,18 @@ func TestSteeringATrial(t *testing.T) {
 	})
 }
 
-// TestNextControlFinishesATrial kills control after every number of store commits in turn, in a rollout that goes through all
+// mortalModel counts the commits that change an environment, and lets the judge's records pass until it is dead.
+type mortalModel struct{ mortalStore }
+
+func (s *mortalModel) Commit(ctx context.Context, t semper.Txn) (int64, error) {
+	moves := slices.ContainsFunc(t.Then, func(w semper.Write) bool { return strings.HasPrefix(w.Key, "env/") })
+	if s.left > 0 && !moves {
+		return s.Store.Commit(ctx, t)
+	}
+	return s.mortalStore.Commit(ctx, t)
+}
+
+// TestNextControlFinishesATrial kills control after every number of commits of transitions in turn, in a rollout that goes through all
 // kinds of transitions of a trial. Between the two, what serves is the old release or a declared split; the next one goes on,
 // and when its pause is ended, brings it to its end. No instance is started twice.
 func TestNextControlFinishesATrial(t *testing.T) {
@@ -109,7 +120,7 @@ func TestNextControlFinishesATrial(t *testing.T) {
 			c, stop := m.run(m.store)
 			deploy(t, c, "one")
 			stop()
-			c, stop = m.run(&mortalStore{Store: m.store, left: n})
+			c, stop = m.run(&mortalModel{mortalStore{Store: m.store, left: n}})
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			_, err := c.Deploy(ctx, withSteps("two", alone()...))
 			time.Sleep(time.Second)

@@ -17,10 +17,10 @@ import (
 // TestSimulation runs the machine through thousands of random schedules: users give commands,
 // instances become ready, crash and loop, edges lag and restart, the clock jumps, and the control process dies
 // between any two of its actions. After each action the laws are checked.
-// SEMPER_SIM_SCHEDULES raises the number (make soak).
+// SEMPER_SIM_SCHEDULES raises the number (make simulate), and SEMPER_SIM_SEED runs one schedule alone.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	n, first := 2000, 0
+	n, first := 1000, 0
 	if s, err := strconv.Atoi(os.Getenv("SEMPER_SIM_SCHEDULES")); err == nil {
 		n = s
 	}

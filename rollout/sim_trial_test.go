@@ -93,7 +93,7 @@ func (s *sim) earned(before, after semper.Environment) {
 	}
 	if r.State == semper.RolloutTrial && !r.Trial.Since.IsZero() && (was.Trial.Since.IsZero() || was.Trial.Step != r.Trial.Step) {
 		for _, e := range s.alive() {
-			if e.table.Epoch < r.Epoch {
+			if e.table.Epoch < r.Epoch || !serves(e.table, r) {
 				s.failf("the time of step %d runs since an edge serves by %d, before %d", r.Trial.Step, e.table.Epoch, r.Epoch)
 			}
 		}
@@ -115,6 +115,26 @@ func (s *sim) earned(before, after semper.Environment) {
 	if was.Trial.Baseline != nil && r.Trial.Baseline == nil && r.State == semper.RolloutTrial {
 		s.trials["lost their baseline"]++
 	}
+}
+
+// serves reports whether t has what r declares now.
+func serves(t semper.Table, r *semper.Rollout) bool {
+	for _, p := range t.Pools {
+		if p.Arm != "" || r.Trial.Scale[service(p.Key)] == 0 {
+			continue
+		}
+		share, copies := 0.0, 0.0
+		if p.Split != nil && p.Split.Rollout == r.ID {
+			share = p.Split.Arms[0].Share
+		}
+		if p.Shadow != nil && p.Shadow.Rollout == r.ID {
+			copies = p.Shadow.Share
+		}
+		if share != r.Trial.Share || copies != r.Trial.Shadow {
+			return false
+		}
+	}
+	return true
 }
 
 // tell counts what became of a trial whose state has just changed.

@@ -201,3 +201,50 @@ func TestCheckOfSteps(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAWarmTargetDoesNotNeedIsDrained(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{})
+	env, _, err := rollout.Scale(s.env, s.w.Releases["r1"], map[string]int{"web": 5}, rollout.Request{ID: "d-2", Now: s.w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.env = env
+	s.until("scaled", s.ended(semper.RolloutDone))
+	s.deploy("r2", rollout.Request{ID: "d-3"})
+	s.until("watched", s.ended(semper.RolloutWatch))
+	s.w.InFlight = map[semper.InstanceID]semper.InFlight{"app/web.r1.5": {semper.ClassWebSocket: 1}} // from before it lost its traffic
+	s.deploy("r1", rollout.Request{ID: "d-4"})
+	s.until("cut over", s.ended(semper.RolloutConnect))
+	s.step()
+	if _, runs := s.w.Instances["app/web.r1.5"]; !runs {
+		t.Error("an instance with a connection in hand is stopped because the release comes back smaller")
+	}
+	s.w.InFlight = nil
+	s.until("watched again", s.ended(semper.RolloutWatch))
+	if _, runs := s.w.Instances["app/web.r1.5"]; runs {
+		t.Error("an instance that nobody needs is left")
+	}
+}
+
+func TestPauseBeforeTheFirstStep(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.25)})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	d, err := rollout.Pause(s.env, s.w, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(d)
+	for range 6 {
+		s.step()
+	}
+	if !s.ended(semper.RolloutReady)() || s.last.Waiting != "paused by bob" || len(s.table.Pools) != 1 {
+		t.Fatalf("paused before its trial, and at %s: %q, %d pools", s.env.Rollout.State, s.last.Waiting, len(s.table.Pools))
+	}
+	if d, err = rollout.Resume(s.env, s.w, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	s.take(d)
+	s.until("on trial", s.at(0))
+}

@@ -221,9 +221,6 @@ func TestUndecidedHolds(t *testing.T) {
 	if v := s.env.Rollout.Trial.Verdict; v == nil || v.Cause != "no-data" {
 		t.Errorf("verdict %+v is kept", v)
 	}
-	if s.env.Previous != nil && len(s.env.Previous.Instances) > 0 {
-		t.Error("a release stays warm for as long as a trial takes")
-	}
 }
 
 func TestBaselineThatFailsIsGivenUp(t *testing.T) {
@@ -262,5 +259,35 @@ func TestWatchTurnsBackByVerdict(t *testing.T) {
 			s.w.Now = s.w.Now.Add(time.Hour)
 			s.until("ended", s.ended(tc.want))
 		})
+	}
+}
+
+func TestCandidateInACrashLoopIsReturned(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: []semper.Step{{Kind: semper.StepTraffic, Share: 0.25}}})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("on trial", s.at(0))
+	s.w.Instances["app/web.r2.1"] = rollout.Instance{State: semper.Waiting, LastEnd: &semper.End{At: s.w.Now, GaveUp: true, Tail: []string{"boom"}}}
+	s.step()
+	if r := s.env.Rollout; r.State != semper.RolloutFailed || r.Instance != "app/web.r2.1" || len(r.Tail) != 1 {
+		t.Errorf("%s of %s with %q", r.State, r.Instance, r.Tail)
+	}
+}
+
+func TestNoReleaseStaysWarmForTheTrialOfAnother(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: []semper.Step{{Kind: semper.StepTraffic, Share: 0.25}}})
+	s.deploy("r2", rollout.Request{ID: "d-2", Hotfix: "r1 loses orders"})
+	s.until("watched", s.ended(semper.RolloutWatch))
+	s.deploy("r3", rollout.Request{ID: "d-3"})
+	s.until("on trial", s.at(0))
+	if s.env.Previous.Release != "r1" || len(s.env.Previous.Instances) != 5 {
+		t.Fatalf("before its time is over, %s has %d instances", s.env.Previous.Release, len(s.env.Previous.Instances))
+	}
+	s.w.Now = s.w.Now.Add(time.Hour)
+	s.step()
+	s.step()
+	if _, runs := s.w.Instances["app/web.r1.1"]; runs || !s.at(0)() {
+		t.Errorf("an hour later %d instances run at %s", len(s.w.Instances), s.env.Rollout.State)
 	}
 }

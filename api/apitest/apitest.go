@@ -341,7 +341,7 @@ func (s *Semper) WaitRollout(ctx context.Context, app, env, id, until string) (s
 			return true
 		}
 		ro = *e.Rollout
-		return until == "paused" && ro.Trial != nil && ro.Trial.Paused && ro.Trial.Until == "" || reached(ro.State, until)
+		return until == "paused" && ro.Trial != nil && ro.Trial.Paused && !ro.State.Ended() || reached(ro.State, until)
 	})
 	return ro, errors.Join(failed, err)
 }
