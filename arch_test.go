@@ -181,7 +181,7 @@ var rules = []rule{
 	{pkg: "control/judging", may: []string{"", "edge/sketch", "verify"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
-	{pkg: "control/prepare", may: []string{"", "api"}, why: "requests to releases: functions of what is asked and what is stored"},
+	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.

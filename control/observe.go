@@ -272,7 +272,7 @@ const keepEnded = 10 * time.Minute
 func (m *model) forget(c *Control) {
 	named := make(map[semper.InstanceID]bool)
 	for _, e := range m.envs {
-		for _, p := range placements(e.value) {
+		for _, p := range rollout.Placements(e.value) {
 			for _, u := range p.Instances {
 				named[u.ID] = true
 			}
@@ -290,24 +290,6 @@ func (m *model) forget(c *Control) {
 			return func() { delete(m.instances, id) }
 		}, c)
 	}
-}
-
-// placements are all that env names.
-func placements(e semper.Environment) []semper.Placement {
-	out := append([]semper.Placement(nil), e.Retiring...)
-	if e.Current != nil {
-		out = append(out, *e.Current)
-	}
-	if e.Previous != nil {
-		out = append(out, *e.Previous)
-	}
-	if r := e.Rollout; r != nil && !r.State.Ended() {
-		out = append(out, r.Target)
-		if r.Trial != nil && r.Trial.Baseline != nil {
-			out = append(out, *r.Trial.Baseline)
-		}
-	}
-	return out
 }
 
 // takeCrashes moves the keeper's crash reports into the store.

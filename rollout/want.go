@@ -62,3 +62,21 @@ func (d *step) wake(t time.Time) {
 		d.Wake = t
 	}
 }
+
+// Placements are all that e names, a trial's baseline too.
+func Placements(e semper.Environment) []semper.Placement {
+	out := append([]semper.Placement(nil), e.Retiring...)
+	if e.Current != nil {
+		out = append(out, *e.Current)
+	}
+	if e.Previous != nil {
+		out = append(out, *e.Previous)
+	}
+	if r := e.Rollout; r != nil && !r.State.Ended() {
+		out = append(out, r.Target)
+		if r.Trial != nil && r.Trial.Baseline != nil {
+			out = append(out, *r.Trial.Baseline)
+		}
+	}
+	return out
+}

@@ -1,4 +1,4 @@
-package control
+package prepare
 
 import (
 	"cmp"
@@ -11,8 +11,8 @@ import (
 	"semper/rollout"
 )
 
-// rehearse runs the machine in a world where everything goes well and tells what it passed through.
-func rehearse(env semper.Environment, rel semper.Release, known map[semper.ReleaseName]semper.Release) ([]api.PlanStep, error) {
+// Rehearse runs the machine in a world where everything goes well and tells what it passed through.
+func Rehearse(env semper.Environment, rel semper.Release, known map[semper.ReleaseName]semper.Release) ([]api.PlanStep, error) {
 	releases := maps.Clone(known)
 	if releases == nil {
 		releases = make(map[semper.ReleaseName]semper.Release)
@@ -32,7 +32,7 @@ func rehearse(env semper.Environment, rel semper.Release, known map[semper.Relea
 				env = d.Env
 			}
 		}
-		for _, p := range placements(env) {
+		for _, p := range rollout.Placements(env) {
 			for _, u := range p.Instances {
 				if _, known := w.Instances[u.ID]; !known {
 					w.Instances[u.ID] = rollout.Instance{State: semper.Ready}
