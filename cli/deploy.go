@@ -47,7 +47,7 @@ type savedPlan struct {
 }
 
 func (c *command) request(s *source.Source) api.DeployRequest {
-	return api.DeployRequest{Environment: c.environment, Spec: s.File.Spec, Artifact: s.Digest, By: c.by()}
+	return api.DeployRequest{Environment: c.environment, Spec: s.File.Spec, Pipeline: s.File.Pipeline, Artifact: s.Digest, By: c.by()}
 }
 
 type deployFlags struct {
@@ -79,7 +79,7 @@ itself the broken one: it leaves out the steps, and is written down.`,
 	}
 	fileFlag(cmd, &f.file)
 	untilFlag(cmd, &f.until, "shadow", "canary")
-	cmd.Flags().StringVar(&f.hotfix, "hotfix", "", "leave out the steps of the release, and say why")
+	cmd.Flags().StringVar(&f.hotfix, "hotfix", "", "leave out the steps of the release and, as an admin, the gates of the environment; say why")
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "return as soon as the rollout has begun")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "deploy exactly what this saved plan says, or not at all")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would happen; the same as semper plan")

@@ -64,7 +64,7 @@ func (c *command) releaseCommand() *cobra.Command {
 			return c.with(cmd.Context(), func(ctx context.Context, s *api.Client) error { return c.diff(ctx, s, args) })
 		},
 	}
-	return topic("release", "list, compare and remove releases", "  semper release list\n  semper release diff r1 r2", list, show, diff, c.gcCommand())
+	return topic("release", "list, compare and remove releases", "  semper release list\n  semper release diff r1 r2", list, show, diff, c.attestationsCommand(), c.gcCommand())
 }
 
 func (c *command) diff(ctx context.Context, s *api.Client, args []string) error {
