@@ -35,12 +35,24 @@ type Placement struct {
 	Generation int64          `json:"generation"` // unique per environment: a restart is a new generation of the same release
 	Scale      map[string]int `json:"scale"`      // service → instances
 	Instances  []PlacedUnit   `json:"instances"`
-	// CutAt is when it lost its traffic; zero while it has it, or never had it.
+	// CutAt is when it lost the last of its traffic; zero while it has some, or never had any.
 	CutAt time.Time `json:"cut_at,omitzero"`
 	// CutEpoch is the first epoch that leaves it out.
 	CutEpoch Epoch `json:"cut_epoch,omitempty"`
+	// ReplacedAt is when another release took its place as the current one. It is warm from then on.
+	ReplacedAt time.Time `json:"replaced_at,omitzero"`
+	// PinnedUntil is set while it serves the clients that stick to its release, though it is not the current one: it is cut then.
+	PinnedUntil time.Time `json:"pinned_until,omitzero"`
 	// Drain are the deadlines of its release, kept here so that ending it needs nothing else.
 	Drain DrainDeadlines `json:"drain"`
+}
+
+// WarmSince is when p, the previous release, became that.
+func (p Placement) WarmSince() time.Time {
+	if p.ReplacedAt.IsZero() { // as an older semper wrote it
+		return p.CutAt
+	}
+	return p.ReplacedAt
 }
 
 // A PlacedUnit is an instance that should run.

@@ -82,6 +82,8 @@ const (
 	ArmCandidate Arm = "candidate"
 	ArmBaseline  Arm = "baseline"
 	ArmTester    Arm = "tester" // requests of testers that the candidate's instances serve
+	// ArmPrevious is the release before the current one while it serves those who stick to it. It has no part in any comparison.
+	ArmPrevious Arm = "previous"
 )
 
 // PoolOf is the key of arm's pool beside the pool k of a service, which is the stable arm's.

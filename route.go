@@ -67,6 +67,8 @@ type Pool struct {
 	Split  *Split  `json:"split,omitempty"`
 	Shadow *Shadow `json:"shadow,omitempty"`
 	Arm    Arm     `json:"arm,omitempty"`
+	// ReplacedAt is, of the previous release's pool, when that was not the current one any more: its routes' windows run from then on.
+	ReplacedAt time.Time `json:"replaced_at,omitzero"`
 }
 
 // A Backend is one ready instance as the edge sees it.

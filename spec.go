@@ -141,6 +141,8 @@ type RouteRule struct {
 	Host string `json:"host,omitempty"`
 	Path string `json:"path"`
 	To   string `json:"to,omitempty"` // empty where there is an Answer
+	// StickFor is how long after a cutover a client goes on being served by the release before, if it has come to know that one.
+	StickFor Duration `json:"stick_for,omitempty"`
 	RouteWords
 }
 

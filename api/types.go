@@ -67,6 +67,7 @@ type Status struct {
 	Previous    semper.ReleaseName                   `json:"previous"`
 	Warm        bool                                 `json:"warm"` // previous still runs: a rollback is one table back
 	WarmUntil   time.Time                            `json:"warm_until,omitzero"`
+	PinnedUntil time.Time                            `json:"pinned_until,omitzero"` // previous serves the clients that stick to it
 	Epoch       semper.Epoch                         `json:"epoch"`
 	Revision    int64                                `json:"revision"`
 	Hold        *semper.Hold                         `json:"hold,omitempty"`

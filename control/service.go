@@ -200,7 +200,8 @@ func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api
 	if p := e.Previous; p != nil {
 		s.Previous = p.Release
 		if s.Warm = len(p.Instances) > 0; s.Warm && e.Current != nil {
-			s.WarmUntil = p.CutAt.Add(v.releases[e.App][e.Current.Release].Spec.Warm.D())
+			s.PinnedUntil = p.PinnedUntil
+			s.WarmUntil = p.WarmSince().Add(v.releases[e.App][e.Current.Release].Spec.Warm.D())
 		}
 	}
 	s.Rollout = rolloutStatus(v, e)

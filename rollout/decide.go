@@ -21,6 +21,7 @@ func Step(env semper.Environment, w World) Decision {
 	for d.advance() {
 		d.Changed = true
 	}
+	d.expirePins()
 	d.expireWarm()
 	d.retire()
 	d.want()
@@ -214,7 +215,7 @@ func (d *step) cutOver(r *semper.Rollout) {
 	e, now := &d.Env, d.w.Now
 	r.Epoch = d.w.NextEpoch
 	target := r.Target
-	target.CutAt, target.CutEpoch = time.Time{}, 0
+	target = serving(target)
 	e.Retiring = slices.DeleteFunc(e.Retiring, func(p semper.Placement) bool { return p.Generation == target.Generation })
 	if cur := e.Current; cur != nil {
 		old := without(*cur, target)
@@ -223,10 +224,10 @@ func (d *step) cutOver(r *semper.Rollout) {
 		case old.Release != target.Release:
 			if p := e.Previous; p != nil { // of the target's own instances those stay that it has no need of
 				if left := without(*p, target); len(left.Instances) > 0 {
-					e.Retiring = append(e.Retiring, left)
+					e.Retiring = append(e.Retiring, d.unpin(left))
 				}
 			}
-			e.Previous = &old
+			d.replace(r, old)
 		case len(old.Instances) > 0:
 			e.Retiring = append(e.Retiring, old)
 		}
@@ -237,6 +238,12 @@ func (d *step) cutOver(r *semper.Rollout) {
 	}
 	e.Current = &target
 	d.enter(r, semper.RolloutConnect, time.Time{}, fmt.Sprintf("epoch %d sends everything to %s", r.Epoch, r.To))
+}
+
+// serving is p as it is while it is current.
+func serving(p semper.Placement) semper.Placement {
+	p.CutAt, p.CutEpoch, p.ReplacedAt, p.PinnedUntil = time.Time{}, 0, time.Time{}, time.Time{}
+	return p
 }
 
 // without is p but for the instances that q names as well.
@@ -268,7 +275,7 @@ func (d *step) drain(r *semper.Rollout) bool {
 		return false
 	}
 	if d.warm() {
-		until := d.Env.Previous.CutAt.Add(d.warmFor())
+		until := d.warmUntil()
 		d.enter(r, semper.RolloutWatch, until, fmt.Sprintf("%s stays warm until %s", d.Env.Previous.Release, until.UTC().Format(time.TimeOnly)))
 		return true
 	}
@@ -276,16 +283,16 @@ func (d *step) drain(r *semper.Rollout) bool {
 	return true
 }
 
-// inHand tells whether anything that lost its traffic still holds some and may, until when, how many.
-// outgoing are the placements that lost their traffic and still have instances.
-// drainEnd is when the last class that has anything in flight has been cut by every edge.
 func (d *step) watch(r *semper.Rollout) bool {
 	if d.crashLoop(r) || d.convicted(r) {
 		return true
 	}
 	if d.warm() {
-		until := d.Env.Previous.CutAt.Add(d.warmFor())
+		until := d.warmUntil()
 		d.Waiting = fmt.Sprintf("watching %s; %s is warm until %s", r.To, d.Env.Previous.Release, until.UTC().Format(time.TimeOnly))
+		if pinned(d.Env.Previous) {
+			d.Waiting += ", and serves who sticks to it until " + d.Env.Previous.PinnedUntil.UTC().Format(time.TimeOnly)
+		}
 		if d.w.Now.Before(until) {
 			d.wake(until)
 			return false
@@ -359,8 +366,8 @@ func (d *step) previousServes() bool {
 func (d *step) turnBack(r *semper.Rollout, culprit semper.InstanceID, why string) {
 	e := &d.Env
 	bad, good := *e.Current, *e.Previous
-	good.CutAt, good.CutEpoch = time.Time{}, 0
-	bad.CutAt, bad.CutEpoch = d.w.Now, d.w.NextEpoch
+	good = serving(good)
+	bad.CutAt, bad.CutEpoch, bad.ReplacedAt = d.w.Now, d.w.NextEpoch, d.w.Now
 	e.Current = &good
 	e.Retiring = append(e.Retiring, bad)
 	bad.Instances = nil
@@ -384,11 +391,3 @@ func (d *step) rollingBack(r *semper.Rollout) bool {
 	d.end(r, semper.RolloutRolledBack, fmt.Sprintf("%s serves again", d.Env.Current.Release))
 	return true
 }
-
-// expireWarm ends the warm time of a release no rollout watches any more.
-// coolDown gives up the warm release: from now on it is only drained and ended.
-// retire stops what lost its traffic and holds nothing any more, and forgets what has ended.
-// mayStop is law L4 for an outgoing instance: every live edge leaves it out, and nothing is in
-// flight to it, or the deadlines of what is have passed.
-// want asks for every instance that should run and is not known, and ends every known one that should not.
-// spec is what the keeper needs to run u. A release that is gone cannot be started again.

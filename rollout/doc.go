@@ -32,6 +32,13 @@
 // The baseline is left out by the same table. Workers, and services that the current release does not have, are not on trial:
 // they are started for the cutover.
 //
+// # Pinned clients
+//
+// A page of one release that calls another's API is version skew. Where the routes of a deployed release ask for it, the one
+// before stays in the table for a window after the cutover, in pools of [semper.ArmPrevious]: edges give it the clients that
+// stick to it, and nobody else. It is cut when the window ends, in the same step with a rollback, a turn back, a promotion or the next
+// cutover, and drains from that epoch on. Nobody is pinned to what a rollback or a hotfix replaces.
+//
 // # Invariants
 //
 //   - A pool of a route table names instances of exactly one release, all of them ready.

@@ -8,6 +8,7 @@ import (
 	"semper"
 )
 
+// inHand tells whether anything that lost its traffic still holds some and may, until when, how many.
 func (d *step) inHand() (left bool, until time.Time, n int) {
 	for _, p := range d.outgoing() {
 		if p.CutEpoch > d.w.Acked || d.w.Acked == 0 {
@@ -30,14 +31,16 @@ func (d *step) inHand() (left bool, until time.Time, n int) {
 	return left, until, n
 }
 
+// outgoing are the placements that lost their traffic and still have instances.
 func (d *step) outgoing() []semper.Placement {
 	out := slices.Clone(d.Env.Retiring)
-	if p := d.Env.Previous; p != nil && len(p.Instances) > 0 {
+	if p := d.Env.Previous; p != nil && len(p.Instances) > 0 && !pinned(p) {
 		out = append(out, *p)
 	}
 	return out
 }
 
+// drainEnd is when the last class that has anything in flight has been cut by every edge.
 func drainEnd(p semper.Placement, f semper.InFlight) time.Time {
 	end := time.Duration(0)
 	for class, n := range f {
@@ -62,13 +65,15 @@ func (d *step) warm() bool {
 	return d.Env.Previous != nil && len(d.Env.Previous.Instances) > 0
 }
 
-func (d *step) warmFor() time.Duration {
-	if d.Env.Current == nil {
-		return 0
+func (d *step) warmUntil() time.Time {
+	warm := time.Duration(0)
+	if c := d.Env.Current; c != nil {
+		warm = d.w.Releases[c.Release].Spec.Warm.D()
 	}
-	return d.w.Releases[d.Env.Current.Release].Spec.Warm.D()
+	return d.Env.Previous.WarmSince().Add(warm)
 }
 
+// expireWarm ends the warm time of a release no rollout watches any more.
 func (d *step) expireWarm() {
 	if !d.warm() {
 		return
@@ -76,7 +81,7 @@ func (d *step) expireWarm() {
 	if r := d.Env.Rollout; r != nil && !r.State.Ended() && (!tried(r) || r.Target.Generation == d.Env.Previous.Generation) {
 		return // its own watch, or the next rollout, decides; but a trial takes as long as it takes
 	}
-	until := d.Env.Previous.CutAt.Add(d.warmFor())
+	until := d.warmUntil()
 	if d.w.Now.Before(until) {
 		d.wake(until)
 		return
@@ -85,14 +90,16 @@ func (d *step) expireWarm() {
 	d.Changed = true
 }
 
+// coolDown gives up the warm release: from now on it is only drained and ended.
 func (d *step) coolDown(why string) {
-	p := *d.Env.Previous
+	p := d.unpin(*d.Env.Previous)
 	d.Env.Retiring = append(d.Env.Retiring, p)
 	p.Instances = nil
 	d.Env.Previous = &p
 	d.event("release.retiring", fmt.Sprintf("%s is retired: %s", p.Release, why), func(e *semper.Event) { e.Release = p.Release })
 }
 
+// retire stops what lost its traffic and holds nothing any more, and forgets what has ended.
 func (d *step) retire() {
 	var rest []semper.Placement
 	for _, p := range d.Env.Retiring {
@@ -126,6 +133,8 @@ func (d *step) retire() {
 	}
 }
 
+// mayStop is law L4 for an outgoing instance: every live edge leaves it out, and nothing is in
+// flight to it, or the deadlines of what is have passed.
 func (d *step) mayStop(p semper.Placement, id semper.InstanceID) bool {
 	if p.CutEpoch == 0 { // never had traffic
 		return true

@@ -45,23 +45,26 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 	return t
 }
 
-// pools are the service's own, and those of its arms while it is on trial.
+// pools are the service's own, that of the previous release while clients are pinned to it, and those of its arms while it is on trial.
 func pools(s Site, service string, instances map[semper.InstanceID]Instance) []semper.Pool {
 	own := pool(s, service, *s.Env.Current, instances)
-	r := s.Env.Rollout
-	if r == nil || !tried(r) || r.Trial.Scale[service] == 0 {
-		return []semper.Pool{own}
-	}
-	d := s.Releases[r.To].Spec.Deploy
-	if d == nil {
-		return []semper.Pool{own}
-	}
 	arm := func(a semper.Arm, p semper.Placement) semper.Pool {
 		out := pool(s, service, p, instances)
 		out.Key, out.Arm = own.Key.PoolOf(a), a
 		return out
 	}
-	arms := []semper.Pool{arm(semper.ArmCandidate, r.Target)}
+	var arms []semper.Pool
+	if p := s.Env.Previous; pinned(p) && p.Scale[service] > 0 && pins(s.Releases[s.Env.Current.Release].Spec, s.Releases[p.Release].Spec, service) > 0 {
+		before := arm(semper.ArmPrevious, *p)
+		before.ReplacedAt = p.ReplacedAt
+		arms = append(arms, before)
+	}
+	r := s.Env.Rollout
+	if r == nil || !tried(r) || r.Trial.Scale[service] == 0 || s.Releases[r.To].Spec.Deploy == nil {
+		return append([]semper.Pool{own}, arms...)
+	}
+	d := s.Releases[r.To].Spec.Deploy
+	arms = append(arms, arm(semper.ArmCandidate, r.Target))
 	if r.Trial.Baseline != nil {
 		arms = append(arms, arm(semper.ArmBaseline, *r.Trial.Baseline))
 	}

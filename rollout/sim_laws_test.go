@@ -18,6 +18,7 @@ func (s *sim) laws() {
 		}
 	}
 	s.declared()
+	s.cut()
 	ids := make(map[semper.InstanceID]bool)
 	outgoing := append(slices.Clone(s.env.Retiring), orZero(s.env.Previous))
 	for _, p := range outgoing {

@@ -30,7 +30,7 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		n = 100
 	}
-	seen, trials := make(map[semper.RolloutState]int), make(map[string]int)
+	seen, trials, ended := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int)
 	for seed := first; seed < first+n; seed++ {
 		s := newSim(t, uint64(seed))
 		if s.patient = seed%3 > 0; s.patient { // users who have something, and let a trial take its time
@@ -44,9 +44,8 @@ func TestSimulation(t *testing.T) {
 		for k, v := range s.seen {
 			seen[k] += v
 		}
-		for k, v := range s.trials {
-			trials[k] += v
-		}
+		add(trials, s.trials)
+		add(ended, s.ended)
 	}
 	for _, st := range []semper.RolloutState{semper.RolloutDone, semper.RolloutFailed, semper.RolloutRolledBack, semper.RolloutSuperseded} {
 		if seen[st] < n/50 {
@@ -58,7 +57,12 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("only %d trials %s in %d schedules: the simulation does not reach it", trials[what], what, n)
 		}
 	}
-	t.Log(seen, trials)
+	for _, what := range simPins {
+		if ended[what] < n/400 {
+			t.Errorf("only %d windows %s in %d schedules: the simulation does not reach it", ended[what], what, n)
+		}
+	}
+	t.Log(seen, trials, ended)
 }
 
 type simInstance struct {
@@ -93,6 +97,8 @@ type sim struct {
 	decided   time.Time                       // when it decided on them; the clock may be set back since
 	seen      map[semper.RolloutState]int
 	trials    map[string]int // what became of them, by a word for it
+	ended     map[string]int // windows of clients that stick, by how
+	served    map[semper.InstanceID]bool
 	log       []string
 
 	patient bool
@@ -106,7 +112,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		env:      semper.Environment{App: "app", Name: semper.DefaultEnvironment},
 		releases: make(map[semper.ReleaseName]semper.Release), instances: make(map[semper.InstanceID]*simInstance),
 		staged: make(map[semper.Digest]error), inFlight: make(map[semper.InstanceID]int), deadline: make(map[semper.InstanceID]time.Time), seen: make(map[semper.RolloutState]int),
-		trials: make(map[string]int),
+		trials: make(map[string]int), ended: make(map[string]int), served: make(map[semper.InstanceID]bool),
 	}
 	for range 1 + s.r.IntN(2) {
 		s.edges = append(s.edges, &simEdge{})
@@ -115,10 +121,10 @@ func newSim(t *testing.T, seed uint64) *sim {
 		spec := semper.Spec{
 			App:      "app",
 			Services: map[string]semper.Service{"web": {Type: semper.Web, Instances: 1 + s.r.IntN(3)}, "job": {Type: semper.Worker, Instances: s.r.IntN(2)}},
-			Routes:   []semper.RouteRule{{Path: "/", To: "web"}},
 			Warm:     semper.Duration(time.Duration(s.r.IntN(3)) * time.Minute),
 			Deploy:   s.steps(),
 		}.WithDefaults()
+		spec.Routes = []semper.RouteRule{{Path: "/", To: "web", StickFor: s.pinFor(spec.Warm)}}
 		if s.r.IntN(4) == 0 {
 			spec.Services["api"] = semper.Service{Type: semper.Web, Instances: s.r.IntN(6)}
 		}
@@ -165,7 +171,7 @@ func (s *sim) act() {
 			s.note("the clock is set to %s", s.now)
 		}
 	default:
-		if r := s.env.Rollout; !s.patient || r == nil || r.State.Ended() || s.r.IntN(3) == 0 {
+		if !s.patient || s.idle() || s.r.IntN(3) == 0 {
 			s.command()
 		}
 	}
@@ -205,6 +211,7 @@ func (s *sim) control() {
 	}
 	s.earned(before, d.Env)
 	s.commit(d)
+	s.overdue()
 }
 
 func (s *sim) commit(d rollout.Decision) {
@@ -217,6 +224,7 @@ func (s *sim) commit(d rollout.Decision) {
 		s.table = t
 		s.published()
 	}
+	s.pins(old)
 	s.pending, s.decided = append(s.pending[:0:0], d.Commands...), s.now
 	for _, e := range d.Events {
 		s.note("%s", e.Message)
@@ -240,6 +248,7 @@ func (s *sim) published() {
 				s.failf("L3: epoch %d routes to %s, which is not ready", s.table.Epoch, b.ID)
 			}
 			delete(s.deadline, b.ID)
+			s.served[b.ID] = true
 		}
 	}
 	for _, d := range s.table.Draining {

@@ -186,6 +186,8 @@ func (s *sim) declared() {
 			if r == nil || !isBefore(r.State) || p.Release != s.env.Current.Release {
 				s.failf("L2: a baseline of %s without a trial", p.Release)
 			}
+		case semper.ArmPrevious:
+			s.previous(p)
 		default:
 			s.failf("L2: a pool of arm %q", p.Arm)
 		}

@@ -6,6 +6,7 @@ import (
 	"semper"
 )
 
+// want asks for every instance that should run and is not known, and ends every known one that should not.
 func (d *step) want() {
 	e := d.Env
 	wanted := make(map[semper.InstanceID]bool)
@@ -42,6 +43,7 @@ func (d *step) want() {
 	}
 }
 
+// spec is what the keeper needs to run u. A release that is gone cannot be started again.
 func (d *step) spec(p *semper.Placement, u semper.PlacedUnit) (semper.InstanceSpec, bool) {
 	rel, ok := d.w.Releases[p.Release]
 	if !ok {

@@ -79,6 +79,9 @@ func headline(st api.Status, p Paint) string {
 		s += "  before: " + string(st.Previous)
 		if st.Warm {
 			s += " (warm)"
+			if !st.PinnedUntil.IsZero() {
+				s = strings.TrimSuffix(s, ")") + "; serves who sticks to it until " + st.PinnedUntil.UTC().Format(time.TimeOnly) + ")"
+			}
 		}
 	}
 	return s
