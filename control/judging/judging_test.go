@@ -15,7 +15,11 @@ import (
 func TestErrorsConvict(t *testing.T) {
 	t.Parallel()
 	var all []int64
-	for seed := range uint64(60) {
+	runs := uint64(60)
+	if underRace {
+		runs = 11
+	}
+	for seed := range runs {
 		w := newWorld(seed, behaviour{errors: .001}, behaviour{errors: .01})
 		j := newJudge(t, terms())
 		v := run(t, j, w, 400)
@@ -34,11 +38,14 @@ func TestErrorsConvict(t *testing.T) {
 // TestSameIsNotConvicted has releases that are alike, looked at each second, through steps and an edge's restart.
 func TestSameIsNotConvicted(t *testing.T) {
 	t.Parallel()
-	runs, worse := 60, 0
+	runs, worse := 40, 0
+	if underRace {
+		runs = 4
+	}
 	for seed := range uint64(runs) {
 		same := behaviour{errors: .004, median: 20 * time.Millisecond, memory: 100 << 20}
 		w := newWorld(1000+seed, same, same)
-		w.rate = 200
+		w.rate = 100
 		w.edges = []string{"edge-1@0", "edge-2@0"}
 		j := newJudge(t, terms())
 		for i, share := range []float64{.05, .25, .5} {

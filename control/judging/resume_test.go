@@ -24,7 +24,7 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(rapid.Uint64().Draw(rt, "seed"), behaviour{errors: .01, median: time.Millisecond}, behaviour{errors: .02, median: time.Millisecond})
-		w.rate = 60
+		w.rate = 30
 		w.share = .3
 		w.edges = []string{"edge-1@0", "edge-2@0"}
 		killed, steady := newJudge(t, terms()), newJudge(t, terms())
@@ -39,7 +39,7 @@ func TestKilled(t *testing.T) {
 			since = nil
 		}
 		served := int64(0)
-		for range rapid.IntRange(5, 40).Draw(rt, "seconds") {
+		for range rapid.IntRange(5, 25).Draw(rt, "seconds") {
 			switch rapid.IntRange(0, 9).Draw(rt, "what") {
 			case 0:
 				var err error
