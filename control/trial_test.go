@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,13 +17,13 @@ import (
 // withSteps is a request for a release with steps.
 func withSteps(version string, steps ...semper.Step) api.DeployRequest {
 	r := request(version)
-	r.Spec.Deploy = &semper.Deploy{Steps: steps}
+	r.Spec.Warm, r.Spec.Deploy = semper.Duration(10*time.Second), &semper.Deploy{Steps: steps}
 	return r
 }
 
 // alone are steps that need no verdict: a pause, and all of the requests, with which nothing is left to compare.
 func alone() []semper.Step {
-	return []semper.Step{{Kind: semper.StepPause}, {Kind: semper.StepTraffic, Share: 1, For: semper.Duration(time.Minute)}}
+	return []semper.Step{{Kind: semper.StepPause}, {Kind: semper.StepTraffic, Share: 1, For: semper.Duration(5 * time.Second)}}
 }
 
 func TestPlanTellsTheSteps(t *testing.T) {
@@ -97,9 +98,14 @@ func TestSteeringATrial(t *testing.T) {
 }
 
 // mortalModel counts the commits that change an environment, and lets the judge's records pass until it is dead.
-type mortalModel struct{ mortalStore }
+type mortalModel struct {
+	mu sync.Mutex // guards the rest: the judge writes beside the model
+	mortalStore
+}
 
 func (s *mortalModel) Commit(ctx context.Context, t semper.Txn) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	moves := slices.ContainsFunc(t.Then, func(w semper.Write) bool { return strings.HasPrefix(w.Key, "env/") })
 	if s.left > 0 && !moves {
 		return s.Store.Commit(ctx, t)
@@ -112,7 +118,7 @@ func (s *mortalModel) Commit(ctx context.Context, t semper.Txn) (int64, error) {
 // and when its pause is ended, brings it to its end. No instance is started twice.
 func TestNextControlFinishesATrial(t *testing.T) {
 	t.Parallel()
-	const commits = 24
+	const commits = 20
 	for n := range commits {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMachine(t)
@@ -120,14 +126,14 @@ func TestNextControlFinishesATrial(t *testing.T) {
 			c, stop := m.run(m.store)
 			deploy(t, c, "one")
 			stop()
-			c, stop = m.run(&mortalModel{mortalStore{Store: m.store, left: n}})
+			c, stop = m.run(&mortalModel{mortalStore: mortalStore{Store: m.store, left: n}})
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			_, err := c.Deploy(ctx, withSteps("two", alone()...))
 			time.Sleep(time.Second)
 			if err == nil {
 				_, _ = c.ResumeRollout(ctx, "", "", "ann") // which may find no store
 			}
-			time.Sleep(90 * time.Second)
+			time.Sleep(15 * time.Second)
 			if n == commits-1 && !current(t, c).Rollout.State.Live() {
 				t.Errorf("%d commits are not all that there are", n)
 			}
@@ -146,7 +152,7 @@ func TestNextControlFinishesATrial(t *testing.T) {
 					t.Errorf("after %d commits: %v", n, err)
 				}
 			}
-			time.Sleep(5 * time.Minute)
+			time.Sleep(40 * time.Second)
 			synctest.Wait()
 			s = current(t, c)
 			if !s.Rollout.State.Ended() || err == nil && s.Release != "r2" || len(s.Instances) != 2 {
