@@ -376,13 +376,15 @@ func TestSimulation(t *testing.T) {
 func (s *sim) settle() {
 	s.stopped = ""
 	running := func(r semper.Run) bool { return r.State == semper.RunRunning }
-	for i, more := 0, 3; i < 100 && more > 0; i++ {
+	for i, more := 0, 10; i < 100 && more > 0; i++ {
 		if !slices.ContainsFunc(s.runs, running) {
 			more-- // what has ended has its commands ended
 		}
 		s.now = s.now.Add(7 * time.Hour)
 		for _, id := range slices.Sorted(maps.Keys(s.units)) {
-			s.finish(id, semper.Reason{Kind: semper.ReasonNormal})
+			if slices.ContainsFunc(s.runs, func(r semper.Run) bool { return running(r) && strings.Contains(string(id), "."+r.ID+".") }) {
+				s.finish(id, semper.Reason{Kind: semper.ReasonNormal}) // those of runs that have ended are to be stopped
+			}
 		}
 		for key := range s.asked {
 			s.answers[key] = pipeline.Answer{Good: true}
