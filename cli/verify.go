@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/cli/draw"
+	"semper/cli/recorded"
 	"semper/verify"
 	"semper/verify/diff"
 	"semper/verify/offline"
@@ -23,8 +23,8 @@ import (
 
 // verifyCommand holds the judge.
 func (c *command) verifyCommand() *cobra.Command {
-	return topic("verify", "judge one release by another", "  semper verify show\n  semper verify judge batches.csv\n  semper verify diff old.jsonl new.jsonl",
-		c.verifyShowCommand(), c.verifyJudgeCommand(), c.verifyDiffCommand())
+	return topic("verify", "judge one release by another", "  semper verify show\n  semper verify judge batches.csv\n  semper verify diff old.jsonl new.jsonl\n  semper verify replay shop.har --against http://127.0.0.1:8081",
+		c.verifyShowCommand(), c.verifyJudgeCommand(), c.verifyDiffCommand(), c.verifyReplayCommand())
 }
 
 func (c *command) verifyShowCommand() *cobra.Command {
@@ -161,10 +161,17 @@ func (c *command) verifyJudge(in io.Reader, s offline.Settings) error {
 	return err
 }
 
+// compareFlags are those that say how responses are compared.
+func compareFlags(cmd *cobra.Command, to *recorded.Comparison) {
+	f := cmd.Flags()
+	f.StringVar(&to.RulesFile, "rules", "", "a file of rules")
+	f.StringArrayVar(&to.Ignore, "ignore", nil, "a path that does not matter, like body.**.id")
+	f.StringSliceVar(&to.Fields, "field", nil, "header fields to compare (default Content-Type, Location, Cache-Control, Content-Encoding, Vary)")
+	f.StringSliceVar(&to.Mask, "mask", nil, "names whose values are not shown, beside those that are known")
+}
+
 func (c *command) verifyDiffCommand() *cobra.Command {
-	var o diff.Options
-	var rules string
-	var ignore []string
+	var how recorded.Comparison
 	var code bool
 	cmd := &cobra.Command{
 		Use: "diff OLD NEW", Short: "compare two sets of recorded responses",
@@ -177,47 +184,19 @@ endpoint, until. A rule that never matched is told.`,
 		Example: "  semper verify diff old.jsonl new.jsonl\n  semper verify diff --ignore 'body.**.updated_at' --rules expected.json old.jsonl new.jsonl",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, path := range ignore {
-				o.Rules = append(o.Rules, diff.Rule{Path: path, Ignore: true})
+			compare, err := how.Comparer()
+			if err != nil {
+				return err
 			}
-			if rules != "" {
-				more, err := readRules(rules)
-				if err != nil {
-					return err
-				}
-				o.Rules = append(o.Rules, more...)
-			}
-			return c.verifyDiff(cmd.Context(), o, args[0], args[1], code)
+			return c.verifyDiff(cmd.Context(), compare, args[0], args[1], code)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&rules, "rules", "", "a file of rules")
-	f.StringArrayVar(&ignore, "ignore", nil, "a path that does not matter, like body.**.id")
-	f.StringSliceVar(&o.Fields, "field", nil, "header fields to compare (default Content-Type, Location, Cache-Control, Content-Encoding, Vary)")
-	f.StringSliceVar(&o.Mask, "mask", nil, "names whose values are not shown, beside those that are known")
-	f.BoolVar(&code, "exit-code", false, "exit 2 when there are differences")
+	compareFlags(cmd, &how)
+	cmd.Flags().BoolVar(&code, "exit-code", false, "exit 2 when there are differences")
 	return cmd
 }
 
-func readRules(path string) (rules []diff.Rule, err error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&rules); err != nil {
-		at := bytes.Count(b[:min(int(d.InputOffset()), len(b))], []byte("\n")) + 1
-		return nil, fmt.Errorf("%s:%d: a list of rules: %w", path, at, err)
-	}
-	return rules, nil
-}
-
-func (c *command) verifyDiff(ctx context.Context, o diff.Options, was, is string, code bool) error {
-	compare, err := diff.New(o)
-	if err != nil {
-		return err
-	}
+func (c *command) verifyDiff(ctx context.Context, compare *diff.Comparer, was, is string, code bool) error {
 	a, err := os.Open(was)
 	if err != nil {
 		return err

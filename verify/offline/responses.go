@@ -14,18 +14,30 @@ import (
 	"semper/verify/diff"
 )
 
-// A Recorded is one response of a recorded set, as a line of JSON. Body is text; one that is none is in Base64 in its stead.
+// A Recorded is one response of a recorded set, as a line of JSON. Body is text; one that is none is in Base64 in its stead. The request is
+// what got it: to compare responses it is not needed, to send it again it is, and then the response is not.
 type Recorded struct {
 	ID       string              `json:"id,omitempty"` // pairs responses; without it their order does
 	Endpoint string              `json:"endpoint,omitempty"`
+	Time     time.Time           `json:"time,omitzero"` // when the request was sent
+	Request  *Request            `json:"request,omitempty"`
 	Status   int                 `json:"status"`
 	Header   map[string][]string `json:"header,omitempty"`
 	Body     string              `json:"body,omitempty"`
 	Base64   string              `json:"body_base64,omitempty"`
 }
 
-// response is r as it is compared.
-func (r *Recorded) response() (diff.Response, error) {
+// A Request is one that was recorded. Header may have Host, which otherwise is that of the URL.
+type Request struct {
+	Method string              `json:"method,omitempty"` // empty: GET
+	URL    string              `json:"url"`              // absolute, or a path and query
+	Header map[string][]string `json:"header,omitempty"`
+	Body   string              `json:"body,omitempty"`
+	Base64 string              `json:"body_base64,omitempty"`
+}
+
+// Response is r as it is compared.
+func (r *Recorded) Response() (diff.Response, error) {
 	if r.Status < 100 || r.Status > 999 {
 		return diff.Response{}, fmt.Errorf("status %d is none: it has three digits", r.Status)
 	}
@@ -74,7 +86,7 @@ func (r *responses) next() (Recorded, diff.Response, error) {
 		if err := d.Decode(&rec); err != nil {
 			return rec, diff.Response{}, fmt.Errorf("%s:%d: %w", r.name, r.line, err)
 		}
-		resp, err := rec.response()
+		resp, err := rec.Response()
 		if err != nil {
 			err = fmt.Errorf("%s:%d: %w", r.name, r.line, err)
 		}
