@@ -18,6 +18,7 @@ import (
 	"semper/edge/lane"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
+	"semper/edge/mirror"
 	"semper/edge/refusal"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
@@ -50,6 +51,7 @@ type asking struct {
 	class   class
 	entry   ledger.Entry
 	seen    *witness.Request
+	copied  *mirror.Copy
 	tried   int64 // when the attempt began
 	tries   int
 	avoid   []*balance.Backend
@@ -151,7 +153,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
 	r := a.rule
-	if a.driven != nil && (r.Forward == nil || r.Aside || r.Hedge.On() && a.hedgeable(r)) {
+	if a.driven != nil && (r.Forward == nil || r.Aside || r.copies && a.length > 0 || r.Hedge.On() && a.hedgeable(r)) {
 		return elsewhere
 	}
 	known := a.counted
@@ -406,7 +408,7 @@ func (a *asking) failed(f failure, b *backend, now int64) decision {
 	case f.kind == front.ClientFault:
 		return a.refuse(refusal.Body, ledger.Gone)
 	case again && a.affords(try.Retry(), now):
-		a.seen.Count(retryFor(f.kind == front.ConnectFailed))
+		a.seen.Count(metrics.RetryFor(f.kind == front.ConnectFailed))
 		return a.again(b, now)
 	case f.unsent:
 		return a.refuse(refusal.Connect, ledger.EdgeErrors)
@@ -482,6 +484,7 @@ func (a *asking) leave() {
 	a.quit()
 	a.drop()
 	a.leaveGate()
+	a.copied.End(false)
 }
 
 func (a *asking) leaveGate() {

@@ -16,7 +16,8 @@ import (
 //	├─ seeing
 //	│  ├─ log     writes the access log
 //	│  ├─ traffic looks every second at what was counted, for those who ask about the last minute
-//	│  └─ strain  looks how much memory is left
+//	│  ├─ strain  looks how much memory is left
+//	│  └─ shadow  compares answers to copies of requests
 //	├─ lines      one child for each pool that somebody waits for: package lane
 //	├─ backends   one child for each process that is watched, and for each backend that is probed
 //	└─ drain      the one drain, while it lasts
@@ -47,9 +48,9 @@ const (
 // gently spaces out the restarts of a part that breaks again and again.
 var gently = supervise.Backoff{Min: 10 * time.Millisecond, Max: time.Second, Jitter: 0.2, Reset: faultPeriod}
 
-func startBackground(id string, tend, log, traffic, strain func(context.Context) error, observe func(supervise.Event)) (*background, error) {
-	b, name := new(background), id+"/background"
-	o := supervise.Options{Observe: observe}
+func startBackground(e *Edge) (*background, error) {
+	b, name := new(background), e.o.ID+"/background"
+	o := supervise.Options{Observe: e.o.Observe}
 	many := func(id string, in *family) supervise.ChildSpec {
 		f := supervise.DynamicFlags{Name: name + "/" + id, Intensity: faults, Period: faultPeriod, GiveUp: supervise.Persist}
 		return supervise.ChildSpec{ID: id, Supervisor: true, Start: func(ctx context.Context) (supervise.Child, error) {
@@ -64,13 +65,14 @@ func startBackground(id string, tend, log, traffic, strain func(context.Context)
 	root, err := supervise.Start(context.Background(),
 		supervise.Flags{Name: name, Intensity: faults, Period: faultPeriod},
 		[]supervise.ChildSpec{
-			{ID: "tend", Start: supervise.Serve(tend), Shutdown: supervise.Infinity, Backoff: gently},
+			{ID: "tend", Start: supervise.Serve(e.loop), Shutdown: supervise.Infinity, Backoff: gently},
 			{ID: "seeing", Supervisor: true, Start: func(ctx context.Context) (supervise.Child, error) {
 				return supervise.Start(ctx, supervise.Flags{Name: name + "/seeing", Intensity: faults, Period: faultPeriod, GiveUp: supervise.Persist},
 					[]supervise.ChildSpec{
-						{ID: "log", Start: supervise.Serve(log), Shutdown: supervise.Infinity, Backoff: gently},
-						{ID: "traffic", Start: supervise.Serve(traffic), Shutdown: supervise.Infinity, Backoff: gently},
-						{ID: "strain", Start: supervise.Serve(strain), Shutdown: supervise.Infinity, Backoff: gently},
+						{ID: "log", Start: supervise.Serve(e.witness.ServeLog), Shutdown: supervise.Infinity, Backoff: gently},
+						{ID: "traffic", Start: supervise.Serve(e.watchTraffic), Shutdown: supervise.Infinity, Backoff: gently},
+						{ID: "strain", Start: supervise.Serve(e.strain.Watch), Shutdown: supervise.Infinity, Backoff: gently},
+						{ID: "shadow", Start: supervise.Serve(e.mirrors.Serve), Shutdown: supervise.Infinity, Backoff: gently},
 					}, o)
 			}},
 			many("lines", &b.lines),

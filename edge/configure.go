@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 
 	"semper"
 	"semper/edge/arms"
@@ -131,7 +130,7 @@ func (e *Edge) configPool(name string, p *PoolConfig) *pool {
 		in := incarnation{id: semper.InstanceID(name + " " + u.Address), address: u.Address, speech: speech}
 		c.add(e.backend(in, life{app: name, key: arms.SeriesOf(&c.Pool)}, probe.Of(&p.Probe)), u.Weight)
 	}
-	c.ready = balance.NewPicker(balance.Options{Panic: orNever(p.Panic)}, c.members)
+	c.ready = balance.NewPicker(balance.Options{Panic: config.OrNever(p.Panic)}, c.members)
 	e.heal(c, &p.Outlier)
 	return c
 }
@@ -172,13 +171,4 @@ type gateKey struct {
 
 func (e *Edge) pumpGate(g *gate.Gate) bool {
 	return e.spawn(&e.background.lines, fmt.Sprintf("gate %p", g), g.Pump)
-}
-
-// hostOf is the host of an address, for TLS.
-func hostOf(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return "localhost" // a Unix socket
-	}
-	return host
 }

@@ -19,7 +19,8 @@ func (e *Edge) Control() http.Handler {
 	m := http.NewServeMux()
 	control.Edge{
 		State: e.State, Wait: e.WaitEpoch, Drain: e.beginDrain, Ledger: func() map[Key]semper.Ledger { return e.books.Snapshot().Counts },
-		Arms: func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
+		Arms:    func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
+		Shadows: func() []semper.ShadowCounts { return e.mirrors.Counts(time.Now()) },
 	}.Handle(m)
 	e.witness.Handle(m)
 	return m

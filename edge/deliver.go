@@ -74,6 +74,7 @@ func (x *exchange) head(resp *http.Response, b *backend) {
 	closing := h["Connection"] // ours, not the backend's
 	message.RemoveHopByHop(resp.Header)
 	delete(resp.Header, message.ErrorWord)
+	x.copied.HeadHTTP(resp.StatusCode, resp.Header, message.EventStream(resp.Header))
 	for k, v := range resp.Header {
 		h[k] = v
 	}
@@ -129,6 +130,7 @@ func (x *exchange) copy(flush *http.ResponseController, resp *http.Response, qui
 			}
 			total += int64(n)
 			x.ended.Sent = total
+			x.copied.Write(buf[:n]) //nolint:errcheck // it never fails
 			_, werr := x.w.Write(buf[:n])
 			if werr == nil && total != resp.ContentLength && err == nil {
 				werr = flush.Flush()

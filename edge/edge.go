@@ -24,6 +24,7 @@ import (
 	"semper/edge/gate"
 	"semper/edge/ledger"
 	"semper/edge/local"
+	"semper/edge/mirror"
 	"semper/edge/probe"
 	"semper/edge/route"
 	"semper/edge/strain"
@@ -72,6 +73,7 @@ type Edge struct {
 	books   *ledger.Ledger
 	witness *witness.Witness
 	arms    *arms.Tallies
+	mirrors *mirror.Mirrors
 	strain  *strain.Strain
 
 	current epoch.Current[snapshot]
@@ -142,7 +144,7 @@ func New(o Options) (*Edge, error) {
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
 	e.current.Swap(e.empty()) // for tend, which begins at once
-	if e.background, err = startBackground(o.ID, e.loop, e.witness.ServeLog, e.watchTraffic, e.strain.Watch, o.Observe); err != nil {
+	if e.background, err = startBackground(e); err != nil {
 		e.stop()
 		e.drivers.tunnels.Close()
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
@@ -325,6 +327,7 @@ func (e *Edge) Close() error {
 	e.drivers.tunnels.Close()
 	e.await(context.Background(), lastWords, func() bool { return e.handlers.Load() == 0 })
 	errs := e.drivers.close()
+	e.mirrors.Close()
 	e.stop()
 	errs = append(errs, e.background.stop())
 	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })

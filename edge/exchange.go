@@ -276,6 +276,9 @@ func (x *exchange) await() decision {
 
 // try gives the request to the backend that is claimed. done says that it has its answer.
 func (x *exchange) try() (next decision, done bool) {
+	if x.tries == 0 {
+		x.shadow()
+	}
 	l := x.lap(x.backend)
 	if x.hedges() {
 		x.race(&l)

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 
-	"semper/edge/balance"
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/heal"
@@ -12,14 +11,7 @@ import (
 
 // heal makes o the policy by which backends of c are left out. e.registry is held.
 func (e *Edge) heal(c *pool, o *OutlierConfig) {
-	w := c.lane.heal
-	var p *balance.Outlier
-	if o.Consecutive > 0 || o.FailurePercent > 0 {
-		p = &balance.Outlier{
-			Consecutive: orNever(o.Consecutive), Status5xx: o.Status5xx, FailurePercent: o.FailurePercent,
-			Base: o.Base, Max: o.Max, MaxEjected: o.MaxEjected, Factor: -1, // rates are compared with what was configured
-		}
-	}
+	w, p := c.lane.heal, o.Policy()
 	if w == nil && p == nil {
 		return
 	}

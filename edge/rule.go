@@ -20,6 +20,7 @@ type rule struct {
 	site    *local.Site    // of Files
 	targets []target       // of Forward, in the order of its shares
 	stick   *sticky.Signer // nil: clients do not stick
+	copies  bool           // requests with content are copied, too
 }
 
 // A target is one pool that a rule leads to.
@@ -53,19 +54,15 @@ func (t *target) pick(now int64, key uint64, avoid []*balance.Backend) (*backend
 	return t.pool.of(b), v
 }
 
-var policies = map[route.Algorithm]balance.Policy{
-	"": balance.LeastInFlight, route.Least: balance.LeastInFlight, route.RoundRobin: balance.RoundRobin,
-	route.LeastTime: balance.LeastTime, route.Rendezvous: balance.Rendezvous, route.Maglev: balance.Maglev,
-}
-
 // target is the pool k as c leads to it, with its arms. tester says that it is theirs. gates are those before.
 func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates map[gateKey]*gate.Gate) target {
 	p, o := s.pools[k], &c.Policy
 	t := target{pool: p, most: int64(o.MaxInFlight), tally: p.arms.Tally, split: p.arms.Split, picker: balance.NewPicker(balance.Options{
-		Policy: policies[o.Balance.Algorithm], SlowStart: p.slowStart, Panic: orNever(p.panicBelow), MaxInFlight: int64(o.MaxInFlight),
+		Policy: config.Balancing(o.Balance.Algorithm), SlowStart: p.slowStart, Panic: config.OrNever(p.panicBelow), MaxInFlight: int64(o.MaxInFlight),
 	}, p.members)}
 	p.timed = p.timed || o.Balance.Algorithm == route.LeastTime
 	c.Aside = c.Aside || p.foreign
+	c.copies = c.copies || p.mirror != nil && o.Shadow == route.ShadowAll
 	series := arms.SeriesOf(&p.Pool)
 	if tester {
 		series.Arm = string(semper.ArmTester)
@@ -80,12 +77,4 @@ func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates
 		}
 	}
 	return t
-}
-
-// orNever turns a number whose zero means none into one whose negatives do.
-func orNever(n int) int {
-	if n == 0 {
-		return -1
-	}
-	return n
 }

@@ -12,6 +12,7 @@ import (
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
+	"semper/edge/mirror"
 	"semper/edge/refusal"
 	"semper/edge/route"
 	"semper/edge/witness"
@@ -32,8 +33,8 @@ func (e *Edge) newWitness() (err error) {
 	if e.witness, err = witness.New(o); err != nil {
 		return err
 	}
-	e.arms = arms.NewTallies(e.o.ID, e.origin, o.Loops+o.Goroutines)
-	return e.witness.Register(arms.WeightFamily(func(yield func(metrics.Key, float64)) {
+	e.arms, e.mirrors = arms.NewTallies(e.o.ID, e.origin, o.Loops+o.Goroutines), mirror.New(e.o.ID, e.origin)
+	return e.witness.Register(append(e.mirrors.Families(), arms.WeightFamily(func(yield func(metrics.Key, float64)) {
 		for _, p := range e.snapshot().pools {
 			if p.tabled {
 				yield(arms.SeriesOf(&p.Pool), p.arms.Share)
@@ -43,7 +44,7 @@ func (e *Edge) newWitness() (err error) {
 		for k, l := range e.books.Snapshot().Counts {
 			yield(k.App, k.Release, l)
 		}
-	}))
+	}))...)
 }
 
 // watchTraffic has the witness look every second until ctx ends.
@@ -77,13 +78,6 @@ func (s *session) pass() front.Action {
 // Refused implements front.Observer.
 func (s *session) Refused(now int64, r *http1.Refusal) {
 	s.shard.Refused(now, &s.client, r.Status, r.Word)
-}
-
-func retryFor(connect bool) metrics.Event {
-	if connect {
-		return metrics.RetryConnect
-	}
-	return metrics.RetryReset
 }
 
 var failures = [...]metrics.Failure{
@@ -134,6 +128,7 @@ func count(q *witness.Request, how ledger.End, word string) {
 func (x *exchange) done(how ledger.End) {
 	x.entry.End(how)
 	x.how = how
+	x.copied.End(how == ledger.Served || how == ledger.AppErrors)
 }
 
 // tell tells the witness how the request ended, unless it goes on without x.

@@ -110,6 +110,7 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	q.enter()
 	s.forward(x, r)
 	if d == given {
+		q.copied = q.target.pool.mirror.Driven(r, &x.Forward, q.rule.Policy.Shadow)
 		d = s.begin(r, now)
 	}
 	return s.act(x, d)
@@ -199,6 +200,7 @@ func (s *session) act(x *front.Exchange, d decision) front.Action {
 	}
 	switch d {
 	case given:
+		q.copied.Send()
 		x.Target = q.backend.target
 		return front.Forward
 	case waits:
@@ -248,7 +250,7 @@ func (s *session) Head(x *front.Exchange) {
 		Method: q.method, Minor: q.minor, Close: s.edge.draining.Load(),
 		Date: x.Date, Release: q.target.pool.release, RequestID: q.id, Edit: q.rule.Response,
 	}
-	x.Stream = x.Response.EventStream()
+	x.Stream, x.Tee = x.Response.EventStream(), q.copied.Head(x.Response)
 	q.seen.Head(now, x.Stream, x.Reused)
 	q.extra = append(q.seen.AppendTiming(q.extra[:0], now), s.always...)
 	q.setCookie(func(to []byte) []byte { return q.arm.AppendCookie(to, s.client.TLS) })
@@ -293,6 +295,7 @@ func (q *request) setCookie(value func(to []byte) []byte) {
 func (s *session) End(x *front.Exchange, how front.Outcome) {
 	q := s.request
 	end := s.ended(x, how)
+	q.copied.End(how == front.Answered)
 	if s.edge.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.edge.log.Debug("request", "id", string(q.id), "host", string(q.host), "status", x.Status,
 			"tries", q.tries, "took", time.Duration(x.Now-q.begun))

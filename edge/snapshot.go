@@ -15,6 +15,7 @@ import (
 	"semper/edge/lane"
 	"semper/edge/ledger"
 	"semper/edge/local"
+	"semper/edge/mirror"
 	"semper/edge/probe"
 	"semper/edge/route"
 	"semper/edge/witness"
@@ -64,6 +65,7 @@ type pool struct {
 	age      time.Duration
 	release  []byte    // Pool.Release, as a field has it
 	arms     arms.Pool // what it is in a split
+	mirror   *mirror.Mirror
 
 	slowStart  time.Duration
 	panicBelow int
@@ -123,9 +125,13 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 	if err != nil {
 		e.log.Warn("a split says what this edge does not know; it goes by the rest", "epoch", t.Epoch, "error", err)
 	}
+	mirrors, err := e.mirrors.Plan(t.Pools, e.sender, time.Now())
+	if err != nil {
+		e.log.Warn("a shadow is not understood; nothing is copied for it", "epoch", t.Epoch, "error", err)
+	}
 	for _, p := range plan {
 		c := e.newPool(p.Pool)
-		c.tabled, c.arms = true, p
+		c.tabled, c.arms, c.mirror = true, p, mirrors[p.Key]
 		c.bounds, c.age = config.Holds(&c.Limits)
 		said, err := config.OfPool(&c.Pool)
 		if err != nil {
@@ -136,7 +142,7 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 			in := incarnation{id: d.ID, address: d.Address, pid: d.PID, ticks: d.StartTicks, speech: speech}
 			c.add(e.backend(in, life{app: p.App, release: p.Release, key: arms.SeriesOf(&c.Pool)}, probe.OfTable(d.Health)), 1)
 		}
-		c.ready = balance.NewPicker(balance.Options{Panic: orNever(said.Panic)}, c.members)
+		c.ready = balance.NewPicker(balance.Options{Panic: config.OrNever(said.Panic)}, c.members)
 		e.heal(c, &said.Outlier)
 		s.pools[p.Key] = c
 	}

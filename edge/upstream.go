@@ -21,7 +21,7 @@ func (b *backend) newPool() *upstream.Pool {
 	}
 	if s.tls != nil && s.tls.ServerName == "" {
 		o.TLS = s.tls.Clone()
-		o.TLS.ServerName = hostOf(b.address)
+		o.TLS.ServerName = dial.Host(b.address)
 	}
 	return upstream.New(o)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 
+	"semper/edge/dial"
 	"semper/edge/metrics"
 	"semper/edge/probe"
 	"semper/edge/procid"
@@ -60,6 +61,6 @@ func (b *backend) known() probe.Check {
 // asked is b as one that is asked whether it is well.
 func (b *backend) asked() probe.Backend {
 	return probe.Backend{
-		Host: hostOf(b.address), Secure: b.speech.tls != nil, Single: b.speech.protocol == upstream.H1, Dial: b.dial, Trip: b.pool,
+		Host: dial.Host(b.address), Secure: b.speech.tls != nil, Single: b.speech.protocol == upstream.H1, Dial: b.dial, Trip: b.pool,
 	}
 }

@@ -18,11 +18,12 @@ const drainLimit = 10 * time.Minute
 
 // An Edge is what is asked.
 type Edge struct {
-	State  func() semper.EdgeState
-	Wait   func(ctx context.Context, n semper.Epoch) error // until it serves by epoch n
-	Drain  func(limit time.Duration)                       // begins one, if none has begun
-	Ledger func() map[ledger.Key]semper.Ledger
-	Arms   func() []semper.ArmCounts
+	State   func() semper.EdgeState
+	Wait    func(ctx context.Context, n semper.Epoch) error // until it serves by epoch n
+	Drain   func(limit time.Duration)                       // begins one, if none has begun
+	Ledger  func() map[ledger.Key]semper.Ledger
+	Arms    func() []semper.ArmCounts
+	Shadows func() []semper.ShadowCounts
 }
 
 // Entry is one release's line in the answer of GET /v1/ledger.
@@ -38,6 +39,7 @@ type Entry struct {
 //	POST /v1/drain[?timeout=10m]  202: a drain has begun
 //	GET  /v1/ledger               what this edge has counted, per release
 //	GET  /v1/arms                 what it has counted of the arms of splits, and of pools without one: [semper.ArmCounts]
+//	GET  /v1/shadows              what it has compared of copies of requests: [semper.ShadowCounts]
 //
 // Errors are a [semper.Error].
 func (e Edge) Handle(m *http.ServeMux) {
@@ -45,6 +47,7 @@ func (e Edge) Handle(m *http.ServeMux) {
 	m.HandleFunc("GET /v1/wait", e.wait)
 	m.HandleFunc("POST /v1/drain", e.drain)
 	m.HandleFunc("GET /v1/arms", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Arms()) })
+	m.HandleFunc("GET /v1/shadows", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Shadows()) })
 	m.HandleFunc("GET /v1/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.entries()) })
 }
 

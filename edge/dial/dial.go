@@ -67,6 +67,15 @@ func introduce(c net.Conn, version int, call Call) error {
 	return err
 }
 
+// Host is the host of an instance's address, for TLS.
+func Host(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "localhost" // a Unix socket
+	}
+	return host
+}
+
 // Network is an instance's address as package net has it.
 func Network(address string) (network, addr string) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {

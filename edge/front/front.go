@@ -30,6 +30,7 @@ package front
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -118,6 +119,9 @@ type Exchange struct {
 	Response *http1.Response
 	// Set by the Session in Head.
 	Answer http1.Answer
+	// Tee gets the content of the response too, as the target sends it; nil: nobody does. It neither blocks nor keeps what it is given,
+	// and what it returns means nothing.
+	Tee io.Writer
 	// Stream says, after Head, that the response goes on until somebody ends it: it is no reason to wait for.
 	Stream bool
 

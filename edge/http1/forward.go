@@ -21,6 +21,7 @@ type Forward struct {
 	TraceParent   []byte // instead of the client's; nil leaves that
 	TraceState    []byte // beside TraceParent
 
+	Shadow  bool  // it is a copy, and marked as one; a client's own mark is never passed on
 	Upgrade bool  // pass on the change of protocol that the request asks for
 	Close   bool  // ask the instance to close after its answer
 	Edit    *Edit // the route's own; nil for none
@@ -58,6 +59,9 @@ func AppendRequest(dst []byte, r *Request, f *Forward) []byte {
 	case f.Close:
 		dst = append(dst, "Connection: close\r\n"...)
 	}
+	if f.Shadow {
+		dst = append(dst, "Semper-Shadow: 1\r\n"...)
+	}
 	dst = append(dst, f.Extra...)
 	if f.Edit != nil {
 		dst = append(dst, f.Edit.lines...)
@@ -92,7 +96,7 @@ func appendLine(dst []byte, r *Request, f *Forward) []byte {
 
 // dropped are the kinds that are not copied.
 func (f *Forward) dropped() kinds {
-	drop := hopByHop | 1<<Host | 1<<ContentLength | 1<<Expect | 1<<XRequestID
+	drop := hopByHop | 1<<Host | 1<<ContentLength | 1<<Expect | 1<<XRequestID | 1<<SemperShadow
 	if !f.Trusted {
 		drop |= provenance
 	}

@@ -53,6 +53,8 @@ func TestForward(t *testing.T) {
 		{"order and bytes", lines("GET /a?b=c;d&%zz HTTP/1.1", "x-A:1", "Host: H.example:80", "X-B: \t two  words ", "x-A: 3"), base,
 			lines("GET /a?b=c;d&%zz HTTP/1.1", "Host: H.example:80", "x-A:1", "X-B: \t two  words ", "x-A: 3",
 				"X-Forwarded-For: 192.0.2.7", "X-Forwarded-Host: H.example:80", "X-Forwarded-Proto: https", "X-Request-Id: id", "Via: 1.1 edge")},
+		{"mark of a copy", lines("GET / HTTP/1.1", "Host: h", "Semper-Shadow: 1", "semper_shadow: 1"), Forward{Trusted: true}, lines("GET / HTTP/1.1", "Host: h", "X-Forwarded-Host: h")},
+		{"copy", lines("GET / HTTP/1.1", "Host: h"), Forward{Shadow: true}, lines("GET / HTTP/1.1", "Host: h", "X-Forwarded-Host: h", "Semper-Shadow: 1")},
 		{"empty query", lines("GET /? HTTP/1.1", "Host: h"), Forward{}, lines("GET /? HTTP/1.1", "Host: h", "X-Forwarded-Host: h")},
 		{"trusted", lines("GET / HTTP/1.1", "Host: h", "X-Forwarded-For: 1.1.1.1", "X-Forwarded-Host: outer", "X-Forwarded-Proto: gopher", "Forwarded: for=1",
 			"X-Forwarded-For: 2.2.2.2, 3.3.3.3", "X-Forwarded-For:", "X_Forwarded_For: 9", "X-Request-Id: theirs", "Via: 1.0 outer"), with(func(f *Forward) { f.Trusted = true }),

@@ -53,6 +53,7 @@ const (
 	LastEventID
 	SemperRelease
 	SemperError
+	SemperShadow
 	numKinds
 )
 
@@ -67,7 +68,7 @@ var kindNames = [numKinds]string{
 	MaxForwards: "max-forwards", Range: "range", CacheControl: "cache-control", Age: "age", Date: "date", Location: "location",
 	RetryAfter: "retry-after", Vary: "vary", WWWAuthenticate: "www-authenticate", UserAgent: "user-agent", Referer: "referer",
 	Accept: "accept", AcceptEncoding: "accept-encoding", LastEventID: "last-event-id", SemperRelease: "x-semper-release",
-	SemperError: "x-semper-error",
+	SemperError: "x-semper-error", SemperShadow: "semper-shadow",
 }
 
 const forwardedPrefix = "x-forwarded-"
@@ -97,7 +98,7 @@ var (
 	unnameable = provenance | setOf(Host, ContentLength, TransferEncoding, Connection, Via, TraceParent, TraceState, Date, SemperRelease)
 
 	// aliased kinds are those that an app which takes an underscore for a dash would be misled by.
-	aliased = hopByHop | provenance | setOf(Host, ContentLength, Expect)
+	aliased = hopByHop | provenance | setOf(Host, ContentLength, Expect, SemperShadow)
 
 	// notTrailers frame, route, authorise or describe a message, and are too late at its end (RFC 9110, 6.5.1).
 	notTrailers = hopByHop | provenance | setOf(Host, ContentLength, ContentType, ContentEncoding, ContentRange, Authorization,

@@ -155,6 +155,9 @@ func (f *flow) content(w, buf []byte) {
 		n += m
 		done = d
 		f.x.Sent += int64(len(piece))
+		if f.x.Tee != nil {
+			f.x.Tee.Write(piece) //nolint:errcheck // it means nothing
+		}
 		switch {
 		case f.rechunk:
 			w = http1.AppendChunk(w, piece)

@@ -22,6 +22,9 @@ const (
 	RequestID = "X-Request-Id"
 )
 
+// Shadow marks the copy of a request whose answer nobody gets. Who has it copied says so himself: a client's is removed.
+const Shadow = "Semper-Shadow"
+
 // Stamp says in a response which release made it and which request it is for. Where there are no releases the edge alone says
 // nothing of them, and passes on nobody else's word.
 func Stamp(h http.Header, release, id string) {
@@ -71,7 +74,7 @@ func alias(k string) bool {
 		return false
 	}
 	switch k = http.CanonicalHeaderKey(strings.ReplaceAll(k, "_", "-")); k {
-	case "Host", "Content-Length", "Expect":
+	case "Host", "Content-Length", "Expect", Shadow:
 		return true
 	default:
 		return forwarded(k) || hopByHop(k)
@@ -99,6 +102,7 @@ func Outbound(r *http.Request, f Forward) (id string) {
 			delete(h, k)
 		}
 	}
+	delete(h, Shadow)
 	delete(h, "Expect") // the edge itself says 100 Continue, when the backend begins to read
 	if trailers {
 		h["Te"], h["Connection"] = []string{"trailers"}, []string{"TE"}

@@ -105,3 +105,11 @@ var ownEvents = []counted{
 	{int(TraceStarted), "semper_edge_traces_total", "Requests by whether they came with a valid trace context.", "context", "started"},
 	{int(TraceKept), "semper_edge_traces_total", "", "context", "kept"},
 }
+
+// RetryFor is the event of another try, after nobody had accepted or what accepted brought nothing.
+func RetryFor(connect bool) Event {
+	if connect {
+		return RetryConnect
+	}
+	return RetryReset
+}

@@ -90,6 +90,18 @@ func (b *Body) Trailer() http.Header { return b.trail }
 // Replayable reports whether a further attempt can have the whole of it.
 func (b *Body) Replayable() bool { return b == nil || !b.lost.Load() }
 
+// Whole is all of it, where it has ended and is still at hand; it must not be changed. Of a nil Body it is nothing.
+func (b *Body) Whole() (content []byte, ok bool) {
+	if b == nil {
+		return nil, true
+	}
+	if !b.mu.TryLock() { // somebody reads: it has not ended
+		return nil, false
+	}
+	defer b.mu.Unlock()
+	return b.kept, !b.lost.Load() && (errors.Is(b.err, io.EOF) || b.total == b.r.ContentLength)
+}
+
 // Failure is what was wrong with the client's side of it, nil for nothing.
 func (b *Body) Failure() error {
 	if b == nil {

@@ -182,6 +182,7 @@ func (c *compiler) words(r *Rule, p *Policy) {
 		all  []string
 	}{
 		{"balance.algorithm", (*string)(&p.Balance.Algorithm), []string{"least", "round-robin", "least-time", "rendezvous", "maglev"}},
+		{"shadow", (*string)(&p.Shadow), []string{"safe", "all", "off"}},
 		{"class", (*string)(&p.Class), []string{"normal", "critical", "background"}},
 		{"sticky.by", (*string)(&p.Sticky.By), []string{"instance", "release"}},
 		{"sticky.same_site", &p.Sticky.SameSite, []string{"lax", "strict", "none"}},

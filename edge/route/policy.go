@@ -30,6 +30,7 @@ type Policy struct {
 	RateLimit    []RateLimit   `yaml:"rate_limit" doc:"How many requests are let through. All of the limits have to be kept. Beyond: 429 with Retry-After."`
 	Sticky       Sticky        `yaml:"sticky" short:"cookie" doc:"Bring a client back to where it was, by a signed cookie."`
 	Class        Class         `yaml:"class" jsonschema:"enum=critical,enum=normal,enum=background,default=normal" doc:"Who is turned away first when there is too much to do: background, which may fill half of the room and of the queue, then normal, which leaves a tenth where critical requests come too."`
+	Shadow       Shadowed      `yaml:"shadow" jsonschema:"enum=safe,enum=all,enum=off,default=safe" doc:"Which requests may be copied to a release on trial. safe: methods that ask for no change, GET and the like. all: every method, because the app knows copies by Semper-Shadow and does nothing lasting for them. off: none."`
 	Compress     Compress      `yaml:"compress" short:"algorithms" doc:"Compress responses on the way out. Off when left out: a page that repeats what a request says beside a secret tells the secret by its length."`
 	AccessLog    bool          `yaml:"access_log" jsonschema:"default=true" doc:"Write a line for each request."`
 	MaxStreamAge time.Duration `yaml:"max_stream_age" off:"off" jsonschema:"default=off" doc:"How long a WebSocket or event stream may be open. Then it is closed, spread out in time, so that its client comes back."`
@@ -52,6 +53,7 @@ func DefaultPolicy() Policy {
 		Queue:     Queue{Length: 0, Deadline: 5 * time.Second},
 		Sticky:    Sticky{By: ByInstance, Age: 24 * time.Hour, SameSite: "lax"},
 		Class:     Normal,
+		Shadow:    ShadowSafe,
 		Compress:  Compress{Minimum: 1 << 10, Types: compressible()},
 		AccessLog: true,
 	}
@@ -175,6 +177,16 @@ type StickyTo string
 const (
 	ByInstance StickyTo = "instance"
 	ByRelease  StickyTo = "release"
+)
+
+// Shadowed is which requests of a rule may be copied.
+type Shadowed string
+
+// What may be copied.
+const (
+	ShadowSafe Shadowed = "safe" // safe methods (RFC 9110, 9.2.1)
+	ShadowAll  Shadowed = "all"
+	ShadowOff  Shadowed = "off"
 )
 
 // Class is how important requests are to whoever has to turn some away.

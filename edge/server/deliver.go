@@ -82,7 +82,7 @@ func (f *flow) deliver(w []byte, rechunk bool) error {
 			return err
 		}
 		if piece, done, err = u.Next(); !rechunk && len(piece) > 0 {
-			f.x.Sent += int64(len(piece))
+			f.count(piece)
 			if werr := c.write(piece); werr != nil { // as it came: nothing stands before it or behind it
 				return &clientError{werr}
 			}
@@ -94,7 +94,7 @@ func (f *flow) deliver(w []byte, rechunk bool) error {
 
 // put appends content of the response as the client gets it.
 func (f *flow) put(w, piece []byte, done, rechunk bool) []byte {
-	f.x.Sent += int64(len(piece))
+	f.count(piece)
 	if !rechunk {
 		return append(w, piece...)
 	}
@@ -103,4 +103,12 @@ func (f *flow) put(w, piece []byte, done, rechunk bool) []byte {
 		w = http1.AppendLastChunk(w, f.up.Body())
 	}
 	return w
+}
+
+// count notes content that the client gets.
+func (f *flow) count(piece []byte) {
+	f.x.Sent += int64(len(piece))
+	if f.x.Tee != nil {
+		f.x.Tee.Write(piece) //nolint:errcheck // it means nothing
+	}
 }

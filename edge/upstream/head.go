@@ -51,6 +51,7 @@ func (o *outgoing) compose(req *http.Request) error {
 	}
 	forward := http1.Forward{
 		Trusted: true, ForwardedHost: []byte{}, RequestID: o.parsed.Get(http1.XRequestID), Upgrade: true, Close: req.Close,
+		Shadow: o.parsed.Has(http1.SemperShadow), // of a client's request there is none left
 	}
 	if f.Kind == http1.Chunked {
 		forward.Extra = announce(req.Trailer)

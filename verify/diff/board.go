@@ -25,6 +25,7 @@ type Board struct {
 	Cut    int64    `json:"cut,omitempty"`   // pairs with more differences than are told of one
 	Most   float64  `json:"most,omitempty"`  // the largest log e-value so far
 	Alpha  float64  `json:"alpha,omitempty"` // 0 is [verify.DefaultAlpha]
+	Room   int      `json:"room,omitempty"`  // the most places; 0 is 1000
 }
 
 // A Place is where differences were found.
@@ -71,9 +72,38 @@ func (b *Board) Add(endpoint string, candidate Comparison, second *Comparison) {
 	b.Most = max(b.Most, b.LogE())
 }
 
+// A Tally is what was counted at one place by another board since it was last asked.
+type Tally struct {
+	Endpoint            string
+	Path                Path
+	Kind                Kind
+	Seen, Noise         int64 // as in [Place]
+	Candidate, Baseline int64 // requests with a second copy of which only the candidate's response, or only the copy's, has it
+	Examples            []Difference
+}
+
+// Take counts what another board has: pairs, of them copies, and what was found. The places stand in the order in which they come here.
+func (b *Board) Take(pairs, copies int64, found []Tally) {
+	b.Pairs += pairs
+	b.Copies += copies
+	for _, t := range found {
+		p := b.place(t.Endpoint, Difference{Path: t.Path, Kind: t.Kind})
+		if p == nil {
+			b.Lost += t.Seen + t.Noise
+			continue
+		}
+		p.Seen += t.Seen
+		p.Noise += t.Noise
+		p.count(t.Candidate, t.Baseline)
+		p.Examples = append(p.Examples, t.Examples[:min(len(t.Examples), maxExamples-len(p.Examples))]...)
+	}
+	b.Most = max(b.Most, b.LogE())
+}
+
 func (p *Place) count(candidate, baseline int64) {
+	n := max(candidate, baseline, 1)
 	p.Evidence.Add(verify.Batch{ //nolint:errcheck // such a batch can be
-		Candidate: verify.Arm{Requests: 1, Bad: candidate}, Baseline: verify.Arm{Requests: 1, Bad: baseline},
+		Candidate: verify.Arm{Requests: n, Bad: candidate}, Baseline: verify.Arm{Requests: n, Bad: baseline},
 	})
 }
 
@@ -100,7 +130,7 @@ func (b *Board) place(endpoint string, d Difference) *Place {
 			return p
 		}
 	}
-	if len(b.Places) >= maxPlaces {
+	if len(b.Places) >= cmp.Or(b.Room, maxPlaces) {
 		return nil
 	}
 	p := &Place{Endpoint: endpoint, Path: d.Path, Kind: d.Kind}

@@ -24,6 +24,8 @@ type Response struct {
 	Length int64  // of the body, whether it was kept or not
 	Sum    [sha256.Size]byte
 	Kept   bool // Body is the whole body
+	// Decoded says that Body is what was coded as Content-Encoding says. Otherwise a body with such a field is bytes.
+	Decoded bool
 }
 
 // NewResponse is a response whose whole body is body.
@@ -97,6 +99,9 @@ func New(o Options) (*Comparer, error) {
 	}
 	return c, errors.Join(all...)
 }
+
+// Fields are the names of the header fields that are compared.
+func (c *Comparer) Fields() []string { return slices.Clone(c.fields) }
 
 // Stale are the rules that declare something which has never come. Those that were over at now are among them.
 func (c *Comparer) Stale() []Rule {
@@ -222,7 +227,7 @@ type content struct {
 
 // read is r's body in the form its type says, and if it is not, as what it is.
 func (c *Comparer) read(endpoint string, r *Response) content {
-	if !r.Kept || r.Header.Get("Content-Encoding") != "" {
+	if !r.Kept || !r.Decoded && r.Header.Get("Content-Encoding") != "" {
 		return content{form: opaque, value: raw(sizeOf(r))}
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) //nolint:errcheck // what is no type is no type that is known here
