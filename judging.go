@@ -147,61 +147,6 @@ type ArmCounts struct {
 	Latency []byte `json:"latency,omitempty"` // of Requests: a binary edge/sketch
 }
 
-// ShadowCounts are what one edge has seen of the copies of one pool's requests since the edge began. They only grow:
-//
-//	sampled = skipped + dropped + pairs + still under way
-type ShadowCounts struct {
-	Edge    string      `json:"edge"` // as in [ArmCounts]
-	Pool    PoolKey     `json:"pool"` // of the service
-	Rollout string      `json:"rollout"`
-	Release ReleaseName `json:"release"` // the candidate
-	Sampled uint64      `json:"sampled"` // requests that were to be copied
-	// Skipped are those that are none to copy or to compare, and Dropped those for which there was no room or no answer: by reason.
-	Skipped map[string]uint64 `json:"skipped,omitempty"`
-	Dropped map[string]uint64 `json:"dropped,omitempty"`
-	// Unanswered, of Pairs, had no whole answer of the candidate in time, and UnansweredAgain none of the second copy. Both are differences.
-	Unanswered      uint64 `json:"unanswered,omitempty"`
-	UnansweredAgain uint64 `json:"unanswered_again,omitempty"`
-	// Pairs are answers of the candidate that were compared with what the client got, and Copies those with a second copy of
-	// the current release beside. Of Copies, Candidate are those of which only the candidate's answer differs, Baseline those of which only the
-	// second copy's does.
-	Pairs     uint64 `json:"pairs"`
-	Copies    uint64 `json:"copies,omitempty"`
-	Candidate uint64 `json:"candidate,omitempty"`
-	Baseline  uint64 `json:"baseline,omitempty"`
-	Expected  uint64 `json:"expected,omitempty"` // differences that rules take
-	// Slower, of Copies, are those whose candidate's copy took more than 1.1 times as long as the second one, Faster the other way round.
-	Slower uint64 `json:"slower,omitempty"`
-	Faster uint64 `json:"faster,omitempty"`
-	// Places are by the order in which this edge found them. Lost are differences at places for which there was no room, Cut pairs
-	// with more differences than are told of one.
-	Places []ShadowPlace `json:"places,omitempty"`
-	Lost   uint64        `json:"lost,omitempty"`
-	Cut    uint64        `json:"cut,omitempty"`
-	Stale  []string      `json:"stale,omitempty"` // paths of the rules that expect what has not come
-	// Latency is how long copies took at the candidate, LatencyAgain at the current release: a binary edge/sketch each.
-	Latency      []byte `json:"latency,omitempty"`
-	LatencyAgain []byte `json:"latency_again,omitempty"`
-}
-
-// A ShadowPlace is where answers differ. All of it is masked.
-type ShadowPlace struct {
-	Endpoint  string          `json:"endpoint"` // method and path, numbers and the like left out
-	Path      []string        `json:"path"`
-	Kind      string          `json:"kind"`
-	Seen      uint64          `json:"seen"`                // pairs with it
-	Noise     uint64          `json:"noise,omitempty"`     // second copies with it
-	Candidate uint64          `json:"candidate,omitempty"` // of Copies: only the candidate's answer has it
-	Baseline  uint64          `json:"baseline,omitempty"`  // only the second copy's
-	Examples  []ShadowExample `json:"examples,omitempty"`  // the first ones
-}
-
-// A ShadowExample is one difference: what the client got, and what it would have got.
-type ShadowExample struct {
-	Was string `json:"was,omitempty"`
-	Is  string `json:"is,omitempty"`
-}
-
 // An Outcome is what a verdict comes to. Their meaning is package verify's.
 type Outcome string
 

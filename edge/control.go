@@ -7,6 +7,7 @@ import (
 
 	"semper"
 	"semper/edge/control"
+	"semper/edge/mirror/told"
 	"semper/edge/witness"
 )
 
@@ -20,7 +21,7 @@ func (e *Edge) Control() http.Handler {
 	control.Edge{
 		State: e.State, Wait: e.WaitEpoch, Drain: e.beginDrain, Ledger: func() map[Key]semper.Ledger { return e.books.Snapshot().Counts },
 		Arms:    func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
-		Shadows: func() []semper.ShadowCounts { return e.mirrors.Counts(time.Now()) },
+		Shadows: func() []told.Counts { return e.mirrors.Counts(time.Now()) },
 	}.Handle(m)
 	e.witness.Handle(m)
 	return m

@@ -11,6 +11,7 @@ import (
 
 	"semper"
 	"semper/edge/ledger"
+	"semper/edge/mirror/told"
 )
 
 // drainLimit bounds a drain that names no timeout.
@@ -23,7 +24,7 @@ type Edge struct {
 	Drain   func(limit time.Duration)                       // begins one, if none has begun
 	Ledger  func() map[ledger.Key]semper.Ledger
 	Arms    func() []semper.ArmCounts
-	Shadows func() []semper.ShadowCounts
+	Shadows func() []told.Counts
 }
 
 // Entry is one release's line in the answer of GET /v1/ledger.
@@ -39,7 +40,7 @@ type Entry struct {
 //	POST /v1/drain[?timeout=10m]  202: a drain has begun
 //	GET  /v1/ledger               what this edge has counted, per release
 //	GET  /v1/arms                 what it has counted of the arms of splits, and of pools without one: [semper.ArmCounts]
-//	GET  /v1/shadows              what it has compared of copies of requests: [semper.ShadowCounts]
+//	GET  /v1/shadows              what it has compared of copies of requests: [told.Counts]
 //
 // Errors are a [semper.Error].
 func (e Edge) Handle(m *http.ServeMux) {

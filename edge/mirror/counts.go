@@ -8,7 +8,7 @@ import (
 
 	"semper"
 	"semper/edge/metrics"
-	"semper/verify/diff"
+	"semper/edge/mirror/told"
 )
 
 // A reason is why a sampled request is no pair.
@@ -52,9 +52,9 @@ type pairs struct {
 }
 
 // Counts are what was counted since the edge began, in the order of pool, rollout and release.
-func (m *Mirrors) Counts(now time.Time) []semper.ShadowCounts {
+func (m *Mirrors) Counts(now time.Time) []told.Counts {
 	all := m.list(now)
-	out := make([]semper.ShadowCounts, len(all))
+	out := make([]told.Counts, len(all))
 	for i, one := range all {
 		out[i] = one.counts()
 	}
@@ -76,8 +76,8 @@ func (m *Mirrors) list(now time.Time) []*Mirror {
 }
 
 // counts reads what a request is counted in later before what it is counted in first, so that no reading has more ends than beginnings.
-func (m *Mirror) counts() semper.ShadowCounts {
-	c := semper.ShadowCounts{Edge: m.edge.edge, Pool: m.key.pool, Rollout: m.key.rollout, Release: m.key.release}
+func (m *Mirror) counts() told.Counts {
+	c := told.Counts{Edge: m.edge.edge, Pool: m.key.pool, Rollout: m.key.rollout, Release: m.key.release}
 	m.read(&c)
 	for r := range reasons {
 		n := m.tally.by[r].Load()
@@ -110,7 +110,7 @@ func put(m map[string]uint64, r reason, n uint64) map[string]uint64 {
 }
 
 // read reads the board.
-func (m *Mirror) read(c *semper.ShadowCounts) {
+func (m *Mirror) read(c *told.Counts) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, p := &m.board, &m.pairs
@@ -118,24 +118,13 @@ func (m *Mirror) read(c *semper.ShadowCounts) {
 	c.Candidate, c.Baseline, c.Expected, c.Slower, c.Faster = p.candidate, p.baseline, p.expected, p.slower, p.faster
 	c.Unanswered, c.UnansweredAgain = p.unanswered[0], p.unanswered[1]
 	for _, at := range b.Places {
-		c.Places = append(c.Places, placeOf(at))
+		c.Places = append(c.Places, at.Tally())
 	}
-}
-
-func placeOf(p *diff.Place) semper.ShadowPlace {
-	out := semper.ShadowPlace{
-		Endpoint: p.Endpoint, Path: p.Path, Kind: string(p.Kind), Seen: uint64(p.Seen), Noise: uint64(p.Noise),
-		Candidate: uint64(p.Evidence.Total.Candidate.Bad), Baseline: uint64(p.Evidence.Total.Baseline.Bad),
-	}
-	for _, d := range p.Examples {
-		out.Examples = append(out.Examples, semper.ShadowExample{Was: d.Was, Is: d.Is})
-	}
-	return out
 }
 
 // Families show what becomes of sampled requests, and what is kept now.
 func (m *Mirrors) Families() []metrics.Family {
-	each := func(f func(one *Mirror, c *semper.ShadowCounts, yield func(float64, ...metrics.Label))) func(func(float64, ...metrics.Label)) {
+	each := func(f func(one *Mirror, c *told.Counts, yield func(float64, ...metrics.Label))) func(func(float64, ...metrics.Label)) {
 		return func(yield func(float64, ...metrics.Label)) {
 			for _, one := range m.list(time.Now()) {
 				c := one.counts()
@@ -143,10 +132,10 @@ func (m *Mirrors) Families() []metrics.Family {
 			}
 		}
 	}
-	reason := func(what string, of func(*semper.ShadowCounts) map[string]uint64) metrics.Family {
+	reason := func(what string, of func(*told.Counts) map[string]uint64) metrics.Family {
 		return metrics.Family{
 			Name: "semper_edge_shadow_" + what + "_total", Kind: metrics.Counter, Help: "Sampled requests that were " + what + " instead of being copied and compared, by reason.",
-			Collect: each(func(_ *Mirror, c *semper.ShadowCounts, yield func(float64, ...metrics.Label)) {
+			Collect: each(func(_ *Mirror, c *told.Counts, yield func(float64, ...metrics.Label)) {
 				for r, n := range of(c) {
 					yield(float64(n), metrics.Label{Name: "reason", Value: r})
 				}
@@ -156,30 +145,30 @@ func (m *Mirrors) Families() []metrics.Family {
 	return []metrics.Family{
 		{
 			Name: "semper_edge_shadow_sampled_total", Kind: metrics.Counter, Help: "Requests that were to be copied to a candidate.",
-			Collect: each(func(_ *Mirror, c *semper.ShadowCounts, yield func(float64, ...metrics.Label)) {
+			Collect: each(func(_ *Mirror, c *told.Counts, yield func(float64, ...metrics.Label)) {
 				yield(float64(c.Sampled))
 			}),
 		},
 		{
 			Name: "semper_edge_shadow_pairs_total", Kind: metrics.Counter,
 			Help: "Answers to copies that were compared, by whose alone differs from the client's: the candidate's, that of a second copy of the current release, or else.",
-			Collect: each(func(_ *Mirror, c *semper.ShadowCounts, yield func(float64, ...metrics.Label)) {
+			Collect: each(func(_ *Mirror, c *told.Counts, yield func(float64, ...metrics.Label)) {
 				yield(float64(c.Candidate), metrics.Label{Name: "differs", Value: "candidate"})
 				yield(float64(c.Baseline), metrics.Label{Name: "differs", Value: "baseline"})
 				yield(float64(c.Pairs-c.Candidate-c.Baseline), metrics.Label{Name: "differs", Value: "else"})
 			}),
 		},
-		reason("skipped", func(c *semper.ShadowCounts) map[string]uint64 { return c.Skipped }),
-		reason("dropped", func(c *semper.ShadowCounts) map[string]uint64 { return c.Dropped }),
+		reason("skipped", func(c *told.Counts) map[string]uint64 { return c.Skipped }),
+		reason("dropped", func(c *told.Counts) map[string]uint64 { return c.Dropped }),
 		{
 			Name: "semper_edge_shadow_in_flight", Kind: metrics.Gauge, Help: "Copies in flight.",
-			Collect: each(func(one *Mirror, _ *semper.ShadowCounts, yield func(float64, ...metrics.Label)) {
+			Collect: each(func(one *Mirror, _ *told.Counts, yield func(float64, ...metrics.Label)) {
 				yield(float64(one.flying.Load()))
 			}),
 		},
 		{
 			Name: "semper_edge_shadow_kept_bytes", Kind: metrics.Gauge, Help: "Bytes of requests and answers that are kept to be compared.",
-			Collect: each(func(one *Mirror, _ *semper.ShadowCounts, yield func(float64, ...metrics.Label)) {
+			Collect: each(func(one *Mirror, _ *told.Counts, yield func(float64, ...metrics.Label)) {
 				yield(float64(one.kept.Load()))
 			}),
 		},

@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"semper"
+	"semper/edge/mirror/told"
 	"semper/edge/route"
 )
 
@@ -73,7 +74,7 @@ func serve(t testing.TB) *Mirrors {
 }
 
 // settled waits until no copy is under way and nothing waits to be compared.
-func settled(t testing.TB, m *Mirrors, one *Mirror) semper.ShadowCounts {
+func settled(t testing.TB, m *Mirrors, one *Mirror) told.Counts {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -91,7 +92,7 @@ func settled(t testing.TB, m *Mirrors, one *Mirror) semper.ShadowCounts {
 	}
 }
 
-func ends(c *semper.ShadowCounts) uint64 {
+func ends(c *told.Counts) uint64 {
 	n := c.Pairs
 	for _, by := range []map[string]uint64{c.Skipped, c.Dropped} {
 		for _, more := range by {

@@ -72,14 +72,26 @@ func (b *Board) Add(endpoint string, candidate Comparison, second *Comparison) {
 	b.Most = max(b.Most, b.LogE())
 }
 
-// A Tally is what was counted at one place by another board since it was last asked.
+// A Tally is what was counted at one place, as it is told to another board.
 type Tally struct {
-	Endpoint            string
-	Path                Path
-	Kind                Kind
-	Seen, Noise         int64 // as in [Place]
-	Candidate, Baseline int64 // requests with a second copy of which only the candidate's response, or only the copy's, has it
-	Examples            []Difference
+	Endpoint string `json:"endpoint"`
+	Path     Path   `json:"path"`
+	Kind     Kind   `json:"kind"`
+	Seen     int64  `json:"seen"` // as in [Place]
+	Noise    int64  `json:"noise,omitempty"`
+	// Candidate and Baseline are requests with a second copy of which only the candidate's response, or only the copy's, has it.
+	Candidate int64        `json:"candidate,omitempty"`
+	Baseline  int64        `json:"baseline,omitempty"`
+	Examples  []Difference `json:"examples,omitempty"`
+}
+
+// Tally is what was counted at p.
+func (p *Place) Tally() Tally {
+	t := &p.Evidence.Total
+	return Tally{
+		Endpoint: p.Endpoint, Path: p.Path, Kind: p.Kind, Seen: p.Seen, Noise: p.Noise, Candidate: t.Candidate.Bad, Baseline: t.Baseline.Bad,
+		Examples: slices.Clone(p.Examples),
+	}
 }
 
 // Take counts what another board has: pairs, of them copies, and what was found. The places stand in the order in which they come here.
