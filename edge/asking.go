@@ -153,7 +153,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
 	r := a.rule
-	if a.driven != nil && (r.Forward == nil || r.Aside || r.copies && a.length > 0 || r.Hedge.On() && a.hedgeable(r)) {
+	if a.driven != nil && (r.Forward == nil || r.Aside || r.copies && a.length > 0 || r.Hedge.On() && a.hedgeable(r) || a.driven.unlike(r)) {
 		return elsewhere
 	}
 	known := a.counted

@@ -46,7 +46,7 @@ func (e *Edge) Configure(c Config) error {
 		e.registry.Unlock()
 		return errors.Join(bad(err), local.Close(sites))
 	}
-	e.install(s).retireSites(e)
+	e.retired.Add(e.install(s).sites)
 	e.registry.Unlock()
 	e.tend()
 	return nil
@@ -172,3 +172,17 @@ type gateKey struct {
 func (e *Edge) pumpGate(g *gate.Gate) bool {
 	return e.spawn(&e.background.lines, fmt.Sprintf("gate %p", g), g.Pump)
 }
+
+// What Configure takes. See package config.
+type (
+	Config        = config.Config
+	PoolConfig    = config.Pool
+	Upstream      = config.Upstream
+	ProbeConfig   = config.Probe
+	OutlierConfig = config.Outlier
+	StickyKeys    = config.StickyKeys
+	Terms         = config.Terms
+)
+
+// DefaultPool is a pool that says nothing but where.
+func DefaultPool(addresses ...string) PoolConfig { return config.DefaultPool(addresses...) }

@@ -10,7 +10,9 @@ import (
 
 	"semper/edge/config"
 	"semper/edge/ledger"
+	"semper/edge/local"
 	"semper/edge/message"
+	"semper/edge/route"
 )
 
 const (
@@ -149,4 +151,23 @@ func (x *exchange) copy(flush *http.ResponseController, resp *http.Response, qui
 			return err
 		}
 	}
+}
+
+// local answers by itself, as the request's rule says. Where a directory is not that of the rule any more, it says what becomes
+// of the request by the rule of now. done says that it has its answer.
+func (x *exchange) local() (next decision, done bool) {
+	q := local.Request{Rule: x.rule.Rule.Rule, Query: &x.query, ID: x.id, Site: x.rule.site}
+	if _, ok := q.Rule.Action.(*route.Files); ok {
+		if !x.edge.current.Claim(x.snap, &q.Site.Users) {
+			now := x.edge.now()
+			if next = x.turnTo(x.edge.snapshot(), now); next == given {
+				next = x.claim(now)
+			}
+			return next, false
+		}
+		defer q.Site.Users.Release()
+	}
+	x.depart()
+	x.status, x.ended.Sent = local.Answer(x.w, x.r, q)
+	return refused, true
 }

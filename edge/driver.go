@@ -49,7 +49,7 @@ func (e *Edge) startDrivers() (err error) {
 		return nil
 	}
 	d.loops, err = loop.New(loop.Options{
-		Edge: e, Pass: func(c net.Conn, _ []byte) { c.Close() }, OnIdle: e.sayIdle, Paused: e.strain.Paused, Log: e.log, Origin: e.origin, Loops: runtime.NumCPU(),
+		Edge: e, Pass: func(c net.Conn, _ []byte, _ *front.Handover) { c.Close() }, OnIdle: e.sayIdle, Paused: e.strain.Paused, Log: e.log, Origin: e.origin, Loops: runtime.NumCPU(),
 		Body: config.BodyIdle, Write: config.WriteIdle, Connect: dial.Timeout,
 	})
 	if err != nil {
@@ -108,7 +108,7 @@ func (d *drivers) serve(l *door, t Terms) error {
 	if t.TLS == nil && d.loops != nil && loop.Takes(from) {
 		return d.loops.Serve(l.ctx, &loop.Listener{
 			Listener: from, Limits: t.Limits(), Head: t.Head, Idle: t.Idle, H2C: t.H2C, Room: places,
-			Pass: func(c net.Conn, read []byte) { s.ServeIn(places, c, read) },
+			Pass: func(c net.Conn, read []byte, h *front.Handover) { s.ServeIn(places, c, read, h) },
 		})
 	}
 	if t.TLS != nil {

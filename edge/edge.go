@@ -101,8 +101,8 @@ type Edge struct {
 	lanes    map[semper.PoolKey]*line
 	gates    map[gateKey]*gate.Gate
 	memories map[string]*config.Memory // by the name of a rule
-	retired  []*local.Site             // closed once nobody uses them
-	key      []byte                    // for cookies, where a Config brings none
+	retired  local.Retired
+	key      []byte // for cookies, where a Config brings none
 
 	mu     sync.Mutex // guards what follows; innermost
 	closed bool
@@ -336,8 +336,8 @@ func (e *Edge) Close() error {
 	}
 	e.end.finish()
 	e.registry.Lock()
-	e.snapshot().retireSites(e)
-	e.closeRetired()
+	e.retired.Add(e.snapshot().sites)
+	e.retired.Close(e.log)
 	e.registry.Unlock()
 	if done { // what still counts must not find its counters gone
 		errs = append(errs, e.books.Close())

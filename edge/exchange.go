@@ -10,7 +10,6 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/textproto"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -77,8 +76,10 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if bad != nil {
-		e.refuse(w, r, *bad, x.seen)
-		x.seen.End(e.now(), witness.End{Status: bad.Status, Cause: bad.Word})
+		e.refuse(x, *bad)
+		x.asking.leave()
+		x.arm.End(ledger.EdgeErrors, bad.Word, x.seen.End(e.now(), witness.End{Status: bad.Status, Cause: bad.Word}))
+		x.entry.End(ledger.EdgeErrors)
 		return
 	}
 	x.enter()
@@ -102,13 +103,14 @@ func (e *Edge) leave() {
 }
 
 // refuse answers a request that reaches no backend, and leaves its body alone.
-func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, f refusal.Refusal, seen *witness.Request) {
+func (e *Edge) refuse(x *exchange, f refusal.Refusal) {
+	w, r := x.w, x.r
 	if r.Body != nil && r.Body != http.NoBody {
 		f.Close = true
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerFor)) //nolint:errcheck // best effort
 	}
-	id := cmp.Or(string(seen.ID()), message.NewID())
-	seen.Name(id)
+	id := cmp.Or(x.id, string(x.seen.ID()), message.NewID())
+	x.seen.Name(id)
 	f.Answer(w, r, id, nil)
 }
 
@@ -124,6 +126,7 @@ type exchange struct {
 	upgrade string // the protocol it asks to change to
 	id      string
 	body    *replay.Body
+	made    *rule // by which its path was made; nil: it is as it came
 	began   int64
 	bell    chan struct{} // of Wake; buffered, 1
 
@@ -149,6 +152,7 @@ type exchange struct {
 // exchange is r as it is asked for.
 func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *exchange {
 	x := &exchange{w: w, r: r, upgrade: message.UpgradeOf(r), began: e.now(), bell: make(chan struct{}, 1)}
+	x.inherit(w)
 	x.edge, x.waker = e, x
 	x.unsafe, x.idempotent = !message.Safe(r.Method), message.Idempotent(r.Method)
 	if x.length = max(r.ContentLength, 0); r.ContentLength < 0 {
@@ -161,8 +165,10 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *ex
 		x.client = netip.AddrPortFrom(a, x.client.Port())
 		x.peer, x.trusted, q.Client = a.String(), trusted.Has(a), a
 	}
-	c := witness.Client{Addr: q.Client, TLS: r.TLS != nil, Trusted: x.trusted}
-	x.seen = e.witness.Shard(0).BeginHTTP(x.began, &c, r)
+	if x.seen == nil {
+		c := witness.Client{Addr: q.Client, TLS: r.TLS != nil, Trusted: x.trusted}
+		x.seen = e.witness.Shard(0).BeginHTTP(x.began, &c, r)
+	}
 	q.Method, q.Host, q.Path, q.Query = []byte(r.Method), []byte(host), []byte(r.URL.EscapedPath()), []byte(r.URL.RawQuery)
 	q.TLS, q.Fields = r.TLS != nil, message.Fields(r.Header)
 	if before := r.Header["X-Forwarded-For"]; x.trusted && len(before) > 0 {
@@ -177,7 +183,7 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *ex
 func (x *exchange) prepare(d decision) decision {
 	r, p := x.r, &x.rule.Policy
 	x.encode(&p.Compress)
-	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted, Via: via, Upgrade: x.upgrade, ID: string(x.seen.ID())})
+	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted, Via: via, Upgrade: x.upgrade, ID: cmp.Or(x.id, string(x.seen.ID()))})
 	x.seen.ForwardHTTP(r.Header, x.id)
 	b := &x.rule.Bounds
 	x.body = replay.New(x.w, r, replay.Options{
@@ -191,20 +197,28 @@ func (x *exchange) prepare(d decision) decision {
 	case p.Limits.Head > 0 && message.Size(r) > p.Limits.Head.Bytes():
 		return x.asking.refuse(refusal.Head, ledger.Shed)
 	case d == given && x.rule.Forward != nil:
-		if d = x.claim(x.began); d == elsewhere {
+		if d = x.claim(x.edge.now()); d == elsewhere {
 			return d
-		}
-	}
-	if x.rule.Rewrites() {
-		path, ok := x.rule.AppendPath(nil, x.query.Path)
-		if !ok || !message.SetPath(r.URL, string(path)) {
-			x.quit()
-			x.drop()
-			return x.asking.refuse(refusal.Target, ledger.EdgeErrors)
 		}
 	}
 	message.Edit(r.Header, p.Headers.Request)
 	return d
+}
+
+// fit makes path and answer what the rule wants, which a wait may have changed, and reports whether there is such a path.
+func (x *exchange) fit() bool {
+	if x.coded == nil {
+		x.encode(&x.rule.Policy.Compress)
+	}
+	was := x.made
+	if x.made = x.rule; was == x.rule || !x.rule.Rewrites() && (was == nil || !was.Rewrites()) {
+		return true
+	}
+	path, ok := x.query.Path, true
+	if x.rule.Rewrites() {
+		path, ok = x.rule.AppendPath(nil, path)
+	}
+	return ok && message.SetPath(x.r.URL, string(path))
 }
 
 // encode has the answer compressed, where the rule wants that.
@@ -230,21 +244,21 @@ func (x *exchange) endCoding() {
 
 // run does what is decided until the request has its answer.
 func (x *exchange) run(d decision) {
-	for {
+	for done := false; !done; {
+		if (d == given || d == elsewhere) && !x.fit() {
+			x.drop()
+			d = x.asking.refuse(refusal.Target, ledger.EdgeErrors)
+		}
 		switch d {
 		case given:
-			var done bool
-			if d, done = x.try(); done {
-				return
-			}
+			d, done = x.try()
 		case waits:
 			d = x.await()
 		case refused:
 			x.fail(x.refusal, x.end)
 			return
 		default:
-			x.local()
-			return
+			d, done = x.local()
 		}
 	}
 }
@@ -379,21 +393,7 @@ func (x *exchange) outgoing(ctx context.Context, l *lap) *http.Request {
 		call.Here = t.AddrPort()
 	}
 	ctx = dial.With(ctx, call)
-	u := *x.r.URL
-	u.Scheme, u.Host, u.User, u.Opaque, u.Fragment = "http", "backend", (*url.Userinfo)(nil), "", ""
-	if l.backend.speech.tls != nil {
-		u.Scheme = "https"
-	}
-	out := &http.Request{
-		Method: x.r.Method, URL: &u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: x.r.Header, Host: x.r.Host, ContentLength: x.r.ContentLength,
-	}
-	if host := x.rule.Policy.Rewrite.Host; host != "" {
-		out.Host = host
-	}
-	if out.Host == "" {
-		out.Host = "localhost"
-	}
+	out := message.Outgoing(x.r, x.rule.Policy.Rewrite.Host, l.backend.speech.tls != nil)
 	if x.body != nil {
 		out.Body = x.body.Read()
 		out.Trailer = x.body.Trailer()
@@ -454,6 +454,10 @@ func (x *exchange) fail(f refusal.Refusal, how ledger.End) {
 	x.done(how)
 	x.status, x.ended.Cause = f.Status, f.Word
 	f.Close = f.Close || x.edge.draining.Load() || !x.body.Complete()
-	message.Edit(x.w.Header(), x.rule.Policy.Headers.Response)
-	f.Answer(x.w, x.r, x.id, x.rule.Policy.Page(f.Status))
+	var page *route.ErrorPage
+	if x.rule != nil { // there may be none any more
+		message.Edit(x.w.Header(), x.rule.Policy.Headers.Response)
+		page = x.rule.Policy.Page(f.Status)
+	}
+	f.Answer(x.w, x.r, x.id, page)
 }

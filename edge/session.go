@@ -42,7 +42,7 @@ type request struct {
 	method http1.Method
 	minor  uint8
 	id     []byte
-	made   *rule       // by which the forwarded head was made
+	made   *rule       // by which the forwarded head was made; nil: it is not yet
 	fits   bool        // it is one
 	oldAt  *time.Timer // ends it when it is a stream that has been open for long enough; nil: it may stay
 
@@ -77,8 +77,10 @@ func (s *session) trust(by *snapshot) {
 	}
 }
 
-// via is this edge's name in Via (RFC 9110, 7.6.3).
-const via = "semper"
+const (
+	via       = "semper" // this edge's name in Via (RFC 9110, 7.6.3)
+	setCookie = "Set-Cookie"
+)
 
 // Begin implements front.Session. What has no rule is for net/http's way, which has pages for people.
 func (s *session) Begin(x *front.Exchange) front.Action {
@@ -176,6 +178,11 @@ func (s *session) forward(x *front.Exchange, r *http1.Request) {
 	q.seen.Forward(&x.Forward, r)
 }
 
+// unlike reports whether the head was made already, and is not what r wants.
+func (q *request) unlike(r *rule) bool {
+	return q.made != nil && q.made.Policy.Rewrite != r.Policy.Rewrite
+}
+
 // name is the request's id.
 func (s *session) name(r *http1.Request) []byte {
 	if id := r.RequestID(s.client.Trusted); len(id) > 0 {
@@ -194,10 +201,6 @@ func (s *session) act(x *front.Exchange, d decision) front.Action {
 		q.drop()
 		d = q.asking.refuse(refusal.Target, ledger.EdgeErrors)
 	}
-	if d == given && q.rule != q.made && q.rule.Policy.Rewrite != q.made.Policy.Rewrite { // the head was made before
-		q.drop()
-		d = elsewhere
-	}
 	switch d {
 	case given:
 		q.copied.Send()
@@ -206,7 +209,7 @@ func (s *session) act(x *front.Exchange, d decision) front.Action {
 	case waits:
 		return front.Wait
 	case elsewhere:
-		q.asking.refuse(refusal.Changed, ledger.EdgeErrors)
+		return s.hand(x)
 	}
 	return s.refuse(x)
 }
@@ -253,8 +256,8 @@ func (s *session) Head(x *front.Exchange) {
 	x.Stream, x.Tee = x.Response.EventStream(), q.copied.Head(x.Response)
 	q.seen.Head(now, x.Stream, x.Reused)
 	q.extra = append(q.seen.AppendTiming(q.extra[:0], now), s.always...)
-	q.setCookie(func(to []byte) []byte { return q.arm.AppendCookie(to, s.client.TLS) })
-	q.setCookie(func(to []byte) []byte { return q.cookie(to, b, s.client.TLS) })
+	q.extra = http1.AppendLine(q.extra, setCookie, func(to []byte) []byte { return q.arm.AppendCookie(to, s.client.TLS) })
+	q.extra = http1.AppendLine(q.extra, setCookie, func(to []byte) []byte { return q.cookie(to, b, s.client.TLS) })
 	x.Answer.Extra = q.extra
 	if !x.Stream {
 		return
@@ -277,18 +280,6 @@ func (s *session) ages(q *request, age time.Duration) {
 	})
 	q.oldAt = end
 	end.Reset(age)
-}
-
-// setCookie adds the line of the cookie that value appends, if it appends one, to what is extra.
-func (q *request) setCookie(value func(to []byte) []byte) {
-	before := len(q.extra)
-	q.extra = append(q.extra, "Set-Cookie: "...)
-	from := len(q.extra)
-	if q.extra = value(q.extra); len(q.extra) == from {
-		q.extra = q.extra[:before]
-		return
-	}
-	q.extra = append(q.extra, "\r\n"...)
 }
 
 // End implements front.Session.

@@ -37,7 +37,7 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 	e.registry.Lock()
 	defer e.registry.Unlock()
 	s := e.snapshot()
-	e.closeRetired()
+	e.retired.Close(e.log)
 	for in, b := range e.backends {
 		if b.balance.InFlight.Idle() {
 			delete(e.backends, in)

@@ -13,12 +13,15 @@
 //	parsed  Begin ──▶ Forward ──▶ attempt ──▶ Failed ──▶ Refuse ──▶ End
 //	         │ │                     │
 //	         │ ├─▶ Refuse ──▶ End    └──▶ Head ──▶ content ──▶ End
-//	         │ └─▶ Wait, as Failed may say too ──▶ Woken ──▶ any of these but Pass
-//	         └─▶ Pass: another way of the same process answers it
+//	         │ └─▶ Wait, as Failed may say too ──▶ Woken ──▶ any of these
+//	         └─▶ Pass, as Woken and Failed may say too: another way of the same process answers it
 //
 // Begin claims a target: the request is in flight there from then on, until End. Failed is asked when an attempt brought
 // no response, gives that claim back and may claim another. Woken is asked when a wait is over. Head is asked when the response's head is there. End comes
-// exactly once for whatever Begin did not Pass, and Begin for nobody else before that.
+// exactly once for whatever was not passed, and Begin for nobody else before that.
+//
+// A request that has begun here and is passed goes on there as the same one: its [Handover] has all that is known of it, what
+// it holds, and as much of it as was read. So the rule of a request that waits may change in any way: it is not lost.
 //
 // # Who owns what
 //
@@ -57,13 +60,15 @@ type Connection struct {
 type Session interface {
 	// Begin decides about the request whose head has just been parsed.
 	Begin(x *Exchange) Action
-	// Woken decides about a request that waited, after Exchange.Waker was called for it. It may let it wait again.
+	// Woken decides about a request that waited, after Exchange.Waker was called for it. It may let it wait again. With Pass it
+	// sets Exchange.Handover.
 	Woken(x *Exchange) Action
-	// Failed decides what becomes of an attempt that brought no response: Forward, with another target, Wait or Refuse.
+	// Failed decides what becomes of an attempt that brought no response: Forward, with another target, Wait, Refuse, or, where
+	// the failure is replayable, Pass, with which it sets Exchange.Handover.
 	Failed(x *Exchange, f Failure) Action
 	// Head decides how the response whose head has just been parsed is passed on. It is not asked for informational ones.
 	Head(x *Exchange)
-	// End takes the books.
+	// End takes the books of a request that was not passed.
 	End(x *Exchange, how Outcome)
 	// Close is the last call: the connection is gone, or another driver has it.
 	Close()
@@ -127,6 +132,8 @@ type Exchange struct {
 
 	// Set by the Session for Refuse.
 	Refusal http1.Refusal
+	// Set by the Session for a Pass that is not Begin's. What it says of the content, the driver sets.
+	Handover *Handover
 
 	// Status is that of the answer, for End: set by the driver; 0 when there was none.
 	Status int
@@ -156,6 +163,31 @@ type Target struct {
 	// and as long, as the driver does for anybody.
 	Idle    int
 	IdleFor time.Duration
+}
+
+// A Handover is a request on its way from a driver that has begun it to whoever answers it in the driver's place. It has one
+// owner at a time, who gives it on or calls Story.Lost.
+type Handover struct {
+	Head  []byte // as it came; nobody writes it any more
+	Story Story
+
+	// How far the content was read: to where Body stands. What came of it, without what frames it, is Content.
+	Body    http1.Body
+	Content []byte
+	Whole   bool // that is all
+	Expects bool // the client waits for 100 Continue
+}
+
+// A Story is what a Session knows of a request that it hands over, and what the request holds.
+type Story interface {
+	// Lost says that the client's connection ended before anybody could go on with the request, and takes the books.
+	Lost()
+}
+
+// An Heir is an http.ResponseWriter whose request may have begun elsewhere.
+type Heir interface {
+	// Inherit is the request's story: that of whoever asks first, and from then on no Handover's. nil: it begins here.
+	Inherit() Story
 }
 
 // A Failure is an attempt that brought no response.

@@ -133,6 +133,18 @@ func AppendField(dst []byte, name, value string) (out []byte, ok bool) {
 	return append(dst, "\r\n"...), true
 }
 
+// AppendLine appends the line of a field whose value the given function appends; nothing where that appends nothing. What it
+// appends must be a value.
+func AppendLine(dst []byte, name string, value func(to []byte) []byte) []byte {
+	before := len(dst)
+	dst = append(append(dst, name...), ": "...)
+	from := len(dst)
+	if dst = value(dst); len(dst) == from {
+		return dst[:before]
+	}
+	return append(dst, "\r\n"...)
+}
+
 func validField(name, value string) bool {
 	for i := range len(name) {
 		if class[name[i]]&isToken == 0 {

@@ -143,6 +143,18 @@ func AppendChunkSize(dst []byte, n int) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// AppendContent appends the content of what AppendChunk, and AppendLastChunk at its end, have made.
+func AppendContent(dst, chunks []byte) []byte {
+	b := Body{framing: Framing{Kind: Chunked}, lim: &Default, errors: &responseErrors} // of a response: their content has no bound
+	for {
+		piece, n, done, err := b.Next(chunks)
+		dst = append(dst, piece...)
+		if chunks = chunks[n:]; done || n == 0 || err != nil {
+			return dst
+		}
+	}
+}
+
 // AppendLastChunk appends the last chunk and the trailer fields of b that may go further. b may be nil.
 func AppendLastChunk(dst []byte, b *Body) []byte {
 	dst = append(dst, "0\r\n"...)

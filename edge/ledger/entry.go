@@ -27,18 +27,20 @@ type Entry struct {
 	ended         bool
 }
 
-// Accept gives the request to s. A request that was given to another release before moves with all
-// that it had happen: it will be that release's no longer.
+// Accept gives the request to s; nil: to no release, for the edge answers it as a rule says. A request
+// that was given to another one before moves with all that it had happen: it is that one's no longer.
 func (e *Entry) Accept(s *Slot) {
 	if e.slot == s || e.ended {
 		return
 	}
-	s.c.accepted.Add(1)
-	if e.held {
-		s.c.held.Add(1)
-	}
-	if e.retried {
-		s.c.retried.Add(1)
+	if s != nil {
+		s.c.accepted.Add(1)
+		if e.held {
+			s.c.held.Add(1)
+		}
+		if e.retried {
+			s.c.retried.Add(1)
+		}
 	}
 	if from := e.slot; from != nil {
 		if e.held {

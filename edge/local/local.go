@@ -4,7 +4,9 @@ package local
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"semper/edge/epoch"
@@ -44,6 +46,30 @@ func Close(sites map[int]*Site) error {
 		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// Retired are directories that are served no more, each open until nobody uses it. It belongs to one goroutine at a time.
+type Retired []*Site
+
+// Add adds those of rules that are not current any more.
+func (r *Retired) Add(sites map[int]*Site) {
+	for _, s := range sites {
+		s.Users.Retire()
+		*r = append(*r, s)
+	}
+}
+
+// Close closes those that nobody uses any more. What cannot be closed is told log.
+func (r *Retired) Close(log *slog.Logger) {
+	*r = slices.DeleteFunc(*r, func(s *Site) bool {
+		if !s.Users.Idle() {
+			return false
+		}
+		if err := s.Close(); err != nil {
+			log.Warn("a directory that is served no more is not closed", "error", err)
+		}
+		return true
+	})
 }
 
 // A Request is what is answered.

@@ -105,7 +105,7 @@ func (c *conn) parse(buf []byte, kept bool) {
 	n, err := r.Parse(buf, c.terms.limits)
 	switch {
 	case err != nil && c.terms.h2c && bytes.HasPrefix(buf, preface):
-		c.pass(buf)
+		c.pass(buf, nil)
 	case err != nil:
 		c.refuse(err.(*http1.Error).Refusal()) //nolint:errcheck,errorlint // as Parse promises
 	case n == 0:
@@ -145,7 +145,7 @@ func (c *conn) begin(r *http1.Request, buf []byte, n int) {
 		f.refuse()
 	default:
 		l.give(f)
-		c.pass(buf)
+		c.pass(buf, nil)
 	}
 }
 
@@ -159,8 +159,8 @@ func (c *conn) leave(rest []byte) {
 	c.in = append([]byte(nil), rest...)
 }
 
-// pass gives the connection away, with what was read of it.
-func (c *conn) pass(read []byte) {
+// pass gives the connection away, with what was read of it, and with the request that has begun here; nil for none.
+func (c *conn) pass(read []byte, h *front.Handover) {
 	kept := append([]byte(nil), read...)
 	c.loop.poll.remove(c.fd) //nolint:errcheck // it is closed here below
 	f := os.NewFile(uintptr(c.fd), "client")
@@ -173,8 +173,11 @@ func (c *conn) pass(read []byte) {
 	case nc.RemoteAddr() == nil: // its client has reset it, and nobody knows any more who that was
 		nc.Close() //nolint:errcheck // there is nothing left to lose
 	default:
-		c.terms.pass(nc, kept) // before the end here: at every moment somebody counts it
-		c.terms = &passed
+		c.terms.pass(nc, kept, h) // before the end here: at every moment somebody counts it
+		c.terms, h = &passed, nil
+	}
+	if h != nil {
+		h.Story.Lost()
 	}
 	c.close()
 }

@@ -12,7 +12,8 @@
 //
 // A request whose head is whole and ordinary (see http1.Unusual) and whose Session says Forward, to a target at an IP
 // address or a Unix socket, with or without content, framed by a length or in chunks. A connection with any other request
-// is given to Options.Pass with all that was read of that request, and is gone from here: that other way is complete.
+// is given to Options.Pass with all that was read of that request, and is gone from here: that other way is complete. So is one
+// whose request waited, or failed at a target, when its Session says Pass then: the front.Handover has what was read of it.
 //
 // # How
 //
@@ -42,6 +43,6 @@
 //
 // # What it does not do
 //
-// TLS, HTTP/2, changes of protocol, expectations, requests that wait, targets with names: these are passed on. It does not
+// TLS, HTTP/2, changes of protocol, expectations, targets with names: these are passed on. It does not
 // decide anything about a request.
 package loop

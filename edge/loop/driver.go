@@ -23,9 +23,10 @@ import (
 // Options say what a Driver is made of. Edge and Pass are needed; what is zero elsewhere has a default.
 type Options struct {
 	Edge front.Edge
-	// Pass takes a connection over, with what was read of the request that is not for a loop, and behind it. It must not
-	// block: a loop calls it.
-	Pass func(c net.Conn, read []byte)
+	// Pass takes a connection over, with what was read of the request that is not for a loop, and behind it. A request that the
+	// loop has begun comes in h, which is nil else, and read is only what is behind the part of it in there. It must not block: a
+	// loop calls it.
+	Pass PassFunc
 	// OnIdle is called when a connection has ended. It must not block.
 	OnIdle func()
 	// Paused is called when a listener takes no connections for a moment, because of err; nil: its room is full. It must not block.
@@ -49,6 +50,9 @@ type Options struct {
 	IdleTargets int           // idle connections kept to one target by one loop; 256
 	IdleTarget  time.Duration // for how long; 60 s
 }
+
+// A PassFunc takes a connection over: see Options.Pass.
+type PassFunc func(c net.Conn, read []byte, h *front.Handover)
 
 func (o *Options) fill() {
 	set := func(d *time.Duration, to time.Duration) {
@@ -131,7 +135,7 @@ type Listener struct {
 	net.Listener
 	Limits     *http1.Limits
 	Head, Idle time.Duration
-	Pass       func(c net.Conn, read []byte)
+	Pass       PassFunc
 	H2C        bool       // Pass takes connections that begin with HTTP/2; else they are refused
 	Room       *room.Room // bounds how many there are; Pass takes over a connection's place in it
 }
@@ -146,7 +150,7 @@ func Takes(l net.Listener) bool {
 type terms struct {
 	limits     *http1.Limits
 	head, idle int64
-	pass       func(c net.Conn, read []byte)
+	pass       PassFunc
 	h2c        bool
 	room       *room.Room
 }

@@ -30,6 +30,7 @@ type flow struct {
 	sent     bool   // of this attempt, some byte was given to a connection
 	lost     bool   // more was sent than is kept
 	kept     []byte // the head as forwarded, and the content while it fits
+	heading  int    // how much of kept is the head
 	waiting  bool   // neither forwarded nor refused: until Wake
 	spill    []byte // content that is not kept and was not taken yet
 	out      []byte // what is not sent yet: the end of kept, or spill
@@ -61,7 +62,8 @@ func (f *flow) begin(r *http1.Request, rest []byte, action front.Action) {
 	f.content_.ResetRequest(r, f.conn.terms.limits)
 	f.chunked = r.Framing.Kind == http1.Chunked
 	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
-	f.x.Keep += len(f.kept)
+	f.heading = len(f.kept)
+	f.x.Keep += f.heading
 	if f.x.Bounds == nil {
 		f.x.Bounds = &f.loop.d.own
 	}
@@ -82,9 +84,28 @@ func (f *flow) act(action front.Action) {
 		f.attempt()
 	case front.Wait:
 		f.waiting = true
+	case front.Pass:
+		f.handOver()
 	default:
 		f.refuse()
 	}
+}
+
+// handOver gives the request, of which no target has anything it would miss, to the other way, and the connection with it.
+func (f *flow) handOver() {
+	c, h := f.conn, f.x.Handover
+	h.Body, h.Whole, h.Content = f.content_, f.uploaded, f.received()
+	c.flow = nil
+	f.loop.give(f)
+	c.pass(c.in, h)
+}
+
+// received is what has come of the content, all of which is kept.
+func (f *flow) received() []byte {
+	if f.chunked {
+		return http1.AppendContent(nil, f.kept[f.heading:])
+	}
+	return append([]byte(nil), f.kept[f.heading:]...)
 }
 
 // Wake implements front.Waker.

@@ -29,6 +29,7 @@ type fixed struct {
 	opened  atomic.Int64
 	begun   atomic.Int64
 	ended   atomic.Int64
+	lost    atomic.Int64
 	keep    int
 
 	mu       sync.Mutex
@@ -46,6 +47,7 @@ type session struct {
 	tries int
 	minor uint8
 	meth  http1.Method
+	head  []byte // of what goes the other way when it is woken
 }
 
 func (s *session) Begin(x *front.Exchange) front.Action {
@@ -53,8 +55,11 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	switch {
 	case r.Unusual != 0:
 		return front.Pass
-	case string(r.Path()) == "/wait":
+	case string(r.Path()) == "/wait", string(r.Path()) == "/leave":
 		s.begin(x)
+		if s.head = nil; string(r.Path()) == "/leave" {
+			s.head = bytes.Clone(r.Head())
+		}
 		go x.Waker.Wake(x.Ticket)
 		return front.Wait
 	case string(r.Path()) == "/refuse":
@@ -87,7 +92,16 @@ func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
 	return front.Refuse
 }
 
-func (s *session) Woken(*front.Exchange) front.Action { return front.Forward }
+func (s *session) Woken(x *front.Exchange) front.Action {
+	if s.head == nil {
+		return front.Forward
+	}
+	s.edge.ended.Add(1) // here
+	x.Handover = &front.Handover{Head: s.head, Story: s}
+	return front.Pass
+}
+
+func (s *session) Lost() { s.edge.lost.Add(1) }
 
 func (s *session) Head(x *front.Exchange) {
 	x.Answer = http1.Answer{Method: s.meth, Minor: s.minor}
@@ -109,6 +123,7 @@ type rig struct {
 	edge   *fixed
 	addr   string
 	passed chan []byte
+	handed chan *front.Handover
 }
 
 func targetOf(l net.Addr) *front.Target {
@@ -117,9 +132,12 @@ func targetOf(l net.Addr) *front.Target {
 
 func start(t testing.TB, o Options, targets ...*front.Target) *rig {
 	t.Helper()
-	r := &rig{edge: &fixed{targets: targets, keep: 64 << 10}, passed: make(chan []byte, 16)}
+	r := &rig{edge: &fixed{targets: targets, keep: 64 << 10}, passed: make(chan []byte, 16), handed: make(chan *front.Handover, 16)}
 	o.Edge = r.edge
-	o.Pass = func(c net.Conn, read []byte) {
+	o.Pass = func(c net.Conn, read []byte, h *front.Handover) {
+		if h != nil {
+			r.handed <- h
+		}
 		if c.RemoteAddr() == nil {
 			t.Error("a connection from nobody was passed on")
 		}

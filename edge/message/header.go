@@ -3,11 +3,13 @@
 package message
 
 import (
+	"cmp"
 	"encoding/hex"
 	"maps"
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"encoding/binary"
@@ -130,6 +132,20 @@ func Outbound(r *http.Request, f Forward) (id string) {
 		h[RequestID] = []string{id}
 	}
 	return id
+}
+
+// Outgoing is r, without its content, as a backend is asked it: for the given host, or, without one, for that of r. It has r's
+// header.
+func Outgoing(r *http.Request, host string, secure bool) *http.Request {
+	u := *r.URL
+	u.Scheme, u.Host, u.User, u.Opaque, u.Fragment = "http", "backend", (*url.Userinfo)(nil), "", ""
+	if secure {
+		u.Scheme = "https"
+	}
+	return &http.Request{
+		Method: r.Method, URL: &u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.Header, Host: cmp.Or(host, r.Host, "localhost"), ContentLength: r.ContentLength,
+	}
 }
 
 func setMissing(h http.Header, k, v string) {

@@ -42,7 +42,6 @@ var (
 	Rate        = Refusal{Status: http.StatusTooManyRequests, Word: "rate-limit", Text: "There were too many requests. Come back later."}
 	Large       = Refusal{Status: http.StatusRequestEntityTooLarge, Word: "large-body", Text: "The request's body is larger than it may be.", Close: true}
 	Head        = Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Word: "large-head", Text: "The request's head is larger than it may be.", Close: true}
-	Changed     = Refusal{Status: http.StatusServiceUnavailable, Word: "changed", Text: "What is served here has changed meanwhile. Ask again.", Retry: 1}
 	Body        = Refusal{Status: http.StatusBadRequest, Word: "bad-body", Text: "The request's body did not arrive whole.", Close: true}
 	SlowBody    = Refusal{Status: http.StatusRequestTimeout, Word: "slow-body", Text: "The request's body did not arrive in time.", Close: true}
 	Transport   = Refusal{Status: http.StatusBadGateway, Word: "bad-response", Text: "The app answered with something that is not HTTP.", Close: true}

@@ -110,18 +110,18 @@ func newConn(s *Server, nc net.Conn, buffered []byte) *conn {
 	return c
 }
 
-// serve is a connection's goroutine.
-func (c *conn) serve() {
+// serve is a connection's goroutine. h is a request that has begun elsewhere; nil: none has.
+func (c *conn) serve(h *front.Handover) {
 	end := drop
 	defer func() { c.finish(end) }() // a handler may end the goroutine
-	end = c.begin()
+	end = c.begin(h)
 }
 
 // resume is the goroutine of a connection that was parked.
 func (c *conn) resume() {
 	end := drop
 	defer func() { c.finish(end) }()
-	end = c.requests()
+	end = c.requests(nil)
 }
 
 // park gives the goroutine of an idle connection away. It reports false when there is no place, or the connection is to be
@@ -141,12 +141,15 @@ func (c *conn) park() bool {
 // Wake implements park.Sleeper.
 func (c *conn) Wake() { go c.resume() }
 
-func (c *conn) begin() ending {
+func (c *conn) begin(h *front.Handover) ending {
 	if end := c.open(); end != proceed {
+		if h != nil {
+			h.Story.Lost()
+		}
 		return end
 	}
 	c.idleUntil = c.server.now() + int64(c.server.o.Head) // for its first byte it has as long as for a head
-	return c.requests()
+	return c.requests(h)
 }
 
 func (c *conn) finish(end ending) {
@@ -163,8 +166,9 @@ func (c *conn) finish(end ending) {
 	c.server.works.Done()
 }
 
-// requests serves requests until the connection takes no more, or is idle for long.
-func (c *conn) requests() (end ending) {
+// requests serves requests until the connection takes no more, or is idle for long. h is the first of them; nil: it is yet to
+// be read.
+func (c *conn) requests(h *front.Handover) (end ending) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.server.o.Log.Error("a panic in the edge ends a connection: report it", "panic", p, "stack", string(debug.Stack()))
@@ -172,7 +176,7 @@ func (c *conn) requests() (end ending) {
 		}
 	}()
 	for {
-		if c.in.empty() {
+		if h == nil && c.in.empty() {
 			if end := c.await(); end != proceed {
 				return end
 			}
@@ -180,7 +184,8 @@ func (c *conn) requests() (end ending) {
 		c.idleUntil = 0
 		f := c.server.flows.Get().(*flow) //nolint:errcheck // nothing else is put there
 		f.c = c
-		end := c.request(f)
+		end := c.request(f, h)
+		h = nil
 		c.server.give(f)
 		switch {
 		case end != keep:
@@ -228,8 +233,13 @@ func (c *conn) await() ending {
 	return over
 }
 
-// request reads a head and does what it asks for.
-func (c *conn) request(f *flow) ending {
+// request reads a head and does what it asks for, unless h has one.
+func (c *conn) request(f *flow, h *front.Handover) ending {
+	if h != nil {
+		c.home.enter(c, c.server.now())
+		defer c.home.leave(c)
+		return c.inherit(f, h)
+	}
 	n, err := c.head(&f.req)
 	if err != nil {
 		var e *http1.Error

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"semper/edge/front"
 	"semper/edge/http1"
 )
 
@@ -33,6 +34,14 @@ type content struct {
 	whole    bool   // it has ended
 	err      error  // for good
 	received int64
+}
+
+// goOn has the content go on where somebody else has stopped reading it. There is no reader yet.
+func (b *content) goOn(h *front.Handover) {
+	b.body, b.piece, b.whole, b.received = h.Body, h.Content, h.Whole, int64(len(h.Content))
+	if b.expects.Store(h.Expects); b.whole {
+		b.trailersLocked()
+	}
 }
 
 // Read implements io.Reader. Content that is cut short is io.ErrUnexpectedEOF, what is none an *http1.Error.

@@ -13,6 +13,9 @@
 //	head ─▶ Begin
 //	          └▶ Pass: passage ── writer, content ──▶ Options.Handler         everything else
 //
+// A request on the ordinary way that waited, or failed at a target, may be passed then, and so may one of another driver: its
+// front.Handover has what was read of it, and its content goes on from there.
+//
 // Both begin with the same head, parsed by package http1. On the ordinary way the forwarded head and the content at hand
 // go out in one write, and the response's head comes back with its first content in one. Content that is not at hand is
 // sent by an upload, a goroutine that lives as long as it takes, because the response may come before the request has

@@ -61,7 +61,7 @@ func (f *flow) failed(of front.Failure) (front.Action, ending) {
 	of.Replayable = f.early == 0 && !f.part && !f.lost
 	f.part = false
 	f.stamp()
-	return c.session.Failed(&f.x, of), proceed
+	return c.toldLocked(f, c.session.Failed(&f.x, of)), proceed
 }
 
 // detach lets go of the connection to the target.

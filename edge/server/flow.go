@@ -24,6 +24,7 @@ type flow struct {
 	req   http1.Request
 	resp  http1.Response
 	kept  []byte        // the head as forwarded, and the content while it fits x.Keep
+	headN int           // how much of kept is the head
 	spill []byte        // an upload's: content that is not kept, as it is sent
 	state atomic.Uint64 // twice the ticket, plus one when it was woken
 	bell  chan struct{} // buffered, 1: look at state and the connection's marks
@@ -121,7 +122,7 @@ func (f *flow) stamp() {
 func (c *conn) answer(f *flow, n int) ending {
 	action := c.ask(f)
 	if action == front.Pass {
-		return c.pass(f, n)
+		return c.pass(f, n, nil)
 	}
 	r := &f.req
 	f.keepAlive, f.minor, f.noContent = r.KeepAlive, r.Minor, r.Method == http1.HEAD
@@ -134,7 +135,8 @@ func (c *conn) answer(f *flow, n int) ending {
 	f.asked = http1.Asked{Method: r.Method}
 	f.chunked, f.expects = r.Framing.Kind == http1.Chunked, r.Expects()
 	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
-	f.x.Keep += len(f.kept)
+	f.headN = len(f.kept)
+	f.x.Keep += f.headN
 	if f.x.Bounds == nil {
 		f.x.Bounds = &c.server.own
 	}
@@ -167,7 +169,7 @@ func (c *conn) askAgain(f *flow) front.Action {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.stamp()
-	return c.session.Woken(&f.x)
+	return c.toldLocked(f, c.session.Woken(&f.x))
 }
 
 // askHow shows the session the response.
@@ -187,6 +189,8 @@ func (f *flow) follow(action front.Action) (end ending) {
 			action, end = f.attempt()
 		case front.Wait:
 			action, end = f.wait()
+		case front.Pass:
+			return f.handOver()
 		default:
 			return f.refuse()
 		}

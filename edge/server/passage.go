@@ -9,17 +9,54 @@ import (
 	"net/url"
 	"runtime/debug"
 
+	"semper/edge/front"
 	"semper/edge/http1"
 )
 
-// pass gives the request whose head is n bytes of the input to the handler, in net/http's words.
-func (c *conn) pass(f *flow, n int) ending {
+// toldLocked lets go of a request that is passed: nobody finds it under way here any more. The connection's mutex is held.
+func (c *conn) toldLocked(f *flow, action front.Action) front.Action {
+	if action == front.Pass {
+		c.flow = nil
+		c.forgiveLocked(f)
+	}
+	return action
+}
+
+// handOver gives a request, of which no target has anything it would miss, to the handler.
+func (f *flow) handOver() ending {
+	h := f.x.Handover
+	h.Body, h.Whole, h.Expects, h.Content = f.content, f.uploaded, f.expects, nil
+	if kept := f.kept[f.headN:]; f.chunked {
+		h.Content = http1.AppendContent(nil, kept)
+	} else {
+		h.Content = bytes.Clone(kept)
+	}
+	return f.c.inherit(f, h)
+}
+
+// inherit gives a request that has begun elsewhere to the handler.
+func (c *conn) inherit(f *flow, h *front.Handover) ending {
+	f.req.Reset()
+	if n, err := f.req.Parse(h.Head, c.server.o.Limits); n == 0 || err != nil {
+		c.server.o.Log.Error("a head is none when it is read again: report it", "error", err)
+		h.Story.Lost()
+		return drop
+	}
+	return c.pass(f, 0, h)
+}
+
+// pass gives the request whose head is n bytes of the input to the handler, in net/http's words. h is what was read of it
+// before; nil: its head.
+func (c *conn) pass(f *flow, n int, h *front.Handover) ending {
 	r := &f.req
 	ctx, cancel := context.WithCancelCause(c.context())
 	defer cancel(nil)
 	req, err := c.incoming(r)
 	if err != nil { // Parse has let it through, and so it is none of the client's faults
 		c.server.o.Log.Error("a target that net/url does not take", "target", req.RequestURI, "error", err)
+		if h != nil {
+			h.Story.Lost()
+		}
 		return c.refuse(http1.Refusal{Status: http.StatusBadRequest, Word: "bad-target", Text: "The target is not a path."})
 	}
 	req = req.WithContext(ctx)
@@ -30,8 +67,15 @@ func (c *conn) pass(f *flow, n int) ending {
 	b := &content{c: c, req: req, w: w}
 	b.expects.Store(r.Expects())
 	b.body.ResetRequest(r, c.server.o.Limits)
+	none := b.body.Left() == 0
+	b.whole = none
 	c.in.skip(n)
-	if b.whole = b.body.Left() == 0; !b.whole {
+	if h != nil {
+		w.story = h.Story
+		defer w.lose()
+		b.goOn(h)
+	}
+	if !none {
 		c.in.wide = true
 		b.began = c.server.now()
 		req.Body = b

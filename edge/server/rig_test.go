@@ -30,6 +30,7 @@ type fixed struct {
 	ended   atomic.Int64
 	keep    int
 	waits   chan func() // what lets a request go that waits; nil: none waits
+	hands   bool        // it goes to the handler then
 
 	mu       sync.Mutex
 	outcomes []front.Outcome
@@ -48,6 +49,7 @@ type session struct {
 	tries int
 	minor uint8
 	meth  http1.Method
+	head  []byte
 	freed atomic.Bool
 }
 
@@ -66,6 +68,7 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	x.Target, x.Keep = s.edge.targets[0], s.edge.keep
 	x.Forward = http1.Forward{Proto: "http", ClientIP: testIP, Via: "semper"}
 	if s.edge.waits != nil {
+		s.head = bytes.Clone(r.Head())
 		s.freed.Store(false)
 		w, ticket := x.Waker, x.Ticket
 		s.edge.waits <- func() {
@@ -77,8 +80,13 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	return front.Forward
 }
 
-func (s *session) Woken(*front.Exchange) front.Action {
-	if s.freed.Load() {
+func (s *session) Woken(x *front.Exchange) front.Action {
+	switch {
+	case s.freed.Load() && s.edge.hands:
+		s.edge.ended.Add(1) // here
+		x.Handover = &front.Handover{Head: s.head, Story: &lost{}}
+		return front.Pass
+	case s.freed.Load():
 		return front.Forward
 	}
 	return front.Wait

@@ -141,7 +141,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		c, err := l.Accept()
 		if err == nil {
-			s.ServeIn(places, c, nil)
+			s.ServeIn(places, c, nil, nil)
 			continue
 		}
 		places.Leave()
@@ -171,18 +171,22 @@ func pause(ctx context.Context, d time.Duration) {
 type deadline interface{ SetDeadline(t time.Time) error }
 
 // ServeConn serves c, of which buffered has been read already and is this server's from now on. It returns at once.
-func (s *Server) ServeConn(c net.Conn, buffered []byte) { s.ServeIn(nil, c, buffered) }
+func (s *Server) ServeConn(c net.Conn, buffered []byte) { s.ServeIn(nil, c, buffered, nil) }
 
-// ServeIn is ServeConn for a connection that has a place in a room, which it leaves at its end.
-func (s *Server) ServeIn(in *room.Room, c net.Conn, buffered []byte) {
+// ServeIn is ServeConn for a connection that has a place in a room, which it leaves at its end. h is a request that has begun
+// elsewhere, and buffered is what is behind the part of it in there; nil: none has.
+func (s *Server) ServeIn(in *room.Room, c net.Conn, buffered []byte, h *front.Handover) {
 	k := newConn(s, c, buffered)
 	k.room = in
 	if !s.add(k) {
 		c.Close()
 		in.Leave()
+		if h != nil {
+			h.Story.Lost()
+		}
 		return
 	}
-	go k.serve()
+	go k.serve(h)
 }
 
 // Sweep implements front.Driver. It tells HTTP/2 clients to go.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"semper/edge/front"
 	"semper/edge/http1"
 )
 
@@ -33,6 +34,7 @@ type writer struct {
 	minor  uint8 // of the request's version
 	noBody bool  // HEAD
 	header http.Header
+	story  front.Story // of a request that has begun elsewhere, until it is asked for
 
 	mu       sync.Mutex // guards what follows, and what is sent
 	status   int        // 0 before WriteHeader
@@ -58,6 +60,20 @@ func (w *writer) free() {
 	defer w.mu.Unlock()
 	give(w.out)
 	w.out = nil
+}
+
+// Inherit implements front.Heir.
+func (w *writer) Inherit() front.Story {
+	s := w.story
+	w.story = nil
+	return s
+}
+
+// lose ends the story of a request that the handler has not asked for.
+func (w *writer) lose() {
+	if s := w.Inherit(); s != nil {
+		s.Lost()
+	}
 }
 
 // Header implements http.ResponseWriter.

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"bytes"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -256,8 +257,32 @@ func (q *Request) Forward(f *http1.Forward, h *http1.Request) {
 	}
 }
 
-// Enter says where the request is going now.
+// Share is the request as goroutines carry it on, for whoever gets it from a loop; q is over. It is called where q belongs, and
+// what it makes belongs to whoever is given it.
+func (q *Request) Share() *Request {
+	from := q.shard
+	if !from.owned {
+		return q
+	}
+	to := from.witness.Shard(0)
+	n := to.take()
+	n.text, q.text = q.text, n.text[:0] // the line's strings stand there
+	n.parent, n.line, n.told = q.parent, q.line, q.told
+	n.line.ID = bytes.Clone(q.line.ID)
+	if p := n.place; p != nil {
+		n.counters = p.series.Shard(to.number)
+		n.counters.Begin()
+		q.counters.Leave()
+	}
+	from.give(q)
+	return n
+}
+
+// Enter says where the request is going now; nil: to no release, for the edge answers it as a rule says.
 func (q *Request) Enter(p *Place) {
+	if p == nil {
+		p = q.shard.witness.nowhere
+	}
 	c := p.series.Shard(q.shard.number)
 	if c == q.counters {
 		q.place = p
