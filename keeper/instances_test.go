@@ -170,8 +170,13 @@ func TestKillForHealth(t *testing.T) {
 func TestTamperedArtifactDoesNotStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).run()
-	spec := w.spec(1, idle)
+	spec := w.spec(1, `touch "$HOME/here"; `+idle)
 	st := w.start(spec)
+	// A shell that has not read its script yet would read the one that is put in its place, and end by itself.
+	w.eventually("the shell has its script", func() bool {
+		_, err := os.Stat(filepath.Join(w.dir.Scratch(spec.ID), "here"))
+		return err == nil
+	})
 	s, err := blob.Open(w.dir.Blobs())
 	if err != nil {
 		t.Fatal(err)

@@ -128,8 +128,9 @@ func TestHandedOverTooLate(t *testing.T) {
 // TestWokenToPass: a request that waited is answered by the handler when its session says so, with what came of it meanwhile.
 func TestWokenToPass(t *testing.T) {
 	t.Parallel()
-	r := start(t, Options{Handler: http.HandlerFunc(echo)}, app(t, echo))
+	r := prepare(t, Options{}, app(t, echo))
 	r.edge.waits, r.edge.hands = make(chan func(), 1), true
+	r.listen(t, func(l net.Listener) net.Listener { return l })
 	for _, request := range []string{
 		"Content-Length: 5\r\n\r\nhe|llo", "Content-Length: 5\r\n\r\n|hello", "Transfer-Encoding: chunked\r\n\r\n3\r\nhe|l\r\n2\r\nlo\r\n0\r\n\r\n",
 		"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n|hello",
