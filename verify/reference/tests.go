@@ -120,3 +120,10 @@ func ChiSquare(a, b, w float64) float64 {
 	x := (a-n*w)*(a-n*w)/(n*w) + (b-n*(1-w))*(b-n*(1-w))/(n*(1-w))
 	return math.Erfc(math.Sqrt(x / 2))
 }
+
+// Superiority is the probability that one of a is above one of b, ties by half: the common language effect size of McGraw and Wong, as
+// Vargha and Delaney have it. It is U over all pairs.
+func Superiority(a, b []float64) float64 {
+	u, _ := MannWhitney(a, b)
+	return u / float64(len(a)*len(b))
+}
