@@ -181,23 +181,23 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/prepare", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/prepare", "edge/mirror/told", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 
-	{pkg: "control/judging", may: []string{"", "edge/sketch", "verify"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
+	{pkg: "control/judging", may: []string{"", "edge/mirror/told", "edge/sketch", "verify", "verify/diff"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/metrics", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web"},
+	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
-	{pkg: "api", may: []string{"", "verify"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
+	{pkg: "api", may: []string{"", "edge/mirror/told", "verify", "verify/diff"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
 	{pkg: "api/apitest", may: []string{"", "api", "pipeline", "verify"}, why: "a real service in memory, for the tests of cli and web"},
 	{pkg: "web", may: []string{"", "api"}, tests: []string{"api/apitest"}, why: "the page, over the api only"},
-	{pkg: "cli/draw", may: []string{"", "api", "verify", "verify/diff", "verify/replay"}, tests: []string{"verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
+	{pkg: "cli/draw", may: []string{"", "api", "verify", "verify/diff", "verify/replay"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},
 	{pkg: "cli/recorded", may: []string{"cli/draw", "verify/capture", "verify/diff", "verify/replay"}, why: "recordings compared and sent again, by the texts of flags; knows no server and no cobra"},
 	{pkg: "cli/source", may: []string{"", "cli/draw", "internal/config", "store/blob"}, why: "what is deployed: read, built and packed"},

@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/delivery"
+	"semper/edge/mirror/told"
 	"semper/pipeline/attest"
 	"semper/rollout"
 	"semper/supervise"
@@ -46,6 +47,8 @@ type Edges interface {
 	// Arms is what every live edge has counted of the arms of splits, and of pools without one; edges that do not answer are named
 	// in the error, beside what the others have.
 	Arms(ctx context.Context) ([]semper.ArmCounts, error)
+	// Shadows is the same of copies of requests.
+	Shadows(ctx context.Context) ([]told.Counts, error)
 	// Certificates of the hosts of all routes, by the edges that take new connections; none where there is no TLS.
 	Certificates(ctx context.Context) ([]api.Certificate, error)
 	// Metrics of one edge; empty is the one that takes new connections.

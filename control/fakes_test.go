@@ -16,6 +16,7 @@ import (
 	"semper/actor"
 	"semper/api"
 	"semper/control"
+	"semper/edge/mirror/told"
 	"semper/pipeline/attest"
 	"semper/store/mem"
 	"semper/supervise"
@@ -332,6 +333,8 @@ func (m *machine) Traffic(context.Context) (api.Traffic, error) {
 	defer m.mu.Unlock()
 	return m.traffic, m.trafficErr
 }
+
+func (m *machine) Shadows(context.Context) ([]told.Counts, error) { return nil, nil }
 
 func (m *machine) Arms(context.Context) ([]semper.ArmCounts, error) {
 	m.mu.Lock()

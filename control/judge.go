@@ -10,6 +10,7 @@ import (
 
 	"semper"
 	"semper/control/judging"
+	"semper/edge/mirror/told"
 )
 
 // preJudge is where the judge's records are stored: by app, environment and rollout.
@@ -112,11 +113,23 @@ func (t *term) hear(ctx context.Context, v *view, open map[string]*trial, cases 
 	ask, cancel := context.WithTimeout(ctx, judgePatience)
 	defer cancel()
 	counts, err := t.c.o.Edges.Arms(ask)
+	shadows, silent := t.shadows(ask, due)
+	err = errors.Join(err, silent)
 	memory := t.memory(v, due, now)
 	for _, id := range slices.Sorted(maps.Keys(due)) {
-		due[id].look(ctx, counts, err != nil, memory)
+		due[id].look(ctx, counts, shadows, err != nil, memory)
 	}
 	return next
+}
+
+// shadows are what edges have compared, where one of the due rollouts may still have its requests copied.
+func (t *term) shadows(ctx context.Context, due map[string]*hearing) ([]told.Counts, error) {
+	for _, h := range due {
+		if h.trial.terms.Shadow && h.trial.env.Rollout.State == semper.RolloutTrial {
+			return t.c.o.Edges.Shadows(ctx)
+		}
+	}
+	return nil, nil
 }
 
 // memory is the resident memory of the instances on trial whose slice is over, by pid. It is read at once for all of them.
@@ -167,7 +180,7 @@ type hearing struct {
 }
 
 // look takes one look, stores what was learnt if it is worth that, and tells the model.
-func (h *hearing) look(ctx context.Context, counts []semper.ArmCounts, silent bool, memory map[int]int64) {
+func (h *hearing) look(ctx context.Context, counts []semper.ArmCounts, shadows []told.Counts, silent bool, memory map[int]int64) {
 	now := time.Now()
 	if h.judge == nil && h.lost == nil {
 		if err := h.open(ctx, now); err != nil {
@@ -183,7 +196,7 @@ func (h *hearing) look(ctx context.Context, counts []semper.ArmCounts, silent bo
 		return
 	}
 	l := judging.Look{
-		At: now, Index: r.Trial.Step, Share: r.Trial.Share, Since: r.Trial.Since, Against: r.Trial.Against, Silent: silent, Counts: counts,
+		At: now, Index: r.Trial.Step, Share: r.Trial.Share, Since: r.Trial.Since, Against: r.Trial.Against, Silent: silent, Counts: counts, Shadows: shadows,
 		Watch: r.State == semper.RolloutConnect || r.State.Live(), Memory: h.mean(memory),
 	}
 	if !r.Trial.Over && l.Index < len(h.trial.steps) {

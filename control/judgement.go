@@ -87,6 +87,12 @@ func judgementOf(r *judging.Record) api.Judgement {
 			Step: s.Step, Index: s.Index, From: s.From, To: s.To, Verdict: s.Verdict, Candidate: api.ArmTotal(s.Candidate), Baseline: api.ArmTotal(s.Baseline),
 		})
 	}
+	if s := r.Shadowed; s != nil {
+		out.Shadow = &api.JudgedShadow{Counts: s.Total(), Places: []api.JudgedPlace{}}
+		for i, p := range s.Board.Places {
+			out.Shadow.Places = append(out.Shadow.Places, api.JudgedPlace{Tally: p.Tally(), Status: s.Board.Status(i)})
+		}
+	}
 	return out
 }
 

@@ -21,6 +21,7 @@ import (
 	"semper/control"
 	"semper/edge"
 	"semper/edge/metrics"
+	"semper/edge/mirror/told"
 	"semper/keeper"
 	"semper/store/blob"
 )
@@ -119,6 +120,15 @@ func (e *edges) Metrics(ctx context.Context, id, accept string) (api.Exposition,
 // Arms is what every edge has counted of arms. What those have that answer is good without the others: counts are cumulative.
 func (e *edges) Arms(ctx context.Context) ([]semper.ArmCounts, error) {
 	answers, _, errs, err := asked[[]semper.ArmCounts](ctx, e, "/v1/arms")
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(answers...), errors.Join(errs...)
+}
+
+// Shadows is what every edge has compared of copies of requests, as Arms.
+func (e *edges) Shadows(ctx context.Context) ([]told.Counts, error) {
+	answers, _, errs, err := asked[[]told.Counts](ctx, e, "/v1/shadows")
 	if err != nil {
 		return nil, err
 	}

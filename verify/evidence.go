@@ -13,6 +13,7 @@ type Evidence struct {
 	Slices    *Slices   `json:"slices,omitempty"`
 	Candidate *Moments  `json:"candidate,omitempty"`
 	Baseline  *Moments  `json:"baseline,omitempty"`
+	ByPlace   *float64  `json:"by_place,omitempty"` // of Differences: see Sample
 
 	// Of the present state, once somebody asked: most metrics stay as they are from one look to the next.
 	log      float64 // of the e-value
@@ -42,6 +43,9 @@ type Sample struct {
 	// Counts has one batch, of Latency one for each threshold. Of Differences the requests are pairs, and Bad of the candidate are
 	// those of which only the candidate's response differs, of the baseline those of which only the second copy's does.
 	Counts []Batch `json:"counts,omitempty"`
+	// ByPlace, of Differences, is the logarithm of the e-value of all so far, where package diff has weighed it place by place. Then it
+	// counts in the stead of Counts, which are told: answers that always differ somewhere hide that they differ elsewhere, too.
+	ByPlace *float64 `json:"by_place,omitempty"`
 	// Values are the levels of a Gauge, the candidate's first.
 	Values *[2]float64 `json:"values,omitempty"`
 	// Moments are those of the values of a Mean, the candidate's first.
@@ -53,6 +57,9 @@ var errShape = errors.New("this is no sample of its kind")
 // check says what is wrong with s as a sample of m, before any of it is counted.
 func (s *Sample) check(m *Metric) error {
 	want := 1
+	if s.ByPlace != nil && (m.Kind != Differences || notFinite(*s.ByPlace)) {
+		return fmt.Errorf("by_place is a finite number, of %s alone: %w", Differences, errShape)
+	}
 	switch m.Kind {
 	case Gauge:
 		if s.Values == nil || s.Counts != nil || s.Moments != nil {
@@ -84,6 +91,9 @@ func (s *Sample) check(m *Metric) error {
 // add counts a sample that was checked.
 func (e *Evidence) add(m *Metric, s *Sample) {
 	e.known = false
+	if s.ByPlace != nil {
+		e.ByPlace = s.ByPlace
+	}
 	for i, b := range s.Counts {
 		e.Counts[i].Add(b) //nolint:errcheck // it was checked
 	}
@@ -147,6 +157,9 @@ func (e *Evidence) weigh(m *Metric, alpha float64) float64 {
 		}
 		return Tuning{Alpha: alpha}.LogWorse(e.harm(m))
 	}
+	if e.ByPlace != nil {
+		return *e.ByPlace
+	}
 	return e.Counts[0].LogE()
 }
 
@@ -186,6 +199,9 @@ func (e *Evidence) check(m *Metric) error {
 		return errors.New("it is that of another plan")
 	}
 	var all []error
+	if e.ByPlace != nil && (m.Kind != Differences || notFinite(*e.ByPlace)) {
+		all = append(all, fmt.Errorf("by_place is %v", *e.ByPlace))
+	}
 	for _, c := range e.Counts {
 		if c == nil {
 			return errors.New("it has a gap")

@@ -28,6 +28,9 @@ func Judgement(w io.Writer, p Paint, j api.Judgement) {
 	if len(j.Findings) > 0 {
 		g.Write(w)
 	}
+	if j.Shadow != nil {
+		shadow(w, p, j.Shadow)
+	}
 	for i, t := range j.Thresholds {
 		if i == 0 {
 			fmt.Fprintf(w, "\n%s", p.Dim("slow is, on the baseline and on the candidate:"))

@@ -7,6 +7,8 @@ import (
 
 	"semper"
 	"semper/control/judging"
+	"semper/edge/mirror/told"
+	"semper/verify/diff"
 )
 
 // TestErrorsConvict is the table's first row, .1 % to 1 % against a baseline of the same size: 1,282 requests of the candidate in the median.
@@ -188,6 +190,16 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// shadow is what an edge says of copies that always differ at one place by themselves, and only times at another.
+func shadow(rollout string, pairs uint64, only int64) told.Counts {
+	noise := diff.Tally{Endpoint: "GET /", Path: diff.Path{"body", "id"}, Kind: diff.Changed, Seen: int64(pairs), Noise: int64(pairs)}
+	c := told.Counts{Edge: "edge-1@0", Pool: "shop/production/web", Rollout: rollout, Release: "r8", Sampled: pairs, Pairs: pairs, Copies: pairs, Places: []diff.Tally{noise}}
+	if only > 0 {
+		c.Places = append(c.Places, diff.Tally{Endpoint: "GET /", Path: diff.Path{"body", "price"}, Kind: diff.Changed, Seen: only, Candidate: only})
+	}
+	return c
+}
+
 // What a shadow's copies answer is a matter of its own: no client had any of it.
 func TestShadowStep(t *testing.T) {
 	t.Parallel()
@@ -206,7 +218,7 @@ func TestShadowStep(t *testing.T) {
 		for i := range uint64(20) {
 			w.second()
 			l := w.look()
-			l.Pairs = []judging.Pairs{{Edge: "edge-1@0", Rollout: "d-7", Compared: 20 * (i + 1), Candidate: uint64(only) * (i + 1)}, {Edge: "edge-1@0", Rollout: "d-6", Compared: 9, Candidate: 9}}
+			l.Shadows = []told.Counts{shadow("d-7", 20*(i+1), only*int64(i+1)), shadow("d-6", 9, 9)}
 			var err error
 			if v, err = j.Look(l); err != nil {
 				t.Fatal(err)
@@ -217,7 +229,7 @@ func TestShadowStep(t *testing.T) {
 		}
 		l := w.look()
 		l.At = l.At.Add(time.Second)
-		l.Pairs = []judging.Pairs{{Edge: "edge-1@0", Rollout: "d-7", Compared: 1}}
+		l.Shadows = []told.Counts{shadow("d-7", 1, 0)}
 		if _, err := j.Look(l); err == nil {
 			t.Error("a counter that went back is taken")
 		}

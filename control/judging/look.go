@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/mirror/told"
 	"semper/edge/sketch"
 	"semper/verify"
 )
@@ -31,17 +32,8 @@ type Look struct {
 	Counts []semper.ArmCounts
 	// Memory is resident memory in bytes per instance, the candidate's and the baseline's; nil when it was not read.
 	Memory *[2]float64
-	// Pairs are what edges have compared of shadows.
-	Pairs []Pairs
-}
-
-// Pairs are responses of the candidate that one edge has compared with what clients got, since the edge began. They only grow.
-type Pairs struct {
-	Edge      string // with its start
-	Rollout   string
-	Compared  uint64 // with the candidate's response and that of a second copy of the current release
-	Candidate uint64 // of Compared: only the candidate's response differed
-	Baseline  uint64 // of Compared: only the second copy's did
+	// Shadows are what edges have compared of copies of requests. Those of other rollouts are passed over.
+	Shadows []told.Counts
 }
 
 // A stratum is what is compared with itself: one edge and one pool.
@@ -166,35 +158,6 @@ func (j *Judge) read(l Look) (pairs []pair, tail moved, problems []error) {
 		problems = append(problems, err)
 	}
 	return pairs, tail, problems
-}
-
-// compare moves the cursors of shadows, and returns what is new at each edge.
-func (j *Judge) compare(l Look) (out []verify.Batch, problems []error) {
-	r := &j.r
-	for i := range l.Pairs {
-		p := &l.Pairs[i]
-		if p.Rollout != r.Rollout {
-			continue
-		}
-		key := strings.Join([]string{p.Edge, "shadow", p.Rollout}, "|")
-		at := r.Cursors[key]
-		if at == nil {
-			at = new(Cursor)
-		}
-		b := verify.Batch{
-			Candidate: verify.Arm{Requests: int64(p.Compared - at.Requests), Bad: int64(p.Candidate - at.Failed)},
-			Baseline:  verify.Arm{Requests: int64(p.Compared - at.Requests), Bad: int64(p.Baseline - at.Hurt)},
-		}
-		if err := b.Check(); err != nil || p.Compared < at.Requests {
-			problems = append(problems, fmt.Errorf("pairs of responses at %s: they went from %d to %d: counters of one life of an edge only grow", p.Edge, at.Requests, p.Compared))
-			continue
-		}
-		r.Cursors[key] = &Cursor{Requests: p.Compared, Failed: p.Candidate, Hurt: p.Baseline, Seen: l.At}
-		if b.Candidate.Requests > 0 {
-			out = append(out, b)
-		}
-	}
-	return out, problems
 }
 
 // concerns reports whether c is of the rollout's app and of one of its releases.

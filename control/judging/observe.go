@@ -82,7 +82,8 @@ func (j *Judge) observe(l Look, pairs []pair, compared []verify.Batch) (problems
 	}
 	for _, b := range compared {
 		if r.Shadow {
-			see(metricDifferences, verify.Sample{Counts: []verify.Batch{b}})
+			e := r.Shadowed.Board.LogE()
+			see(metricDifferences, verify.Sample{Counts: []verify.Batch{b}, ByPlace: &e})
 		}
 	}
 	if err := j.split(l, assigned); err != nil {

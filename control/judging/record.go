@@ -32,6 +32,8 @@ type Record struct {
 	Every  int        `json:"every,omitempty"` // looks in a point of the series
 	// Rest are requests by worth, and slow ones of them by threshold, of which less than a whole one is left: the candidate's first.
 	Rest [2][]float64 `json:"rest,omitzero"`
+	// Shadowed are the differences that copies of requests have shown; nil where none was compared.
+	Shadowed *Shadow `json:"shadowed,omitempty"`
 	// Verdict is the newest.
 	Verdict  semper.Verdict   `json:"verdict"`
 	Findings []verify.Finding `json:"findings,omitempty"`

@@ -6,6 +6,7 @@ import (
 
 	"semper"
 	"semper/verify"
+	"semper/verify/diff"
 )
 
 // Causes of a verdict that stays open, beside those of package verify.
@@ -32,6 +33,11 @@ func (j *Judge) verdict(l Look) semper.Verdict {
 		if f.Named {
 			v.Metric = f.Metric
 			break
+		}
+	}
+	if v.Metric == metricDifferences && r.Shadowed != nil {
+		if all := r.Shadowed.Board.Words(diff.Different); len(all) > 0 {
+			v.Why += ": most of all " + all[0]
 		}
 	}
 	if v.Outcome == semper.BetterOrEqual || w.Cause == verify.TooEarly {
@@ -102,6 +108,9 @@ func (j *Judge) compared(l Look, all []verify.Finding) (cause, why string) {
 		if f.Metric == metricDifferences && !f.Data {
 			return string(verify.NoData), "no pair of responses has been compared: nothing can be said without"
 		}
+	}
+	if fresh := j.r.Shadowed.fresh(); fresh != "" {
+		return string(verify.TooEarly), "differences that the current release has never shown, too few to be sure: " + fresh
 	}
 	if n < l.Step.Requests {
 		return string(verify.TooEarly), fmt.Sprintf("nothing speaks against the candidate, but %d pairs of responses were compared in this step, and it asks for %d", n, l.Step.Requests)

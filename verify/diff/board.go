@@ -237,6 +237,14 @@ func (b *Board) with(s Status) []*Place {
 	return all
 }
 
+// Words tell the places of a status, that with the most evidence first.
+func (b *Board) Words(s Status) (all []string) {
+	for _, p := range b.with(s) {
+		all = append(all, p.words())
+	}
+	return all
+}
+
 func (p *Place) words() string {
 	s := fmt.Sprintf("%s at %s (%d times, and %d times in copies of the baseline)", p.Endpoint, p.Path, p.Seen, p.Noise)
 	if len(p.Examples) > 0 {
