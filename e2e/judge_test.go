@@ -89,7 +89,7 @@ func TestTheJudge(t *testing.T) {
 
 	stop := s.load(32)
 	t.Run("errors", func(t *testing.T) {
-		id := s.candidate(map[string]string{"FAIL_EVERY": "100"}, traffic(.05, time.Hour))
+		id := s.candidate(map[string]string{"FAIL_EVERY": "100"}, traffic(.5, time.Hour))
 		r := s.ends(id)
 		j := s.judgement(id)
 		if r.State != semper.RolloutFailed || j.Verdict.Outcome != semper.Worse || j.Verdict.Metric != "errors" {
@@ -111,7 +111,7 @@ func TestTheJudge(t *testing.T) {
 	stop = s.load(8)
 	defer func() { none(t, "the rest", stop) }()
 	t.Run("alike", func(t *testing.T) {
-		id := s.candidate(map[string]string{"TRY": "2"}, traffic(.05, time.Second), traffic(.5, 2*time.Second))
+		id := s.candidate(map[string]string{"TRY": "2"}, traffic(.25, time.Second), traffic(.5, 2*time.Second))
 		if r := s.ends(id); !r.State.Live() {
 			t.Fatalf("%s: %s\n%s", r.State, r.Reason, s.must("verify", "show", id))
 		}

@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"semper"
@@ -46,12 +47,11 @@ func orZero(p *semper.Placement) semper.Placement {
 }
 
 func releaseOf(id semper.InstanceID) semper.ReleaseName {
-	var app, svc string
-	var rel, n int
-	if _, err := fmt.Sscanf(string(id), "%3s/%3s.r%d.%d", &app, &svc, &rel, &n); err != nil {
+	parts := strings.Split(string(id), ".")
+	if len(parts) != 3 || !strings.HasPrefix(parts[0], "app/") || !strings.HasPrefix(parts[1], "r") {
 		return ""
 	}
-	return semper.NameRelease(rel)
+	return semper.ReleaseName(parts[1])
 }
 
 // settle lets the world become calm: the rollout must end and only the current release be left.

@@ -159,12 +159,24 @@ func TestClaimsOfAdaptive(t *testing.T) {
 	t.Parallel()
 	drivers(t, func(t *testing.T, driver string) {
 		type crowd struct{ now, most atomic.Int64 }
-		workers := func(c *crowd) string {
-			work := make(chan struct{}, 4)
-			s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		const clients = 64
+		crowded := make(chan struct{}) // closed when as many as there are clients are in hand at once
+		var once sync.Once
+		workers := func(c *crowd, work chan struct{}) string {
+			s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				n := c.now.Add(1)
 				defer c.now.Add(-1)
 				for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+				}
+				if work == nil {
+					if n == clients {
+						once.Do(func() { close(crowded) })
+					}
+					select {
+					case <-crowded:
+					case <-r.Context().Done():
+					}
+					return
 				}
 				work <- struct{}{}
 				<-time.After(50 * time.Millisecond) // what one takes for the work
@@ -180,14 +192,14 @@ pools: {bound: %s, free: %s}
 routes:
   - {path: /bound, to: bound, adaptive: true, queue: {length: 100, deadline: 1m}}
   - {path: /free, to: free}
-`, workers(&bound), workers(&free)), "-driver", driver)
+`, workers(&bound, make(chan struct{}, 4)), workers(&free, nil)), "-driver", driver)
 		at := "http://" + r.ready()["http"][0]
 		c := client(t)
 		c.Transport.(*http.Transport).MaxIdleConnsPerHost = 200
 		ask := func(path string, requests int64) {
 			var all sync.WaitGroup
 			var asked atomic.Int64
-			for range 64 {
+			for range clients {
 				all.Go(func() {
 					for asked.Add(1) <= requests {
 						resp, err := c.Get(at + path)
@@ -204,10 +216,10 @@ routes:
 			}
 			all.Wait()
 		}
-		ask("/free", 64)
+		ask("/free", clients)
 		ask("/bound", 200)
-		if free.most.Load() < 40 {
-			t.Errorf("without a bound there were %d in hand", free.most.Load())
+		if free.most.Load() != clients {
+			t.Errorf("without a bound there were %d in hand, and not all %d", free.most.Load(), clients)
 		}
 		if most := bound.most.Load(); most <= 3 || most > 32 { // it begins with three
 			t.Errorf("with one found by itself there were %d in hand", most)

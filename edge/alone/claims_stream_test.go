@@ -74,10 +74,10 @@ listeners: 127.0.0.1:0
 pools: {app: %s}
 routes:
   - {to: app}
-  - {path: /old, to: app, max_stream_age: 1s}
-  - {path: /events/old, to: app, max_stream_age: 1s}
-  - {path: /events/silent, to: app, timeouts: {stream: 1s}}
-  - {path: /silent, to: app, timeouts: {stream: 2s}}
+  - {path: /old, to: app, max_stream_age: 3s}
+  - {path: /events/old, to: app, max_stream_age: 2s}
+  - {path: /events/silent, to: app, timeouts: {stream: 2s}}
+  - {path: /silent, to: app, timeouts: {stream: 4s}}
   - {path: /endless, to: app, timeouts: {write: 1s}}
 `, lasting(t, left)), "-driver", driver)
 		at := r.ready()["http"][0]
@@ -174,13 +174,13 @@ func TestClaimsOfASlowClient(t *testing.T) {
 			}
 		}))
 		t.Cleanup(s.Close)
-		r := launch(t, fmt.Sprintf("listeners: 127.0.0.1:0\npools: {app: %s}\nroutes: [{to: app, timeouts: {body: 500ms, write: 1m}}]\n", s.Listener.Addr()), "-driver", driver)
+		r := launch(t, fmt.Sprintf("listeners: 127.0.0.1:0\npools: {app: %s}\nroutes: [{to: app, timeouts: {body: 2s, write: 1m}}]\n", s.Listener.Addr()), "-driver", driver)
 		resp, err := client(t).Get("http://" + r.ready()["http"][0] + "/")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		<-time.After(2 * time.Second) // what it takes its time for
+		<-time.After(5 * time.Second) // what it takes its time for
 		if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
 			t.Errorf("%d bytes of %d, %v", n, size, err)
 		}
@@ -193,12 +193,12 @@ func TestClaimsOfASlowUpstream(t *testing.T) {
 	drivers(t, func(t *testing.T, driver string) {
 		const size = 32 << 20 // more than all the buffers between
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			<-time.After(2 * time.Second) // what it takes its time for
+			<-time.After(5 * time.Second) // what it takes its time for
 			n, err := io.Copy(io.Discard, r.Body)
 			fmt.Fprint(w, n, err)
 		}))
 		t.Cleanup(s.Close)
-		r := launch(t, fmt.Sprintf("listeners: 127.0.0.1:0\npools: {app: %s}\nroutes: [{to: app, timeouts: {body: 500ms, min_rate: 1MiB}}]\n", s.Listener.Addr()), "-driver", driver)
+		r := launch(t, fmt.Sprintf("listeners: 127.0.0.1:0\npools: {app: %s}\nroutes: [{to: app, timeouts: {body: 2s, min_rate: 1MiB}}]\n", s.Listener.Addr()), "-driver", driver)
 		resp, err := client(t).Post("http://"+r.ready()["http"][0]+"/", "text/plain", io.LimitReader(zeros{}, size))
 		if err != nil {
 			t.Fatal(err)

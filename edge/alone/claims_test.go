@@ -268,9 +268,9 @@ func TestClaimsOfProgress(t *testing.T) {
 	t.Parallel()
 	drivers(t, func(t *testing.T, driver string) {
 		r := launch(t, fmt.Sprintf(`
-listeners: {http: 127.0.0.1:0, head_timeout: 300ms}
+listeners: {http: 127.0.0.1:0, head_timeout: 2s}
 pools: {app: %s}
-routes: [{to: app, timeouts: {body: 1s, min_rate: off}, retry: off}]
+routes: [{to: app, timeouts: {body: 3s, min_rate: off}, retry: off}]
 `, echo(t, "app")), "-driver", driver)
 		at := r.ready()["http"][0]
 		says := func(parts ...string) string {
@@ -279,11 +279,11 @@ routes: [{to: app, timeouts: {body: 1s, min_rate: off}, retry: off}]
 				t.Fatal(err)
 			}
 			defer c.Close()
-			tick := time.NewTicker(400 * time.Millisecond)
+			tick := time.NewTicker(time.Second)
 			defer tick.Stop()
 			for i, part := range parts {
 				if i > 0 {
-					<-tick.C // the pace of a slow client, over a second in all
+					<-tick.C // the pace of a slow client: more in all than may be between two
 				}
 				if _, err := io.WriteString(c, part); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 					t.Fatal(err)

@@ -207,7 +207,7 @@ func (b *content) drain(wanted bool) bool {
 		return b.whole
 	}
 	b.c.user.Store(0)
-	at, most := b.c.server.now()+int64(drainFor), b.received+drainBytes
+	at, most := b.c.server.now()+int64(b.c.server.drain), b.received+drainBytes
 	for !b.whole && b.received <= most {
 		b.piece = nil
 		if b.parseLocked() != nil || !b.whole && b.c.in.empty() && b.c.fill(at) != nil {

@@ -31,6 +31,8 @@ type Server struct {
 	date  atomic.Pointer[date]
 	// settle is settleFor, but in tests.
 	settle time.Duration
+	// drain is drainFor, but in tests.
+	drain time.Duration
 
 	shards [shards]shard
 	turn   atomic.Uint32 // of the shards
@@ -55,7 +57,7 @@ var _ front.Driver = (*Server)(nil)
 // New makes a server, which serves what it is given.
 func New(o Options) *Server {
 	o.fill()
-	s := &Server{o: o, own: front.Bounds{Upload: o.Body, Rate: o.Rate, Write: o.Write}, start: o.Origin, settle: settleFor}
+	s := &Server{o: o, own: front.Bounds{Upload: o.Body, Rate: o.Rate, Write: o.Write}, start: o.Origin, settle: settleFor, drain: drainFor}
 	s.flows.New = func() any { return newFlow() }
 	if o.AltSvc != "" {
 		line, _ := http1.AppendField(nil, "Alt-Svc", o.AltSvc) //nolint:errcheck // what is none is left out

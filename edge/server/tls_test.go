@@ -274,7 +274,7 @@ func TestHandlersDeadlines(t *testing.T) {
 func TestReadsBehindTheHandler(t *testing.T) {
 	t.Parallel()
 	read := make(chan error, 1)
-	r := start(t, Options{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	r := prepare(t, Options{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		began := make(chan struct{})
 		go func() {
 			close(began)
@@ -283,6 +283,8 @@ func TestReadsBehindTheHandler(t *testing.T) {
 		}()
 		<-began
 	})}, app(t, echo))
+	r.drain = time.Hour // the rest may take what it takes
+	r.listen(t, func(l net.Listener) net.Listener { return l })
 	c := dial(t, r.addr)
 	io.WriteString(c, "POST /pass HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234")
 	in := bufio.NewReader(c)
