@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,15 +286,32 @@ var errAway = errors.New("store away")
 // mortalStore fails every commit after the first left ones.
 type mortalStore struct {
 	semper.Store
+	mu   sync.Mutex // guards left: tests look at it while others commit
 	left int
 }
 
 func (s *mortalStore) Commit(ctx context.Context, t semper.Txn) (int64, error) {
-	if s.left == 0 {
+	if !s.live() {
 		return 0, &semper.Error{Code: semper.Unavailable, Err: errAway}
 	}
-	s.left--
 	return s.Store.Commit(ctx, t)
+}
+
+// live takes one of the commits that are left, and reports whether there was one.
+func (s *mortalStore) live() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left == 0 {
+		return false
+	}
+	s.left--
+	return true
+}
+
+func (s *mortalStore) dead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left == 0
 }
 
 func TestHoldIsAcknowledged(t *testing.T) {

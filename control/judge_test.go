@@ -152,7 +152,7 @@ func TestTheJudgeReturnsAndPromotes(t *testing.T) {
 func TestWithoutTrafficNothingMoves(t *testing.T) {
 	in(t, func(t *testing.T, _ *machine, c *control.Control) {
 		tried(t, c)
-		time.Sleep(time.Hour)
+		time.Sleep(15 * time.Minute)
 		synctest.Wait()
 		s := current(t, c)
 		if s.Rollout.State != semper.RolloutTrial || !strings.Contains(s.Rollout.Step, "no request of r2") {

@@ -279,13 +279,13 @@ func TestRunOutlivesControl(t *testing.T) {
 			defer m.follow()()
 			mortal := &mortalStore{Store: m.store, left: deaths}
 			c, stop := m.run(mortal)
-			if _, err := c.StartRun(as(t, "dev", api.Deployer), gated("one")); err != nil && !errors.Is(err, context.Canceled) && mortal.left > 0 {
+			if _, err := c.StartRun(as(t, "dev", api.Deployer), gated("one")); err != nil && !errors.Is(err, context.Canceled) && !mortal.dead() {
 				t.Fatal(err)
 			}
 			approved := false
 			for range 200 {
 				time.Sleep(15 * time.Second)
-				if synctest.Wait(); mortal.left == 0 {
+				if synctest.Wait(); mortal.dead() {
 					break // and it dies before its rollout has missed a deadline
 				}
 				if p, err := c.Pipelines(t.Context(), ""); err == nil && len(p) > 0 && len(p[0].Runs) > 0 && asks(p[0].Runs[0]) && !approved {
@@ -293,7 +293,7 @@ func TestRunOutlivesControl(t *testing.T) {
 					approved = err == nil
 				}
 			}
-			finished = mortal.left > 0
+			finished = !mortal.dead()
 			stop()
 			c, stop = m.run(m.store)
 			defer stop()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,16 +97,11 @@ func TestSteeringATrial(t *testing.T) {
 }
 
 // mortalModel counts the commits that change an environment, and lets the judge's records pass until it is dead.
-type mortalModel struct {
-	mu sync.Mutex // guards the rest: the judge writes beside the model
-	mortalStore
-}
+type mortalModel struct{ mortalStore }
 
 func (s *mortalModel) Commit(ctx context.Context, t semper.Txn) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	moves := slices.ContainsFunc(t.Then, func(w semper.Write) bool { return strings.HasPrefix(w.Key, "env/") })
-	if s.left > 0 && !moves {
+	if !moves && !s.dead() {
 		return s.Store.Commit(ctx, t)
 	}
 	return s.mortalStore.Commit(ctx, t)
@@ -126,7 +120,7 @@ func TestNextControlFinishesATrial(t *testing.T) {
 			c, stop := m.run(m.store)
 			deploy(t, c, "one")
 			stop()
-			c, stop = m.run(&mortalModel{mortalStore: mortalStore{Store: m.store, left: n}})
+			c, stop = m.run(&mortalModel{mortalStore{Store: m.store, left: n}})
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			_, err := c.Deploy(ctx, withSteps("two", alone()...))
 			time.Sleep(time.Second)

@@ -160,7 +160,7 @@ func TestClaimsOfHedging(t *testing.T) {
 listeners: 127.0.0.1:0
 log: {access: access.log}
 pools: {app: {upstreams: [%s, %s], outlier: {consecutive: off}}}
-defaults: {balance: round-robin, retry: {share: 1, floor: 100}, timeouts: {response: 3s}}
+defaults: {balance: round-robin, retry: {share: 1, floor: 100}, timeouts: {response: 2s}}
 routes:
   - {to: app, hedge: {after: 20ms, share: 1}}
   - {path: /content, to: app, hedge: {after: 20ms, share: 1, content: 1KiB}}

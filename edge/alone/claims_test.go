@@ -276,7 +276,7 @@ routes: [{to: app, timeouts: {body: 3s, min_rate: off}, retry: off}]
 		says := func(parts ...string) string {
 			c, err := net.Dial("tcp", at)
 			if err != nil {
-				t.Fatal(err)
+				return err.Error()
 			}
 			defer c.Close()
 			tick := time.NewTicker(time.Second)
@@ -286,26 +286,33 @@ routes: [{to: app, timeouts: {body: 3s, min_rate: off}, retry: off}]
 					<-tick.C // the pace of a slow client: more in all than may be between two
 				}
 				if _, err := io.WriteString(c, part); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
-					t.Fatal(err)
+					return err.Error()
 				}
 			}
 			c.SetReadDeadline(time.Now().Add(20 * time.Second))
 			b := make([]byte, len("HTTP/1.1 200"))
 			if _, err := io.ReadFull(c, b); err != nil {
-				t.Error(err)
+				return err.Error()
 			}
 			return string(b)
 		}
 		const head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
-		if got := says(head+"1", "2", "3", "4", "5"); got != "HTTP/1.1 200" {
-			t.Errorf("a slow upload: %q", got)
+		var clients sync.WaitGroup
+		for _, tc := range []struct {
+			what, want string
+			parts      []string
+		}{
+			{"a slow upload", "HTTP/1.1 200", []string{head + "1", "2", "3", "4", "5"}},
+			{"an upload that stops", "HTTP/1.1 408", []string{head + "1"}},
+			{"a head that stops", "HTTP/1.1 408", []string{"GET / HTTP/1.1\r\nHos"}},
+		} {
+			clients.Go(func() {
+				if got := says(tc.parts...); got != tc.want {
+					t.Errorf("%s: %q", tc.what, got)
+				}
+			})
 		}
-		if got := says(head + "1"); got != "HTTP/1.1 408" {
-			t.Errorf("an upload that stops: %q", got)
-		}
-		if got := says("GET / HTTP/1.1\r\nHos"); got != "HTTP/1.1 408" {
-			t.Errorf("a head that stops: %q", got)
-		}
+		clients.Wait()
 	})
 }
 
