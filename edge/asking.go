@@ -44,6 +44,7 @@ type asking struct {
 	hash   uint64    // of the key by which the rule balances
 	pin    *backend  // where its cookie leads to
 	since  time.Time // its cookie's end; zero: it has none that is of use
+	pinned bool      // to a release, whatever a split says
 
 	counted bool // against the rate limits
 	gate    *gate.Gate
@@ -148,7 +149,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 	if a.snap != nil && a.driven != nil {
 		a.driven.reread()
 	}
-	a.snap, a.pin, a.target, a.stable = s, nil, nil, nil
+	a.snap, a.pin, a.target, a.stable, a.pinned, a.since = s, nil, nil, nil, false, time.Time{}
 	if a.rule = s.rule(&a.query); a.rule == nil {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}
@@ -216,6 +217,9 @@ func (a *asking) fall() bool {
 		return false
 	}
 	a.arm.Fall()
+	if a.pinned { // to a release that cannot serve it: it knows the current one from now on
+		a.since = time.Time{}
+	}
 	a.target, a.stable, a.pin = a.stable, nil, nil
 	if a.gate != a.target.gate {
 		a.leaveGate()
@@ -240,6 +244,9 @@ func (a *asking) stick() bool {
 	c, err := r.stick.Open(value, now)
 	if err != nil {
 		return false
+	}
+	if r.pins != nil {
+		return a.toRelease(c, now)
 	}
 	for i := range r.targets {
 		t := a.armOf(&r.targets[i]) // a split goes before the cookie, or who came once would never change sides
@@ -518,8 +525,11 @@ func (a *asking) cookie(dst []byte, b *backend, tls bool) []byte {
 	}
 	s := &r.Policy.Sticky
 	var tag sticky.Tag
+	if r.pins != nil {
+		tag = r.pins.Mark(a.pinned)
+	}
 	for i, o := range a.target.pool.backends {
-		if o == b {
+		if r.pins == nil && o == b {
 			tag = a.target.tags[i]
 		}
 	}

@@ -108,7 +108,7 @@ func (b *backend) asks(c probe.Check) {
 	defer b.mu.Unlock()
 	b.check = c
 	if c.Interval > 0 && !b.examined {
-		b.examined = b.edge.spawn(&b.edge.background.backends, fmt.Sprintf("examine %s %p", b.id, b), b.examine)
+		b.examined = b.edge.background.Spawn(&b.edge.background.Backends, fmt.Sprintf("examine %s %p", b.id, b), b.examine)
 	}
 }
 
@@ -273,7 +273,7 @@ func (b *backend) eject(why string, err error) {
 		b.edge.log.Info("backend ejected", "instance", b.id, "address", b.address, "why", why, "error", err)
 	}
 	if start {
-		b.edge.spawn(&b.edge.background.backends, "probe "+string(b.id), b.probe)
+		b.edge.background.Spawn(&b.edge.background.Backends, "probe "+string(b.id), b.probe)
 	}
 }
 

@@ -170,7 +170,7 @@ func TestBackgroundShowsItsParts(t *testing.T) {
 		t.Errorf("children %v, want %v", ids, want)
 	}
 	eventually(t, "the dead backend is probed", func() bool {
-		for _, c := range f.background.backends.Load().Children() {
+		for _, c := range f.background.Backends.Load().Children() {
 			if c.ID == "probe bar/web.r1.1" && c.State == supervise.StateRunning {
 				return true
 			}
@@ -185,7 +185,7 @@ func TestBackgroundShowsItsParts(t *testing.T) {
 	default:
 		t.Error("something runs after Close")
 	}
-	if f.spawn(&f.background.lines, "late", func(context.Context) { t.Error("ran on a closed edge") }) {
+	if f.background.Spawn(&f.background.Lines, "late", func(context.Context) { t.Error("ran on a closed edge") }) {
 		t.Error("spawned on a closed edge")
 	}
 }

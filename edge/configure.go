@@ -99,17 +99,24 @@ func (r *rule) addSigner(keys StickyKeys) (err error) {
 	for _, s := range r.Forward.Pools {
 		scope += " " + s.Pool
 	}
+	if r.pinned() {
+		scope = arms.PinScope(r.Policy.Sticky.Cookie, r.targets[0].pool.Key)
+	}
 	if r.stick, err = sticky.New(scope, keys.Current, keys.Previous); err != nil {
 		return err
 	}
-	r.addTags(r.targets)
+	if r.addTags(r.targets); r.pinned() {
+		r.addPins()
+	}
 	return nil
 }
 
 func (r *rule) addTags(targets []target) {
 	for i := range targets {
 		t := &targets[i]
-		t.ours = r.stick.Tag(string(t.pool.Key))
+		if t.ours = r.stick.Tag(string(t.pool.Key)); r.pinned() {
+			t.ours = r.stick.Tag(string(t.pool.Release))
+		}
 		for _, b := range t.pool.backends {
 			name := b.address
 			if t.pool.tabled { // whose instances of two releases may have had one address
@@ -170,7 +177,7 @@ type gateKey struct {
 }
 
 func (e *Edge) pumpGate(g *gate.Gate) bool {
-	return e.spawn(&e.background.lines, fmt.Sprintf("gate %p", g), g.Pump)
+	return e.background.Spawn(&e.background.Lines, fmt.Sprintf("gate %p", g), g.Pump)
 }
 
 // What Configure takes. See package config.

@@ -33,7 +33,7 @@ func (e *Edge) Witness() *witness.Witness { return e.witness }
 // beginDrain begins a drain that nobody waits for.
 func (e *Edge) beginDrain(limit time.Duration) {
 	e.end.once.Do(func() {
-		e.spawnDrain(func(here context.Context) {
+		e.background.Drain(func(here context.Context) {
 			ctx, cancel := context.WithTimeout(e.ctx, limit)
 			defer cancel()
 			e.drain(here, ctx)

@@ -55,7 +55,7 @@ func (e *Edge) Done() <-chan struct{} { return e.end.done }
 // moment and are closed then; streams and tunnels end after a minute, tunnels with a Close frame. What
 // is left at the end of ctx is cut, and the error says so. A second Drain waits for the first.
 func (e *Edge) Drain(ctx context.Context) error {
-	e.end.once.Do(func() { e.spawnDrain(func(here context.Context) { e.drain(here, ctx) }) })
+	e.end.once.Do(func() { e.background.Drain(func(here context.Context) { e.drain(here, ctx) }) })
 	select {
 	case <-e.end.done:
 	case <-e.ctx.Done():

@@ -18,6 +18,7 @@ import (
 
 	"semper"
 	"semper/edge/arms"
+	"semper/edge/background"
 	"semper/edge/balance"
 	"semper/edge/config"
 	"semper/edge/epoch"
@@ -84,7 +85,7 @@ type Edge struct {
 	challenges http.Handler    // nil: nobody has any
 	ctx        context.Context // of everything in the background
 	stop       context.CancelFunc
-	background *background
+	background *background.Tree
 	kick       chan struct{} // buffered, 1: wakes the loop of tend.go
 
 	drivers  drivers
@@ -144,7 +145,9 @@ func New(o Options) (*Edge, error) {
 		return nil, errors.Join(fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())
 	}
 	e.current.Swap(e.empty()) // for tend, which begins at once
-	if e.background, err = startBackground(e); err != nil {
+	if e.background, err = background.Start(o.ID, background.Parts{
+		Tend: e.loop, Log: e.witness.ServeLog, Traffic: e.watchTraffic, Strain: e.strain.Watch, Shadow: e.mirrors.Serve,
+	}, e.log, o.Observe); err != nil {
 		e.stop()
 		e.drivers.tunnels.Close()
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
@@ -329,7 +332,7 @@ func (e *Edge) Close() error {
 	errs := e.drivers.close()
 	e.mirrors.Close()
 	e.stop()
-	errs = append(errs, e.background.stop())
+	errs = append(errs, e.background.Stop())
 	done := e.await(context.Background(), closeWithin, func() bool { return e.handlers.Load() == 0 })
 	for _, b := range e.known() {
 		b.pool.Close()
@@ -387,3 +390,8 @@ func (e *Edge) ServeUntil(ctx context.Context, l net.Listener, t Terms) error {
 	}
 	return fmt.Errorf("serve %s: %w", l.Addr(), err)
 }
+
+// Background is the supervisor of all that works beside the requests, to be shown or to stand in a tree of the
+// caller's, as a child that runs already. It ends with Close, or when it has given up: then the edge is to be closed and
+// replaced by another. Whoever stops it closes the edge too.
+func (e *Edge) Background() *supervise.Supervisor { return e.background.Root }

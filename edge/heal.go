@@ -83,7 +83,7 @@ func (b *backend) watchProcess() {
 		return
 	}
 	context.AfterFunc(b.ctx, w.Close)
-	b.edge.spawn(&b.edge.background.backends, "watch "+string(b.id), func(ctx context.Context) {
+	b.edge.background.Spawn(&b.edge.background.Backends, "watch "+string(b.id), func(ctx context.Context) {
 		defer context.AfterFunc(ctx, w.Close)()
 		if w.Ended() {
 			b.eject("its process ended", nil)

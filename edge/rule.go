@@ -20,6 +20,8 @@ type rule struct {
 	site    *local.Site    // of Files
 	targets []target       // of Forward, in the order of its shares
 	stick   *sticky.Signer // nil: clients do not stick
+	pins    *arms.Pins     // nil: they stick to no release
+	before  *target        // of the release before; nil: nobody may go back to it
 	copies  bool           // requests with content are copied, too
 }
 

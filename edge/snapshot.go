@@ -164,7 +164,7 @@ func (e *Edge) newPool(p semper.Pool) *pool {
 	if c.lane == nil {
 		c.lane = &line{Lane: lane.New(lane.Options{
 			Gate: func() hold.Gate { return e.snapshot().pools[p.Key].gate(e.now()) },
-			Pump: func(f func(context.Context)) bool { return e.spawn(&e.background.lines, string(p.Key), f) },
+			Pump: func(f func(context.Context)) bool { return e.background.Spawn(&e.background.Lines, string(p.Key), f) },
 		})}
 		e.lanes[p.Key] = c.lane
 	}
@@ -198,6 +198,7 @@ func (e *Edge) addRules(s *snapshot) error {
 			for _, share := range c.Forward.Pools {
 				c.targets = append(c.targets, e.target(s, &c, semper.PoolKey(share.Pool), false, gates))
 			}
+			e.addBefore(s, &c, gates)
 		}
 		s.rules[i] = c
 	}

@@ -3,6 +3,8 @@ package edge
 import (
 	"context"
 	"time"
+
+	"semper/edge/config"
 )
 
 // tend asks the loop to look after the backends that are on their way out.
@@ -54,13 +56,13 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 			case !now.Before(at):
 				b.cutClass(class(c))
 			default:
-				next = sooner(next, at)
+				next = config.Sooner(next, at)
 			}
 		}
 	}
 	for _, l := range e.lanes {
 		if l.heal != nil {
-			next = sooner(next, now.Add(l.heal.Sweep(e.now())))
+			next = config.Sooner(next, now.Add(l.heal.Sweep(e.now())))
 		}
 	}
 	return next
@@ -69,7 +71,7 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 // closePool closes the connections to a backend that nobody uses any more. That waits for whoever still reads a body that
 // was not wanted to its end, so it has a place of its own.
 func (e *Edge) closePool(b *backend) {
-	if !e.spawn(&e.background.backends, "close "+string(b.id)+" "+b.address, func(context.Context) { b.pool.Close() }) {
+	if !e.background.Spawn(&e.background.Backends, "close "+string(b.id)+" "+b.address, func(context.Context) { b.pool.Close() }) {
 		b.pool.CloseIdle() // the edge closes, and every connection with it
 	}
 }
@@ -81,16 +83,8 @@ func (e *Edge) instants(s *snapshot, b *backend) (at [classes]time.Time) {
 	}
 	if e.draining.Load() {
 		for c := range classes {
-			at[c] = sooner(at[c], e.end.deadline(c))
+			at[c] = config.Sooner(at[c], e.end.deadline(c))
 		}
 	}
 	return at
-}
-
-// sooner is the earlier of the two that are not zero.
-func sooner(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }

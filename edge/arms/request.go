@@ -110,6 +110,9 @@ func (r *Request) Fall() {
 	}
 }
 
+// Stay says that the request stays at the stable pool, whatever a split says, and is not counted for it.
+func (r *Request) Stay() { r.fell = true }
+
 // Fail says that an attempt at an instance of the arm failed.
 func (r *Request) Fail() { r.hurt = r.tally != nil }
 

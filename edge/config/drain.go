@@ -30,3 +30,11 @@ const ageSpread = 10
 func Spread(age time.Duration) time.Duration {
 	return age - time.Duration(rand.Int64N(int64(age)*ageSpread/100+1))
 }
+
+// Sooner is the earlier of the two that are not zero.
+func Sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -156,8 +156,17 @@ func (c *compiler) bounds(r *Rule, p *Policy) {
 	}
 }
 
+// releaseCookie is the name where clients stick to a release and none is said.
+const releaseCookie = "semper-release"
+
 func (c *compiler) stickiness(r *Rule, p *Policy) {
 	s := &p.Sticky
+	if s.Cookie == "" && s.By == ByRelease {
+		s.Cookie = releaseCookie
+	}
+	if s.For != 0 && s.By != ByRelease {
+		c.add(r, "sticky.for", "the time is about releases: add by: release, or leave it out")
+	}
 	if s.Cookie == "" {
 		return
 	}

@@ -62,6 +62,7 @@ func TestCompileSaysAllThatIsWrong(t *testing.T) {
 		{"rate", func(r *Rule) { r.Policy.RateLimit = []RateLimit{{Requests: 5}} }, "rate_limit[0]: above 0"},
 		{"rate too fine", func(r *Rule) { r.Policy.RateLimit = []RateLimit{{Requests: 5e6, Period: time.Second}} }, "rate_limit[0]: cannot be measured"},
 		{"cookie", func(r *Rule) { r.Policy.Sticky.Cookie = "a=b" }, "sticky.cookie: not the name"},
+		{"time of an instance", func(r *Rule) { r.Policy.Sticky.For = time.Minute }, "sticky.for: about releases"},
 		{"host cookie", func(r *Rule) { r.Policy.Sticky.Cookie = "__Host-a" }, "sticky.cookie: scheme: https"},
 		{"algorithm", func(r *Rule) { r.Policy.Balance.Algorithm = "random" }, "balance.algorithm: least"},
 		{"compress", func(r *Rule) { r.Policy.Compress.Algorithms = []string{"br"} }, "compress.algorithms: gzip or zstd"},

@@ -164,8 +164,9 @@ type RateLimit struct {
 
 // Sticky brings a client back to the instance or the release it was at. Off while Cookie is empty.
 type Sticky struct {
-	Cookie   string        `yaml:"cookie" jsonschema:"example=semper" doc:"Name of the cookie. It holds where the client was, signed: nobody can ask for an upstream by writing one."`
+	Cookie   string        `yaml:"cookie" jsonschema:"example=semper" doc:"Name of the cookie; semper-release with by: release, where none is given. It holds where the client was, signed: nobody can ask for an upstream by writing one."`
 	By       StickyTo      `yaml:"by" jsonschema:"enum=instance,enum=release,default=instance" doc:"instance: the same upstream while it is up. release: any of the same release, so that a page and the files it loads fit together while releases change."`
+	For      time.Duration `yaml:"for" jsonschema:"example=10m" doc:"In semper.yaml, with by: release: how long after a cutover who knows the release before goes on being served by it. Not longer than warm."`
 	Age      time.Duration `yaml:"age" jsonschema:"default=24h" doc:"How long after the last request it is brought back."`
 	SameSite string        `yaml:"same_site" jsonschema:"enum=lax,enum=strict,enum=none,default=lax" doc:"Attribute of the cookie. none makes it Secure."`
 }

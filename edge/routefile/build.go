@@ -109,6 +109,13 @@ func (r *reader) rule(i int, f *routeFormat) route.Rule {
 	if rule.Name == "" {
 		rule.Name = "/"
 	}
+	at := path + ".sticky.for"
+	if !r.Given(at) {
+		at = "defaults.sticky.for"
+	}
+	if f.Sticky.For != 0 && !r.Wrong(at) {
+		r.Problem(at, "a file has no cutover after which a client could stay", "leave it out; split says which upstreams are one release")
+	}
 	rule.Action = r.action(path, f)
 	rule.Policy.ErrorPages = r.pages(path, f.ErrorPages)
 	return rule

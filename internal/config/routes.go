@@ -28,7 +28,9 @@ func (c *checker) routes() {
 			c.misplaced(firstGiven(c, "routes", "services"), fmt.Sprintf("there are %d web services and no routes", len(webs)), fmt.Sprintf(`add "routes: [{path: /, to: %s}]"`, webs[0]))
 		}
 		if len(webs) == 1 {
-			c.carry("", &routeFormat{To: webs[0], Path: "/", Policy: c.policy})
+			only := &routeFormat{To: webs[0], Path: "/", Policy: c.policy}
+			c.window("", only)
+			c.carry("", only)
 		}
 		return
 	}
@@ -69,11 +71,22 @@ func (c *checker) action(path string, r *routeFormat, webs []string) {
 		c.problem(path, "the route does nothing", `add to, redirect or respond`)
 	}
 	c.target(path+".to", r.To, webs)
-	if at := c.from(path, "sticky.by"); r.Sticky.By == route.ByRelease && r.Sticky.Cookie != "" && !c.hasProblem(at) {
-		c.words.Problem(at, "an app serves by one release at a time, so there is none to come back to", `write "instance", or leave it out`)
-	}
+	c.window(path, r)
 	if c.given(path+".exact") && c.given(path+".path") {
 		c.misplaced(path+".exact", "the path is given twice", "keep path, for a prefix, or exact")
+	}
+}
+
+// window looks at how long clients stick to a release: the one before runs for as long as it is warm, and not longer.
+func (c *checker) window(path string, r *routeFormat) {
+	by, at := c.from(path, "sticky.by"), c.from(path, "sticky.for")
+	stay, warm := semper.Duration(r.Sticky.For), semper.Spec{Warm: c.f.Warm}.WithDefaults().Warm
+	switch {
+	case r.Sticky.By != route.ByRelease || c.hasProblem(by) || c.hasProblem(at) || c.hasProblem("warm"):
+	case stay == 0:
+		c.words.Problem(by, "for how long clients stay with the release before is not said", `add "for: 10m"`)
+	case stay > warm:
+		c.words.Problem(at, fmt.Sprintf("clients would stay for %s with a release that runs for %s after its cutover", stay, warm), fmt.Sprintf(`write "warm: %s", or make it shorter`, stay))
 	}
 }
 
@@ -88,6 +101,9 @@ func (c *checker) from(path, key string) string {
 // carry makes what a table has of a route that may be used.
 func (c *checker) carry(path string, r *routeFormat) {
 	rule := semper.RouteRule{Host: r.Host, Path: r.Path, To: r.To}
+	if r.To != "" && r.Sticky.By == route.ByRelease {
+		rule.StickFor = semper.Duration(r.Sticky.For)
+	}
 	if path != "" && c.hasProblem(path) {
 		c.routed = append(c.routed, rule)
 		return
