@@ -21,7 +21,7 @@ func page(t *testing.T, version, window string) string {
 		t.Fatal(err)
 	}
 	yaml := strings.Replace(string(b), "{ path: /, to: web }", "{ path: /, to: web, sticky: { by: release, for: "+window+" } }", 1)
-	write(t, file, yaml, 0o644)
+	write(t, file, strings.Replace(yaml, "warm: 1m", "warm: 10m", 1), 0o644)
 	return dir
 }
 
@@ -71,12 +71,12 @@ func (v *visitor) wants(rel, when string) {
 func TestAPageStaysWithItsReleaseForAWindow(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.must("deploy", "-f", page(t, "one", "50s"))
+	s.must("deploy", "-f", page(t, "one", "10m"))
 	stop := s.load(4)
 	early := s.visitor()
 	early.wants("r1", "before")
 
-	s.must("deploy", "-f", page(t, "two", "50s"))
+	s.must("deploy", "-f", page(t, "two", "10m"))
 	late := s.visitor()
 	early.wants("r1", "in the window")
 	late.wants("r2", "new in the window")
@@ -104,9 +104,10 @@ func TestAPageStaysWithItsReleaseForAWindow(t *testing.T) {
 		t.Errorf("with its window the release before ended: warm %t, %s", st.Warm, st.Previous)
 	}
 
-	s.must("deploy", "-f", page(t, "four", "50s"))
+	s.must("deploy", "-f", page(t, "four", "10m"))
 	early.wants("r3", "in a long window")
 	s.must("promote")
+	eventually(t, "the edge has heard of it", func() bool { return early.sees() == "r4" }) // promote does not wait for it
 	early.wants("r4", "after promote")
 	eventually(t, "the release before ends", func() bool {
 		st := s.status()
