@@ -53,9 +53,9 @@ var rules = []rule{
 	{pkg: "actor/observer", may: []string{"actor", "supervise"}, why: "the tree seen from inside and, over a socket, from outside; both ends of the protocol"},
 	{pkg: "actor/application", may: []string{"supervise"}, tests: []string{"actor"}, why: "trees in the order of their dependencies: over supervise alone, whatever is in the trees"},
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
-	{pkg: "rollout", may: []string{""},
+	{pkg: "rollout", may: []string{"", "experiment/design"},
 		why: "a pure state machine over the nouns"},
-	{pkg: "edge", may: []string{"", "supervise", "edge/arms", "edge/background", "edge/balance", "edge/balance/admit", "edge/carry", "edge/compress", "edge/config", "edge/control", "edge/dial", "edge/epoch", "edge/front", "edge/gate", "edge/heal", "edge/hedge/race", "edge/hold", "edge/http1", "edge/lane", "edge/ledger", "edge/local", "edge/loop", "edge/message", "edge/metrics", "edge/mirror", "edge/mirror/told", "edge/probe", "edge/procid", "edge/refusal", "edge/replay", "edge/route", "edge/route/sticky", "edge/server", "edge/strain", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/witness"},
+	{pkg: "edge", may: []string{"", "supervise", "edge/arms", "edge/background", "edge/balance", "edge/balance/admit", "edge/carry", "edge/compress", "edge/config", "edge/control", "edge/dial", "edge/epoch", "edge/front", "edge/gate", "edge/heal", "edge/hedge/race", "edge/hold", "edge/http1", "edge/lane", "edge/ledger", "edge/local", "edge/loop", "edge/message", "edge/metrics", "edge/mirror", "edge/mirror/told", "edge/probe", "edge/procid", "edge/refusal", "edge/replay", "edge/route", "edge/route/sticky", "edge/server", "edge/strain", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/variant", "edge/witness", "experiment/design"},
 		tests: []string{"golang.org/x/sys", "edge/accesslog", "edge/hedge", "edge/trace", "verify/diff", "edge/wsframe", "github.com/coder/websocket", "github.com/prometheus/client_model", "github.com/prometheus/common", "golang.org/x/net"},
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
 	{pkg: "edge/background", may: []string{"supervise"}, why: "what works beside the requests of an edge, as a supervision tree; what the parts do is given to it"},
@@ -64,7 +64,8 @@ var rules = []rule{
 	{pkg: "edge/mirror", may: []string{"", "edge/http1", "edge/message", "edge/metrics", "edge/mirror/told", "edge/replay", "edge/route", "edge/sketch", "edge/trace", "verify/diff"}, external: []string{"github.com/klauspost/compress"},
 		why: "copies of requests, beside their way, and what their answers come to: verify's comparison, which is numbers in and counts out"},
 	{pkg: "edge/mirror/told", may: []string{"", "verify/diff"}, why: "what an edge tells of copies, for who counts and who judges"},
-	{pkg: "edge/control", may: []string{"", "edge/ledger", "edge/mirror/told"}, why: "the words of an edge's own socket: HTTP and JSON around functions"},
+	{pkg: "edge/control", may: []string{"", "edge/ledger", "edge/mirror/told", "experiment/design"}, why: "the words of an edge's own socket: HTTP and JSON around functions"},
+	{pkg: "edge/variant", may: []string{"edge/arms", "edge/message", "edge/route", "experiment/design"}, why: "which variants of experiments a request has, and who was exposed to them: by a key and a secret, and for a user's number by arms"},
 	{pkg: "edge/heal", may: []string{"edge/balance"}, why: "who is left out for his answers: balance's decisions with the lock and the memory they need"},
 	{pkg: "edge/hedge", may: []string{"edge/sketch"}, why: "when a second attempt begins beside the first, and which of two wins: functions of time and events"},
 	{pkg: "edge/hedge/race", may: []string{"edge/hedge"}, why: "attempts side by side: hedge's decisions with the goroutines they need"},
@@ -132,6 +133,8 @@ var rules = []rule{
 	{pkg: "verify/capture", may: []string{"verify/diff", "verify/offline"}, why: "files of recorded traffic to exchanges, one by one; sends nothing"},
 	{pkg: "verify/replay", may: []string{"edge/sketch", "verify", "verify/capture", "verify/diff"}, why: "requests sent again and responses compared: of the edge the durations' buckets alone, of semper nothing else"},
 	{pkg: "verify/offline", may: []string{"internal/nearest", "verify", "verify/diff"}, why: "files of batches and of responses, read for the judge"},
+	{pkg: "experiment/design", may: []string{""}, why: "the nouns of experiments: what store, tables and the edge's socket carry of them"},
+	{pkg: "experiment", may: []string{"", "edge/route", "internal/strict", "verify", "experiment/design"}, why: "what an A/B test has shown: functions of a state and its time; how a user's key is written is the edge's"},
 	{pkg: "verify/reference", why: "what others judge by, to compare with: the standard library only"},
 	{pkg: "pipeline", may: []string{"", "internal/nearest", "pipeline/attest", "pipeline/window"}, why: "a pure state machine over the nouns; signs and stores nothing itself"},
 	{pkg: "pipeline/record", may: []string{"", "pipeline", "pipeline/attest"}, why: "what is stored of pipelines: keys and writes, for whoever owns the transaction"},
@@ -182,8 +185,8 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/prepare", "edge/mirror/told", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook"}, tests: []string{"store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
-
+	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook", "experiment/design"}, tests: []string{"edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control/lab", may: []string{"", "api", "edge/route", "experiment", "internal/nearest", "experiment/design"}, tests: []string{"store/mem"}, why: "experiments kept: entries and parts in the store, reports out; of the edge it knows the hash of a user's key"},
 	{pkg: "control/judging", may: []string{"", "edge/mirror/told", "edge/sketch", "verify", "verify/diff"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
@@ -191,18 +194,19 @@ var rules = []rule{
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web"},
+	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
-	{pkg: "api", may: []string{"", "edge/mirror/told", "verify", "verify/diff"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
-	{pkg: "api/apitest", may: []string{"", "api", "pipeline", "verify"}, why: "a real service in memory, for the tests of cli and web"},
+	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "verify", "verify/diff", "experiment/design"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
+	{pkg: "api/apitest", may: []string{"", "api", "pipeline", "verify", "experiment/design"}, why: "a real service in memory, for the tests of cli and web"},
 	{pkg: "web", may: []string{"", "api"}, tests: []string{"api/apitest"}, why: "the page, over the api only"},
-	{pkg: "cli/draw", may: []string{"", "api", "verify", "verify/diff", "verify/replay"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
+	{pkg: "cli/draw", may: []string{"", "api", "experiment", "verify", "verify/diff", "verify/replay", "experiment/design"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
+	{pkg: "cli/experiment", may: []string{"", "api", "cli/draw", "experiment", "experiment/design"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of A/B tests; flags, output and the server are given to them"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},
 	{pkg: "cli/recorded", may: []string{"cli/draw", "verify/capture", "verify/diff", "verify/replay"}, why: "recordings compared and sent again, by the texts of flags; knows no server and no cobra"},
 	{pkg: "cli/source", may: []string{"", "cli/draw", "internal/config", "store/blob"}, why: "what is deployed: read, built and packed"},
-	{pkg: "cli", may: []string{"", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "internal/config", "verify", "verify/diff", "verify/offline", "verify/replay"},
+	{pkg: "cli", may: []string{"", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "internal/config", "verify", "verify/diff", "verify/offline", "verify/replay", "cli/experiment"},
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},

@@ -1,6 +1,9 @@
 package semper
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // An Environment is a pointer to a release, with the scale that goes with it, and the rollout that
 // moves it (law L2). It is stored as one value and changes only by compare-and-set.
@@ -15,6 +18,8 @@ type Environment struct {
 	Retiring []Placement `json:"retiring,omitempty"`
 	Hold     *Hold       `json:"hold,omitempty"`
 	Rollout  *Rollout    `json:"rollout,omitempty"` // the newest, running or ended
+	// Experiments run beside releases: a rollout neither begins nor ends one. Package experiment/design reads and writes them.
+	Experiments json.RawMessage `json:"experiments,omitempty"`
 	// Generation counts placements made; InstanceSeq the instance numbers given per service and release.
 	Generation  int64          `json:"generation"`
 	InstanceSeq map[string]int `json:"instance_seq,omitempty"`

@@ -69,6 +69,8 @@ type Pool struct {
 	Arm    Arm     `json:"arm,omitempty"`
 	// ReplacedAt is, of the previous release's pool, when that was not the current one any more: its routes' windows run from then on.
 	ReplacedAt time.Time `json:"replaced_at,omitzero"`
+	// Variations are the experiments that its requests are part of, as package experiment/design writes them.
+	Variations json.RawMessage `json:"variations,omitempty"`
 }
 
 // A Backend is one ready instance as the edge sees it.

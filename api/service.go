@@ -66,6 +66,8 @@ type Service interface {
 	// where path is empty. The channel closes at the end.
 	Upgrade(ctx context.Context, binary string) (<-chan UpgradeStep, error)
 
+	Experiments
+
 	SetSecret(ctx context.Context, app, name string, value []byte, by string) (version int, err error)
 	Secrets(ctx context.Context, app string) ([]string, error)
 }

@@ -86,7 +86,7 @@ func (c *command) root() *cobra.Command {
 	}
 	group("daily", c.initCommand(), c.planCommand(), c.deployCommand(), c.statusCommand(), c.logsCommand(),
 		c.promoteCommand(), c.abortCommand(), c.rollbackCommand(), c.scaleCommand(), c.restartCommand(), c.holdCommand(), c.pauseCommand(), c.resumeCommand())
-	group("resources", c.releaseCommand(), c.treeCommand(), c.crashCommand(), c.eventsCommand(), c.ledgerCommand(), c.trafficCommand(), c.routeCommand(), c.verifyCommand(), c.pipelineCommand(), c.secretCommand(), c.userCommand(), c.configCommand())
+	group("resources", c.releaseCommand(), c.treeCommand(), c.crashCommand(), c.eventsCommand(), c.ledgerCommand(), c.trafficCommand(), c.routeCommand(), c.verifyCommand(), c.pipelineCommand(), c.experimentCommand(), c.secretCommand(), c.userCommand(), c.configCommand())
 	group("operate", c.serverCommand(), c.edgeCommand(), c.doctorCommand())
 	group("tools", c.versionCommand(), c.manCommand(), c.completionCommand())
 	root.CompletionOptions.DisableDefaultCmd = true

@@ -11,7 +11,9 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/delivery"
+	"semper/control/lab"
 	"semper/edge/mirror/told"
+	"semper/experiment/design"
 	"semper/pipeline/attest"
 	"semper/rollout"
 	"semper/supervise"
@@ -49,6 +51,8 @@ type Edges interface {
 	Arms(ctx context.Context) ([]semper.ArmCounts, error)
 	// Shadows is the same of copies of requests.
 	Shadows(ctx context.Context) ([]told.Counts, error)
+	// Exposures of every live edge after a Seq; edges that do not answer are named in the error, beside what the others have.
+	Exposures(ctx context.Context, after int64) ([]design.Exposures, error)
 	// Certificates of the hosts of all routes, by the edges that take new connections; none where there is no TLS.
 	Certificates(ctx context.Context) ([]api.Certificate, error)
 	// Metrics of one edge; empty is the one that takes new connections.
@@ -150,6 +154,7 @@ type Control struct {
 	feed  *feed
 	ready chan struct{} // closed when the first view is there
 	wake  chan struct{}
+	lab   lab.Seat
 
 	streams atomic.Pointer[supervise.Dynamic] // what is sent to readers, as long as they read
 }

@@ -17,6 +17,7 @@ import (
 	"semper/api"
 	"semper/control"
 	"semper/edge/mirror/told"
+	"semper/experiment/design"
 	"semper/pipeline/attest"
 	"semper/store/mem"
 	"semper/supervise"
@@ -44,6 +45,7 @@ type machine struct {
 	trafficErr  error
 	arms        []semper.ArmCounts
 	armsErr     error
+	exposures   []design.Exposure
 	certs       []api.Certificate
 	books       []control.Book
 	dropped     []string
@@ -335,6 +337,18 @@ func (m *machine) Traffic(context.Context) (api.Traffic, error) {
 }
 
 func (m *machine) Shadows(context.Context) ([]told.Counts, error) { return nil, nil }
+
+func (m *machine) Exposures(_ context.Context, after int64) ([]design.Exposures, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := design.Exposures{Edge: "edge-1"}
+	for _, e := range m.exposures {
+		if e.Seq > after {
+			out.List = append(out.List, e)
+		}
+	}
+	return []design.Exposures{out}, nil
+}
 
 func (m *machine) Arms(context.Context) ([]semper.ArmCounts, error) {
 	m.mu.Lock()

@@ -22,6 +22,7 @@ import (
 	"semper/edge/refusal"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
+	"semper/edge/variant"
 	"semper/edge/witness"
 )
 
@@ -41,6 +42,7 @@ type asking struct {
 	target *target // of the rule
 	stable *target // of an arm that target is: for what it cannot serve; else nil
 	arm    arms.Request
+	vary   variant.Request
 	hash   uint64    // of the key by which the rule balances
 	pin    *backend  // where its cookie leads to
 	since  time.Time // its cookie's end; zero: it has none that is of use
@@ -172,7 +174,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 	if r.stick == nil || !a.stick() {
 		share := 0
 		if len(r.targets) > 1 {
-			h, ok := r.Forward.By.Hash(&a.query, splitSalt)
+			h, ok := r.Forward.By.Hash(&a.query, config.SplitSalt)
 			if !ok {
 				h = rand.Uint64()
 			}
@@ -184,7 +186,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		a.target.pool.lane.budget.Count()
 	}
 	if r.Hashed {
-		h, ok := r.Policy.Balance.Key.Hash(&a.query, balanceSalt)
+		h, ok := r.Policy.Balance.Key.Hash(&a.query, config.BalanceSalt)
 		if !ok {
 			h = rand.Uint64()
 		}
@@ -210,6 +212,13 @@ func (a *asking) armOf(t *target) *target {
 	return &t.arms[i]
 }
 
+// part gives the request its variants of the experiments that it is part of.
+func (a *asking) part() {
+	if a.target != nil {
+		a.vary.Pick(a.target.pool.variants, &a.query, &a.arm)
+	}
+}
+
 // fall gives a request that its arm cannot serve to the stable pool, for none may fail for the sake of a split. It reports whether
 // there is one.
 func (a *asking) fall() bool {
@@ -226,12 +235,6 @@ func (a *asking) fall() bool {
 	}
 	return true
 }
-
-// Salts keep the hashes of one key for several purposes apart.
-const (
-	splitSalt   = 1
-	balanceSalt = 2
-)
 
 // stick finds where the client's cookie says that it was, and reports whether that is still a place to go.
 func (a *asking) stick() bool {
@@ -467,6 +470,7 @@ func (a *asking) shun(b *backend) {
 func (a *asking) answered(b *backend, now int64, status int) {
 	took := time.Duration(now - a.tried)
 	b.saw(now, status, false)
+	a.vary.Expose(&a.edge.exposures)
 	if a.target.pool.timed {
 		b.balance.Observe(now, took)
 	}

@@ -9,10 +9,8 @@ import (
 	"semper/edge/control"
 	"semper/edge/mirror/told"
 	"semper/edge/witness"
+	"semper/experiment/design"
 )
-
-// LedgerEntry is one release's line in the answer of GET /v1/ledger.
-type LedgerEntry = control.Entry
 
 // Control answers on the edge's own socket: what package control says, of which Done tells the end of a drain; and what it has
 // seen, GET /v1/traffic, /v1/readings and /metrics: see [witness.Witness.Handle].
@@ -20,8 +18,9 @@ func (e *Edge) Control() http.Handler {
 	m := http.NewServeMux()
 	control.Edge{
 		State: e.State, Wait: e.WaitEpoch, Drain: e.beginDrain, Ledger: func() map[Key]semper.Ledger { return e.books.Snapshot().Counts },
-		Arms:    func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
-		Shadows: func() []told.Counts { return e.mirrors.Counts(time.Now()) },
+		Arms:      func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
+		Shadows:   func() []told.Counts { return e.mirrors.Counts(time.Now()) },
+		Exposures: func(after int64) design.Exposures { return e.exposures.After(e.o.ID, after) },
 	}.Handle(m)
 	e.witness.Handle(m)
 	return m

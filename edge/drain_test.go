@@ -19,6 +19,8 @@ import (
 	"github.com/coder/websocket"
 
 	"semper"
+	"semper/edge/control"
+	"semper/edge/ledger"
 )
 
 // shared is a listening socket as a keeper holds it: each edge gets a descriptor of its own.
@@ -126,7 +128,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 		t.Error(err)
 	}
 	edge.Close() //nolint:errcheck // reported elsewhere
-	files, err := ReadLedgers(dir)
+	files, err := ledger.Read(dir)
 	if err != nil || len(files) != 6 {
 		t.Fatalf("%d ledgers, %v", len(files), err)
 	}
@@ -326,7 +328,7 @@ func TestControl(t *testing.T) {
 	}()
 	f.table(1, nil, a.Backend)
 	<-waited
-	var lines []LedgerEntry
+	var lines []control.Entry
 	ask("GET", "/v1/ledger", 200, &lines)
 	if len(lines) != 1 || lines[0].App != "bar" || lines[0].Release != "r1" || lines[0].Served != 1 {
 		t.Errorf("%+v", lines)

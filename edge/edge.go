@@ -30,6 +30,7 @@ import (
 	"semper/edge/route"
 	"semper/edge/strain"
 	"semper/edge/tablefile"
+	"semper/edge/variant"
 	"semper/edge/witness"
 	"semper/supervise"
 )
@@ -60,22 +61,16 @@ type Options struct {
 // Key names an entry of a ledger: a release of an app.
 type Key = ledger.Key
 
-// LedgerFile is one edge's ledger as read from disk.
-type LedgerFile = ledger.File
-
-// ReadLedgers reads every ledger in dir (DIR/edge), of living and dead edges. A dead edge's file stays
-// until somebody who has taken over its numbers (see [LedgerFile.Settle]) removes it.
-func ReadLedgers(dir string) ([]LedgerFile, error) { return ledger.Read(dir) }
-
 // Edge is the data plane of one process. Its methods are safe for concurrent use.
 type Edge struct {
-	o       Options
-	log     *slog.Logger
-	books   *ledger.Ledger
-	witness *witness.Witness
-	arms    *arms.Tallies
-	mirrors *mirror.Mirrors
-	strain  *strain.Strain
+	o         Options
+	log       *slog.Logger
+	books     *ledger.Ledger
+	witness   *witness.Witness
+	arms      *arms.Tallies
+	mirrors   *mirror.Mirrors
+	strain    *strain.Strain
+	exposures variant.Log
 
 	current epoch.Current[snapshot]
 	trusted *config.Networks

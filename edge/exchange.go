@@ -183,8 +183,10 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *ex
 func (x *exchange) prepare(d decision) decision {
 	r, p := x.r, &x.rule.Policy
 	x.encode(&p.Compress)
-	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted, Via: via, Upgrade: x.upgrade, ID: cmp.Or(x.id, string(x.seen.ID()))})
+	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted, Via: message.Via, Upgrade: x.upgrade, ID: cmp.Or(x.id, string(x.seen.ID()))})
 	x.seen.ForwardHTTP(r.Header, x.id)
+	x.part()
+	x.vary.Set(r.Header)
 	b := &x.rule.Bounds
 	x.body = replay.New(x.w, r, replay.Options{
 		Keep: replayLimit, Idle: b.Upload, Rate: b.Rate, Limit: b.Content, Trailer: message.TrailerAllowed,

@@ -89,7 +89,7 @@ func TestEveryRequestEndsOnce(t *testing.T) {
 		default:
 			table(release, time.Now().Add(20*time.Millisecond), limits(semper.HoldLimits{Rate: 5000}))
 		}
-		files, err := ReadLedgers(f.dir)
+		files, err := ledger.Read(f.dir)
 		if err != nil || len(files) != 1 {
 			t.Fatalf("%v %v", files, err)
 		}

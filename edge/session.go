@@ -48,6 +48,7 @@ type request struct {
 
 	// Memory.
 	host, path, other []byte
+	lines             []byte        // of what the backend gets
 	extra             []byte        // of the answer
 	head              []byte        // as it came, to ask again when the driver has it no more
 	again             http1.Request // of head
@@ -77,10 +78,7 @@ func (s *session) trust(by *snapshot) {
 	}
 }
 
-const (
-	via       = "semper" // this edge's name in Via (RFC 9110, 7.6.3)
-	setCookie = "Set-Cookie"
-)
+const setCookie = "Set-Cookie"
 
 // Begin implements front.Session. What has no rule is for net/http's way, which has pages for people.
 func (s *session) Begin(x *front.Exchange) front.Action {
@@ -165,7 +163,9 @@ func (s *session) forward(x *front.Exchange, r *http1.Request) {
 		proto = "https"
 	}
 	q.id = s.name(r)
-	x.Forward = http1.Forward{Trusted: s.client.Trusted, ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: via, Edit: q.rule.Request}
+	q.part()
+	q.lines = q.vary.AppendLines(q.lines[:0])
+	x.Forward = http1.Forward{Extra: q.lines, Trusted: s.client.Trusted, ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: message.Via, Edit: q.rule.Request}
 	if host := q.rule.Policy.Rewrite.Host; host != "" {
 		q.other = append(q.other[:0], host...)
 		x.Forward.Host, x.Forward.ForwardedHost = q.other, r.Host()

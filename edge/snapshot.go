@@ -18,6 +18,7 @@ import (
 	"semper/edge/mirror"
 	"semper/edge/probe"
 	"semper/edge/route"
+	"semper/edge/variant"
 	"semper/edge/witness"
 )
 
@@ -66,6 +67,7 @@ type pool struct {
 	release  []byte    // Pool.Release, as a field has it
 	arms     arms.Pool // what it is in a split
 	mirror   *mirror.Mirror
+	variants *variant.Set
 
 	slowStart  time.Duration
 	panicBelow int
@@ -136,6 +138,9 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 		said, err := config.OfPool(&c.Pool)
 		if err != nil {
 			e.log.Warn("a pool's settings are not known; the rest holds", "pool", p.Key, "error", err)
+		}
+		if c.variants, err = variant.Compile(p.Variations, [2][]byte{keys.Current, keys.Previous}); err != nil {
+			e.log.Warn("an experiment says what this edge does not know; it goes by the rest", "pool", p.Key, "error", err)
 		}
 		speech := c.treat(&said)
 		for _, d := range c.Backend {

@@ -20,8 +20,10 @@ import (
 	"semper/api"
 	"semper/control"
 	"semper/edge"
+	"semper/edge/ledger"
 	"semper/edge/metrics"
 	"semper/edge/mirror/told"
+	"semper/experiment/design"
 	"semper/keeper"
 	"semper/store/blob"
 )
@@ -133,6 +135,15 @@ func (e *edges) Shadows(ctx context.Context) ([]told.Counts, error) {
 		return nil, err
 	}
 	return slices.Concat(answers...), errors.Join(errs...)
+}
+
+// Exposures are those after a Seq, of every edge. Those of an edge that does not answer come when it does.
+func (e *edges) Exposures(ctx context.Context, after int64) ([]design.Exposures, error) {
+	answers, _, errs, err := asked[design.Exposures](ctx, e, fmt.Sprintf("/v1/exposures?after=%d", after))
+	if err != nil {
+		return nil, err
+	}
+	return answers, errors.Join(errs...)
 }
 
 // trafficOf is a report in the words of the API.
@@ -292,7 +303,7 @@ type ledgers string
 
 // Read reads every book.
 func (dir ledgers) Read() ([]control.Book, error) {
-	files, err := edge.ReadLedgers(string(dir))
+	files, err := ledger.Read(string(dir))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"semper"
+	"semper/experiment/design"
 )
 
 // Site is an environment with the releases it names.
@@ -105,6 +106,7 @@ func pool(s Site, service string, p semper.Placement, instances map[semper.Insta
 	out := semper.Pool{
 		Key: semper.NamePool(s.Env.App, s.Env.Name, service), App: s.Env.App, Release: p.Release,
 		Backend: []semper.Backend{}, Hold: s.Env.Hold, Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool,
+		Variations: design.Variations(s.Env.Experiments, service),
 	}
 	for _, u := range p.Instances {
 		in := instances[u.ID]

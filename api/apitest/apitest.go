@@ -41,6 +41,7 @@ type Semper struct {
 	delivery  delivery
 
 	judgements []api.Judgement
+	trials     []api.ExperimentInfo
 }
 
 type environment struct {

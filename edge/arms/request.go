@@ -19,7 +19,7 @@ const Stable = -1
 type Request struct {
 	tally  *Tally
 	shard  int
-	split  *Split // that it was picked by
+	users  *Users // that know user
 	random uint64 // its place without a key; 0: not drawn yet
 	key    uint64 // its place by its key
 	keyed  bool
@@ -35,15 +35,14 @@ func (r *Request) Pick(s *Split, q *route.Query, sticks bool) int {
 	if r.fell {
 		return Stable
 	}
-	r.split, r.keyed = s, false
+	r.keyed = false
 	if s.tests(q) {
 		return s.tester
 	}
 	switch {
 	case s.user || sticks && s.by.IsZero():
-		r.knowUser(s, q)
 		var b [8]byte
-		binary.BigEndian.PutUint64(b[:], r.user)
+		binary.BigEndian.PutUint64(b[:], r.User(s.users, q))
 		r.key, r.keyed = route.Hash(b[:], s.salt), true
 	case !s.by.IsZero():
 		r.key, r.keyed = s.by.Hash(q, s.salt)
@@ -57,20 +56,31 @@ func (r *Request) Pick(s *Split, q *route.Query, sticks bool) int {
 	return s.at(r.random)
 }
 
-// knowUser finds the number in q's cookie, or makes one up.
-func (r *Request) knowUser(s *Split, q *route.Query) {
+// Users reads and signs the cookies of users. Any number of goroutines may use it.
+type Users struct{ signer *sticky.Signer }
+
+// NewUsers has the keys that sign: the current one, and the one before, which may be nil.
+func NewUsers(keys [2][]byte) (*Users, error) {
+	s, err := sticky.New(cookieScope, keys[0], keys[1])
+	return &Users{s}, err
+}
+
+// User is the number in q's cookie, or one that is made up and that the answer's cookie gives. It is the same for all that ask.
+func (r *Request) User(by *Users, q *route.Query) uint64 {
 	if r.user != 0 {
-		return
+		return r.user
 	}
+	r.users = by
 	if value, ok := q.Cookie(cookieName); ok {
 		now := time.Now()
-		if c, err := s.signer.Open(value, now); err == nil {
+		if c, err := by.signer.Open(value, now); err == nil {
 			r.user, r.give = c.Number(), c.Stale(now, cookieAge)
 		}
 	}
 	for r.user == 0 {
 		r.user, r.give = rand.Uint64(), true // ChaCha8 of the runtime's: nobody guesses another's, and the signature is what counts
 	}
+	return r.user
 }
 
 // The cookie of a user.
@@ -87,7 +97,7 @@ func (r *Request) AppendCookie(dst []byte, tls bool) []byte {
 	}
 	var value [96]byte
 	c := sticky.Cookie{Name: cookieName, Age: cookieAge, Secure: tls}
-	return c.AppendSetCookie(dst, r.split.signer.Append(value[:0], sticky.Tag{r.user}, sticky.Tag{}, time.Now().Add(cookieAge)))
+	return c.AppendSetCookie(dst, r.users.signer.Append(value[:0], sticky.Tag{r.user}, sticky.Tag{}, time.Now().Add(cookieAge)))
 }
 
 // Enter assigns the request to t, which may be nil, for nobody counts it. What was assigned before and has moved without a failure

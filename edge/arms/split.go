@@ -7,7 +7,6 @@ import (
 
 	"semper"
 	"semper/edge/route"
-	"semper/edge/route/sticky"
 	"semper/edge/words"
 )
 
@@ -18,8 +17,8 @@ type Split struct {
 	salt    uint64
 	by      route.Key
 	user    bool
-	signer  *sticky.Signer // of users
-	ranges  []span         // of Arms
+	users   *Users
+	ranges  []span // of Arms
 	testers []route.Conditions
 	tester  int // index in Arms
 }
@@ -46,7 +45,7 @@ func newSplit(p *semper.Pool, has map[semper.PoolKey]*semper.Pool, keys [2][]byt
 	s := &Split{salt: route.Hash([]byte(p.Split.Rollout), saltOfRollouts), user: p.Split.By == byUser, tester: Stable}
 	var odd []error
 	var err error
-	if s.signer, err = sticky.New(cookieScope, keys[0], keys[1]); err != nil {
+	if s.users, err = NewUsers(keys); err != nil {
 		return nil, err
 	}
 	if p.Split.By != "" && !s.user {

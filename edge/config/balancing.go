@@ -31,3 +31,9 @@ func (o *Outlier) Policy() *balance.Outlier {
 		Base: o.Base, Max: o.Max, MaxEjected: o.MaxEjected, Factor: -1, // rates are compared with what was configured
 	}
 }
+
+// Salts keep the hashes of one key for several purposes apart.
+const (
+	SplitSalt   = 1
+	BalanceSalt = 2
+)

@@ -12,6 +12,7 @@ import (
 	"semper"
 	"semper/edge/ledger"
 	"semper/edge/mirror/told"
+	"semper/experiment/design"
 )
 
 // drainLimit bounds a drain that names no timeout.
@@ -19,12 +20,13 @@ const drainLimit = 10 * time.Minute
 
 // An Edge is what is asked.
 type Edge struct {
-	State   func() semper.EdgeState
-	Wait    func(ctx context.Context, n semper.Epoch) error // until it serves by epoch n
-	Drain   func(limit time.Duration)                       // begins one, if none has begun
-	Ledger  func() map[ledger.Key]semper.Ledger
-	Arms    func() []semper.ArmCounts
-	Shadows func() []told.Counts
+	State     func() semper.EdgeState
+	Wait      func(ctx context.Context, n semper.Epoch) error // until it serves by epoch n
+	Drain     func(limit time.Duration)                       // begins one, if none has begun
+	Ledger    func() map[ledger.Key]semper.Ledger
+	Arms      func() []semper.ArmCounts
+	Shadows   func() []told.Counts
+	Exposures func(after int64) design.Exposures
 }
 
 // Entry is one release's line in the answer of GET /v1/ledger.
@@ -41,6 +43,7 @@ type Entry struct {
 //	GET  /v1/ledger               what this edge has counted, per release
 //	GET  /v1/arms                 what it has counted of the arms of splits, and of pools without one: [semper.ArmCounts]
 //	GET  /v1/shadows              what it has compared of copies of requests: [told.Counts]
+//	GET  /v1/exposures?after=N    who was exposed to a variant, after the exposure of that number: [design.Exposures]
 //
 // Errors are a [semper.Error].
 func (e Edge) Handle(m *http.ServeMux) {
@@ -49,6 +52,7 @@ func (e Edge) Handle(m *http.ServeMux) {
 	m.HandleFunc("POST /v1/drain", e.drain)
 	m.HandleFunc("GET /v1/arms", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Arms()) })
 	m.HandleFunc("GET /v1/shadows", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Shadows()) })
+	m.HandleFunc("GET /v1/exposures", e.exposures)
 	m.HandleFunc("GET /v1/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.entries()) })
 }
 
@@ -71,6 +75,15 @@ func (e Edge) wait(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, e.State())
+}
+
+func (e Edge) exposures(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	if err != nil {
+		refuse(w, &semper.Error{Code: semper.Invalid, Op: "fetch exposures", Message: "after is not a number"})
+		return
+	}
+	reply(w, http.StatusOK, e.Exposures(n))
 }
 
 func (e Edge) drain(w http.ResponseWriter, r *http.Request) {

@@ -52,7 +52,7 @@ func (e *Edit) drop(name string) error {
 }
 
 // uneditable kinds are written by this engine, or never.
-var uneditable = hopByHop | provenance | setOf(Host, ContentLength, Expect, Via, SemperRelease, SemperError)
+var uneditable = hopByHop | provenance | assigned | setOf(Host, ContentLength, Expect, Via, SemperRelease, SemperError)
 
 func editable(name string) error {
 	switch {

@@ -13,6 +13,7 @@ type Forward struct {
 	Host []byte
 
 	Trusted       bool   // the peer may say who asked: its X-Forwarded-… and Forwarded go on
+	Assigned      bool   // the request has its variants from this edge: Semper-Variant goes on
 	ClientIP      []byte // X-Forwarded-For; behind what a trusted peer said
 	Proto         string // X-Forwarded-Proto: http or https
 	ForwardedHost []byte // X-Forwarded-Host; nil is the host as sent
@@ -99,6 +100,9 @@ func (f *Forward) dropped() kinds {
 	drop := hopByHop | 1<<Host | 1<<ContentLength | 1<<Expect | 1<<XRequestID | 1<<SemperShadow
 	if !f.Trusted {
 		drop |= provenance
+	}
+	if !f.Assigned {
+		drop |= assigned
 	}
 	if len(f.ClientIP) > 0 {
 		drop |= 1 << XForwardedFor

@@ -54,6 +54,8 @@ const (
 	SemperRelease
 	SemperError
 	SemperShadow
+	SemperVariant
+	SemperVariantKey
 	numKinds
 )
 
@@ -68,7 +70,7 @@ var kindNames = [numKinds]string{
 	MaxForwards: "max-forwards", Range: "range", CacheControl: "cache-control", Age: "age", Date: "date", Location: "location",
 	RetryAfter: "retry-after", Vary: "vary", WWWAuthenticate: "www-authenticate", UserAgent: "user-agent", Referer: "referer",
 	Accept: "accept", AcceptEncoding: "accept-encoding", LastEventID: "last-event-id", SemperRelease: "x-semper-release",
-	SemperError: "x-semper-error", SemperShadow: "semper-shadow",
+	SemperError: "x-semper-error", SemperShadow: "semper-shadow", SemperVariant: "semper-variant", SemperVariantKey: "semper-variant-key",
 }
 
 const forwardedPrefix = "x-forwarded-"
@@ -95,13 +97,16 @@ var (
 
 	// unnameable fields cannot be removed by naming them in Connection: messages are framed, routed, or attributed by
 	// them.
-	unnameable = provenance | setOf(Host, ContentLength, TransferEncoding, Connection, Via, TraceParent, TraceState, Date, SemperRelease)
+	unnameable = provenance | assigned | setOf(Host, ContentLength, TransferEncoding, Connection, Via, TraceParent, TraceState, Date, SemperRelease)
+
+	// assigned fields say which variants of experiments a request has: nobody but the edge may.
+	assigned = setOf(SemperVariant, SemperVariantKey)
 
 	// aliased kinds are those that an app which takes an underscore for a dash would be misled by.
-	aliased = hopByHop | provenance | setOf(Host, ContentLength, Expect, SemperShadow)
+	aliased = hopByHop | provenance | assigned | setOf(Host, ContentLength, Expect, SemperShadow)
 
 	// notTrailers frame, route, authorise or describe a message, and are too late at its end (RFC 9110, 6.5.1).
-	notTrailers = hopByHop | provenance | setOf(Host, ContentLength, ContentType, ContentEncoding, ContentRange, Authorization,
+	notTrailers = hopByHop | provenance | assigned | setOf(Host, ContentLength, ContentType, ContentEncoding, ContentRange, Authorization,
 		Cookie, SetCookie, Expect, MaxForwards, Range, CacheControl, Age, Date, Location, RetryAfter, Vary, WWWAuthenticate)
 )
 
@@ -116,7 +121,7 @@ var nameTable = func() (t [128]Kind) {
 }()
 
 func slot(n int, first, last byte) uint {
-	return (uint(n)*4 + uint(first|0x20)*9 + uint(last|0x20)*14) & 127
+	return (uint(n)*6 + uint(first|0x20)*5 + uint(last|0x20)*38) & 127
 }
 
 // kindOf is the kind of a name, which is a token and not empty.

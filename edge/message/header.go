@@ -27,6 +27,15 @@ const (
 // Shadow marks the copy of a request whose answer nobody gets. Who has it copied says so himself: a client's is removed.
 const Shadow = "Semper-Shadow"
 
+// The header fields by which it tells an app of experiments: design.VariantField and design.KeyField.
+const (
+	VariantField = "Semper-Variant"
+	KeyField     = "Semper-Variant-Key"
+)
+
+// Via is this edge's name in the field of that name (RFC 9110, 7.6.3).
+const Via = "semper"
+
 // Stamp says in a response which release made it and which request it is for. Where there are no releases the edge alone says
 // nothing of them, and passes on nobody else's word.
 func Stamp(h http.Header, release, id string) {
@@ -69,6 +78,9 @@ func forwarded(k string) bool {
 	return strings.HasPrefix(k, "X-Forwarded-") || k == "Forwarded" || k == "X-Real-Ip" || k == RequestID
 }
 
+// assigned reports whether a field says which variants of experiments a request has: nobody but this edge may.
+func assigned(k string) bool { return k == VariantField || k == KeyField }
+
 // alias reports whether a field with underscores would be one of those that steer for an app that
 // takes an underscore for a dash.
 func alias(k string) bool {
@@ -79,7 +91,7 @@ func alias(k string) bool {
 	case "Host", "Content-Length", "Expect", Shadow:
 		return true
 	default:
-		return forwarded(k) || hopByHop(k)
+		return forwarded(k) || hopByHop(k) || assigned(k)
 	}
 }
 
@@ -100,7 +112,7 @@ func Outbound(r *http.Request, f Forward) (id string) {
 	RemoveHopByHop(h)
 	peer, trusted := f.Peer, f.Trusted
 	for k := range h {
-		if !trusted && forwarded(k) || alias(k) {
+		if !trusted && forwarded(k) || assigned(k) || alias(k) {
 			delete(h, k)
 		}
 	}
@@ -223,7 +235,7 @@ func TrailerAllowed(k string) bool {
 		"Expect", "Max-Forwards", "Range", "Cache-Control", "Age", "Date", "Location", "Retry-After", "Vary", "Www-Authenticate", "Proxy-Authenticate":
 		return false
 	}
-	return !hopByHop(k) && !forwarded(k) && !alias(k)
+	return !hopByHop(k) && !forwarded(k) && !assigned(k) && !alias(k)
 }
 
 // Edit changes the fields of h as a rule wants it. What it sets is h's own.

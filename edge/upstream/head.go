@@ -50,7 +50,7 @@ func (o *outgoing) compose(req *http.Request) error {
 		return errors.New("the request reads as another one than it is: look at its target and fields")
 	}
 	forward := http1.Forward{
-		Trusted: true, ForwardedHost: []byte{}, RequestID: o.parsed.Get(http1.XRequestID), Upgrade: true, Close: req.Close,
+		Trusted: true, Assigned: true, ForwardedHost: []byte{}, RequestID: o.parsed.Get(http1.XRequestID), Upgrade: true, Close: req.Close,
 		Shadow: o.parsed.Has(http1.SemperShadow), // of a client's request there is none left
 	}
 	if f.Kind == http1.Chunked {
