@@ -99,9 +99,7 @@ func TestPipeline(t *testing.T) {
 	if len(statements) != 2 || statements[0].Invalid != "" || statements[1].By == "" || statements[1].Why != "seen" {
 		t.Errorf("statements %+v", statements)
 	}
-	if info, err := os.Stat(filepath.Join(s.dir, "attest.key")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the signing key: %v %v", info, err)
-	}
+	private(t, s)
 
 	bad, signal := staged(t, "two")
 	write(t, filepath.Join(signal, "go"), "3", 0o644)

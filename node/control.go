@@ -45,7 +45,7 @@ func Control(ctx context.Context, o PartOptions) error {
 	if err != nil {
 		return err
 	}
-	key, err := signingKey(d.signingKey())
+	key, err := signingKey(d.identity())
 	if err != nil {
 		return err
 	}

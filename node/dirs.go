@@ -18,4 +18,3 @@ func (d dirs) tlsCopy() string        { return filepath.Join(string(d), "edge", 
 func (d dirs) root() string           { return filepath.Join(string(d), "ca.crt") }
 func (d dirs) identity() string       { return filepath.Join(string(d), "identity") }
 func (d dirs) token() string          { return filepath.Join(string(d), "token") }
-func (d dirs) signingKey() string     { return filepath.Join(string(d), "attest.key") }

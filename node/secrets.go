@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"semper"
+	"semper/edge/certs/sealed"
 	"semper/pipeline/attest"
 )
 
@@ -133,51 +134,16 @@ func apiToken(path string) (string, error) {
 	return token, nil
 }
 
-// signingKey is what statements are signed with: made once per installation, kept in a file of mode 0600. One that cannot be read is an error
-// and not made anew: statements would be signed by a key that nobody expects.
-func signingKey(path string) (*attest.Key, error) {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		k, err := attest.ParseKey(b)
-		if err != nil {
-			return nil, fmt.Errorf("signing key %s: %w", path, err)
-		}
-		return k, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	k, err := attest.NewKey()
+// signingKey is what statements are signed with: derived from the identity of the installation, so that it lies nowhere in the clear, and is
+// there again with the identity.
+func signingKey(identity string) (*attest.Key, error) {
+	id, err := sealed.Identity(identity)
 	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+		return nil, err
 	}
-	text, err := k.Marshal()
+	seed, err := sealed.Key(id, "statements about releases")
 	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+		return nil, err
 	}
-	tmp := fmt.Sprintf("%s.%d", path, os.Getpid())
-	if err := writeSynced(tmp, text); err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	// A link and not a rename: of two that begin at once, one makes the key.
-	err = os.Link(tmp, path)
-	if errors.Is(err, os.ErrExist) {
-		if err := os.Remove(tmp); err != nil {
-			return nil, fmt.Errorf("signing key: %w", err)
-		}
-		return signingKey(path)
-	}
-	if err := errors.Join(err, os.Remove(tmp), syncDir(filepath.Dir(path))); err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	return k, nil
-}
-
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	return attest.KeyOf(seed), nil
 }

@@ -27,6 +27,12 @@ func NewKey() (*Key, error) {
 	return &Key{id: KeyID(public), private: private}, nil
 }
 
+// KeyOf is the key whose seed is seed (RFC 8032, 5.1.5): the same for the same seed.
+func KeyOf(seed [ed25519.SeedSize]byte) *Key {
+	private := ed25519.NewKeyFromSeed(seed[:])
+	return &Key{id: KeyID(private.Public().(ed25519.PublicKey)), private: private} //nolint:forcetypeassert // crypto/ed25519 says so
+}
+
 // ID names the key: see [KeyID].
 func (k *Key) ID() string { return k.id }
 
