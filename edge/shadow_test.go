@@ -45,7 +45,7 @@ func (f *fixture) compared() told.Counts {
 				n += more
 			}
 		}
-		return n == c.Sampled && len(f.State().InFlight) == 0
+		return n == c.Sampled && f.mirrors.Flying() == 0 && len(f.State().InFlight) == 0
 	})
 	return c
 }

@@ -223,6 +223,17 @@ func (m *Mirror) reserve(n int64) bool {
 	return false
 }
 
+// Flying is how many copies are in flight, of all pools.
+func (m *Mirrors) Flying() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := int64(0)
+	for _, one := range m.all {
+		n += one.flying.Load()
+	}
+	return int(n)
+}
+
 // enter takes n places among the copies in flight, and reports whether there were as many.
 func (m *Mirror) enter(n int64) bool {
 	if m.flying.Add(n) <= int64(m.o.Concurrency) {
