@@ -4,10 +4,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"strings"
 	"time"
 )
@@ -46,34 +44,6 @@ func (k *Key) String() string { return "key " + k.id }
 
 // GoString is String: no verb of package fmt prints the private half.
 func (k *Key) GoString() string { return k.String() }
-
-const pemType = "PRIVATE KEY"
-
-// Marshal is the private key as PEM of PKCS #8: what is kept in a file that nobody else may read.
-func (k *Key) Marshal() ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(k.private)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
-}
-
-// ParseKey reads what Marshal wrote. Its errors tell nothing of what it was given.
-func ParseKey(b []byte) (*Key, error) {
-	block, rest := pem.Decode(b)
-	if block == nil || block.Type != pemType || len(rest) > 0 {
-		return nil, &Error{Place: "key", Why: "is not one PEM block of type " + pemType}
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, &Error{Place: "key", Why: "is not PKCS #8"}
-	}
-	private, ok := parsed.(ed25519.PrivateKey)
-	if !ok {
-		return nil, &Error{Place: "key", Why: "is not an Ed25519 key"}
-	}
-	return &Key{id: KeyID(private.Public().(ed25519.PublicKey)), private: private}, nil //nolint:forcetypeassert // crypto/ed25519 says so
-}
 
 // KeyID is the name of a public key: the SHA-256 of the key, in hexadecimal.
 func KeyID(public ed25519.PublicKey) string {
