@@ -1,21 +1,15 @@
 package edge
 
 import (
-	"context"
-	"log/slog"
 	"math/rand/v2"
-	"slices"
-	"sync/atomic"
 	"time"
 
 	"semper/edge/arms"
 	"semper/edge/balance"
-	"semper/edge/balance/admit"
 	"semper/edge/config"
 	"semper/edge/front"
 	"semper/edge/gate"
 	"semper/edge/hold"
-	"semper/edge/lane"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
 	"semper/edge/mirror"
@@ -79,23 +73,6 @@ const (
 	waits                     // until waker is called, and woken then
 	refused                   // with refusal
 	elsewhere                 // its rule is for net/http's way
-)
-
-// waiting is one wait: in the line of a lane, or at a gate.
-type waiting struct {
-	lane *lane.Lane
-	gate *gate.Gate
-	at   gate.Wait
-	told atomic.Int32 // one of the following
-}
-
-const (
-	untold  int32 = iota
-	toGo          // ask again
-	toEnter       // the same, and the gate has counted it
-	toShed
-	toLate
-	toNobody // no backend came
 )
 
 // claim finds a backend and counts the request in flight to it, by a snapshot that is current while it does. The order is
@@ -286,184 +263,6 @@ func (a *asking) pick(now int64) (*backend, balance.Verdict) {
 		return b, balance.Picked
 	}
 	return t.pick(now, a.hash, a.avoid)
-}
-
-// inLine stands in the pool's line.
-func (a *asking) inLine(p *pool, now int64) decision {
-	a.leaveGate()
-	again := a.ticket
-	bounds, age := p.bounds, p.age
-	if !p.tabled { // it has no holds: it is a backend that there is none of
-		if bounds, age = a.rule.Room, a.rule.Age; bounds.Requests == 0 {
-			return a.refuse(refusal.Backend, ledger.EdgeErrors)
-		}
-	}
-	w := &waiting{lane: p.lane.Lane}
-	if a.waiter == nil {
-		wall := time.Now()
-		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, backendWait))}
-	}
-	waker, turn := a.waker, a.turn
-	a.waiter.Let = func(v hold.Verdict) {
-		w.told.Store([...]int32{hold.Go: toGo, hold.Shed: toShed, hold.NoBackend: toNobody}[v])
-		waker.Wake(turn)
-	}
-	if !p.lane.Join(a.waiter, bounds, again) {
-		return a.refuse(refusal.Held, ledger.Shed)
-	}
-	a.wait = w
-	a.entry.Hold()
-	a.seen.Hold(now)
-	return waits
-}
-
-// atGate waits for room; full says that there is none behind the gate.
-func (a *asking) atGate(now int64, full bool) decision {
-	t := a.target
-	if t.gate == nil {
-		return a.refuse(refusal.Busy, ledger.Shed)
-	}
-	w := &waiting{gate: t.gate}
-	waker, turn := a.waker, a.turn
-	w.at = gate.Wait{Priority: a.rule.Priority, Told: func(v admit.Verdict) {
-		w.told.Store([...]int32{admit.Go: toEnter, admit.Shed: toShed, admit.Late: toLate}[v])
-		waker.Wake(turn)
-	}}
-	switch t.gate.Join(&w.at, t.room(now), full) {
-	case admit.Go:
-		a.gate = t.gate
-		return a.claim(now)
-	case admit.Wait:
-		a.wait = w
-		a.entry.Hold()
-		a.seen.Hold(now)
-		return waits
-	}
-	return a.refuse(refusal.Busy, ledger.Shed)
-}
-
-// woken goes on after a wait.
-func (a *asking) woken(now int64) decision {
-	w := a.wait
-	a.wait = nil
-	told := w.told.Load()
-	a.seen.Let(now, told == toGo || told == toEnter)
-	switch told {
-	case toEnter:
-		a.gate = w.gate
-		if a.target == nil || a.target.gate != w.gate {
-			a.leaveGate()
-		}
-		return a.claim(now)
-	case toGo:
-		a.ticket = true
-		return a.claim(now)
-	case toNobody:
-		return a.refuse(refusal.Backend, ledger.EdgeErrors)
-	case toLate:
-		return a.refuse(refusal.Busy, ledger.Shed)
-	}
-	if w.gate != nil {
-		return a.refuse(refusal.Busy, ledger.Shed)
-	}
-	return a.refuse(refusal.Held, ledger.Shed)
-}
-
-// quit gives up a wait. What it was told meanwhile is given back.
-func (a *asking) quit() {
-	w := a.wait
-	if w == nil {
-		return
-	}
-	a.wait = nil
-	switch {
-	case w.lane != nil:
-		w.lane.Leave(a.waiter)
-	case !w.gate.Quit(&w.at) && w.told.Load() == toEnter:
-		w.gate.Leave()
-	}
-}
-
-// A failure is an attempt that brought no response.
-type failure struct {
-	kind       front.FailureKind
-	unsent     bool
-	replayable bool
-	reused     bool // the connection had carried a request before
-	stale      bool // of a connection that had been idle, and that the backend closed
-	err        error
-}
-
-// failed decides about it. The claim has been given back.
-func (a *asking) failed(f failure, b *backend, now int64) decision {
-	if f.own() {
-		a.seen.Count(metrics.ShedDescriptors)
-		a.seen.Fail(now, failures[f.kind], f.reused)
-		return a.refuse(refusal.Descriptors, ledger.Shed)
-	}
-	b.failed(now, &f)
-	if f.blames() {
-		a.arm.Fail()
-	}
-	a.tries++
-	a.seen.Fail(now, failures[f.kind], f.reused)
-	if a.edge.log.Enabled(context.Background(), slog.LevelDebug) {
-		a.edge.log.Debug("request failed", "instance", b.id, "unsent", f.unsent, "error", f.err)
-	}
-	try := admit.Attempt{Idempotent: a.idempotent, Sent: !f.unsent, Replayable: f.replayable, Reused: f.stale, Answered: f.kind == front.Malformed}
-	again := a.tries < a.rule.Tries && (a.rule.Retries(f.kind) || f.unsent && a.rule.Connect)
-	switch {
-	case f.kind == front.WasCut:
-		return a.refuse(refusal.Cut, ledger.Cut)
-	case f.kind == front.ClientFault:
-		return a.refuse(refusal.Body, ledger.Gone)
-	case again && a.affords(try.Retry(), now):
-		a.seen.Count(metrics.RetryFor(f.kind == front.ConnectFailed))
-		return a.again(b, now)
-	case f.unsent:
-		return a.refuse(refusal.Connect, ledger.EdgeErrors)
-	case f.kind == front.Malformed:
-		return a.refuse(refusal.Transport, ledger.EdgeErrors)
-	case f.kind == front.TimedOut:
-		return a.refuse(refusal.Timeout, ledger.EdgeErrors)
-	}
-	return a.refuse(refusal.Broken, ledger.EdgeErrors)
-}
-
-// affords reports whether the request may be tried once more.
-func (a *asking) affords(r admit.Retry, now int64) bool {
-	if r != admit.Budgeted {
-		return r == admit.Free
-	}
-	ok := a.target.pool.lane.budget.Retry(now, a.rule.Budget)
-	if !ok {
-		a.seen.Count(metrics.RetryDenied)
-	}
-	return ok
-}
-
-// again tries another backend than b.
-func (a *asking) again(b *backend, now int64) decision {
-	a.entry.Retry()
-	a.shun(b)
-	if a.stable != nil && a.tries >= min(len(a.target.pool.backends), a.rule.Tries-1) { // each of the arm's was asked, or the last try is next
-		a.fall()
-	}
-	return a.claim(now)
-}
-
-// shun has b picked only where there is no other.
-func (a *asking) shun(b *backend) {
-	if a.avoid == nil {
-		a.avoid = a.avoids[:0]
-	}
-	if slices.Contains(a.avoid, b.balance) {
-		return
-	}
-	if len(a.avoid) == cap(a.avoid) { // of many the last ones
-		a.avoid = a.avoid[:copy(a.avoid, a.avoid[1:])]
-	}
-	a.avoid = append(a.avoid, b.balance)
 }
 
 // answered notes that a response's head is there.
