@@ -70,7 +70,7 @@ var rules = []rule{
 	{pkg: "edge/hedge", may: []string{"edge/sketch"}, why: "when a second attempt begins beside the first, and which of two wins: functions of time and events"},
 	{pkg: "edge/hedge/race", may: []string{"edge/hedge"}, why: "attempts side by side: hedge's decisions with the goroutines they need"},
 	{pkg: "edge/carry", may: []string{"edge/front"}, why: "which drivers there are beside the edge's own; knows none of them"},
-	{pkg: "edge/local", may: []string{"edge/epoch", "edge/files", "edge/message", "edge/route"}, why: "the answers an edge gives itself, to net/http's requests"},
+	{pkg: "edge/local", may: []string{"edge/epoch", "edge/files", "edge/message", "edge/refusal", "edge/route"}, why: "the answers an edge gives itself, to net/http's requests"},
 	{pkg: "edge/dial", may: []string{"edge/proxyproto"}, external: []string{"golang.org/x/sys"}, why: "a connection to an address; nothing of whose it is"},
 	{pkg: "edge/refusal", may: []string{"edge/message", "edge/route"}, why: "what the edge says itself where an app does not"},
 	{pkg: "edge/compress", external: []string{"github.com/klauspost/compress"}, why: "codings for responses on their way out; knows a response by its header alone"},

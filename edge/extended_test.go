@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"semper"
+	"semper/edge/route"
 	"semper/edge/upstream"
 	"semper/edge/wsframe"
 )
@@ -199,8 +200,31 @@ func TestAStreamIsNoSocketUnlessTheInstanceSaysSo(t *testing.T) {
 	t.Parallel()
 	f := h2cFixture(t)
 	f.goBy(pools("web", start(t, "tcp", "web.r1.1", says(1))), to("web", nil))
-	if _, _, resp := h2Socket(t, f); resp.StatusCode != http.StatusBadGateway {
-		t.Error(resp.Status)
+	if _, _, resp := h2Socket(t, f); resp.StatusCode != http.StatusBadGateway || resp.Header.Get("X-Semper-Error") != "no-upgrade" {
+		t.Error(resp.Status, resp.Header)
+	}
+}
+
+// TestWhatTheEdgeAnswersIsNoSocket: nor does its own success tell the client that it has one. Anything else is told as it is.
+func TestWhatTheEdgeAnswersIsNoSocket(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		action route.Action
+		want   int
+	}{
+		"respond":     {&route.Respond{Status: 200, Body: []byte("ok")}, 400},
+		"respond 404": {&route.Respond{Status: 404}, 404},
+		"redirect":    {&route.Redirect{To: "/new", Status: 308}, 308},
+		"files":       {&route.Files{Dir: t.TempDir()}, 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := h2cFixture(t)
+			f.goBy(nil, route.Rule{Policy: route.DefaultPolicy(), Action: c.action})
+			if _, _, resp := h2Socket(t, f); resp.StatusCode != c.want {
+				t.Errorf("%s, not %d", resp.Status, c.want)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 
+	"semper/edge/balance"
 	"semper/edge/dial"
 	"semper/edge/front"
 	"semper/edge/heal"
@@ -24,7 +25,7 @@ func (e *Edge) heal(c *pool, o *OutlierConfig) {
 		w = heal.New(heal.Options{Log: e.log, Ejected: e.tend}, p, e.now())
 		c.lane.heal = w
 	}
-	w.Go(p, c.members)
+	w.Go(p, c.members, func(b *balance.Backend) string { return string(c.index[b].id) })
 	for _, b := range c.backends {
 		b.heal.Store(w)
 	}
@@ -33,7 +34,7 @@ func (e *Edge) heal(c *pool, o *OutlierConfig) {
 // saw notes what became of a request to b: the status of its answer, or that there was none.
 func (b *backend) saw(now int64, status int, broken bool) {
 	if w := b.heal.Load(); w != nil {
-		w.Saw(now, b.balance, string(b.id), status, broken)
+		w.Saw(now, b.balance, status, broken)
 	}
 }
 

@@ -32,7 +32,11 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	if x.upgrade == "" || !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), x.upgrade) {
 		a.cancel(nil)
 		resp.Body.Close() //nolint:errcheck // not wanted
-		x.fail(refusal.Upgrade, ledger.EdgeErrors)
+		why := refusal.Plain
+		if resp.StatusCode == http.StatusSwitchingProtocols {
+			why = refusal.Upgrade
+		}
+		x.fail(why, ledger.EdgeErrors)
 		return
 	}
 	h := resp.Header

@@ -29,6 +29,7 @@ type Ward struct {
 
 	mu      sync.Mutex       // guards what follows, and what the policy remembers of backends
 	members []balance.Member // as of the newest snapshot
+	name    func(*balance.Backend) string
 	swept   int64
 }
 
@@ -39,20 +40,19 @@ func New(o Options, p *balance.Outlier, now int64) *Ward {
 	return w
 }
 
-// Go has the ward look after members by p; nil leaves nobody out any more.
-func (w *Ward) Go(p *balance.Outlier, members []balance.Member) {
+// Go has the ward look after members by p; nil leaves nobody out any more. The log calls a member what name says.
+func (w *Ward) Go(p *balance.Outlier, members []balance.Member, name func(*balance.Backend) string) {
 	if p != nil {
 		w.policy.Store(p)
 	}
 	w.on.Store(p != nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.members = members
+	w.members, w.name = members, name
 }
 
-// Saw notes what became of a request to b, one of the members, whose name is for the log: the status of its answer, or that it
-// broke before one.
-func (w *Ward) Saw(now int64, b *balance.Backend, name string, status int, broken bool) {
+// Saw notes what became of a request to b, one of the members: the status of its answer, or that it broke before one.
+func (w *Ward) Saw(now int64, b *balance.Backend, status int, broken bool) {
 	if !w.on.Load() {
 		return
 	}
@@ -62,17 +62,32 @@ func (w *Ward) Saw(now int64, b *balance.Backend, name string, status int, broke
 		return
 	}
 	if b.Failed(p) {
-		w.eject(now, p, b, name)
+		w.eject(now, p, b)
 	}
 }
 
-func (w *Ward) eject(now int64, p *balance.Outlier, b *balance.Backend, name string) {
+func (w *Ward) eject(now int64, p *balance.Outlier, b *balance.Backend) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if x, ok := p.Eject(now, w.members, b, balance.Consecutive); ok {
-		w.o.Log.Warn("backend left out: its answers fail", "instance", name, "for", time.Duration(x.Until-now))
+		w.log(now, x)
 		w.o.Ejected()
 	}
+}
+
+// log tells what was decided of a backend. w.mu is held.
+func (w *Ward) log(now int64, x balance.Ejection) {
+	if x.Why == balance.Returned {
+		w.o.Log.Info("backend is asked again: its time out is over", "instance", w.name(x.Backend))
+		return
+	}
+	w.o.Log.Warn("backend left out: its answers fail", "instance", w.name(x.Backend), "why", reasons[x.Why], "for", time.Duration(x.Until-now))
+}
+
+var reasons = [...]string{
+	balance.Consecutive: "failures in a row",
+	balance.SuccessRate: "more failures than the others",
+	balance.FailureRate: "more failures than it may have",
 }
 
 // Sweep compares and brings back, and says how long until it is due again.
@@ -89,7 +104,7 @@ func (w *Ward) Sweep(now int64) time.Duration {
 	}
 	w.swept = now
 	for _, x := range p.Sweep(now, w.members, nil) {
-		w.o.Log.Warn("backend's answers judged", "returned", x.Why == balance.Returned, "until", time.Duration(x.Until-now))
+		w.log(now, x)
 	}
 	return every
 }

@@ -12,6 +12,7 @@ import (
 	"semper/edge/epoch"
 	"semper/edge/files"
 	"semper/edge/message"
+	"semper/edge/refusal"
 	"semper/edge/route"
 )
 
@@ -85,6 +86,10 @@ func Answer(to http.ResponseWriter, r *http.Request, q Request) (status int, sen
 	w := &answerer{ResponseWriter: to, rule: q.Rule, head: r.Method == http.MethodHead}
 	h := to.Header()
 	h[message.RequestID] = []string{q.ID}
+	if opens(r, q.Rule.Action) {
+		refusal.Socket.Answer(w, r, q.ID, nil)
+		return w.status, w.sent
+	}
 	switch a := q.Rule.Action.(type) {
 	case *route.Redirect:
 		h.Set("Location", string(q.Rule.AppendLocation(nil, q.Query)))
@@ -96,6 +101,21 @@ func Answer(to http.ResponseWriter, r *http.Request, q Request) (status int, sen
 		q.Site.ServeHTTP(w, r)
 	}
 	return w.status, w.sent
+}
+
+// opens reports whether success would tell the client that it has the WebSocket it asks for: no 101 says so over HTTP/2 and
+// HTTP/3 (RFC 8441, 5).
+func opens(r *http.Request, a route.Action) bool {
+	if r.ProtoMajor < 2 || message.UpgradeOf(r) == "" {
+		return false
+	}
+	switch a := a.(type) {
+	case *route.Respond:
+		return a.Status/100 == 2
+	case *route.Files:
+		return true
+	}
+	return false
 }
 
 func (w *answerer) respond(a *route.Respond) {

@@ -35,6 +35,10 @@ var (
 	Broken      = Refusal{Status: http.StatusBadGateway, Word: "bad-gateway", Text: "The app broke off before it answered."}
 	Timeout     = Refusal{Status: http.StatusGatewayTimeout, Word: "timeout", Text: "The app did not answer in time."}
 	Upgrade     = Refusal{Status: http.StatusBadGateway, Word: "bad-upgrade", Text: "The app changed to a protocol that was not asked for.", Close: true}
+	// Plain is for an extended CONNECT (RFC 8441), whose client would take the app's 200 for a WebSocket.
+	Plain = Refusal{Status: http.StatusBadGateway, Word: "no-upgrade", Text: "The app does not change to the protocol that was asked for."}
+	// Socket is for one of what the edge answers itself.
+	Socket      = Refusal{Status: http.StatusBadRequest, Word: "no-upgrade", Text: "There is no WebSocket here."}
 	Cut         = Refusal{Status: http.StatusServiceUnavailable, Word: "cut", Text: "The release that had this request is gone: its time to drain has passed.", Retry: 1}
 	Busy        = Refusal{Status: http.StatusServiceUnavailable, Word: "busy", Text: "The app has as much to do as it can.", Retry: 1}
 	Memory      = Refusal{Status: http.StatusServiceUnavailable, Word: "memory", Text: "This server has no memory left for another request.", Retry: 1, Close: true}
