@@ -17,7 +17,7 @@
 //
 // # How
 //
-// Each loop is one goroutine on a thread of its own. It owns its connections, its idle connections to targets, and its
+// Each loop is one goroutine, which lets Go's scheduler in every few milliseconds before it would come by itself. It owns its connections, its idle connections to targets, and its
 // timers; nothing in it is locked. What other goroutines want of it, they put into its inbox.
 //
 //	          ┌ wait for events ─ expire timers ─ do what is in the inbox ┐
