@@ -7,9 +7,7 @@ import (
 	"time"
 
 	"semper"
-	"semper/edge/mirror/told"
 	"semper/verify"
-	"semper/verify/diff"
 )
 
 // A Judgement is what the judge knows of a rollout: what was counted, what it says, and why.
@@ -28,18 +26,6 @@ type Judgement struct {
 	Steps       []JudgedStep        `json:"steps"`
 	Series      []JudgedPoint       `json:"series"`
 	Shadow      *JudgedShadow       `json:"shadow,omitempty"` // nil where no request was copied
-}
-
-// A JudgedShadow is what copies of requests have shown.
-type JudgedShadow struct {
-	told.Counts
-	Places []JudgedPlace `json:"places"` // by the order in which they came
-}
-
-// A JudgedPlace is where answers differ, with masked examples.
-type JudgedPlace struct {
-	diff.Tally
-	Status diff.Status `json:"status"`
 }
 
 // A LatencyLimit is a latency threshold: slower than At counts on the baseline, slower than Limit on the candidate.

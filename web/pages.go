@@ -43,7 +43,7 @@ func parsePages(version string) *pages {
 		"summary": summary, "stepWords": stepWords, "commands": commands, "eventTone": eventTone, "pips": pipsOf,
 		"leaf": leafName, "local": localID, "link": link, "stamp": stamp, "took": took, "num": num, "bytes": bytesOf,
 		"traffic": trafficOf, "perSecond": perSecond, "millis": millis, "part": partOf, "hint": semper.HintOf, "keyOf": keyOf, "join": strings.Join, "change": changeOf,
-		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "short": short,
+		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "short": short,
 	})
 	return &pages{t: template.Must(t.ParseFS(files, "page/*.html")), version: version}
 }

@@ -220,5 +220,17 @@ func verdictMark(v semper.Verdict) mark {
 	return mark{"ring", "off", "not judged yet"}
 }
 
+// placeMark shows what is known of a place at which answers to copies differ.
+func placeMark(p api.JudgedPlace) mark {
+	m := mark{"ring", "off", string(p.Status)}
+	switch m.Word {
+	case "different":
+		m.Shape, m.Tone = "cross", "bad"
+	case "new":
+		m.Shape, m.Tone = "tri", "warn"
+	}
+	return m
+}
+
 // evidenceOf is an e-value for a person.
 func evidenceOf(e float64) string { return strconv.FormatFloat(e, 'g', 3, 64) }

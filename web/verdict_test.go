@@ -42,6 +42,30 @@ func TestVerdictPage(t *testing.T) {
 	}
 }
 
+func TestVerdictPageOfAShadow(t *testing.T) {
+	t.Parallel()
+	s := apitest.New()
+	defer s.Close()
+	j := apitest.Shadowed("bar", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	j.Shadow.Places[3].Examples[0].Was = hostile
+	s.Judge(j)
+	body := visit(t, s, "/verdict/bar/production/d-7").Body.String()
+	at := -1
+	for _, want := range []string{ // in this order: what is proven, what is new, and noise by how often it was seen
+		"What copies of requests show", "1,498 answers", "1,520 requests", "method 15, range 4, busy 3", "body.total.vat", ">body.items[*].price<", ">different<", ">1999<",
+		">body.owner.email<", ">new<", "(masked, 31 characters)", ">body.at<", ">noise<", ">body.tags<",
+	} {
+		next := strings.Index(body, want)
+		if next <= at && next != at {
+			t.Errorf("%q is missing, or stands elsewhere", want)
+		}
+		at = max(at, next)
+	}
+	if strings.Contains(body, "<script>") || strings.Contains(body, "style=") {
+		t.Errorf("something that the policy refuses in\n%s", body)
+	}
+}
+
 // A judge that has seen nothing yet has little to show, and what apps are called is text.
 func TestVerdictPageOfLittle(t *testing.T) {
 	t.Parallel()

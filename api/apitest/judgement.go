@@ -6,7 +6,9 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/edge/mirror/told"
 	"semper/verify"
+	"semper/verify/diff"
 )
 
 // Judge makes j what the judge knows of its rollout.
@@ -67,6 +69,34 @@ func Judged(app string, began time.Time) api.Judgement {
 		}
 		j.Series = append(j.Series, p)
 	}
+	return j
+}
+
+// Shadowed is a judgement of a rollout whose first step is a shadow: a price differs, a field is new, and the rest is noise.
+func Shadowed(app string, began time.Time) api.Judgement {
+	j := Judged(app, began)
+	const why = "the candidate's responses differ, most of all GET /items/{} at body.items[*].price (412 times, and 0 times in copies of the baseline), like body.items[*].price changed: 1999 → 2399"
+	j.Steps, j.Findings, j.Thresholds = j.Steps[:1], nil, nil
+	j.Steps[0].Kind, j.Steps[0].Share, j.Steps[0].To, j.Verdict.Metric, j.Verdict.Step, j.Verdict.Why = semper.StepShadow, .1, time.Time{}, "differences", 0, why
+	j.Steps[0].Verdict = j.Verdict
+	place := func(status diff.Status, kind diff.Kind, seen, noise int64, was, is string, path ...string) api.JudgedPlace {
+		return api.JudgedPlace{Status: status, Tally: diff.Tally{
+			Endpoint: "GET /items/{}", Path: path, Kind: kind, Seen: seen, Noise: noise, Examples: []diff.Difference{{Path: path, Kind: kind, Was: was, Is: is}},
+		}}
+	}
+	j.Shadow = &api.JudgedShadow{
+		Counts: told.Counts{
+			Rollout: j.Rollout, Release: j.To, Sampled: 1520, Pairs: 1498, Copies: 1490, Candidate: 412, Baseline: 3, Expected: 1498, Slower: 130, Faster: 122,
+			Skipped: map[string]uint64{"method": 15, "range": 4}, Dropped: map[string]uint64{"busy": 3}, Stale: []string{"body.total.vat"},
+		},
+		Places: []api.JudgedPlace{
+			place(diff.Noisy, diff.Changed, 1498, 1490, `"2026-11-21T12:00:01.204Z"`, `"2026-11-21T12:00:01.207Z"`, "body", "at"),
+			place(diff.Different, diff.Changed, 412, 0, "1999", "2399", "body", "items", diff.Elements, "price"),
+			place(diff.Novel, diff.Added, 2, 0, "", "(masked, 31 characters)", "body", "owner", "email"),
+			place(diff.Noisy, diff.Reordered, 700, 695, `["new","gift","sale"]`, `["gift","sale","new"]`, "body", "tags"),
+		},
+	}
+	j.Shadow.Places[1].Examples = append(j.Shadow.Places[1].Examples, diff.Difference{Kind: diff.Changed, Was: "100", Is: "120"})
 	return j
 }
 
