@@ -60,6 +60,7 @@ type Finding struct {
 	Allowed   float64  `json:"allowed"`         // the margin
 	Named     bool     `json:"named,omitempty"` // it is one of those that make the verdict worse
 	Data      bool     `json:"data"`
+	ByPlace   bool     `json:"by_place,omitempty"` // of Differences: E is that of the places, and not of the responses
 }
 
 // A Level is a mean of n values.
@@ -166,7 +167,7 @@ func (j *Judge) findings() []Finding {
 }
 
 func (e *Evidence) finding(m *Metric, alpha float64) Finding {
-	f := Finding{Metric: m.Name, Kind: m.Kind, E: finite(math.Exp(e.logE(m, alpha))), Allowed: m.margin(), Data: e.data()}
+	f := Finding{Metric: m.Name, Kind: m.Kind, E: finite(math.Exp(e.logE(m, alpha))), Allowed: m.margin(), Data: e.data(), ByPlace: e.ByPlace != nil}
 	switch m.Kind {
 	case Gauge:
 		f.Values = levels(e)
@@ -236,6 +237,9 @@ func (f Finding) String() string {
 	case Mean:
 		return fmt.Sprintf("%s is %.4g per user of the candidate and %.4g of the baseline%s", f.Metric, f.Values[0].Mean, f.Values[1].Mean, f.Ratio.words("", "a lift of "))
 	case Differences:
+		if f.ByPlace {
+			return fmt.Sprintf("%s in %d responses, place by place", f.Metric, f.Candidate.Requests)
+		}
 		return fmt.Sprintf("%s: %d of %d responses differ for the candidate alone, %d for the baseline's own copy alone", f.Metric, f.Candidate.Bad, f.Candidate.Requests, f.Baseline.Bad)
 	}
 	return fmt.Sprintf("%s: %s of the candidate and %s of the baseline%s", f.Metric, f.Candidate, f.Baseline, f.Ratio.words(" times as many", ""))

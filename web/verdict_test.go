@@ -52,7 +52,7 @@ func TestVerdictPageOfAShadow(t *testing.T) {
 	body := visit(t, s, "/verdict/bar/production/d-7").Body.String()
 	at := -1
 	for _, want := range []string{ // in this order: what is proven, what is new, and noise by how often it was seen
-		"What copies of requests show", "1,498 answers", "1,520 requests", "method 15, range 4, busy 3", "body.total.vat", ">body.items[*].price<", ">different<", ">1999<",
+		"1,500 copies", "What copies of requests show", "1,498 answers", "1,520 requests", "method 15, range 4, busy 3", "body.total.vat", ">body.items[*].price<", ">different<", ">1999<",
 		">body.owner.email<", ">new<", "(masked, 31 characters)", ">body.at<", ">noise<", ">body.tags<",
 	} {
 		next := strings.Index(body, want)

@@ -57,7 +57,7 @@ func steps(w io.Writer, p Paint, j api.Judgement) {
 		if end.IsZero() {
 			end = j.Looked
 		}
-		g.Row(StepWords(s), Clock(s.From), Span(end.Sub(s.From)), total(s.Candidate), total(s.Baseline), verdictWord(p, s.Verdict))
+		g.Row(StepWords(s), Clock(s.From), Span(end.Sub(s.From)), total(s, s.Candidate), total(s, s.Baseline), verdictWord(p, s.Verdict))
 	}
 	if len(j.Steps) > 0 {
 		g.Write(w)
@@ -79,7 +79,10 @@ func StepWords(s api.JudgedStep) string {
 // Percent is a rate for a person, with three places.
 func Percent(x float64) string { return strconv.FormatFloat(100*x, 'g', 3, 64) + " %" }
 
-func total(t api.ArmTotal) string {
+func total(s api.JudgedStep, t api.ArmTotal) string {
+	if s.Kind == semper.StepShadow {
+		return fmt.Sprintf("%d copies", t.Requests)
+	}
 	out := fmt.Sprintf("%d of %d failed", t.Failed, t.Requests)
 	if t.Users > 0 {
 		out += fmt.Sprintf(", %d of %d users", t.Hurt, t.Users)

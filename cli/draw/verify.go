@@ -42,6 +42,9 @@ func findingRow(p Paint, f *verify.Finding, threshold float64) []string {
 	if f.Values != nil {
 		c, b = level(f.Values[0]), level(f.Values[1])
 	}
+	if f.ByPlace {
+		c, b = fmt.Sprintf("%d compared", f.Candidate.Requests), fmt.Sprintf("%d copies", f.Baseline.Requests)
+	}
 	if !f.Data {
 		c, b = p.Dim("no data"), p.Dim("no data")
 	}
@@ -62,7 +65,7 @@ func level(l verify.Level) string { return fmt.Sprintf("%.4g of %d", l.Mean, l.N
 
 func ratio(f verify.Finding) string {
 	r := f.Ratio
-	if r == nil {
+	if r == nil || f.ByPlace {
 		return "–"
 	}
 	at := func(x *float64, unknown string) string {

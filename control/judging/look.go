@@ -186,8 +186,10 @@ func (j *Judge) count(l Look, sum *pair, compared []verify.Batch) {
 		s.Baseline.add(sum.baseline)
 	}
 	if l.Step.Kind == semper.StepShadow {
+		s := &j.r.Steps[len(j.r.Steps)-1]
 		for _, b := range compared {
-			j.r.Steps[len(j.r.Steps)-1].Candidate.Requests += b.Candidate.Requests
+			s.Candidate.Requests += b.Candidate.Requests
+			s.Baseline.Requests += b.Baseline.Requests
 		}
 	}
 	if l.alone() {

@@ -119,6 +119,9 @@ func (r *Record) worth() float64 {
 	}
 	var requests, users uint64
 	for _, s := range r.Steps {
+		if s.Step.Kind == semper.StepShadow {
+			continue // copies are no user's
+		}
 		requests += uint64(s.Candidate.Requests + s.Baseline.Requests)
 		users += uint64(s.Candidate.Users + s.Baseline.Users)
 	}
