@@ -163,6 +163,11 @@ var rules = []rule{
 	{pkg: "store/storetest", may: []string{"", "store"}, external: []string{"github.com/google/go-cmp"}, why: "the contract suite, run by every realization"},
 	{pkg: "store/blob", may: []string{""}, external: []string{"golang.org/x/sys"}, why: "content-addressed files; keeper needs it, so no etcd"},
 
+	{pkg: "queue", may: []string{""}, why: "the contract of queues: nouns, policies and what follows from them; stores nothing"},
+	{pkg: "queue/backlog", may: []string{"queue"}, why: "what a queue does next, decided: no clock, no lock, no I/O"},
+	{pkg: "queue/mem", may: []string{"queue", "queue/backlog"}, tests: []string{"queue/queuetest"}, why: "the contract in memory, for tests and as a model"},
+	{pkg: "queue/queuetest", may: []string{"", "queue"}, external: []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, why: "the contract suite, run by every engine"},
+
 	// The root process: few dependencies, no network client, no store.
 	{pkg: "keeper", may: []string{"", "api", "supervise", "unit/process", "store/blob", "internal/handoff", "internal/notify", "internal/steer",
 		"keeper/allot", "keeper/crash", "keeper/datadir", "keeper/journal", "keeper/mark", "keeper/renew", "keeper/sockets", "keeper/trees", "keeper/wire", "actor/observer"}, external: []string{"golang.org/x/sys"}, tests: []string{"actor"},
