@@ -17,11 +17,13 @@
 // decided beforehand but what is measured and how sure one wants to be. The mean of several e-values is one again, whatever they
 // have to do with each other: that is how metrics, and thresholds within one, share a budget.
 //
-// There are four kernels:
+// There are five kernels:
 //
 //   - [Counts]: of the bad requests of a batch, how many were the candidate's? For errors, users with errors, requests slower than
 //     a threshold that was registered before, and differences of a shadow's responses. It goes by the shares of the traffic as they
 //     really were.
+//   - [Paired]: in a slice of time, is the candidate's part of bad requests as often above the baseline's as below? For what comes in bursts,
+//     beside Counts: then both must convict.
 //   - [Slices]: is the difference of two levels as often up as down? For gauges.
 //   - [Tuning]: an asymptotic confidence sequence, for means of business metrics over users.
 //   - [Shares]: does the traffic fall as it was to fall? If not, the arms may not be alike, and nothing that is compared means
@@ -41,7 +43,10 @@
 // Within a batch everything but the release must be the same for both arms: a request, or a user, falls on one of them by chance. So
 // both are started together and their warm-up is discarded alike; the baseline is a fresh one, of the same size, wherever
 // there is room for it. If users stay on their arm, their errors come in bursts and [Users] must be counted: bursts of three make a
-// test of requests reject a third of the sound releases. One bad machine with the only instance of the candidate cannot be
+// test of requests reject a third of the sound releases. A process that stands still for a moment makes all slow that it has in hand: so
+// latency must also be worse in many slices of time, and errors where a metric says that they come in bursts. By default each error
+// counts: a release that fails everything is to go back in a second, and one whose instance dies under its requests is not better
+// for having done it at once. One bad machine with the only instance of the candidate cannot be
 // told from a bad release.
 //
 // # What it does not do

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Evidence is all that is kept of one metric. What a kind does not use is nil.
 type Evidence struct {
 	Counts    []*Counts `json:"counts,omitempty"` // one; of Latency one for each threshold
 	Ratio     *Ratio    `json:"ratio,omitempty"`  // beside the first of Counts, for the report; of Latency beside none
+	Paired    []*Paired `json:"paired,omitempty"` // beside Counts, where bad requests come in bursts
 	Slices    *Slices   `json:"slices,omitempty"`
 	Candidate *Moments  `json:"candidate,omitempty"`
 	Baseline  *Moments  `json:"baseline,omitempty"`
@@ -29,13 +31,25 @@ func newEvidence(m *Metric) *Evidence {
 		for range m.Thresholds {
 			e.Counts = append(e.Counts, &Counts{Frequent: true})
 		}
+		e.adopt(m)
 		return e
 	case Gauge:
 		return &Evidence{Slices: new(Slices), Candidate: new(Moments), Baseline: new(Moments)}
 	case Mean:
 		return &Evidence{Candidate: new(Moments), Baseline: new(Moments)}
 	}
-	return &Evidence{Counts: []*Counts{{Margin: m.margin()}}, Ratio: new(Ratio)}
+	e := &Evidence{Counts: []*Counts{{Margin: m.margin()}}, Ratio: new(Ratio)}
+	e.adopt(m)
+	return e
+}
+
+// adopt lets slices begin where there are none: evidence that was written before they were kept goes on, and they convict later.
+func (e *Evidence) adopt(m *Metric) {
+	if m.paired() && e.Paired == nil {
+		for range e.Counts {
+			e.Paired = append(e.Paired, new(Paired))
+		}
+	}
 }
 
 // A Sample is what both arms did since the last one, as the metric's kind wants it.
@@ -88,14 +102,17 @@ func (s *Sample) check(m *Metric) error {
 	return nil
 }
 
-// add counts a sample that was checked.
-func (e *Evidence) add(m *Metric, s *Sample) {
+// add counts a sample that was checked and ended at at.
+func (e *Evidence) add(m *Metric, at time.Time, s *Sample) {
 	e.known = false
 	if s.ByPlace != nil {
 		e.ByPlace = s.ByPlace
 	}
 	for i, b := range s.Counts {
 		e.Counts[i].Add(b) //nolint:errcheck // it was checked
+		if e.Paired != nil {
+			e.Paired[i].Add(at, b) //nolint:errcheck // the same
+		}
 	}
 	switch {
 	case m.Kind == Gauge:
@@ -132,23 +149,10 @@ func (e *Evidence) weigh(m *Metric, alpha float64) float64 {
 	case Errors, Users:
 		// It must be above the ratio and above the floor. Whichever of both is true bounds its own e-value, and so the
 		// lesser one is an e-value for either.
-		c := e.Counts[0]
-		return min(c.LogE(), Exceeds(c.Total.Candidate.Bad, c.Total.Candidate.Requests, m.floor()))
+		return min(e.counted(m), e.sliced(m))
 	case Latency:
-		sum := 0.0
-		for _, t := range m.Thresholds {
-			sum += t.Weight
-		}
-		if sum == 0 {
-			return 0 // none is registered
-		}
-		l := math.Inf(-1)
-		for i, t := range m.Thresholds {
-			if t.Weight > 0 {
-				l = logSum(l, math.Log(t.Weight/sum)+e.Counts[i].LogE())
-			}
-		}
-		return l
+		// The same: each of both is for another picture of what chance does to requests that are slow.
+		return min(e.counted(m), e.sliced(m))
 	case Gauge:
 		return e.Slices.LogE()
 	case Mean:
@@ -161,6 +165,63 @@ func (e *Evidence) weigh(m *Metric, alpha float64) float64 {
 		return *e.ByPlace
 	}
 	return e.Counts[0].LogE()
+}
+
+// counted is the logarithm of the e-value by which each bad request is a witness of its own.
+func (e *Evidence) counted(m *Metric) float64 {
+	if m.Kind == Latency {
+		return weighed(m.Thresholds, func(i int) float64 { return e.Counts[i].LogE() })
+	}
+	c := e.Counts[0]
+	return min(c.LogE(), Exceeds(c.Total.Candidate.Bad, c.Total.Candidate.Requests, m.floor()))
+}
+
+// sliced is the logarithm of the e-value by which each slice of time is one: without slices nothing is asked of it.
+func (e *Evidence) sliced(m *Metric) float64 {
+	switch {
+	case e.Paired == nil:
+		return math.Inf(1)
+	case m.Kind == Latency:
+		return weighed(m.Thresholds, func(i int) float64 { return e.Paired[i].LogE() })
+	}
+	return e.Paired[0].LogE()
+}
+
+// weighed is the logarithm of the weighted mean of the e-values of thresholds.
+func weighed(all []Threshold, logE func(i int) float64) float64 {
+	sum, l := 0.0, math.Inf(-1)
+	for _, t := range all {
+		sum += t.Weight
+	}
+	if sum == 0 {
+		return 0 // none is registered
+	}
+	for i, t := range all {
+		if t.Weight > 0 {
+			l = logSum(l, math.Log(t.Weight/sum)+logE(i))
+		}
+	}
+	return l
+}
+
+const (
+	// fewSlices are too few to convict, whatever is in them, at the usual alpha and weights.
+	fewSlices = 12
+	// rising is an e-value of slices that is on its way: one in five sound candidates ever gets there.
+	rising = 5
+)
+
+// suspect reports whether bad requests would convict, at an e-value with the logarithm limit, if they had not come in so few slices that it may
+// be a burst, and slices to come can still tell.
+func (e *Evidence) suspect(m *Metric, limit float64) bool {
+	if len(e.Paired) == 0 || e.counted(m) < limit || e.sliced(m) >= limit {
+		return false
+	}
+	most := int64(0)
+	for _, p := range e.Paired {
+		most = max(most, p.N)
+	}
+	return most < fewSlices || e.sliced(m) >= math.Log(rising)
 }
 
 // enough reports whether a mean can be judged.
@@ -198,6 +259,9 @@ func (e *Evidence) check(m *Metric) error {
 		(e.Candidate == nil) != (fresh.Candidate == nil) || (e.Baseline == nil) != (fresh.Baseline == nil) {
 		return errors.New("it is that of another plan")
 	}
+	if e.Paired != nil && len(e.Paired) != len(fresh.Paired) {
+		return fmt.Errorf("it has %d counts over slices of time: the plan wants %d", len(e.Paired), len(fresh.Paired))
+	}
 	var all []error
 	if e.ByPlace != nil && (m.Kind != Differences || notFinite(*e.ByPlace)) {
 		all = append(all, fmt.Errorf("by_place is %v", *e.ByPlace))
@@ -207,6 +271,12 @@ func (e *Evidence) check(m *Metric) error {
 			return errors.New("it has a gap")
 		}
 		all = append(all, c.Check())
+	}
+	for _, p := range e.Paired {
+		if p == nil {
+			return errors.New("its slices have a gap")
+		}
+		all = append(all, p.Check())
 	}
 	if e.Ratio != nil {
 		all = append(all, e.Ratio.Check())

@@ -16,6 +16,7 @@ type Judge struct {
 	by    map[string]int // the index in plan, by name
 	of    []*Evidence    // of state, as plan has the metrics
 	moved bool           // since Most was set
+	total float64        // weight of all metrics
 }
 
 // State is all that a Judge knows beside its plan.
@@ -55,8 +56,11 @@ func Resume(p Plan, s State) (*Judge, error) {
 			j.state.Evidence[m.Name] = e
 		} else if err := e.check(m); err != nil {
 			all = append(all, fmt.Errorf("the evidence of %s: %w", m.Name, err))
+		} else {
+			e.adopt(m)
 		}
 		j.of[i] = e
+		j.total += m.weight()
 	}
 	for name := range j.state.Evidence {
 		if _, ok := j.by[name]; !ok {
@@ -130,7 +134,7 @@ func (j *Judge) Observe(at time.Time, metric string, s Sample) error {
 	}
 	j.state.Last = at
 	if j.warm(at) {
-		j.of[i].add(m, &s)
+		j.of[i].add(m, at, &s)
 		j.moved = true
 	}
 	return nil
@@ -189,20 +193,12 @@ func (j *Judge) Assigned(at time.Time, candidate, baseline int64) error {
 // LogE is the logarithm of the e-value of all metrics: their weighted mean, which is an e-process whatever they have to do
 // with each other.
 func (j *Judge) LogE() float64 {
-	total := j.weights()
 	l := math.Inf(-1)
 	for i := range j.plan.Metrics {
 		m := &j.plan.Metrics[i]
-		l = logSum(l, math.Log(m.weight()/total)+j.of[i].logE(m, j.plan.alpha()))
+		l = logSum(l, math.Log(m.weight()/j.total)+j.of[i].logE(m, j.plan.alpha()))
 	}
 	return l
-}
-
-func (j *Judge) weights() (sum float64) {
-	for i := range j.plan.Metrics {
-		sum += j.plan.Metrics[i].weight()
-	}
-	return sum
 }
 
 // mismatch reports whether the traffic is not split as declared.

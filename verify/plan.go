@@ -69,6 +69,10 @@ type Metric struct {
 	// Floor is what is never held against the candidate, whatever the baseline's is. Errors, Users: a rate; 0 is [DefaultErrorFloor], and
 	// a negative one is none. Gauge: a difference of the levels. Latency: seconds.
 	Floor float64 `json:"floor,omitempty"`
+	// Bursts says of Errors and Users that bad ones come many at a time for one reason which may hit either arm, like a disk that is full for a
+	// second. They then convict by [Counts] and by [Paired] alone: in many slices of time. Latency is always judged so: a process that stands
+	// still makes all slow that it has in hand.
+	Bursts bool `json:"bursts,omitempty"`
 	// Thresholds of Latency. Without them nothing of it counts until [Judge.Register] has fixed them.
 	Thresholds []Threshold `json:"thresholds,omitempty"`
 	// LessIsWorse turns Gauge and Mean around: Mean without it is of something that should not grow, like a cost.
@@ -138,6 +142,8 @@ func (m *Metric) Check() error {
 		return fmt.Errorf("its floor is %v: it is a rate below 1", m.Floor)
 	case m.Floor != 0 && !slices.Contains([]Kind{Errors, Users, Latency, Gauge}, m.Kind):
 		return fmt.Errorf("it has a floor: only %s, %s, %s and %s have one", Errors, Users, Latency, Gauge)
+	case m.Bursts && !slices.Contains([]Kind{Errors, Users, Latency}, m.Kind):
+		return fmt.Errorf("its bad requests come in bursts: only those of %s, %s and %s do", Errors, Users, Latency)
 	case m.Kind != Latency && len(m.Thresholds) > 0:
 		return fmt.Errorf("it has %d thresholds: only %s has some", len(m.Thresholds), Latency)
 	case len(m.Thresholds) == 0:
@@ -176,6 +182,9 @@ func (m *Metric) margin() float64 {
 	}
 	return 1
 }
+
+// paired reports whether slices of time are compared, too.
+func (m *Metric) paired() bool { return m.Kind == Latency || m.Bursts }
 
 func (m *Metric) marginRange() (low, high float64) {
 	switch {

@@ -114,6 +114,11 @@ func (j *Judge) open(at time.Time, need Need, all []Finding) (Outcome, Cause, st
 			return Undecided, NoData, fmt.Sprintf("%s has no data of %s: nothing can be said without", f.Metric, f.missing())
 		}
 	}
+	for i, f := range all {
+		if m := &j.plan.Metrics[i]; m.paired() && j.of[i].suspect(m, math.Log(j.total/m.weight()/j.plan.alpha())) {
+			return Undecided, TooEarly, fmt.Sprintf("%s, but within too little time to tell a burst from a release that is worse: slices of %v will tell", f, DefaultSlice)
+		}
+	}
 	since := j.state.Start.Add(j.plan.WarmUp)
 	if need.Since.After(since) {
 		since = need.Since
@@ -185,8 +190,9 @@ func (e *Evidence) finding(m *Metric, alpha float64) Finding {
 			break
 		}
 		loudest := 0
-		for i, c := range e.Counts {
-			if c.LogE() > e.Counts[loudest].LogE() {
+		loud := func(i int) float64 { return min(e.Counts[i].LogE(), e.Paired[i].LogE()) }
+		for i := range e.Counts {
+			if loud(i) > loud(loudest) {
 				loudest = i
 			}
 		}
@@ -209,9 +215,8 @@ func levels(e *Evidence) []Level {
 // name marks those findings that make the verdict worse, and says so in a sentence. They are those whose own part of the budget
 // is used up, and if that is none the one with most evidence: together they were enough.
 func (j *Judge) name(all []Finding) string {
-	total := j.weights()
 	loudest := 0
-	weighed := func(i int) float64 { return all[i].E * j.plan.Metrics[i].weight() / total }
+	weighed := func(i int) float64 { return all[i].E * j.plan.Metrics[i].weight() / j.total }
 	var named []string
 	for i := range all {
 		if weighed(i) > weighed(loudest) {
