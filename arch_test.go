@@ -207,15 +207,15 @@ var rules = []rule{
 	{pkg: "api/apitest", may: []string{"", "api", "edge/mirror/told", "pipeline", "verify", "verify/diff", "experiment/design"}, why: "a real service in memory, for the tests of cli and web"},
 	{pkg: "web", may: []string{"", "api"}, tests: []string{"api/apitest"}, why: "the page, over the api only"},
 	{pkg: "cli/draw", may: []string{"", "api", "experiment", "verify", "verify/diff", "verify/replay", "experiment/design"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
-	{pkg: "cli/experiment", may: []string{"", "api", "cli/draw", "experiment", "experiment/design"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of A/B tests; flags, output and the server are given to them"},
+	{pkg: "cli/experiment", may: []string{"", "api", "cli/draw", "experiment", "experiment/design", "internal/nearest"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of A/B tests; flags, output and the server are given to them"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},
 	{pkg: "cli/recorded", may: []string{"cli/draw", "verify/capture", "verify/diff", "verify/replay"}, why: "recordings compared and sent again, by the texts of flags; knows no server and no cobra"},
 	{pkg: "cli/source", may: []string{"", "cli/draw", "internal/config", "store/blob"}, why: "what is deployed: read, built and packed"},
-	{pkg: "cli", may: []string{"", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "internal/config", "verify", "verify/diff", "verify/offline", "verify/replay", "cli/experiment"},
+	{pkg: "cli", may: []string{"", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "experiment/design", "internal/config", "internal/strict", "verify", "verify/diff", "verify/offline", "verify/replay", "cli/experiment"},
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
-	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "internal/nearest", "internal/strict", "pipeline", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

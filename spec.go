@@ -2,6 +2,7 @@ package semper
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -176,8 +177,11 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // UnmarshalText reads what [time.ParseDuration] reads.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration like \"30s\" or \"168h\"", b)
+	}
 	*d = Duration(v)
-	return err
+	return nil
 }
 
 // WithDefaults is s with every zero setting replaced by its documented default. It does not validate.

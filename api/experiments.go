@@ -236,6 +236,9 @@ func (v *server) pushMetrics(w http.ResponseWriter, r *http.Request) {
 	}
 	var b MetricBatch
 	err := read(r, &b)
+	if e, ok := errors.AsType[*semper.Error](err); ok && e.Op == "read request" {
+		e.Op, e.Hint = "push metrics", "nothing was taken; a body is JSON like {\"values\": [{\"id\": \"order-1\", \"metric\": \"revenue\", \"value\": 49.9, \"targeting_key\": \"u-42\"}]}"
+	}
 	if err == nil {
 		b.App, err = v.appOf(r, b.App)
 	}
@@ -270,7 +273,8 @@ type ofrepError struct {
 
 // evaluate answers the protocol's request for one flag, with the statuses that it names.
 func (v *server) evaluate(w http.ResponseWriter, r *http.Request) {
-	app, err := v.appOf(r, r.FormValue("app"))
+	asked := r.URL.Query() // FormValue would read the body where nobody says that it is JSON
+	app, err := v.appOf(r, asked.Get("app"))
 	if err != nil {
 		v.refused(w, r, err)
 		return
@@ -290,7 +294,7 @@ func (v *server) evaluate(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusBadRequest, "TARGETING_KEY_MISSING", "a user falls on a variant by the context's targetingKey")
 		return
 	}
-	e, err := v.s.Evaluate(r.Context(), app, r.FormValue("env"), key, b.Context.TargetingKey)
+	e, err := v.s.Evaluate(r.Context(), app, asked.Get("env"), key, b.Context.TargetingKey)
 	switch semper.CodeOf(err) {
 	case "":
 		v.answer(w, r, e)

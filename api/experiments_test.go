@@ -21,6 +21,7 @@ func TestAnAppsTokenPushesValues(t *testing.T) {
 	h := api.NewServer(s, api.ServerOptions{Token: func() string { return secret }})
 	do := func(method, path, token, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl -d has it, whatever the body is
 		if token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}

@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/cli/draw"
 	"semper/internal/config"
+	"semper/internal/strict"
 )
 
 // Exit codes. They are part of the interface: documented, tested, never reused.
@@ -59,6 +60,9 @@ func codeOf(err error) int {
 	if _, ok := errors.AsType[*Misconfigured](err); ok {
 		return exitConfig
 	}
+	if _, ok := errors.AsType[strict.Problems](err); ok {
+		return exitConfig
+	}
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted
 	}
@@ -86,6 +90,9 @@ func hintOf(err error) string {
 	}
 	if m, ok := errors.AsType[*Misconfigured](err); ok {
 		return m.Hint
+	}
+	if _, ok := errors.AsType[strict.Problems](err); ok {
+		return "the command's --help shows a file that is right"
 	}
 	if h := semper.HintOf(err); h != "" {
 		return h
@@ -148,6 +155,8 @@ func (c *command) problems(err error, p draw.Paint) {
 		n = len(*list)
 	} else if m, ok := errors.AsType[*Misconfigured](err); ok {
 		n = m.Count
+	} else if ps, ok := errors.AsType[strict.Problems](err); ok {
+		n = len(ps)
 	}
 	c.sayf("%s the configuration has %s; nothing was changed", p.Bad("error:"), draw.Plural(n, "problem"))
 }

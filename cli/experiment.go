@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -8,13 +9,25 @@ import (
 	"semper/api"
 	"semper/cli/draw"
 	"semper/cli/experiment"
+	"semper/experiment/design"
+	"semper/internal/config"
 )
+
+// declared are the experiments of a semper.yaml, with its app where no flag names another.
+func (c *command) declared(path string) ([]design.Plan, error) {
+	f, err := config.Load(path, c.env.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	c.app = cmp.Or(c.app, f.Spec.App)
+	return f.Experiments, nil
+}
 
 // experimentCommand holds A/B tests.
 func (c *command) experimentCommand() *cobra.Command {
 	s := &experiment.Shell{
 		Topic: topic, App: func() string { return c.app }, Environment: func() string { return c.environment }, By: c.by,
-		With: c.with, Input: c.input, Stdout: c.env.Stdout, Sayf: c.sayf, Print: c.print, Now: c.env.Now,
+		With: c.with, Input: c.input, Declared: c.declared, Stdout: c.env.Stdout, Sayf: c.sayf, Print: c.print, Now: c.env.Now,
 		PrintList: func(list []api.ExperimentInfo, table func(io.Writer, draw.Paint)) error {
 			return printList(c, list, func(x api.ExperimentInfo) string { return x.Plan.Name }, table)
 		},

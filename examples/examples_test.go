@@ -72,6 +72,7 @@ var all = []example{
 	{"node-hello", "node", "/node-hello", "hello from node, version %s", "version.txt"},
 	{"procfile-app", "python3", "/", "hello from a Procfile, version %s", "app.py"},
 	{"websocket-echo", "python3", "/websocket-echo", "WebSocket echo", ""},
+	{"ab-test", "python3", "/ab-test", "background: grey", ""},
 }
 
 // TestEachDeploysAsItIs deploys every example from a copy of its folder, then a second release of it.

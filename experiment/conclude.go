@@ -3,6 +3,7 @@ package experiment
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,9 @@ func (s *State) conclude(r *Report, start time.Time) {
 	case r.Mismatch >= Mismatched:
 		r.Outcome, r.Why = Mismatch, "users do not fall on the variants as declared ("+split(r.Variants)+"): they may not be alike, and nothing can be concluded"
 	case least == 0:
-		r.Outcome, r.Why = NoData, "a variant has no user yet whose time is over"
+		r.Outcome, r.Why = NoData, s.missing(r)
+	case s.unheard(r):
+		r.Outcome, r.Why = NoData, "no value of "+strings.Join(r.Silent, ", ")+" has arrived yet: who counts it has to push it"
 	case least < verify.MinMean:
 		r.Outcome, r.Why = TooEarly, fmt.Sprintf("a variant has %d users, of the %d that it takes", least, verify.MinMean)
 	case left > 0:
@@ -35,6 +38,26 @@ func (s *State) conclude(r *Report, start time.Time) {
 	default:
 		s.compare(r)
 	}
+}
+
+// missing says what keeps a variant from having users.
+func (s *State) missing(r *Report) string {
+	for _, v := range r.Variants {
+		if v.Users == 0 {
+			return "nobody has been seen with " + v.Name + " yet"
+		}
+	}
+	return "a variant has no user yet whose time for a primary metric is over"
+}
+
+// unheard reports whether nothing that decides has ever had a value.
+func (s *State) unheard(r *Report) bool {
+	for i := range s.plan.Metrics {
+		if m := &s.plan.Metrics[i]; m.Role == design.RolePrimary && !slices.Contains(r.Silent, m.Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // compare is conclude where there is enough to go by.

@@ -348,3 +348,33 @@ metrics:
 		t.Error(err)
 	}
 }
+
+// TestSilence: what nobody tells of is no data, whatever else is told; and it is said of what guards nothing.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	p := plan(t, func(p *design.Plan) {
+		p.Metrics = append(p.Metrics, design.Metric{Name: "refund", Kind: design.MetricConversion, Role: design.RoleGuardrail})
+	})
+	nothing := newCrowd(p, 1, func(*rand.Rand, int, int) float64 { return math.NaN() })
+	nothing.come(2000)
+	if r := nothing.report(); r.Outcome != experiment.NoData || r.Winner != "" || !strings.Contains(r.Why, "no value of revenue, refund") {
+		t.Errorf("%s: %s", r.Outcome, r.Why)
+	}
+	unguarded := newCrowd(p, 1, func(r *rand.Rand, v, m int) float64 {
+		if m == 1 {
+			return math.NaN()
+		}
+		return float64(1+v) + r.Float64()
+	})
+	unguarded.come(2000)
+	if r := unguarded.report(); r.Outcome != experiment.Won || len(r.Silent) != 1 || r.Silent[0] != "refund" {
+		t.Errorf("%s: %s; silent is %v", r.Outcome, r.Why, r.Silent)
+	}
+	nobody := newCrowd(p, 1, nil)
+	nobody.pick = func() int { return 0 }
+	nobody.does = func(int, int) float64 { return 1 }
+	nobody.come(3)
+	if r := nobody.report(); r.Outcome != experiment.NoData || r.Why != "nobody has been seen with green yet" {
+		t.Errorf("%s: %s", r.Outcome, r.Why)
+	}
+}

@@ -53,9 +53,8 @@ func Complete(p design.Plan) (design.Plan, []Fault) {
 	c.name("name", p.Name)
 	if p.By != ByUser {
 		var k route.Key
-		if err := k.UnmarshalText([]byte(p.By)); err != nil {
-			c.need(false, "by", err.Error(), "user for a cookie that the edge gives, or header:NAME, cookie:NAME, query:NAME, client")
-		}
+		err := k.UnmarshalText([]byte(p.By))
+		c.need(err == nil && p.By != "host" && p.By != "path", "by", fmt.Sprintf("%q does not tell one user from another", p.By), "user for a signed cookie that the edge gives, or header:NAME, cookie:NAME, query:NAME, client")
 	}
 	c.need(p.Alpha > 0 && p.Alpha < .5, "alpha", fmt.Sprintf("%g is no probability of being wrong that one can live with", p.Alpha), "between 0 and 0.5: 0.05")
 	c.need(p.AtLeast >= 0, "at_least", "a time cannot be negative", "")
@@ -74,12 +73,11 @@ func Complete(p design.Plan) (design.Plan, []Fault) {
 func Read(name string, data []byte) (design.Plan, error) {
 	var p design.Plan
 	d := strict.Read(name, data, &p, strict.Options{})
-	if d.Err() != nil {
-		return p, d.Err()
-	}
 	p, wrong := Complete(p)
 	for _, f := range wrong {
-		d.Problem(f.Key, f.Message, f.Hint)
+		if !d.Wrong(f.Key) { // of what was not read nothing more is known
+			d.Problem(f.Key, f.Message, f.Hint)
+		}
 	}
 	return p, d.Err()
 }

@@ -30,6 +30,8 @@ type Report struct {
 	Full    bool  `json:"full,omitempty"`
 	Waiting int   `json:"waiting,omitempty"`
 	Unknown int64 `json:"unknown,omitempty"`
+	// Silent are the metrics of which no value but 0 has arrived, of any variant: they are no evidence for anything.
+	Silent []string `json:"silent,omitempty"`
 }
 
 // Outcome is what a report comes to.
@@ -142,6 +144,7 @@ func (s *State) Report(start, now time.Time) Report {
 		}
 	}
 	r.Findings = s.findings(all)
+	r.Silent = s.silent(all)
 	r.E = s.name(r.Findings)
 	r.Mismatch = s.mismatch(r.Variants)
 	s.conclude(&r, start)
@@ -150,6 +153,16 @@ func (s *State) Report(start, now time.Time) Report {
 	}
 	slices.SortFunc(r.Segments, func(a, b Segment) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
 	return r
+}
+
+// silent are the metrics without a value.
+func (s *State) silent(all moments) (names []string) {
+	for i := range s.plan.Metrics {
+		if !slices.ContainsFunc(all[i], func(m verify.Moments) bool { return m.Mean() != 0 }) {
+			names = append(names, s.plan.Metrics[i].Name)
+		}
+	}
+	return names
 }
 
 // tuning is that of each of the comparisons, which share alpha.

@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -26,7 +27,7 @@ func (s *Semper) Experiments(context.Context, string, string) ([]api.ExperimentI
 
 // StartExperiment implements [api.Experiments].
 func (s *Semper) StartExperiment(_ context.Context, app, env string, plan design.Plan, draft bool, by string) error {
-	x := api.ExperimentInfo{App: app, Environment: env, Plan: plan, Run: "0123456789abcdef", State: design.Running, By: by, StartedAt: time.Now()}
+	x := api.ExperimentInfo{App: app, Environment: cmp.Or(env, semper.DefaultEnvironment), Plan: plan, Run: "0123456789abcdef", State: design.Running, By: by, StartedAt: time.Now()}
 	if draft {
 		x.State = design.Draft
 	}

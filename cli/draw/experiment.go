@@ -84,10 +84,17 @@ func Experiment(x api.ExperimentInfo, p Paint, now time.Time) []string {
 	out = append(append(out, g.lines()...), "")
 	out = append(out, findings(p, r.Findings)...)
 	for _, s := range r.Segments {
-		out = append(out, "", p.Bold(OneLine(s.Name)+" "+OneLine(s.Value))+p.Dim("  for looking: it decides nothing"))
+		out = append(out, "", p.Bold(OneLine(s.Name)+" "+OneLine(s.Value))+p.Dim("  of users whose values say so; for looking: it decides nothing"))
 		out = append(out, findings(p, s.Findings)...)
 	}
-	out = append(out, "", p.Dim(fmt.Sprintf("intervals hold together and at all times with %g %% confidence; evidence that anything differs %s of %g", 100*(1-r.Alpha), figure(r.E), 1/r.Alpha)))
+	out = append(out, "", p.Dim(fmt.Sprintf("intervals hold together and at all times with %g %% confidence", 100*(1-r.Alpha))))
+	out = append(out, p.Dim(fmt.Sprintf("evidence that anything differs is %s, and enough from %g on; evidence against the declared split is %s, and enough from %d on", figure(r.E), 1/r.Alpha, figure(r.Mismatch), experiment.Mismatched)))
+	if n := len(r.Silent); n > 0 && r.Outcome != experiment.NoData {
+		out = append(out, p.Warn("no value of "+OneLine(strings.Join(r.Silent, ", "))+" has arrived: it says nothing, and guards nothing"))
+	}
+	if r.Waiting > 0 {
+		out = append(out, p.Dim(fmt.Sprintf("%s with values and no known exposure: not counted", Plural(r.Waiting, "user"))))
+	}
 	if r.Full {
 		out = append(out, p.Warn("more users came than are followed: who came later is not counted (users:)"))
 	}

@@ -12,7 +12,6 @@ import (
 	"semper"
 	"semper/api"
 	"semper/cli/draw"
-	"semper/experiment"
 	"semper/experiment/design"
 )
 
@@ -26,9 +25,11 @@ type Shell struct {
 	// With has a client of the server for as long as do takes.
 	With func(ctx context.Context, do func(context.Context, *api.Client) error) error
 	// Input is the file that the arguments name, or standard input.
-	Input  func(args []string) (io.ReadCloser, error)
-	Stdout io.Writer
-	Sayf   func(format string, args ...any)
+	Input func(args []string) (io.ReadCloser, error)
+	// Declared are the experiments of the semper.yaml at a path, a directory or a file.
+	Declared func(path string) ([]design.Plan, error)
+	Stdout   io.Writer
+	Sayf     func(format string, args ...any)
 	// Print and PrintList write values as --output says: names for -o name, table what a person reads.
 	Print     func(value any, names []string, table func(io.Writer, draw.Paint)) error
 	PrintList func(list []api.ExperimentInfo, table func(io.Writer, draw.Paint)) error
@@ -45,65 +46,8 @@ func (c *Shell) ask(do func(context.Context, *api.Client) error) func(*cobra.Com
 // Command holds A/B tests.
 func (c *Shell) Command() *cobra.Command {
 	return c.Topic("experiment", "compare variants of an app by what users do",
-		"  semper experiment start checkout.yaml\n  semper experiment status checkout --watch\n  semper experiment promote checkout green",
+		"  semper experiment start checkout\n  semper experiment status checkout --watch\n  semper experiment promote checkout green",
 		c.startCommand(), c.statusCommand(), c.stopCommand(), c.promoteCommand(), c.listCommand(), c.tokenCommand())
-}
-
-func (c *Shell) startCommand() *cobra.Command {
-	var draft bool
-	cmd := &cobra.Command{
-		Use: "start FILE", Short: "start an experiment that a file describes",
-		Long: `Start an experiment. FILE is YAML ("-" is stdin):
-
-  name: checkout
-  by: cookie:uid          # what a user is known by; user: a signed cookie that the edge gives
-  at_least: 168h          # nothing is concluded before
-  variants:               # the first is what the others are compared with
-    - { name: control, share: 0.5 }
-    - { name: green, share: 0.5 }
-  metrics:
-    - { name: revenue, role: primary }
-    - { name: refund, kind: conversion, role: guardrail, less_is_better: true }
-
-From then on every request of a user has the field Semper-Variant: checkout=green, and Semper-Variant-Key by which the app pushes
-values to POST /v1/experiments/metrics. A deploy neither begins nor ends an experiment.`,
-		Example: "  semper experiment start checkout.yaml\n  semper experiment start checkout.yaml --draft",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			plan, err := c.readPlan(args[0])
-			if err != nil {
-				return err
-			}
-			return c.With(cmd.Context(), func(ctx context.Context, s *api.Client) error {
-				if err := s.StartExperiment(ctx, c.App(), c.Environment(), plan, draft, c.By()); err != nil {
-					return err
-				}
-				word := "runs"
-				if draft {
-					word = "is declared"
-				}
-				c.Sayf("%s %s: semper experiment status %s\n", plan.Name, word, plan.Name)
-				return nil
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&draft, "draft", false, "declare it only: nobody has a variant")
-	return cmd
-}
-
-// readPlan reads the file of an experiment.
-func (c *Shell) readPlan(path string) (design.Plan, error) {
-	const most = 1 << 20
-	in, err := c.Input([]string{path})
-	if err != nil {
-		return design.Plan{}, err
-	}
-	defer in.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(io.LimitReader(in, most))
-	if err != nil {
-		return design.Plan{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	return experiment.Read(path, data)
 }
 
 func (c *Shell) statusCommand() *cobra.Command {

@@ -38,7 +38,7 @@ type Plan struct {
 
 // A Variant is one of the things compared.
 type Variant struct {
-	Name  string  `json:"name" yaml:"name" jsonschema:"required"`
+	Name  string  `json:"name" yaml:"name" doc:"what the app is told, and promote names" jsonschema:"required"`
 	Share float64 `json:"share" yaml:"share" doc:"part of all users; what the variants leave takes no part" jsonschema:"required"`
 }
 

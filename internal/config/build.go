@@ -25,7 +25,7 @@ func (c *checker) build() *File {
 		spec.Services[name] = c.buildService("services."+name, s)
 	}
 	c.defaults()
-	return &File{Path: c.name, Spec: spec.WithDefaults(), Pipeline: c.whole, Artifact: c.buildArtifact(), Origins: c.origins}
+	return &File{Path: c.name, Spec: spec.WithDefaults(), Pipeline: c.whole, Artifact: c.buildArtifact(), Experiments: c.f.Experiments, Origins: c.origins}
 }
 
 func (c *checker) buildArtifact() Artifact {
@@ -122,16 +122,25 @@ func (c *checker) defaults() {
 	}
 }
 
+// each is the paths of a key of the n items of a list; none where it stands in a list of its own.
+func each(list string, n int, key string) (paths []string) {
+	for i := range n {
+		if !strings.Contains(key, "[]") {
+			paths = append(paths, fmt.Sprintf("%s[%d].%s", list, i, key))
+		}
+	}
+	return paths
+}
+
 // instances is the paths of the file that the path of a setting stands for. Settings that mean nothing where they are have
 // none: liveness that is off, listen of a worker.
 func (c *checker) instances(setting string) []string {
 	rest, ofService := strings.CutPrefix(setting, "services.<name>.")
 	if item, ofRoute := strings.CutPrefix(setting, "routes[]."); ofRoute {
-		paths := make([]string, len(c.f.Routes))
-		for i := range paths {
-			paths[i] = fmt.Sprintf("routes[%d].%s", i, item)
-		}
-		return paths
+		return each("routes", len(c.f.Routes), item)
+	}
+	if item, ofExperiment := strings.CutPrefix(setting, "experiments[]."); ofExperiment {
+		return each("experiments", len(c.f.Experiments), item)
 	}
 	var paths []string
 	if strings.HasPrefix(setting, "deploy.") && !c.given("deploy") {

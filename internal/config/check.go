@@ -74,6 +74,7 @@ func (c *checker) check() {
 	c.routes()
 	c.deploy()
 	c.pipeline()
+	c.experiments()
 }
 
 // artifact looks at the path, which a build may yet have to make.

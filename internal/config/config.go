@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"semper"
+	"semper/experiment/design"
 )
 
 // A File is one configuration file, read whole and without a problem.
@@ -16,7 +17,9 @@ type File struct {
 	Spec     semper.Spec
 	Pipeline *semper.Pipeline // complete; nil where the file names neither environments nor webhooks
 	Artifact Artifact
-	Origins  map[string]Origin // by key path ("services.web.instances", "routes[0].to"); every setting that has a value
+	// Experiments are complete; a deploy neither begins nor ends one.
+	Experiments []design.Plan
+	Origins     map[string]Origin // by key path ("services.web.instances", "routes[0].to"); every setting that has a value
 }
 
 // An Artifact says which files make the release. Exactly one of Dir and Tar is set.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"semper/edge/words"
+	"semper/experiment/design"
 	"semper/internal/strict"
 )
 
@@ -166,7 +167,8 @@ func isMapping(t reflect.Type) bool {
 	case reflect.Map, reflect.Slice:
 		t = t.Elem()
 	}
-	return t.Kind() == reflect.Struct && t.PkgPath() == reflect.TypeFor[fileFormat]().PkgPath()
+	of := t.PkgPath()
+	return t.Kind() == reflect.Struct && (of == reflect.TypeFor[fileFormat]().PkgPath() || of == reflect.TypeFor[design.Plan]().PkgPath())
 }
 
 // poolKeys are the keys of how instances are treated.

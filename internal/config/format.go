@@ -3,6 +3,7 @@ package config
 import (
 	"semper"
 	"semper/edge/words"
+	"semper/experiment/design"
 )
 
 // The types below are the file format. Their tags are read by the walker, by Schema and by Explain:
@@ -26,6 +27,7 @@ type fileFormat struct {
 	Routes       []routeFormat            `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host; an exact path before the longest prefix; more conditions before fewer. With one web service and no routes, everything goes to it."`
 	Deploy       deployFormat             `yaml:"deploy" doc:"How a release earns its traffic. It gets all at once when left out, or without steps."`
 	Environments map[string]envFormat     `yaml:"environments" jsonschema:"example={beta: {gates: [{run: ./smoke.sh}]}\\, production: {gates: [{approve: [ops]}]}}" doc:"The pipeline: environments in the order in which a release passes them, what is otherwise in each, and its gates."`
+	Experiments  []design.Plan            `yaml:"experiments" doc:"Experiments that semper experiment start NAME begins. A deploy neither begins nor ends one."`
 	Webhooks     []webhook                `yaml:"webhooks" doc:"Who is told the events of the app."`
 	Warm         semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
 	Drain        drain                    `yaml:"drain" doc:"How long the old release may finish what it has after a cutover, per class of connection."`

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"semper"
+	"semper/experiment/design"
 )
 
 var update = flag.Bool("update", false, "write golden files, docs/configuration.md and docs/semper.schema.json anew")
@@ -82,7 +83,9 @@ func TestValid(t *testing.T) {
 				Spec     semper.Spec
 				Artifact Artifact
 				Pipeline *semper.Pipeline `json:",omitempty"`
-			}{f.Spec, f.Artifact, f.Pipeline}, "", "  ")
+
+				Experiments []design.Plan `json:",omitempty"`
+			}{f.Spec, f.Artifact, f.Pipeline, f.Experiments}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}

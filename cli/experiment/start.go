@@ -1,0 +1,112 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"semper"
+	"semper/api"
+	"semper/experiment"
+	"semper/experiment/design"
+	"semper/internal/nearest"
+)
+
+func (c *Shell) startCommand() *cobra.Command {
+	var draft bool
+	var file string
+	cmd := &cobra.Command{
+		Use: "start NAME|FILE", Short: "start an experiment of semper.yaml, or one that a file of its own describes",
+		Long: `Start an experiment. NAME is one of those in semper.yaml:
+
+  experiments:
+    - name: checkout
+      by: cookie:uid          # what a user is known by; user: a signed cookie that the edge gives
+      at_least: 168h          # nothing is concluded before
+      variants:               # the first is what the others are compared with
+        - { name: control, share: 0.5 }
+        - { name: green, share: 0.5 }
+      metrics:
+        - { name: revenue, role: primary }
+        - { name: refund, kind: conversion, role: guardrail, less_is_better: true }
+
+FILE has one of them by itself: the same keys, without the "experiments" around them ("-" is stdin). What ends in .yaml, .yml or
+.json, or has a / in it, is a file.
+
+From then on every request of a user has the field Semper-Variant: checkout=green, and Semper-Variant-Key by which the app pushes
+values to POST /v1/experiments/metrics. A deploy neither begins nor ends an experiment.`,
+		Example: "  semper experiment start checkout\n  semper experiment start checkout -f shop/semper.yaml --draft\n  semper experiment start ./checkout.yaml -a shop",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plan, err := c.plan(args[0], file)
+			if err != nil {
+				return err
+			}
+			return c.With(cmd.Context(), func(ctx context.Context, s *api.Client) error {
+				if err := s.StartExperiment(ctx, c.App(), c.Environment(), plan, draft, c.By()); err != nil {
+					return err
+				}
+				word := "runs"
+				if draft {
+					word = "is declared"
+				}
+				c.Sayf("%s %s: semper experiment status %s", plan.Name, word, plan.Name)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&draft, "draft", false, "declare it only: nobody has a variant")
+	cmd.Flags().StringVarP(&file, "file", "f", ".", "semper.yaml that has NAME, or its directory")
+	return cmd
+}
+
+// plan is the experiment that is meant: one of the semper.yaml at path, or what a file has.
+func (c *Shell) plan(what, path string) (design.Plan, error) {
+	switch filepath.Ext(what) {
+	case ".yaml", ".yml", ".json":
+		return c.readPlan(what)
+	}
+	if what == "-" || strings.ContainsRune(what, '/') {
+		return c.readPlan(what)
+	}
+	all, err := c.Declared(path)
+	if err != nil {
+		return design.Plan{}, err
+	}
+	names := make([]string, len(all))
+	for i, p := range all {
+		if p.Name == what {
+			return p, nil
+		}
+		names[i] = p.Name
+	}
+	hint := "describe it there under \"experiments\", or name a file: semper experiment start FILE.yaml"
+	if word := nearest.To(what, names); word != "" {
+		hint = "did you mean " + word + "?"
+	} else if len(names) > 0 {
+		hint = "there is " + strings.Join(names, ", ")
+	}
+	return design.Plan{}, &semper.Error{Code: semper.NotFound, Op: "experiment start", Message: fmt.Sprintf("semper.yaml has no experiment %q", what), Hint: hint}
+}
+
+// readPlan reads the file of an experiment.
+func (c *Shell) readPlan(path string) (design.Plan, error) {
+	const most = 1 << 20
+	in, err := c.Input([]string{path})
+	if err != nil {
+		return design.Plan{}, &semper.Error{Code: semper.Invalid, Op: "experiment start", Err: err, Hint: "name a file that describes an experiment, or an experiment of semper.yaml"}
+	}
+	defer in.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(in, most+1))
+	switch {
+	case err != nil:
+		return design.Plan{}, fmt.Errorf("read %s: %w", path, err)
+	case len(data) > most:
+		return design.Plan{}, &semper.Error{Code: semper.Invalid, Op: "experiment start", Message: path + " is larger than 1 MiB", Hint: "name the file that describes the experiment"}
+	}
+	return experiment.Read(path, data)
+}
