@@ -205,7 +205,7 @@ var rules = []rule{
 	// Surfaces.
 	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "verify", "verify/diff", "experiment/design"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
 	{pkg: "api/apitest", may: []string{"", "api", "edge/mirror/told", "pipeline", "verify", "verify/diff", "experiment/design"}, why: "a real service in memory, for the tests of cli and web"},
-	{pkg: "web", may: []string{"", "api"}, tests: []string{"api/apitest"}, why: "the page, over the api only"},
+	{pkg: "web", may: []string{"", "api", "experiment", "experiment/design"}, tests: []string{"api/apitest", "verify"}, why: "the page, over the api only; what an experiment says it says in its own words"},
 	{pkg: "cli/draw", may: []string{"", "api", "experiment", "verify", "verify/diff", "verify/replay", "experiment/design"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
 	{pkg: "cli/experiment", may: []string{"", "api", "cli/draw", "experiment", "experiment/design", "internal/nearest"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of A/B tests; flags, output and the server are given to them"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},

@@ -22,20 +22,22 @@ const (
 // A look is what a page shows, read at one moment. Env and App are empty for the page of all apps.
 // A part that could not be read has its error instead: one part's absence takes no other from the page.
 type look struct {
-	App, Env    string
-	Envs        []api.Status // exactly one on an app's page
-	Rates       map[semper.EnvironmentKey]rates
-	Traffic     []api.TrafficRow // of an app's page, newest release first
-	Tree        api.TreeNode
-	TreeErr     error
-	Releases    []api.ReleaseInfo // newest first
-	ReleasesErr error
-	Crashes     []semper.CrashReport // newest first
-	CrashesErr  error
-	Events      []semper.Event // newest first
-	EventsErr   error
-	Info        api.ServerInfo
-	Problem     error // why the rest is not of this moment
+	App, Env       string
+	Envs           []api.Status // exactly one on an app's page
+	Rates          map[semper.EnvironmentKey]rates
+	Traffic        []api.TrafficRow // of an app's page, newest release first
+	Tree           api.TreeNode
+	TreeErr        error
+	Releases       []api.ReleaseInfo // newest first
+	ReleasesErr    error
+	Experiments    []api.ExperimentInfo // of an app's page
+	ExperimentsErr error
+	Crashes        []semper.CrashReport // newest first
+	CrashesErr     error
+	Events         []semper.Event // newest first
+	EventsErr      error
+	Info           api.ServerInfo
+	Problem        error // why the rest is not of this moment
 }
 
 // Status is the environment of an app's page.
@@ -100,6 +102,7 @@ func (u *ui) parts(ctx context.Context, l *look) {
 	l.Crashes = l.Crashes[:min(len(l.Crashes), shownCrashes)]
 	if l.App != "" {
 		l.Releases, l.ReleasesErr = u.s.Releases(ctx, l.App)
+		l.Experiments, l.ExperimentsErr = u.s.Experiments(ctx, l.App, l.Env)
 		l.Tree = ofInstances(l.Tree, l.Status().Instances)
 	}
 }

@@ -28,7 +28,7 @@ func overviewFragments() []string {
 }
 
 func appFragments() []string {
-	return []string{"notice", "head", "rollout", "traffic", "instances", "tree", "releases", "crashes", "events"}
+	return []string{"notice", "head", "rollout", "traffic", "experiments", "instances", "tree", "releases", "crashes", "events"}
 }
 
 type pages struct {
@@ -44,6 +44,8 @@ func parsePages(version string) *pages {
 		"leaf": leafName, "local": localID, "link": link, "stamp": stamp, "took": took, "num": num, "bytes": bytesOf,
 		"traffic": trafficOf, "perSecond": perSecond, "millis": millis, "part": partOf, "hint": semper.HintOf, "keyOf": keyOf, "join": strings.Join, "change": changeOf,
 		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "short": short,
+		"experimentMark": experimentMark, "experimentSays": experimentSays, "experimentCommands": experimentCommands, "usersOf": usersOf, "sharesOf": sharesOf, "mismatchSays": mismatchSays, "effects": effects,
+		"conf": confidence, "conf1": shareWords, "mean": evidenceOf,
 	})
 	return &pages{t: template.Must(t.ParseFS(files, "page/*.html")), version: version}
 }

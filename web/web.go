@@ -28,6 +28,7 @@ func Handler(s api.Service) http.Handler {
 	mux.HandleFunc("GET /app/{app}", u.toDefault)
 	mux.HandleFunc("GET /release/{app}/{release}", u.release)
 	mux.HandleFunc("GET /verdict/{app}/{env}/{rollout}", u.verdict)
+	mux.HandleFunc("GET /experiment/{app}/{env}/{name}", u.experiment)
 	mux.HandleFunc("GET /crash/{id}", u.crash)
 	mux.HandleFunc("GET /event", u.events)
 	mux.HandleFunc("GET /ui/events", u.live)

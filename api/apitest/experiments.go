@@ -19,10 +19,15 @@ func (s *Semper) Experiment(x api.ExperimentInfo) {
 }
 
 // Experiments implements [api.Experiments].
-func (s *Semper) Experiments(context.Context, string, string) ([]api.ExperimentInfo, error) {
+func (s *Semper) Experiments(_ context.Context, app, _ string) (list []api.ExperimentInfo, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]api.ExperimentInfo(nil), s.trials...), nil
+	for _, x := range s.trials {
+		if app == "" || x.App == app {
+			list = append(list, x)
+		}
+	}
+	return list, nil
 }
 
 // StartExperiment implements [api.Experiments].
