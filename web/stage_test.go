@@ -48,7 +48,7 @@ func tried(app string) api.ExperimentInfo {
 	control, treated := verify.Level{N: 6180, Mean: 10}, verify.Level{N: 6201, Mean: 10.4}
 	return api.ExperimentInfo{
 		App: app, Environment: semper.DefaultEnvironment, State: design.Decided, Winner: "green", StartedAt: time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC),
-		Why: "green has 4.0 % more revenue per user than control (+1.0 % to +7.0 %, by 12381 users)",
+		Why:  "green has 4.0 % more revenue per user than control (+1.0 % to +7.0 %, by 12381 users)",
 		Plan: design.Plan{Name: "checkout", By: "cookie:uid", Variants: []design.Variant{{Name: "control", Share: .5}, {Name: "green", Share: .5}}},
 		Report: &experiment.Report{
 			Outcome: experiment.Won, Why: "green has more", Alpha: .05, E: 1234, Mismatch: .4, Silent: []string{"refund"},

@@ -21,6 +21,8 @@ def post(path, body):
             return json.load(answer)
     except urllib.error.HTTPError as e:
         return json.load(e)
+    except OSError as e:
+        return {"errorCode": "GENERAL", "errorDetails": str(e)}
 
 
 def variant(flag, user, default):
