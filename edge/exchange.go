@@ -209,6 +209,7 @@ func (x *exchange) prepare(d decision) decision {
 
 // fit makes path and answer what the rule wants, which a wait may have changed, and reports whether there is such a path.
 func (x *exchange) fit() bool {
+	message.Patience(x.w, x.rule.Bounds.Write)
 	if x.coded == nil {
 		x.encode(&x.rule.Policy.Compress)
 	}

@@ -144,14 +144,20 @@ func edgeBeforeHTTP2(t *testing.T, instance string) string {
 // serve gives e a listener and returns its address.
 func serve(t *testing.T, e *edge.Edge, useTLS bool) string {
 	t.Helper()
+	return listen(t, func(l net.Listener) error { return e.Serve(l, useTLS) }, e.Close)
+}
+
+// listen has serve take the connections of a listener, which it does until stop is called, and returns its address.
+func listen(t *testing.T, serve func(net.Listener) error, stop func() error) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- e.Serve(l, useTLS) }()
+	go func() { served <- serve(l) }()
 	t.Cleanup(func() {
-		e.Close() // reported by the first
+		stop() // reported by the first
 		if err := <-served; err != nil {
 			t.Error(err)
 		}

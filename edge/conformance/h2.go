@@ -174,8 +174,8 @@ func (h *h2Conn) fence() {
 	h.wait(h.r.target.patience(), func() bool { return h.goAway != nil || h.fenced })
 }
 
-// over waits until every stream opened has ended or was reset, or the connection is given up.
-func (h *h2Conn) over() bool {
+// allOver waits until every stream opened has ended or was reset, or the connection is given up.
+func (h *h2Conn) allOver() bool {
 	return h.wait(h.r.target.patience(), func() bool {
 		if h.goAway != nil && *h.goAway != http2.ErrCodeNo {
 			return true
@@ -317,7 +317,7 @@ func (r *run) playH2(h *h2Conn) Seen {
 	if err := play(h); err != nil {
 		h.awaitEnd()
 	} else {
-		h.over()
+		h.allOver()
 	}
 	return h.close()
 }

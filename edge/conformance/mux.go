@@ -21,6 +21,8 @@ type mux interface {
 	data(stream uint32, end bool, data string) error
 	leave(stream uint32) error    // the client wants no more of it
 	answered(stream uint32) error // waits for its answer's head
+	// over waits until nothing more will come by the stream, or within is over; true for the first.
+	over(stream uint32, within time.Duration) bool
 	asking() *run
 }
 
@@ -37,6 +39,13 @@ func (h *h2Conn) answered(stream uint32) error {
 		return reset || h.goAway != nil || h.stream(stream).Status != 0
 	})
 	return nil
+}
+
+func (h *h2Conn) over(stream uint32, within time.Duration) bool {
+	return h.wait(within, func() bool {
+		_, reset := h.resets[stream]
+		return reset || h.goAway != nil || h.stream(stream).ended
+	})
 }
 
 // h3Conn is one connection of HTTP/3.
@@ -66,6 +75,12 @@ func (h h3Conn) leave(stream uint32) error { return h.conn.Leave(stream) }
 func (h h3Conn) answered(stream uint32) error {
 	h.wait(func(all map[uint32]*h3.Stream) bool { s := all[stream]; return over(s) || s.Status != 0 })
 	return nil
+}
+
+func (h h3Conn) over(stream uint32, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(h.r.ctx, within)
+	defer cancel()
+	return h.conn.Wait(ctx, func(all map[uint32]*h3.Stream) bool { return over(all[stream]) })
 }
 
 func (h h3Conn) wait(ok func(map[uint32]*h3.Stream) bool) {
@@ -155,10 +170,10 @@ var notOverH3 = map[int]string{
 	43: "the version is the connection's", 44: "as row 43", 45: "there is no request line",
 	51: "there is no Connection field in HTTP/3: row 76", 52: "as row 51", 53: "as row 51", 55: "as row 51", 56: "as row 51", 58: "as row 51",
 	62: "each request has a stream of its own",
-	72: "an edge says no deadline here; package http3 tries heads that never end", 73: "an edge says no deadline here", 74: "as row 73: package stream sweeps clients that take nothing",
+	72: "a head that never ends is one frame cut short, and has the idle deadline: package http3 tries it",
 	75: "UDP has no PROXY header, and listeners that want one take no HTTP/3",
 	82: "there is no CONTINUATION, and quic-go's QPACK has no dynamic table; a large head is row 49's", 83: "frames below the request are quic-go's to bound",
-	84: "what is no QUIC is no connection", 85: "an edge says no deadline for idle tunnels here",
+	84: "what is no QUIC is no connection",
 }
 
 // NotOverH3 is why a row has no case over HTTP/3; empty: it has one.

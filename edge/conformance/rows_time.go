@@ -58,13 +58,13 @@ func slowRows() []Row {
 			{Name: "silent", Needs: dl(headOf, "for heads"), Want: late, Steps: []Step{send("GET /r HT"), {Do: Quiet, Every: headOf}}},
 		}},
 		{73, "body below any rate", "RFC 9112 9.5", []Case{
-			{Name: "dribbled", Needs: dl(bodyOf, "for bodies"), Want: late, Steps: []Step{send(head("POST /r", "Content-Length: 100000")), {Do: Dribble, Data: "a", Every: quarter(bodyOf)}}},
+			{Name: "dribbled", Needs: dl(bodyOf, "for bodies"), Want: late, Steps: []Step{send(head("POST /r", "Content-Length: 100000")), {Do: Dribble, Data: "a", Every: quarter(bodyOf)}}, Mux: dribble},
 			{Name: "dribbled in chunks", Needs: dl(bodyOf, "for bodies"), Want: late, Steps: []Step{send(chunked("")), {Do: Dribble, Data: "1\r\na\r\n", Every: quarter(bodyOf)}}},
 			{Name: "steady", Needs: dl(bodyOf, "for bodies"), Want: []Outcome{served(body(steady))}, Answers: 2,
-				Steps: []Step{send(head("POST /r", fmt.Sprintf("Content-Length: %d", len(steady)))), {Do: Steady, Data: steady, Every: quarter(bodyOf)}, send(probe)}},
+				Steps: []Step{send(head("POST /r", fmt.Sprintf("Content-Length: %d", len(steady)))), {Do: Steady, Data: steady, Every: quarter(bodyOf)}, send(probe)}, Mux: steadily(steady)},
 		}},
 		{74, "client that never reads", "a bounded buffer and a deadline", []Case{
-			{Name: "endless answer", Only: []Transport{Plain, TLS}, Needs: dl(writeOf, "for clients that take nothing"), Run: neverReads,
+			{Name: "endless answer", Only: []Transport{Plain, TLS, H3}, Needs: dl(writeOf, "for clients that take nothing"), Run: neverReads,
 				Reply: Reply{Raw: ok + "Content-Length: 1099511627776\r\n\r\n" + strings.Repeat("x", 64<<10), Endless: true}},
 		}},
 	}
@@ -76,6 +76,9 @@ const maxBuffered = 64 << 20
 
 // neverReads asks for an endless answer and takes none of it.
 func neverReads(r *run) error {
+	if r.tr == H3 {
+		return neverReads3(r)
+	}
 	conn, err := dial(r.ctx, r.target, r.tr, r.target.addr(r.tr), r.target.Host, "http/1.1")
 	if err != nil {
 		return err
@@ -86,6 +89,11 @@ func neverReads(r *run) error {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.target.late(r.target.Deadlines.Write))
 	defer cancel()
+	return r.held(ctx)
+}
+
+// held is nil when the proxy has let go of the backend before ctx is over, and has not taken too much of its answer.
+func (r *run) held(ctx context.Context) error {
 	all, over := r.target.Backend.Wait(ctx, func(all []Message) bool { return len(all) > 0 && !all[0].Open || sent(all) > maxBuffered })
 	switch {
 	case sent(all) > maxBuffered:
@@ -139,13 +147,16 @@ func idleRow() Row {
 		}
 		return ""
 	}
-	ended := []Outcome{{Name: "ended", Status: []int{101}, Close: true, Reach: Anything, Check: abandoned}}
+	ended := []Outcome{
+		{Name: "ended", Status: []int{101}, Close: true, Reach: Anything, Check: abandoned},
+		{Name: "ended, as a stream", Status: []int{200}, Reset: true, Reach: Anything, Check: allOver},
+	}
 	shake := []Step{send(head("GET /r", upgrade)), {Do: AwaitResponse}}
 	const bye, frame = "\x88\x82\x00\x00\x00\x00\x03\xe8", "\x81\x81\x00\x00\x00\x00a"
 	idle := func(d Deadlines) time.Duration { return d.Idle }
 	return Row{85, "tunnels without traffic", "an idle deadline", []Case{
-		{Name: "idle", Needs: needs, Reply: Reply{Raw: accept, Tunnel: true}, Want: ended, Steps: append(shake, Step{Do: Quiet, Every: idle})},
+		{Name: "idle", Needs: needs, Reply: Reply{Raw: accept, Tunnel: true}, Want: ended, Steps: append(shake, Step{Do: Quiet, Every: idle}), Mux: socketOpened("")},
 		{Name: "frames after close", Needs: needs, Reply: Reply{Raw: accept + "\x88\x02\x03\xe8", Tunnel: true}, Want: ended,
-			Steps: append(shake, send(bye, strings.Repeat(frame, 100)), Step{Do: Quiet, Every: idle})},
+			Steps: append(shake, send(bye, strings.Repeat(frame, 100)), Step{Do: Quiet, Every: idle}), Mux: socketOpened(bye + strings.Repeat(frame, 100))},
 	}}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"time"
 
 	"semper/edge/route"
 )
@@ -15,6 +16,20 @@ import (
 type Switcher interface {
 	// Switch answers with status 200 and what of h has a meaning there, and gives the stream away.
 	Switch(h http.Header) (net.Conn, error)
+}
+
+// A Patient is the ResponseWriter of a stream. Its connection is not its own: no deadline of a socket says how long its client may
+// take nothing.
+type Patient interface {
+	// SetPatience bounds from now on how long the client may take nothing of what it is sent; 0 is no bound.
+	SetPatience(time.Duration)
+}
+
+// Patience bounds how long the client of w may take nothing, where w is a stream's.
+func Patience(w http.ResponseWriter, d time.Duration) {
+	if p, ok := within[Patient](w); ok {
+		p.SetPatience(d)
+	}
 }
 
 // A Switched is a client's connection after a change of protocol.
@@ -32,7 +47,7 @@ func Switch(w http.ResponseWriter, h http.Header, e route.Edit) (*Switched, erro
 	delete(h, ErrorWord)
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, to
 	Edit(h, e)
-	if s := switcher(w); s != nil {
+	if s, ok := within[Switcher](w); ok {
 		c, err := s.Switch(h)
 		if err != nil {
 			return nil, err
@@ -50,15 +65,16 @@ func Switch(w http.ResponseWriter, h http.Header, e route.Edit) (*Switched, erro
 	return &Switched{Conn: c, Status: http.StatusSwitchingProtocols, Early: bytes.Clone(early)}, nil
 }
 
-// switcher is w, or what it wraps, if that is one.
-func switcher(w http.ResponseWriter) Switcher {
+// within is w, or what it wraps, if that is a T.
+func within[T any](w http.ResponseWriter) (T, bool) {
 	for {
-		if s, ok := w.(Switcher); ok {
-			return s
+		if s, ok := w.(T); ok {
+			return s, true
 		}
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
-			return nil
+			var none T
+			return none, false
 		}
 		w = u.Unwrap()
 	}

@@ -35,6 +35,7 @@ func (s *Streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Alt-Svc"] = []string{s.o.AltSvc}
 	}
 	t := &writer{ResponseWriter: w, deal: http.NewResponseController(w), r: r}
+	t.SetPatience(s.o.Write)
 	if bad := s.examine(r); bad != nil {
 		s.refuse(w, r, *bad)
 		s.limit(t)
@@ -54,8 +55,8 @@ func (s *Streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // limit bounds how long the client may take for what is left to send when a handler has returned.
 func (s *Streams) limit(w *writer) {
-	if !w.user.Load() {
-		w.deal.SetWriteDeadline(time.Now().Add(s.o.Write)) //nolint:errcheck // a stream that is gone says so in the write
+	if d := w.patience.Load(); d > 0 && !w.user.Load() {
+		w.deal.SetWriteDeadline(time.Now().Add(time.Duration(d))) //nolint:errcheck // a stream that is gone says so in the write
 	}
 }
 
@@ -83,11 +84,11 @@ func (s *Streams) remove(w *writer) {
 
 // Sweep resets the streams whose clients have taken nothing for too long.
 func (s *Streams) Sweep() {
-	late := time.Now().Add(-s.o.Write).UnixNano()
+	now := time.Now().UnixNano()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for w := s.first; w != nil; w = w.next {
-		if began := w.began.Load(); began != 0 && began < late && !w.user.Load() {
+		if w.late(now) {
 			w.deal.SetWriteDeadline(past) //nolint:errcheck // a stream that is gone says so in the write
 		}
 	}
@@ -103,14 +104,24 @@ type writer struct {
 	socket *socket // what the request asks for is one
 	conn   *Conn   // what it has become
 
-	began atomic.Int64 // when the write under way began; 0 for none
-	user  atomic.Bool  // a handler has set a deadline of its own
+	began    atomic.Int64 // when the write under way began; 0 for none
+	patience atomic.Int64 // how long it may take, in nanoseconds; 0: as long as it likes
+	user     atomic.Bool  // a handler has set a deadline of its own
 
 	prev, next *writer // guarded by the mutex of Streams
 }
 
 // Unwrap is for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// SetPatience implements message.Patient.
+func (w *writer) SetPatience(d time.Duration) { w.patience.Store(int64(d)) }
+
+// late reports whether the client has taken nothing for too long.
+func (w *writer) late(now int64) bool {
+	began, d := w.began.Load(), w.patience.Load()
+	return began != 0 && d > 0 && now-began > d && !w.user.Load()
+}
 
 func (w *writer) begin() { w.began.Store(time.Now().UnixNano()) }
 func (w *writer) end()   { w.began.Store(0) }

@@ -76,6 +76,42 @@ func TestAClientThatTakesNothingIsReset(t *testing.T) {
 	})
 }
 
+// TestEachRouteSaysHowLongAClientMayTakeNothing, or that it may for ever.
+func TestEachRouteSaysHowLongAClientMayTakeNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		patience time.Duration // the route's
+		ended    time.Duration // 0: it is not
+	}{"sooner": {2 * time.Second, 3 * time.Second}, "later": {2 * time.Minute, 121 * time.Second}, "off": {0, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := streams(time.Minute, func(w http.ResponseWriter, _ *http.Request) {
+					w.(*writer).SetPatience(c.patience)
+					w.Write([]byte("x"))
+				})
+				w := &stuck{httptest.NewRecorder(), make(chan struct{}), make(chan time.Time, 4)}
+				done := make(chan struct{})
+				began := time.Now()
+				go func() { s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil)); close(done) }()
+				for len(w.deadlines) == 0 && time.Since(began) < time.Hour {
+					time.Sleep(time.Second)
+					s.Sweep()
+				}
+				took := time.Since(began)
+				if c.ended == 0 {
+					w.SetWriteDeadline(past) // it would wait for ever
+					c.ended = time.Hour
+				}
+				if took != c.ended {
+					t.Errorf("ended after %v, not %v", took, c.ended)
+				}
+				<-done
+			})
+		})
+	}
+}
+
 // TestWhatHTTP1WouldRefuse is refused, and with the same status.
 func TestWhatHTTP1WouldRefuse(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,8 @@ type Conn struct {
 	works sync.WaitGroup
 	out   map[uint32]*quic.Stream
 
+	Deaf bool // nothing is read of streams opened from now on
+
 	mu      sync.Mutex // guards what follows
 	streams map[uint32]*Stream
 	garbage error // the server sent what is no HTTP/3
@@ -107,7 +109,9 @@ func (c *Conn) Open(stream uint32, end bool, fields ...string) error {
 		}
 		c.out[stream] = s
 		c.change(func() { c.streams[stream] = new(Stream) })
-		c.works.Go(func() { c.read(stream, s) })
+		if !c.Deaf {
+			c.works.Go(func() { c.read(stream, s) })
+		}
 	}
 	return c.send(stream, end, headers(fields))
 }
