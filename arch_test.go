@@ -179,7 +179,7 @@ var rules = []rule{
 	{pkg: "keeper/renew", may: []string{"", "internal/handoff"}, external: []string{"golang.org/x/sys"}, why: "what a keeper carries over the execution of its successor"},
 	{pkg: "keeper/trees", may: []string{"", "api", "actor/observer"}, external: []string{"golang.org/x/sys"}, tests: []string{"actor", "supervise"},
 		why: "what runs inside programs, told by them: semper's half of the observer's protocol"},
-	{pkg: "keeper/wire", may: []string{"", "api", "internal/handoff"}, why: "the protocol: its client, and both ends of the upgrade log"},
+	{pkg: "keeper/wire", may: []string{"", "api", "internal/handoff", "internal/pause"}, why: "the protocol: its client, and both ends of the upgrade log"},
 	{pkg: "keeper/journal", may: []string{"", "unit/process"}, external: []string{"golang.org/x/sys"}, why: "what a killed keeper's successor reads"},
 	{pkg: "keeper/sockets", may: []string{"", "internal/handoff", "internal/steer"}, why: "the public listeners and who holds them"},
 	{pkg: "internal/handoff", external: []string{"golang.org/x/sys"}, why: "listeners over process boundaries"},
@@ -190,20 +190,20 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook", "experiment/design"}, tests: []string{"edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
-	{pkg: "control/lab", may: []string{"", "api", "edge/route", "experiment", "internal/nearest", "experiment/design"}, tests: []string{"store/mem"}, why: "experiments kept: entries and parts in the store, reports out; of the edge it knows the hash of a user's key"},
+	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook", "experiment/design", "internal/pause"}, tests: []string{"edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control/lab", may: []string{"", "api", "edge/route", "experiment", "internal/nearest", "experiment/design", "internal/pause"}, tests: []string{"store/mem"}, why: "experiments kept: entries and parts in the store, reports out; of the edge it knows the hash of a user's key"},
 	{pkg: "control/judging", may: []string{"", "edge/mirror/told", "edge/sketch", "verify", "verify/diff"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
-	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
+	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
 	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
-	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "verify", "verify/diff", "experiment/design"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
+	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "verify", "verify/diff", "experiment/design", "internal/pause"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
 	{pkg: "api/apitest", may: []string{"", "api", "edge/mirror/told", "pipeline", "verify", "verify/diff", "experiment/design"}, why: "a real service in memory, for the tests of cli and web"},
 	{pkg: "web", may: []string{"", "api", "experiment", "experiment/design"}, tests: []string{"api/apitest", "verify"}, why: "the page, over the api only; what an experiment says it says in its own words"},
 	{pkg: "cli/draw", may: []string{"", "api", "experiment", "verify", "verify/diff", "verify/replay", "experiment/design"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
@@ -214,6 +214,7 @@ var rules = []rule{
 	{pkg: "cli", may: []string{"", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "experiment/design", "internal/config", "internal/strict", "verify", "verify/diff", "verify/offline", "verify/replay", "cli/experiment"},
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
+	{pkg: "internal/pause", why: "a wait that ends with its owner: time alone"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
 	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},

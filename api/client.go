@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/internal/pause"
 )
 
 // ClientOptions of [NewClient]. The zero value is for a unix socket.
@@ -188,7 +189,7 @@ type request struct {
 // send performs r until it is answered, cannot be repeated, or patience ends. The caller closes the body.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	deadline := time.Now().Add(c.o.Patience)
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+	for delay := 20 * time.Millisecond; ; delay = min(2*delay, 500*time.Millisecond) {
 		res, err := c.once(ctx, r)
 		if err == nil {
 			return res, nil
@@ -196,27 +197,15 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		if ctx.Err() != nil {
 			return nil, contextError(ctx)
 		}
-		if !c.again(r, err) || time.Now().Add(pause).After(deadline) {
+		if !c.again(r, err) || time.Now().Add(delay).After(deadline) {
 			return nil, c.explain(err)
 		}
 		if c.o.Waiting != nil && c.waitOnce.CompareAndSwap(false, true) {
 			c.o.Waiting(c.explain(err))
 		}
-		if !rest(ctx, pause) {
+		if !pause.For(ctx, delay) {
 			return nil, contextError(ctx)
 		}
-	}
-}
-
-// rest waits for d; false when ctx ended first.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

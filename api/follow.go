@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/internal/pause"
 )
 
 // emptyPause keeps the client from asking in a tight loop a server that ends its streams at once.
@@ -73,7 +74,7 @@ func (c *Client) Events(ctx context.Context, app string, after int64, follow boo
 				return give(ctx, out, e)
 			})
 			_ = body.Close() // only read from
-			if !follow || ctx.Err() != nil || (after == from && !rest(ctx, emptyPause)) {
+			if !follow || ctx.Err() != nil || (after == from && !pause.For(ctx, emptyPause)) {
 				return
 			}
 			if body, err = c.open(ctx, "/v1/events", query()); err != nil {
@@ -114,7 +115,7 @@ func (c *Client) Logs(ctx context.Context, q LogQuery) (<-chan LogLine, error) {
 				return true
 			})
 			_ = body.Close() // only read from
-			if !q.Follow || ctx.Err() != nil || (!got && !rest(ctx, emptyPause)) {
+			if !q.Follow || ctx.Err() != nil || (!got && !pause.For(ctx, emptyPause)) {
 				return
 			}
 			place.again()
@@ -171,7 +172,7 @@ func (c *Client) WaitRollout(ctx context.Context, app, env, id, until string) (s
 			return semper.Rollout{}, e
 		}
 		// The server went away in the middle: ask the next one.
-		if !rest(ctx, emptyPause) {
+		if !pause.For(ctx, emptyPause) {
 			return semper.Rollout{}, contextError(ctx)
 		}
 	}

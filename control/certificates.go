@@ -7,6 +7,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/certificate"
+	"semper/internal/pause"
 )
 
 // lookAtCertificates is how often edges are asked how it stands with certificates: theirs change by the minute at most.
@@ -21,7 +22,7 @@ func (c *Control) watchCertificates(ctx context.Context) error {
 		if err == nil {
 			c.tell(ctx, "certificates", func(m *model) { m.seeCertificates(c, list) })
 		}
-		sleep(ctx, lookAtCertificates)
+		pause.For(ctx, lookAtCertificates)
 	}
 	return nil
 }

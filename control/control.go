@@ -204,18 +204,6 @@ func (c *Control) reconcile(m *model) time.Duration {
 	return 0
 }
 
-// sleep waits for d, or reports that ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // decide is what follows from the model now: a transaction, or nil when nothing changes.
 func (m *model) decide(now time.Time) (*change, []rollout.Decision, time.Duration) {
 	t := m.newChange(now)

@@ -204,6 +204,9 @@ func (m *machine) gate(in *semper.InstanceStatus) {
 		defer m.mu.Unlock()
 		if in := m.instances[id]; in != nil && in.State != semper.Ended {
 			in.State, in.PID, in.LastEnd = semper.Ended, 0, &semper.End{Reason: r, At: time.Now(), Uptime: semper.Duration(time.Second), Tail: []string{"checked"}}
+			if r.Abnormal() { // the keeper knows no gates
+				m.crashes = append(m.crashes, semper.CrashReport{ID: "c-" + string(id), At: time.Now(), What: string(id), App: in.Spec.App, Environment: in.Spec.Environment, Service: in.Spec.Service, Reason: r})
+			}
 			m.change()
 		}
 	})

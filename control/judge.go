@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/control/judging"
 	"semper/edge/mirror/told"
+	"semper/internal/pause"
 )
 
 // preJudge is where the judge's records are stored: by app, environment and rollout.
@@ -30,7 +31,7 @@ func (t *term) judge(ctx context.Context) error {
 	for ctx.Err() == nil {
 		v := t.c.view.Load()
 		if v == nil {
-			if !sleep(ctx, retryable) {
+			if !pause.For(ctx, retryable) {
 				return nil
 			}
 			continue
@@ -45,7 +46,7 @@ func (t *term) judge(ctx context.Context) error {
 			continue
 		}
 		next := t.hear(ctx, v, open, cases)
-		sleep(ctx, time.Until(next))
+		pause.For(ctx, time.Until(next))
 	}
 	return nil
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"semper"
+	"semper/internal/pause"
+	"semper/pipeline"
 	"semper/rollout"
 	"semper/supervise"
 )
@@ -50,7 +53,7 @@ func (c *Control) watchKeeper(ctx context.Context) error {
 	for ctx.Err() == nil {
 		ch, err := c.o.Keeper.Watch(ctx)
 		if err != nil {
-			sleep(ctx, 100*time.Millisecond)
+			pause.For(ctx, 100*time.Millisecond)
 			continue
 		}
 		first := true
@@ -146,14 +149,14 @@ func (c *Control) watchEdges(ctx context.Context) error {
 			states = nil
 		}
 		c.tell(ctx, "edges", func(m *model) { m.seeEdges(c, states) })
-		pause := idle
+		delay := idle
 		if v != nil && v.draining {
-			pause = 20 * time.Millisecond
+			delay = 20 * time.Millisecond
 		}
 		if err != nil {
-			pause = 50 * time.Millisecond
+			delay = 50 * time.Millisecond
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(delay)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -209,7 +212,7 @@ func (m *model) do(c *Control, cmd rollout.Command) {
 			st, err := c.o.Keeper.Start(ctx, cmd.Spec)
 			if err != nil {
 				c.o.Log.Warn("instance not started; trying again", "instance", cmd.Spec.ID, "error", err)
-				sleep(ctx, retryable)
+				pause.For(ctx, retryable)
 				return func() {}
 			}
 			return func() {
@@ -222,7 +225,7 @@ func (m *model) do(c *Control, cmd rollout.Command) {
 		m.once("stop "+string(cmd.ID), func(ctx context.Context) func() {
 			if err := c.o.Keeper.Stop(ctx, cmd.ID, cmd.Why); err != nil {
 				c.o.Log.Warn("instance not stopped; trying again", "instance", cmd.ID, "error", err)
-				sleep(ctx, retryable)
+				pause.For(ctx, retryable)
 			}
 			return func() {}
 		}, c)
@@ -242,7 +245,7 @@ func (m *model) once(name string, f func(context.Context) func(), c *Control) {
 		defer func() {
 			if then == nil {
 				then = func() {}
-				sleep(ctx, retryable)
+				pause.For(ctx, retryable)
 			}
 			h.tell(ctx, name, func(m *model) {
 				delete(m.doing, name)
@@ -309,7 +312,7 @@ func (m *model) takeReports(c *Control, reports []semper.CrashReport) {
 	var ids []string
 	for _, r := range reports {
 		ids = append(ids, r.ID)
-		if m.hasCrash(r.ID) {
+		if m.hasCrash(r.ID) || strings.HasPrefix(r.Service, pipeline.UnitService) { // what became of a gate's command is in its run
 			continue
 		}
 		m.enrich(&r)

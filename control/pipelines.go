@@ -11,6 +11,7 @@ import (
 	"semper/api"
 	"semper/control/delivery"
 	"semper/control/prepare"
+	"semper/internal/pause"
 	"semper/pipeline"
 	"semper/rollout"
 )
@@ -134,7 +135,7 @@ func (m *model) startGate(c *Control, spec semper.InstanceSpec) {
 		}
 		if err != nil {
 			c.o.Log.Warn("command of a gate not started; trying again", "instance", spec.ID, "error", err)
-			sleep(ctx, retryable)
+			pause.For(ctx, retryable)
 			return func() {}
 		}
 		return func() {

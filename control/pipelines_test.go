@@ -247,7 +247,13 @@ func TestGatesThatFail(t *testing.T) {
 		if g := r.Stages[0].Gates[0]; r.State != semper.RunFailed || g.Exit != 3 || len(g.Tail) == 0 || !strings.Contains(r.Reason, "exit code 3") {
 			t.Fatalf("%s: %s, %+v", r.State, r.Reason, g)
 		}
+		if l, err := c.Crashes(t.Context(), "bar"); err != nil || len(l) > 0 || len(kinds(t, c, "crash")) > 0 {
+			t.Errorf("a test that says no is no crash: %v, %v", l, err)
+		}
 		m.mu.Lock()
+		if len(m.acked) != 1 {
+			t.Errorf("the keeper keeps its report: acknowledged %v", m.acked)
+		}
 		m.gates = nil
 		m.mu.Unlock()
 		if _, err := c.Rerun(dev, "bar", ""); err != nil {

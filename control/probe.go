@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/internal/pause"
 	"semper/supervise"
 )
 
@@ -83,7 +84,7 @@ func (p *prober) run(ctx context.Context) {
 	h := p.s.Spec.Spec.Health
 	switch h.Kind {
 	case semper.HealthNone:
-		if sleep(ctx, readyAfter-time.Since(p.s.StartedAt)) {
+		if pause.For(ctx, readyAfter-time.Since(p.s.StartedAt)) {
 			p.report(ctx, true, "")
 			p.live(ctx)
 		}
@@ -97,7 +98,7 @@ func (p *prober) run(ctx context.Context) {
 		p.live(ctx)
 		return
 	}
-	pause := 2 * time.Millisecond // quick at first: the app may be up in no time
+	delay := 2 * time.Millisecond // quick at first: the app may be up in no time
 	lastLive := time.Now()
 	for {
 		p.take(ctx, h, p.check(ctx, h))
@@ -109,11 +110,11 @@ func (p *prober) run(ctx context.Context) {
 			p.alive(ctx, *l)
 		}
 		if p.ready && p.failures == 0 {
-			pause = h.Interval.D()
+			delay = h.Interval.D()
 		} else {
-			pause = min(pause*3/2+time.Millisecond, 250*time.Millisecond, h.Interval.D())
+			delay = min(delay*3/2+time.Millisecond, 250*time.Millisecond, h.Interval.D())
 		}
-		if !sleep(ctx, pause) {
+		if !pause.For(ctx, delay) {
 			return
 		}
 	}
@@ -125,7 +126,7 @@ func (p *prober) live(ctx context.Context) {
 	if l == nil {
 		return
 	}
-	for sleep(ctx, l.Interval.D()) {
+	for pause.For(ctx, l.Interval.D()) {
 		p.alive(ctx, *l)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"semper"
 	"semper/actor"
+	"semper/internal/pause"
 	"semper/store"
 	"semper/supervise"
 )
@@ -122,11 +123,11 @@ func (s *seeker) serve(ctx context.Context) error {
 			return nil //nolint:nilerr // the end of ctx is how it is meant to end
 		}
 		s.c.o.Log.Warn("leadership ended; seeking it again", "error", err)
-		pause := pauseLost
+		delay := pauseLost
 		if errors.Is(err, supervise.ErrIntensity) {
-			pause = pauseBroken
+			delay = pauseBroken
 		}
-		sleep(ctx, pause)
+		pause.For(ctx, delay)
 	}
 	return nil
 }
@@ -193,7 +194,7 @@ func (c *Control) evict(ctx context.Context) error {
 			})
 			c.o.Log.Info("leadership of a dead control process ended", "holder", string(it.Value), "error", err)
 		}
-		if !sleep(ctx, 500*time.Millisecond) {
+		if !pause.For(ctx, 500*time.Millisecond) {
 			return nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"semper/internal/pause"
 	"semper/pipeline"
 )
 
@@ -29,7 +30,7 @@ func Poll(ctx context.Context, client *http.Client, q pipeline.Ask) pipeline.Ans
 		if ctx.Err() == nil || last == "" {
 			last = what // what the end of the time did to an answer says nothing of it
 		}
-		if !rest(ctx, pollEvery) {
+		if !pause.For(ctx, pollEvery) {
 			return pipeline.Answer{What: fmt.Sprintf("not %d in time; at last: %s", q.Expect, last)}
 		}
 	}
@@ -50,16 +51,4 @@ func pollNow(ctx context.Context, client *http.Client, q pipeline.Ask) (good boo
 	defer res.Body.Close()                                      //nolint:errcheck // only read
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)) // for the connection's sake; a larger body costs it
 	return res.StatusCode == q.Expect, fmt.Sprintf("%s answered %s", q.URL, res.Status)
-}
-
-// rest waits for d, or reports that ctx ended first.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"semper/api"
 	"semper/experiment"
 	"semper/experiment/design"
+	"semper/internal/pause"
 )
 
 // How often the lab looks, how long it waits for edges and the store, and how much of what it has had it asks edges for again: they
@@ -46,7 +47,7 @@ func (s *Seat) Serve(ctx context.Context, t Term) error {
 	for ctx.Err() == nil {
 		envs, changed := t.Look()
 		if changed == nil {
-			sleep(ctx, retry)
+			pause.For(ctx, retry)
 			continue
 		}
 		counts, err := s.tend(ctx, t, l, envs, &since)
@@ -54,7 +55,7 @@ func (s *Seat) Serve(ctx context.Context, t Term) error {
 			t.Log.Warn("experiments are behind; trying again", "error", err)
 		}
 		if counts || err != nil {
-			sleep(ctx, every)
+			pause.For(ctx, every)
 			continue
 		}
 		select {
@@ -63,13 +64,6 @@ func (s *Seat) Serve(ctx context.Context, t Term) error {
 		}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // tend looks once, and reports whether some experiment counts.

@@ -29,7 +29,7 @@ type fileFormat struct {
 	Environments map[string]envFormat     `yaml:"environments" jsonschema:"example={beta: {gates: [{run: ./smoke.sh}]}\\, production: {gates: [{approve: [ops]}]}}" doc:"The pipeline: environments in the order in which a release passes them, what is otherwise in each, and its gates."`
 	Experiments  []design.Plan            `yaml:"experiments" doc:"Experiments that semper experiment start NAME begins. A deploy neither begins nor ends one."`
 	Webhooks     []webhook                `yaml:"webhooks" doc:"Who is told the events of the app."`
-	Warm         semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
+	Warm         semper.Duration          `yaml:"warm" jsonschema:"default=5m" doc:"How long the old release keeps running after a cutover: there is always a way back, and 0 is refused. Within it a rollback is immediate, and a crash loop of the new release rolls back by itself."`
 	Drain        drain                    `yaml:"drain" doc:"How long the old release may finish what it has after a cutover, per class of connection."`
 	Hold         hold                     `yaml:"hold" doc:"What may wait at most while requests are held. Beyond it they are answered with 503 and Retry-After."`
 }

@@ -14,6 +14,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/internal/pause"
 )
 
 // A Client talks to the keeper of this machine. It is safe for concurrent use; a keeper that is away
@@ -194,7 +195,7 @@ func (c *Client) follow(ctx context.Context, id string, ch chan<- api.UpgradeSte
 			if away.IsZero() {
 				away = time.Now()
 			}
-			pause(ctx, 20*time.Millisecond)
+			pause.For(ctx, 20*time.Millisecond)
 			continue
 		case err != nil:
 			deliver(ctx, ch, api.UpgradeStep{Part: "semper", Status: "failed", Error: err.Error()})
@@ -217,15 +218,6 @@ func (c *Client) follow(ctx context.Context, id string, ch chan<- api.UpgradeSte
 func deliver[T any](ctx context.Context, ch chan<- T, v T) {
 	select {
 	case ch <- v:
-	case <-ctx.Done():
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
 	case <-ctx.Done():
 	}
 }
