@@ -140,6 +140,7 @@ var rules = []rule{
 	{pkg: "pipeline/record", may: []string{"", "pipeline", "pipeline/attest"}, why: "what is stored of pipelines: keys and writes, for whoever owns the transaction"},
 	{pkg: "webhook", why: "messages signed and sent by the standard library; knows no event"},
 	{pkg: "pipeline/window", may: []string{""}, why: "times of a wall clock: a function of text and an instant"},
+	{pkg: "pipeline/junit", why: "XML to counts and names, by the standard library alone"},
 	{pkg: "pipeline/attest", why: "signed statements by the standard library alone, so that any verifier may be compared with it"},
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
@@ -196,7 +197,7 @@ var rules = []rule{
 
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
-	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
+	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
 	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},

@@ -110,6 +110,7 @@ type Gate struct {
 	Timeout   Duration          `json:"timeout,omitempty"`
 	Command   []string          `json:"command,omitempty"`   // of Run: argv, in the artifact of the release
 	Env       map[string]EnvVar `json:"env,omitempty"`       // of Run, besides what semper gives
+	Report    string            `json:"report,omitempty"`    // of Run: the JUnit XML it leaves, below its scratch
 	URL       string            `json:"url,omitempty"`       // of HTTP
 	Expect    int               `json:"expect,omitempty"`    // of HTTP: the status
 	For       Duration          `json:"for,omitempty"`       // of Soak

@@ -116,6 +116,7 @@ type InstanceStatus struct {
 	Notified    bool          `json:"notified,omitempty"` // READY=1 heard from this incarnation
 	LastEnd     *End          `json:"last_end,omitempty"`
 	LogPath     string        `json:"log_path,omitempty"`
+	Scratch     string        `json:"scratch,omitempty"` // the directory that it may write to; gone when it is forgotten
 	Warning     string        `json:"warning,omitempty"` // a protection this machine could not give
 	Crashes     int           `json:"crashes,omitempty"` // of actors in it, reported since the keeper began
 }

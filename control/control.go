@@ -107,6 +107,8 @@ type Machine interface {
 	// Tail is the newest lines of an output file; Follow sends each line after them until ctx ends.
 	Tail(path string, lines int) ([]string, error)
 	Follow(ctx context.Context, path string, tail int) (<-chan string, error)
+	// Open opens a file below a directory that somebody else writes to: a regular one, and none that only leads out of it. It does not wait.
+	Open(dir, path string) (io.ReadCloser, error)
 	// Checks are doctor's of this machine.
 	Checks(ctx context.Context) []api.Check
 }

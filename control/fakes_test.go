@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"slices"
@@ -458,10 +459,11 @@ func (*facts) Resident(pids []int) map[int]int64 {
 	}
 	return out
 }
-func (*facts) Gone(string) bool                   { return false }
-func (*facts) Alive(int) bool                     { return false }
-func (*facts) Tail(string, int) ([]string, error) { return nil, nil }
-func (*facts) Checks(context.Context) []api.Check { return nil }
+func (*facts) Gone(string) bool                           { return false }
+func (*facts) Alive(int) bool                             { return false }
+func (*facts) Tail(string, int) ([]string, error)         { return nil, nil }
+func (*facts) Open(string, string) (io.ReadCloser, error) { return nil, fs.ErrNotExist }
+func (*facts) Checks(context.Context) []api.Check         { return nil }
 func (*facts) Follow(context.Context, string, int) (<-chan string, error) {
 	return nil, nil
 }

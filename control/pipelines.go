@@ -79,7 +79,7 @@ func (o office) Units(app string) map[semper.InstanceID]pipeline.Unit {
 	out := make(map[semper.InstanceID]pipeline.Unit)
 	for id, in := range o.t.m.instances {
 		if s := in.status; ofGate(s.Spec) && s.Spec.App == app {
-			out[id] = pipeline.Unit{Ended: s.State == semper.Ended, End: s.LastEnd}
+			out[id] = pipeline.Unit{Ended: s.State == semper.Ended, End: s.LastEnd, Scratch: s.Scratch}
 		}
 	}
 	return out
@@ -93,18 +93,16 @@ func (m *model) performPipelines(c *Control) time.Time {
 			m.startGate(c, cmd.Spec)
 		case pipeline.Stop:
 			m.do(c, rollout.Stop{ID: cmd.ID, Why: cmd.Why})
-		case pipeline.Ask:
-			if m.desk.HasAnswer(cmd.Key) {
-				continue
-			}
-			m.once("ask "+cmd.Key, func(ctx context.Context) func() {
-				a := delivery.Poll(ctx, c.o.Client, cmd)
-				if ctx.Err() != nil {
-					return func() {} // the term ends: the next asks again
-				}
-				return func() { m.desk.Answered(cmd.Key, a) }
-			}, c)
 		}
+	}
+	for _, e := range m.desk.Errands(c.o.Client, c.o.Machine.Open) {
+		m.once("ask "+e.Key, func(ctx context.Context) func() {
+			a := e.Do(ctx)
+			if ctx.Err() != nil {
+				return func() {} // the term ends: the next asks again
+			}
+			return func() { m.desk.Answered(e.Key, a) }
+		}, c)
 	}
 	tellings, next := m.desk.Tellings(time.Now(), m.events, func(id string) bool { return m.doing["webhook "+id] })
 	for _, t := range tellings {

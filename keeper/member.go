@@ -35,7 +35,7 @@ func (m *member) statusLocked(k *keeper) semper.InstanceStatus {
 	r, in := m.rec, m.rec.Instance
 	st := semper.InstanceStatus{
 		Spec: in.Spec, State: m.state, Incarnation: r.Incarnation, Restarts: r.Restarts,
-		Crashes: m.crashes, LogPath: k.dir.InstanceLog(in.Spec.ID), Warning: in.Warning, Address: addressOf(in),
+		Crashes: m.crashes, LogPath: k.dir.InstanceLog(in.Spec.ID), Scratch: k.dir.Scratch(in.Spec.ID), Warning: in.Warning, Address: addressOf(in),
 	}
 	if r.LastEnd != nil {
 		end := *r.LastEnd

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -41,6 +43,27 @@ func (m *machine) Alive(pid int) bool {
 // Tail is the newest lines of an output file.
 func (m *machine) Tail(path string, lines int) ([]string, error) {
 	return process.Tail(path, lines, 1<<20)
+}
+
+// Open opens a regular file below dir, to which somebody else writes: a link that leads out of it, a pipe or a device is an error.
+func (m *machine) Open(dir, path string) (io.ReadCloser, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()                                            //nolint:errcheck // what is open below it stays so
+	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe that nobody writes to would wait for ever
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("is no regular file")}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // Follow sends the newest lines of an output file and then each new one, until ctx ends.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -197,6 +198,9 @@ func (c *checker) gate(s *semper.Stage, j int, g *semper.Gate) {
 		defaultTo(&g.Timeout, CommandTimeout)
 		if len(g.Command) == 0 || g.Command[0] == "" {
 			wrong("run", "there is no command", `write "run: ./smoke.sh"`)
+		}
+		if g.Report != "" && !filepath.IsLocal(g.Report) {
+			wrong("report", fmt.Sprintf("%q is not a path below the directory that the command may write to", g.Report), `write one like "report: junit.xml", and have the command write $SEMPER_SCRATCH/junit.xml`)
 		}
 	case semper.GateHTTP:
 		defaultTo(&g.Timeout, HTTPTimeout)

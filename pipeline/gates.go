@@ -103,6 +103,9 @@ func (d *step) runs(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool
 		return d.fail(s, g, "it was ended before it ran")
 	case known && u.Ended:
 		g.Exit, g.Tail = u.End.Reason.Code, u.End.Tail
+		if def.Report != "" && (u.End.Reason.Kind == semper.ReasonNormal || u.End.Reason.Kind == semper.ReasonExit) {
+			return d.reports(s, def, g, u)
+		}
 		if u.End.Reason.Kind == semper.ReasonNormal {
 			return d.pass(s, def, g, fmt.Sprintf("exit code 0 after %s", u.End.Uptime.D().Round(time.Millisecond)))
 		}
@@ -115,6 +118,28 @@ func (d *step) runs(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool
 	d.Waiting = fmt.Sprintf("%s of %s to end", def.Name, s.Environment)
 	d.wake(g.Deadline)
 	return false
+}
+
+// reports passes a command by what it says of its tests. The exit code has a say too: what failed beside the tests failed.
+func (d *step) reports(s *semper.RunStage, def semper.Gate, g *semper.GateRun, u Unit) bool {
+	key, end := answerKey(d.Run, s.Environment, *g), u.End.Reason
+	a, answered := d.w.Answers[key]
+	switch {
+	case !answered:
+		d.Commands = append(d.Commands, Read{Key: key, Dir: u.Scratch, Path: def.Report})
+		d.Waiting = fmt.Sprintf("the report of %s", def.Name)
+		return false
+	case a.Good && end.Kind == semper.ReasonNormal:
+		return d.pass(s, def, g, fmt.Sprintf("%s in %s", a.What, u.End.Uptime.D().Round(time.Millisecond)))
+	case a.Good:
+		return d.fail(s, g, fmt.Sprintf("%s, though %s", end, a.What))
+	}
+	return d.fail(s, g, fmt.Sprintf("%s (%s)", a.What, end))
+}
+
+// answerKey names the answer to what a gate asks in one attempt.
+func answerKey(r semper.Run, environment string, g semper.GateRun) string {
+	return fmt.Sprintf("%s/%s/%s.%d", r.ID, environment, g.Gate, g.Attempt)
 }
 
 func unitID(r semper.Run, environment string, g semper.GateRun) semper.InstanceID {
@@ -135,7 +160,7 @@ func (d *step) unit(environment string, def semper.Gate, g *semper.GateRun) semp
 
 // asks waits for an answer.
 func (d *step) asks(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool {
-	key := fmt.Sprintf("%s/%s/%s.%d", d.Run.ID, s.Environment, g.Gate, g.Attempt)
+	key := answerKey(d.Run, s.Environment, *g)
 	a, answered := d.w.Answers[key]
 	switch {
 	case answered && a.Good:

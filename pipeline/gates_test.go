@@ -131,3 +131,62 @@ func TestWindowHolds(t *testing.T) {
 		t.Errorf("a deploy by hand on a Saturday: %v", err)
 	}
 }
+
+// A command with a report is passed by its tests and by its exit code, and only when the report was read.
+func TestReportGate(t *testing.T) {
+	t.Parallel()
+	p, problems := pipeline.Complete(semper.Pipeline{App: "shop", Stages: []semper.Stage{{Environment: "beta", Gates: []semper.Gate{
+		{Kind: semper.GateCommand, Command: []string{"./check"}, Report: "out/junit.xml"},
+	}}}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	now := time.Unix(0, 0)
+	run, _, err := pipeline.Begin(p, semper.Release{App: "shop", Number: 1, Artifact: semper.DigestOf(nil), Config: semper.DigestOf(nil)}, 1, "dev", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.Stages[0].State, run.Stages[0].LiveAt = semper.StageLive, now
+	w := pipeline.World{Now: now, Environments: map[string]semper.Environment{"beta": {App: "shop", Name: "beta", Current: &semper.Placement{Release: "r1"}}}}
+	begun := pipeline.Step(run, w)
+	start, ok := begun.Commands[0].(pipeline.Start)
+	if !ok {
+		t.Fatalf("%+v", begun.Commands)
+	}
+	good, bad := pipeline.Answer{Good: true, What: "40 tests passed"}, pipeline.Answer{What: "1 of 40 tests failed: cart.adds"}
+	for _, c := range []struct {
+		name   string
+		reason semper.Reason
+		answer *pipeline.Answer
+		state  semper.RunState
+		why    string
+	}{
+		{"not read yet", semper.Reason{Kind: semper.ReasonNormal}, nil, semper.RunRunning, ""},
+		{"passed", semper.Reason{Kind: semper.ReasonNormal}, &good, semper.RunPassed, ""},
+		{"a test failed", semper.Reason{Kind: semper.ReasonExit, Code: 1}, &bad, semper.RunFailed, "1 of 40 tests failed: cart.adds (exit code 1)"},
+		{"a test failed, and the command hides it", semper.Reason{Kind: semper.ReasonNormal}, &bad, semper.RunFailed, "1 of 40 tests failed: cart.adds (exit code 0)"},
+		{"something else failed", semper.Reason{Kind: semper.ReasonExit, Code: 2}, &good, semper.RunFailed, "exit code 2, though 40 tests passed"},
+		{"killed", semper.Reason{Kind: semper.ReasonSignal, Signal: "SIGKILL"}, nil, semper.RunFailed, "signal SIGKILL"},
+	} {
+		w.Units = map[semper.InstanceID]pipeline.Unit{start.Spec.ID: {Ended: true, End: &semper.End{Reason: c.reason}, Scratch: "/scratch"}}
+		w.Answers = map[string]pipeline.Answer{}
+		if c.answer != nil {
+			w.Answers["p-1/beta/tests.1"] = *c.answer
+		}
+		d := pipeline.Step(begun.Run, w)
+		if d.Run.State != c.state || !strings.Contains(d.Run.Reason, c.why) || (len(d.Statements) == 1) != (c.state == semper.RunPassed) {
+			t.Errorf("%s: %s (%s), %d statements", c.name, d.Run.State, d.Run.Reason, len(d.Statements))
+		}
+		if c.answer == nil && c.state == semper.RunRunning {
+			if want := (pipeline.Read{Key: "p-1/beta/tests.1", Dir: "/scratch", Path: "out/junit.xml"}); len(d.Commands) != 1 || d.Commands[0] != want {
+				t.Errorf("%s: %+v, want %+v", c.name, d.Commands, want)
+			}
+		}
+	}
+	for _, path := range []string{"/etc/passwd", "../x", "a/../../x"} {
+		_, problems := pipeline.Complete(semper.Pipeline{Stages: []semper.Stage{{Environment: "beta", Gates: []semper.Gate{{Kind: semper.GateCommand, Command: []string{"x"}, Report: path}}}}})
+		if len(problems) != 1 || problems[0].Key != "report" {
+			t.Errorf("%s: %v", path, problems)
+		}
+	}
+}

@@ -17,7 +17,7 @@ type World struct {
 	Environments map[string]semper.Environment
 	// Units are the gates' commands that the keeper knows of.
 	Units map[semper.InstanceID]Unit
-	// Answers are those of HTTP gates, by [Ask.Key].
+	// Answers are what URLs and reports have said, by [Ask.Key] and [Read.Key].
 	Answers map[string]Answer
 	// Others are the other runs of the app.
 	Others []semper.Run
@@ -29,12 +29,14 @@ type World struct {
 type Unit struct {
 	Ended bool
 	End   *semper.End // of the command, once it has ended
+	// Scratch is the directory that the command may write to.
+	Scratch string
 }
 
 // An Answer is what came of a question.
 type Answer struct {
 	Good bool
-	What string // "200", "connection refused"
+	What string // "200", "connection refused", "2 of 40 tests failed: cart.adds, cart.removes"
 }
 
 // Command is something to be done. All commands may be given and performed more than once.
@@ -57,9 +59,17 @@ type Ask struct {
 	Until  time.Time
 }
 
+// Read asks for what a gate's command, which has ended, says in its JUnit report.
+type Read struct {
+	Key  string // of the answer: unique for ever
+	Dir  string // the command's scratch
+	Path string // below Dir
+}
+
 func (Start) command() {}
 func (Stop) command()  {}
 func (Ask) command()   {}
+func (Read) command()  {}
 
 // Decision is what Step wants: the run to store, with the statements and events that belong to it, and what to do once it is
 // stored.

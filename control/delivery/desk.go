@@ -121,9 +121,6 @@ type Office interface {
 // Answered keeps what came of a question.
 func (d *Desk) Answered(key string, a pipeline.Answer) { d.answers[key] = a }
 
-// HasAnswer reports whether a question is answered.
-func (d *Desk) HasAnswer(key string) bool { _, ok := d.answers[key]; return ok }
-
 // A View is a desk for readers. It is never changed.
 type View struct {
 	records *record.Records

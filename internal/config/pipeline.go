@@ -25,6 +25,7 @@ type gate struct {
 	Name    string                   `yaml:"name" jsonschema:"example=smoke" doc:"Name of the gate, in statements and requires. When left out: tests for run, else the name of the key."`
 	Run     shellCommand             `yaml:"run" jsonschema:"example=./smoke.sh" doc:"A command that has to exit with 0. It runs once per release, in its artifact, as the least privileged user semper can give. Text is run by /bin/sh -c, a list is run as it is."`
 	Env     map[string]semper.EnvVar `yaml:"env" jsonschema:"example={TARGET: beta.example.com}" doc:"Environment variables of run."`
+	Report  string                   `yaml:"report" jsonschema:"example=junit.xml" doc:"The JUnit XML that run leaves, a path below $SEMPER_SCRATCH, where the command may write. No test in it may have failed, and one must have run."`
 	HTTP    string                   `yaml:"http" jsonschema:"example=https://beta.example.com/ready" doc:"A URL that has to answer with the status of expect. It is asked each second until it does or the timeout is over."`
 	Expect  int                      `yaml:"expect" jsonschema:"minimum=100,maximum=599,default=200" doc:"The status that http has to answer with."`
 	Timeout semper.Duration          `yaml:"timeout" jsonschema:"example=5m" doc:"How long run (10m when left out) or http (1m) may take."`
@@ -140,7 +141,7 @@ func (c *checker) overlay(path string, e envFormat) {
 // gate is a gate as a server has it. What it looks at is the one key that says so.
 func (c *checker) gate(path string, g gate) semper.Gate {
 	out := semper.Gate{
-		Name: g.Name, When: semper.GateWhen(g.When), Timeout: g.Timeout, Command: g.Run, Env: g.Env, URL: g.HTTP, Expect: g.Expect,
+		Name: g.Name, When: semper.GateWhen(g.When), Timeout: g.Timeout, Command: g.Run, Env: g.Env, Report: g.Report, URL: g.HTTP, Expect: g.Expect,
 		For: g.Soak, Approvers: g.Approve, Expires: g.Expires,
 	}
 	kinds := []struct {
@@ -148,7 +149,7 @@ func (c *checker) gate(path string, g gate) semper.Gate {
 		kind semper.GateKind
 		with []string // keys that only it has
 	}{
-		{"run", semper.GateCommand, []string{"env"}},
+		{"run", semper.GateCommand, []string{"env", "report"}},
 		{"http", semper.GateHTTP, []string{"expect"}},
 		{"soak", semper.GateSoak, nil},
 		{"approve", semper.GateApproval, []string{"expires"}},
