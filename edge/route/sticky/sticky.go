@@ -21,6 +21,13 @@
 // previous one, wait for as long as a cookie lasts, and drop it. Tags depend on the key as well; a [Tag] holds both. A scope
 // is part of all of it, so that a cookie of one pool says nothing at another that shares the key.
 //
+// # Cost
+//
+// An HMAC is what a request would pay most for here. So a signer remembers the values that it believed last, in a table of a fixed
+// size: what comes again is compared with what was signed, in a time that does not depend on how much of it is right, and its expiry is
+// looked at each time. There is one signer for each scope and keys in a process, so that what it remembers outlives the routes it was
+// made for, and goes with the keys.
+//
 // It does not protect against somebody who takes another's cookie: it tells where a client was, not who it is.
 package sticky
 
@@ -34,6 +41,7 @@ import (
 	"hash"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,7 +64,8 @@ const (
 // A Signer makes and reads values for one scope. Any number of goroutines may use it; it allocates nothing per value.
 type Signer struct {
 	scope string
-	keys  [2]*sync.Pool // of *mac; current and previous, which may be nil
+	keys  [2]*sync.Pool         // of *mac; current and previous, which may be nil
+	known atomic.Pointer[known] // nil until a value was believed
 }
 
 // A mac is one HMAC with room for its results.
@@ -65,20 +74,24 @@ type mac struct {
 	sum, buffer []byte
 }
 
-// New is a signer. Keys are secret, random and have at least 32 bytes; previous may be nil. They are copied.
+// New is a signer: the same one as before where somebody has one with these arguments. Keys are secret, random and have at least 32
+// bytes; previous may be nil. They are copied.
 func New(scope string, current, previous []byte) (*Signer, error) {
-	s := &Signer{scope: scope}
 	for i, key := range [][]byte{current, previous} {
-		if i == 1 && key == nil {
-			continue
-		}
-		if len(key) < minKey {
+		if len(key) < minKey && (i == 0 || key != nil) {
 			return nil, fmt.Errorf("a key of %d bytes for sticky cookies is too short: take at least %d random ones, as of openssl rand -base64 %d", len(key), minKey, minKey)
 		}
-		key = append([]byte(nil), key...)
-		s.keys[i] = &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}
 	}
-	return s, nil
+	return interned(idOf(scope, current, previous), func() *Signer {
+		s := &Signer{scope: scope}
+		for i, key := range [][]byte{current, previous} {
+			if key != nil {
+				key = append([]byte(nil), key...)
+				s.keys[i] = &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}
+			}
+		}
+		return s
+	}), nil
 }
 
 // What an HMAC is of: its first byte, so that a tag is never a signature.
@@ -137,10 +150,42 @@ type Claim struct {
 
 // Open reads a value. The error is [ErrMalformed], [ErrForged] or [ErrExpired].
 func (s *Signer) Open(value []byte, now time.Time) (Claim, error) {
-	var raw [bodySize + macSize]byte
 	if len(value) != valueSize {
 		return Claim{}, ErrMalformed
 	}
+	t := textOf(value)
+	c, ok := Claim{}, false
+	if k := s.known.Load(); k != nil {
+		c, ok = k.find(&t)
+	}
+	if !ok {
+		var err error
+		if c, err = s.verify(value); err != nil {
+			return Claim{}, err
+		}
+	}
+	if !now.Before(c.Expires) {
+		return Claim{}, ErrExpired
+	}
+	if !ok {
+		s.remember(&t, &c)
+	}
+	return c, nil
+}
+
+// remember makes t known.
+func (s *Signer) remember(t *text, c *Claim) {
+	k := s.known.Load()
+	if k == nil {
+		s.known.CompareAndSwap(nil, new(known))
+		k = s.known.Load()
+	}
+	k.keep(t, c)
+}
+
+// verify is what a value says, whenever it expires: signed by one of the keys, or an error.
+func (s *Signer) verify(value []byte) (Claim, error) {
+	var raw [bodySize + macSize]byte
 	if n, err := base64.RawURLEncoding.Decode(raw[:], value); err != nil || n != len(raw) || raw[0] != version {
 		return Claim{}, ErrMalformed
 	}
@@ -149,14 +194,10 @@ func (s *Signer) Open(value []byte, now time.Time) (Claim, error) {
 			continue
 		}
 		seconds := binary.BigEndian.Uint64(raw[:]) & (1<<56 - 1)
-		c := Claim{
+		return Claim{
 			Expires: time.Unix(int64(seconds), 0), key: i,
 			release: binary.BigEndian.Uint64(raw[8:]), instance: binary.BigEndian.Uint64(raw[16:]),
-		}
-		if !now.Before(c.Expires) {
-			return Claim{}, ErrExpired
-		}
-		return c, nil
+		}, nil
 	}
 	return Claim{}, ErrForged
 }
