@@ -49,6 +49,14 @@ func (h *histogram) add(d time.Duration) int {
 	return i
 }
 
+// count is how many durations there were.
+func (h *histogram) count() (n uint64) {
+	for i := range h.n {
+		n += h.n[i].Load()
+	}
+	return n
+}
+
 // show makes the request that was counted in bucket i its example.
 func (h *histogram) show(i int, o *Outcome) {
 	all := h.exemplars.Load()

@@ -48,7 +48,8 @@ type Registry struct {
 
 	mu       sync.Mutex // guards the following; counting takes no lock
 	series   map[Key]*Series
-	overflow *Series // nil until it is needed
+	overflow *Series   // nil until it is needed
+	sorted   []*Series // all in the order of their keys, changed by nobody; nil where it is to be made anew
 	families []Family
 }
 
@@ -78,9 +79,9 @@ func (r *Registry) Series(k Key) *Series {
 		return s
 	case len(r.series) < r.max:
 		s = newSeries(k, len(r.shards))
-		r.series[k] = s
+		r.series[k], r.sorted = s, nil
 	case r.overflow == nil:
-		r.overflow = newSeries(Others, len(r.shards))
+		r.overflow, r.sorted = newSeries(Others, len(r.shards)), nil
 		fallthrough
 	default:
 		s = r.overflow
@@ -96,6 +97,7 @@ func (r *Registry) Retain(keep func(Key) bool) {
 	for k := range r.series {
 		if !keep(k) {
 			delete(r.series, k)
+			r.sorted = nil
 		}
 	}
 }

@@ -185,7 +185,8 @@ func rate(f *Flow, old, now *Snapshot) float64 {
 // A History has the snapshots that a report wants, pushed about once a second. The zero History is empty. It is not safe
 // for concurrent use.
 type History struct {
-	all []*Snapshot // oldest first
+	all   []*Snapshot // oldest first
+	faded int         // how many of them have no latencies any more: the oldest
 }
 
 const (
@@ -193,29 +194,25 @@ const (
 	keepCounts  = time.Minute
 )
 
-// Push takes a snapshot that is younger than those before. It is the history's from now on.
+// Push takes a snapshot that is younger than those before. It is the history's from now on: once it is too old for them, its latencies,
+// which are most of it, are taken out.
 func (h *History) Push(s *Snapshot) {
 	// One at the age of a minute or more is wanted, none before it.
 	for len(h.all) > 1 && s.At.Sub(h.all[1].At) >= keepCounts {
-		h.all = h.all[1:]
+		h.all, h.faded = h.all[1:], max(h.faded-1, 0)
 	}
-	// The same for latencies, which are most of a snapshot.
-	for i := 0; i+1 < len(h.all) && s.At.Sub(h.all[i+1].At) >= keepLatency; i++ {
-		h.all[i] = h.all[i].withoutLatency()
+	// The same for latencies.
+	for ; h.faded+1 < len(h.all) && s.At.Sub(h.all[h.faded+1].At) >= keepLatency; h.faded++ {
+		h.all[h.faded].fade()
 	}
 	h.all = append(h.all, s)
 }
 
-// withoutLatency is s, or a copy of it, without its sketches.
-func (s *Snapshot) withoutLatency() *Snapshot {
-	if !slices.ContainsFunc(s.Series, func(r Reading) bool { return r.Latency.Count()+r.Upstream.Count() > 0 }) {
-		return s
+// fade takes the latencies out of s.
+func (s *Snapshot) fade() {
+	for i := range s.Series {
+		s.Series[i].Latency, s.Series[i].Upstream = sketch.Counts{}, sketch.Counts{}
 	}
-	c := &Snapshot{At: s.At, Series: slices.Clone(s.Series)}
-	for i := range c.Series {
-		c.Series[i].Latency, c.Series[i].Upstream = sketch.Counts{}, sketch.Counts{}
-	}
-	return c
 }
 
 // Report is the report of the youngest snapshot; of an empty history it has no rows.

@@ -9,7 +9,7 @@ import (
 )
 
 // A Snapshot is what a registry had counted at an instant, or close to it: nothing stops while it is taken. It is a value
-// that nobody changes.
+// that nobody changes but the [History] it is pushed to.
 type Snapshot struct {
 	At     time.Time `json:"at"`
 	Series []Reading `json:"series"` // in the order of their keys
@@ -37,29 +37,22 @@ func (r *Reading) Requests() (n uint64) {
 	return n
 }
 
-// Snapshot reads all series. It takes a few microseconds per series and loop.
-func (r *Registry) Snapshot(now time.Time) *Snapshot {
-	all, _ := r.list()
-	s := &Snapshot{At: now, Series: make([]Reading, len(all))}
-	for i, one := range all {
-		s.Series[i] = one.read().reading()
-	}
-	return s
-}
-
-// list is the series in the order of their keys, and the families.
+// list is the series in the order of their keys, which nobody changes, and the families.
 func (r *Registry) list() ([]*Series, []Family) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make([]*Series, 0, len(r.series)+1)
-	for _, s := range r.series {
-		all = append(all, s)
+	if r.sorted == nil {
+		all := make([]*Series, 0, len(r.series)+1)
+		for _, s := range r.series {
+			all = append(all, s)
+		}
+		if r.overflow != nil {
+			all = append(all, r.overflow)
+		}
+		slices.SortFunc(all, func(a, b *Series) int { return a.key.Compare(b.key) })
+		r.sorted = all
 	}
-	if r.overflow != nil {
-		all = append(all, r.overflow)
-	}
-	slices.SortFunc(all, func(a, b *Series) int { return a.key.Compare(b.key) })
-	return all, slices.Clone(r.families)
+	return r.sorted, slices.Clone(r.families)
 }
 
 // A sum is the counters of all loops of one series.
@@ -196,22 +189,4 @@ func (v *volumes) add(s *sizes) {
 	for i := range s.n {
 		v.n[i] += s.n[i].Load()
 	}
-}
-
-// reading is the part of s that reports are made of.
-func (s *sum) reading() Reading {
-	r := Reading{
-		Key: s.key, InFlight: s.active, Latency: s.latency, Upstream: s.upstream, Held: s.held.count(),
-		Retries: s.events[RetryConnect] + s.events[RetryReset] + s.events[RetryStatus],
-		Shed:    s.events[ShedHold] + s.events[ShedQueue] + s.events[ShedLimit] + s.events[ShedLoad] + s.events[ShedRate],
-	}
-	for i := range s.server {
-		r.Classes[class(s.server[i].column)] += s.server[i].count()
-	}
-	for i := range s.client {
-		if c := s.client[i].column; c >= firstFailure && c != firstFailure+int(FailCanceled)-1 {
-			r.UpstreamFailures += s.client[i].count()
-		}
-	}
-	return r
 }

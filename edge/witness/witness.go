@@ -51,6 +51,9 @@ type Witness struct {
 
 	mu      sync.Mutex // guards what follows
 	history metrics.History
+	last    *metrics.Snapshot         // of the history; nil at first
+	places  []*Place                  // that requests could get to at the last look
+	named   map[metrics.Key]bool      // the keys of places
 	gone    map[metrics.Key]time.Time // series no route leads to any more, and since when
 }
 
@@ -123,41 +126,6 @@ func (w *Witness) Place(k metrics.Key) *Place {
 
 // Count counts an event that is of the place and of no request.
 func (p *Place) Count(e metrics.Event) { p.series.Shard(0).Count(e) }
-
-// keptFor is how long a series is shown after its release has gone: a scrape that comes once a minute, or somebody who looks
-// at the last minute, has seen the end of it by then.
-const keptFor = 5 * time.Minute
-
-// Look takes the look of every second: what [Witness.Traffic] tells of, and which series can be forgotten. current are the
-// places that requests can get to now.
-func (w *Witness) Look(now time.Time, current []*Place) {
-	s := w.registry.Snapshot(now)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.history.Push(s)
-	named := make(map[metrics.Key]bool, len(current)+1)
-	named[metrics.Key{}] = true
-	for _, p := range current {
-		named[p.key] = true
-		delete(w.gone, p.key)
-	}
-	drop := make(map[metrics.Key]bool)
-	for i := range s.Series {
-		k := s.Series[i].Key
-		since, known := w.gone[k]
-		switch {
-		case named[k]:
-		case !known || s.Series[i].InFlight > 0:
-			w.gone[k] = now
-		case now.Sub(since) >= keptFor:
-			drop[k] = true
-			delete(w.gone, k)
-		}
-	}
-	if len(drop) > 0 {
-		w.registry.Retain(func(k metrics.Key) bool { return !drop[k] })
-	}
-}
 
 // Traffic is what the edge did in the last second, ten seconds and minute.
 func (w *Witness) Traffic() metrics.Report {
