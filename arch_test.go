@@ -191,7 +191,7 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "pipeline/attest", "rollout", "store", "supervise", "verify", "webhook", "experiment/design", "internal/pause"}, tests: []string{"edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "rollout", "store", "supervise", "verify", "webhook", "experiment/design", "internal/pause"}, tests: []string{"pipeline/attest", "edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 	{pkg: "control/lab", may: []string{"", "api", "edge/route", "experiment", "internal/nearest", "experiment/design", "internal/pause"}, tests: []string{"store/mem"}, why: "experiments kept: entries and parts in the store, reports out; of the edge it knows the hash of a user's key"},
 	{pkg: "control/judging", may: []string{"", "edge/mirror/told", "edge/sketch", "verify", "verify/diff"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
@@ -200,7 +200,7 @@ var rules = []rule{
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},
+	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.

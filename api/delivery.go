@@ -24,6 +24,12 @@ type Delivery interface {
 	SetLine(ctx context.Context, app string, stopped bool, why string) (semper.Line, error)
 	// Attestations are the statements about a release.
 	Attestations(ctx context.Context, app string, release semper.ReleaseName) ([]Attestation, error)
+	// SigningKeys are those whose statements count or have counted, the newest first.
+	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// RotateKey has statements signed with another key; what was signed before stays good.
+	RotateKey(ctx context.Context) (SigningKey, error)
+	// RevokeKey has nothing count any more that a key has signed. id may be its beginning.
+	RevokeKey(ctx context.Context, id, why string) (SigningKey, error)
 	// Users may call over TCP, besides who has the server's own token.
 	Users(ctx context.Context) ([]User, error)
 	// AddUser gives somebody a token, which is nowhere else afterwards. Who has one already gets another.
@@ -79,6 +85,35 @@ type Attestation struct {
 	Envelope    json.RawMessage    `json:"envelope"`          // DSSE, as stored
 }
 
+// A KeyState says what the statements of a key are worth.
+type KeyState string
+
+// The states of a key.
+const (
+	KeySigns   KeyState = "signs"   // and what it has signed counts
+	KeyRetired KeyState = "retired" // what it has signed counts
+	KeyRevoked KeyState = "revoked" // nothing of it counts
+)
+
+// A SigningKey signs statements about releases. Of the key itself it has the public half alone.
+type SigningKey struct {
+	ID         string    `json:"id"`     // SHA-256 of Public, in hexadecimal
+	Public     []byte    `json:"public"` // of Ed25519
+	Generation int       `json:"generation"`
+	State      KeyState  `json:"state"`
+	From       time.Time `json:"from"`
+	Until      time.Time `json:"until,omitzero"` // it was retired
+	RevokedAt  time.Time `json:"revoked_at,omitzero"`
+	RevokedBy  string    `json:"revoked_by,omitempty"`
+	Why        string    `json:"why,omitempty"` // it was revoked
+}
+
+// keyBody is a command about a key.
+type keyBody struct {
+	ID  string `json:"id,omitempty"`
+	Why string `json:"why,omitempty"`
+}
+
 // A User may call over TCP.
 type User struct {
 	Caller
@@ -112,6 +147,14 @@ func (v *server) delivery(mux *http.ServeMux) {
 		l, err := v.s.Attestations(r.Context(), r.FormValue("app"), semper.ReleaseName(r.FormValue("release")))
 		return list(l), err
 	})
+	v.one(mux, "GET /v1/pipelines/keys", func(r *http.Request) (any, error) {
+		l, err := v.s.SigningKeys(r.Context())
+		return list(l), err
+	})
+	v.one(mux, "POST /v1/pipelines/keys/rotate", func(r *http.Request) (any, error) { return v.s.RotateKey(r.Context()) })
+	v.one(mux, "POST /v1/pipelines/keys/revoke", given(func(r *http.Request, b keyBody) (any, error) {
+		return v.s.RevokeKey(r.Context(), b.ID, b.Why)
+	}))
 	v.one(mux, "GET /v1/users", func(r *http.Request) (any, error) {
 		l, err := v.s.Users(r.Context())
 		return list(l), err
@@ -182,6 +225,21 @@ func (c *Client) SetLine(ctx context.Context, app string, stopped bool, why stri
 // Attestations implements [Delivery].
 func (c *Client) Attestations(ctx context.Context, app string, release semper.ReleaseName) ([]Attestation, error) {
 	return get[[]Attestation](ctx, c, "/v1/attestations", url.Values{"app": {app}, "release": {string(release)}})
+}
+
+// SigningKeys implements [Delivery].
+func (c *Client) SigningKeys(ctx context.Context) ([]SigningKey, error) {
+	return get[[]SigningKey](ctx, c, "/v1/pipelines/keys", nil)
+}
+
+// RotateKey implements [Delivery].
+func (c *Client) RotateKey(ctx context.Context) (SigningKey, error) {
+	return post[SigningKey](ctx, c, "/v1/pipelines/keys/rotate", struct{}{}, false)
+}
+
+// RevokeKey implements [Delivery].
+func (c *Client) RevokeKey(ctx context.Context, id, why string) (SigningKey, error) {
+	return post[SigningKey](ctx, c, "/v1/pipelines/keys/revoke", keyBody{id, why}, true)
 }
 
 // Users implements [Delivery].

@@ -27,7 +27,7 @@ func (c *command) pipelineCommand() *cobra.Command {
 		},
 	}
 	cmd := topic("pipeline", "take releases through environments and their gates", "  semper pipeline run\n  semper pipeline show\n  semper pipeline approve --why \"checked the dashboards\"",
-		list, show, c.startRunCommand(), c.approveCommand(), c.rejectCommand(), c.rerunCommand(), c.lineCommand(true), c.lineCommand(false))
+		list, show, c.startRunCommand(), c.approveCommand(), c.rejectCommand(), c.rerunCommand(), c.lineCommand(true), c.lineCommand(false), c.keyCommand())
 	cmd.Long = `semper.yaml names the environments of an app in order, and the gates between them. A run takes one release along
 it. Each gate that is passed leaves a signed statement, and an environment refuses what lacks one that it requires.`
 	return cmd
@@ -42,45 +42,7 @@ func (c *command) listRuns(ctx context.Context, s *api.Client) error {
 	for _, p := range l {
 		runs = append(runs, p.Runs...)
 	}
-	return printList(c, runs, func(r api.RunStatus) string { return r.ID }, func(w io.Writer, p draw.Paint) {
-		for _, l := range l {
-			if l.Stopped != "" {
-				fmt.Fprintf(w, "%s  the line of %s is stopped: %s\n", p.Bad("■"), l.Pipeline.App, draw.OneLine(l.Stopped))
-			}
-		}
-		if len(runs) == 0 {
-			fmt.Fprintln(w, "no runs")
-			return
-		}
-		rows := draw.Grid{}
-		rows.Row(p.Bold("run"), "app", "release", "state", "at", "waits for", "begun", "by")
-		for _, r := range runs {
-			why := r.Waiting
-			if r.State != semper.RunRunning {
-				why = r.Reason
-			}
-			rows.Row(r.ID, r.App, string(r.Release), stateWord(p, r.State), draw.OrDash(atStage(r.Run)), draw.OrDash(draw.OneLine(why)), draw.Clock(r.StartedAt), draw.OrDash(draw.Safe(r.By)))
-		}
-		rows.Write(w)
-	})
-}
-
-// atStage is the environment that a run is at; none when it is through.
-func atStage(r semper.Run) string {
-	if r.At >= len(r.Stages) {
-		return ""
-	}
-	return r.Stages[r.At].Environment
-}
-
-func stateWord(p draw.Paint, s semper.RunState) string {
-	switch s {
-	case semper.RunPassed:
-		return p.Good(string(s))
-	case semper.RunFailed, semper.RunRejected:
-		return p.Bad(string(s))
-	}
-	return string(s)
+	return printList(c, runs, func(r api.RunStatus) string { return r.ID }, func(w io.Writer, p draw.Paint) { draw.Runs(w, p, l) })
 }
 
 func (c *command) showPipeline(ctx context.Context, s *api.Client, args []string) error {
@@ -91,7 +53,7 @@ func (c *command) showPipeline(ctx context.Context, s *api.Client, args []string
 	if len(args) == 1 {
 		for _, p := range l {
 			if i := slices.IndexFunc(p.Runs, func(r api.RunStatus) bool { return r.ID == args[0] }); i >= 0 {
-				return c.print(p.Runs[i], []string{p.Runs[i].ID}, func(w io.Writer, paint draw.Paint) { drawRun(w, paint, p.Runs[i]) })
+				return c.print(p.Runs[i], []string{p.Runs[i].ID}, func(w io.Writer, paint draw.Paint) { draw.Run(w, paint, p.Runs[i]) })
 			}
 		}
 		return &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no run %q", args[0]), Hint: "semper pipeline list"}
@@ -103,90 +65,7 @@ func (c *command) showPipeline(ctx context.Context, s *api.Client, args []string
 	default:
 		return &semper.Error{Code: semper.Invalid, Message: "several apps have a pipeline", Hint: "say which with --app"}
 	}
-	return c.print(l[0], []string{l[0].Pipeline.App}, func(w io.Writer, p draw.Paint) { drawPipeline(w, p, l[0]) })
-}
-
-func drawPipeline(w io.Writer, p draw.Paint, l api.PipelineStatus) {
-	if l.Stopped != "" {
-		fmt.Fprintf(w, "%s  the line is stopped: %s; semper pipeline resume\n", p.Bad("■"), draw.OneLine(l.Stopped))
-	}
-	rows := draw.Grid{}
-	rows.Row(p.Bold("environment"), "serves", "gates before", "gates live", "requires")
-	for _, s := range l.Pipeline.Stages {
-		var before, live []string
-		for _, g := range s.Gates {
-			if g.When == semper.GateBefore {
-				before = append(before, g.Name)
-			} else {
-				live = append(live, g.Name)
-			}
-		}
-		rows.Row(s.Environment, draw.OrDash(string(l.Serving[s.Environment])), draw.OrDash(strings.Join(before, ", ")), draw.OrDash(strings.Join(live, ", ")), draw.OrDash(strings.Join(s.Requires, ", ")))
-	}
-	rows.Write(w)
-	for _, h := range l.Webhooks {
-		state := p.Good("told everything")
-		switch {
-		case h.Gone:
-			state = p.Bad("wants no more")
-		case h.Error != "":
-			state = p.Bad(fmt.Sprintf("%d behind, failed %d times: %s", h.Behind, h.Fails, draw.OneLine(h.Error)))
-		case h.Behind > 0:
-			state = fmt.Sprintf("%d behind", h.Behind)
-		}
-		if h.Missed > 0 {
-			state += fmt.Sprintf(", %d never told", h.Missed)
-		}
-		fmt.Fprintf(w, "webhook %s  %s\n", draw.Safe(h.URL), state)
-	}
-	if len(l.Runs) > 0 {
-		fmt.Fprintln(w)
-		drawRun(w, p, l.Runs[0])
-	}
-}
-
-func drawRun(w io.Writer, p draw.Paint, r api.RunStatus) {
-	fmt.Fprintf(w, "%s  %s of %s  %s  begun %s by %s\n", p.Bold(r.ID), r.Release, r.App, stateWord(p, r.State), draw.Clock(r.StartedAt), draw.OrDash(draw.Safe(r.By)))
-	if r.Reason != "" {
-		fmt.Fprintf(w, "  %s\n", draw.OneLine(r.Reason))
-	}
-	rows := draw.Grid{}
-	for _, s := range r.Stages {
-		rows.Row("  "+s.Environment, string(s.State), draw.OrDash(s.Rollout), "")
-		for _, g := range s.Gates {
-			why := g.Why
-			if g.By != "" {
-				why = g.By + ": " + why
-			}
-			rows.Row("    "+g.Gate, gateWord(p, g.State), "", draw.OneLine(why))
-		}
-	}
-	rows.Write(w)
-	for _, s := range r.Stages {
-		for _, g := range s.Gates {
-			if g.State == semper.GateFailed {
-				for _, line := range g.Tail {
-					fmt.Fprintf(w, "  %s %s\n", p.Dim("│"), draw.SafeLog(line))
-				}
-			}
-		}
-	}
-	if r.Waiting != "" {
-		fmt.Fprintf(w, "waits for %s\n", draw.OneLine(r.Waiting))
-	}
-	if len(r.Asks) > 0 {
-		fmt.Fprintf(w, "%s semper pipeline approve %s   or: semper pipeline reject %s\n", p.Dim("hint:"), r.ID, r.ID)
-	}
-}
-
-func gateWord(p draw.Paint, s semper.GateState) string {
-	switch s {
-	case semper.GatePassed:
-		return p.Good(string(s))
-	case semper.GateFailed:
-		return p.Bad(string(s))
-	}
-	return string(s)
+	return c.print(l[0], []string{l[0].Pipeline.App}, func(w io.Writer, p draw.Paint) { draw.Pipeline(w, p, l[0]) })
 }
 
 func (c *command) startRunCommand() *cobra.Command {
@@ -269,7 +148,7 @@ func (c *command) printRun(ctx context.Context, s *api.Client, run semper.Run) e
 			st = p.Runs[i]
 		}
 	}
-	return c.print(st, []string{st.ID}, func(w io.Writer, p draw.Paint) { drawRun(w, p, st) })
+	return c.print(st, []string{st.ID}, func(w io.Writer, p draw.Paint) { draw.Run(w, p, st) })
 }
 
 // onRun is a command about a run that may be left out where only one can be meant.

@@ -14,7 +14,6 @@ import (
 	"semper/control/lab"
 	"semper/edge/mirror/told"
 	"semper/experiment/design"
-	"semper/pipeline/attest"
 	"semper/rollout"
 	"semper/supervise"
 	"semper/webhook"
@@ -135,8 +134,8 @@ type Options struct {
 	Log     *slog.Logger
 	// Client asks the URLs of HTTP gates; nil: one that follows no redirect and uses no proxy.
 	Client *http.Client
-	// Key signs what gates have shown; nil: no gate can be passed.
-	Key *attest.Key
+	// Keys sign what gates have shown; nil: no gate can be passed.
+	Keys delivery.Keys
 	// Check refuses a spec that no edge could serve by; nil: whatever an edge serves by.
 	Check func(semper.Spec) error
 	// Supervision gives each supervisor of the tree its options, from the context it is started with; nil: what they do

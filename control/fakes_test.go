@@ -74,7 +74,7 @@ func newMachine(t *testing.T) *machine {
 func (m *machine) run(s semper.Store) (*control.Control, func()) {
 	c := control.New(control.Options{
 		Store: s, Keeper: m, Edges: m, Blobs: (*blobs)(m), Ledgers: (*ledgers)(m), Secrets: noSecrets{}, Machine: (*facts)(m),
-		ID: fmt.Sprintf("control-%p", new(int)), Key: testKey(m.t), Client: &http.Client{Transport: m}, Supervision: func(context.Context) supervise.Options { return supervise.Options{Observe: m.observe} },
+		ID: fmt.Sprintf("control-%p", new(int)), Keys: testKeys, Client: &http.Client{Transport: m}, Supervision: func(context.Context) supervise.Options { return supervise.Options{Observe: m.observe} },
 	})
 	ctx, cancel := context.WithCancel(actor.WithReporter(context.Background(), m.report))
 	done := make(chan struct{})
@@ -96,16 +96,10 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: http.NoBody, Request: r}, nil
 }
 
-// testKey is the same for every control process of a machine, as the file is.
-var testKey = func() func(*testing.T) *attest.Key {
-	key, err := attest.NewKey()
-	return func(t *testing.T) *attest.Key {
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
-	}
-}()
+// testKeys are the same for every control process of a machine, as the identity is.
+func testKeys(generation int) (*attest.Key, error) {
+	return attest.KeyOf([32]byte{byte(generation)}), nil
+}
 
 func (m *machine) observe(e supervise.Event) {
 	m.mu.Lock()

@@ -104,7 +104,7 @@ func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*mode
 		envs: make(map[semper.EnvironmentKey]stored[semper.Environment]), releases: make(map[string]map[semper.ReleaseName]semper.Release),
 		settled: make(map[string]bool), ledgers: make(map[LedgerKey]stored[semper.Ledger]),
 		instances: make(map[semper.InstanceID]*instance), staged: make(map[semper.Digest]error),
-		waiting: make(map[semper.EnvironmentKey]string), verdicts: make(map[semper.EnvironmentKey]semper.Verdict), doing: make(map[string]bool), desk: delivery.New(c.o.Key), resolved: make(map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Release),
+		waiting: make(map[semper.EnvironmentKey]string), verdicts: make(map[semper.EnvironmentKey]semper.Verdict), doing: make(map[string]bool), desk: delivery.New(c.o.Keys), resolved: make(map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Release),
 	}
 	items, _, err := c.o.Store.List(ctx, "")
 	if err != nil {

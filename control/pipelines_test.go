@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -336,4 +337,118 @@ func TestRunOutlivesControl(t *testing.T) {
 			return
 		}
 	}
+}
+
+// A key that is rotated has signed well; one that is revoked has signed nothing. Both take an admin, and are on record.
+func TestSigningKeys(t *testing.T) {
+	in(t, func(t *testing.T, m *machine, c *control.Control) {
+		dev, admin := as(t, "dev", api.Deployer), as(t, "root", api.Admin)
+		if _, err := c.StartRun(dev, gated("one")); err != nil {
+			t.Fatal(err)
+		}
+		until(t, c, "asking", asks)
+		counting := func() (good int, keys map[string]bool, why string) {
+			t.Helper()
+			list, err := c.Attestations(t.Context(), "bar", "r1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = map[string]bool{}
+			for _, a := range list {
+				if why = max(why, a.Invalid); a.Invalid == "" {
+					good++
+					keys[a.Key] = true
+				}
+			}
+			return good, keys, why
+		}
+		states := func() (out string) {
+			t.Helper()
+			list, err := c.SigningKeys(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range list {
+				out += fmt.Sprintf("%d %s ", k.Generation, k.State)
+			}
+			return strings.TrimSpace(out)
+		}
+		if _, err := c.RotateKey(dev); semper.CodeOf(err) != semper.Forbidden {
+			t.Errorf("a deployer rotates the key: %v", err)
+		}
+		second, err := c.RotateKey(admin)
+		if err != nil || second.State != api.KeySigns || second.Generation != 2 {
+			t.Fatalf("%+v: %v", second, err)
+		}
+		if good, _, why := counting(); good != 3 || why != "" || states() != "2 signs 1 retired" {
+			t.Errorf("after the rotation %d count, %s; keys %s", good, why, states())
+		}
+		if _, err := c.Approve(as(t, "olga", api.Deployer, "ops"), "", "", ""); err != nil {
+			t.Fatal(err)
+		}
+		until(t, c, "ended", ended)
+		if good, keys, _ := counting(); good != 5 || len(keys) != 2 || !keys[second.ID] {
+			t.Errorf("%d statements by %v count", good, keys)
+		}
+		list, err := c.SigningKeys(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := list[1].ID
+		_, err = c.RevokeKey(admin, "12345678", "")
+		if semper.CodeOf(err) != semper.NotFound {
+			t.Errorf("revoking what is not there: %v", err)
+		}
+		if _, err := c.RevokeKey(dev, first, ""); semper.CodeOf(err) != semper.Forbidden {
+			t.Errorf("a deployer revokes a key: %v", err)
+		}
+		if _, err := c.RevokeKey(admin, first[:8], "a backup was lost"); err != nil {
+			t.Fatal(err)
+		}
+		if good, _, why := counting(); good != 2 || !strings.Contains(why, "by root: a backup was lost") {
+			t.Errorf("after the revocation %d count: %s", good, why)
+		}
+		if r, err := c.Rollback(dev, "bar", "production", "r1", "dev"); err != nil && semper.CodeOf(err) == semper.Forbidden {
+			t.Errorf("what served may not serve again: %v, %v", r, err)
+		}
+		again, err := c.StartRun(dev, gated("one"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := until(t, c, "asking or ended", func(r api.RunStatus) bool { return r.ID == again.ID && (asks(r) || ended(r)) })
+		if g := r.Stages[0].Gates[0]; g.Unit == "" || r.State == semper.RunFailed {
+			t.Errorf("what a revoked key has signed saved a gate: %+v, %s", g, r.Reason)
+		}
+		if _, err := c.RevokeKey(admin, second.ID, ""); err != nil { // which signs: another one does from then on
+			t.Fatal(err)
+		}
+		if got := states(); got != "3 signs 2 revoked 1 revoked" {
+			t.Errorf("keys %s", got)
+		}
+		if got := strings.Join(kinds(t, c, "key."), " "); got != "key.refused key.rotated key.refused key.revoked key.rotated key.revoked" {
+			t.Errorf("on record: %s", got)
+		}
+	})
+}
+
+// Who may only look says neither yes nor no, whatever groups he is in, and is on record.
+func TestViewersDecideNothing(t *testing.T) {
+	in(t, func(t *testing.T, m *machine, c *control.Control) {
+		if _, err := c.StartRun(as(t, "dev", api.Deployer), gated("one")); err != nil {
+			t.Fatal(err)
+		}
+		before := until(t, c, "asking", asks)
+		vera := as(t, "vera", api.Viewer, "ops")
+		_, yes := c.Approve(vera, "bar", "", "")
+		_, no := c.Reject(vera, "bar", "", "")
+		if semper.CodeOf(yes) != semper.Forbidden || semper.CodeOf(no) != semper.Forbidden {
+			t.Errorf("a viewer said %v and %v", yes, no)
+		}
+		if got := kinds(t, c, "pipeline.refused"); len(got) != 2 {
+			t.Errorf("the refusals are %d times on record", len(got))
+		}
+		if p, err := c.Pipelines(t.Context(), "bar"); err != nil || !asks(p[0].Runs[0]) || p[0].Runs[0].ID != before.ID {
+			t.Errorf("the run moved: %+v, %v", p, err)
+		}
+	})
 }

@@ -45,7 +45,7 @@ func Control(ctx context.Context, o PartOptions) error {
 	if err != nil {
 		return err
 	}
-	key, err := signingKey(d.identity())
+	keys, err := signingKeys(d.identity())
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func Control(ctx context.Context, o PartOptions) error {
 	defer edges.close()
 	c := control.New(control.Options{
 		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
-		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Key: key, Check: config.CheckSpec,
+		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Keys: keys, Check: config.CheckSpec,
 		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
 	})
 	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, User: c.User, PeerCredCheck: true, UI: web.Handler(c)})

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"semper"
+	"semper/control/delivery"
 	"semper/edge/certs/sealed"
 	"semper/pipeline/attest"
 )
@@ -134,16 +135,22 @@ func apiToken(path string) (string, error) {
 	return token, nil
 }
 
-// signingKey is what statements are signed with: derived from the identity of the installation, so that it lies nowhere in the clear, and is
+// signingKeys are what statements are signed with: derived from the identity of the installation, so that none lies anywhere in the clear, and each is
 // there again with the identity.
-func signingKey(identity string) (*attest.Key, error) {
+func signingKeys(identity string) (delivery.Keys, error) {
 	id, err := sealed.Identity(identity)
 	if err != nil {
 		return nil, err
 	}
-	seed, err := sealed.Key(id, "statements about releases")
-	if err != nil {
-		return nil, err
-	}
-	return attest.KeyOf(seed), nil
+	return func(generation int) (*attest.Key, error) {
+		use := "statements about releases"
+		if generation > 1 {
+			use += ", generation " + strconv.Itoa(generation)
+		}
+		seed, err := sealed.Key(id, use)
+		if err != nil {
+			return nil, err
+		}
+		return attest.KeyOf(seed), nil
+	}, nil
 }

@@ -96,7 +96,7 @@ func (d *step) before(s *semper.RunStage) bool {
 		d.Waiting = err.(*semper.Error).Message //nolint:errorlint,forcetypeassert // Admit's own
 		d.wake(d.w.Now.Add(time.Minute))
 	default:
-		d.end(semper.RunFailed, err.(*semper.Error).Message+"; was the pipeline changed while it ran?") //nolint:errorlint,forcetypeassert // Admit's own
+		d.end(semper.RunFailed, err.(*semper.Error).Message+"; was the pipeline changed while it ran, or a key revoked? semper pipeline run begins anew") //nolint:errorlint,forcetypeassert // Admit's own
 		return true
 	}
 	return false

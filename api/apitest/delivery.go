@@ -20,6 +20,7 @@ type delivery struct {
 	proofs   []pipeline.Proof
 	lines    map[string]semper.Line
 	users    map[string]api.User
+	keys     []api.SigningKey // newest first
 	units    map[semper.InstanceID]pipeline.Unit
 	exit     map[string]int
 }
@@ -257,6 +258,41 @@ func (s *Semper) Attestations(_ context.Context, _ string, release semper.Releas
 		}
 	}
 	return out, s.down
+}
+
+// SigningKeys implements [api.Delivery].
+func (s *Semper) SigningKeys(context.Context) ([]api.SigningKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.delivery.keys), s.down
+}
+
+// RotateKey implements [api.Delivery].
+func (s *Semper) RotateKey(context.Context) (api.SigningKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys, now := s.delivery.keys, s.clockLocked()
+	for i := range keys {
+		if keys[i].State == api.KeySigns {
+			keys[i].State, keys[i].Until = api.KeyRetired, now
+		}
+	}
+	next := api.SigningKey{ID: fmt.Sprintf("%064d", len(keys)+1), Generation: len(keys) + 1, State: api.KeySigns, From: now}
+	s.delivery.keys = slices.Insert(keys, 0, next)
+	return next, s.down
+}
+
+// RevokeKey implements [api.Delivery].
+func (s *Semper) RevokeKey(ctx context.Context, id, why string) (api.SigningKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.delivery.keys, func(k api.SigningKey) bool { return k.ID == id })
+	if i < 0 {
+		return api.SigningKey{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no key begins with %q", id)}
+	}
+	k := &s.delivery.keys[i]
+	k.State, k.RevokedAt, k.RevokedBy, k.Why = api.KeyRevoked, s.clockLocked(), api.CallerOf(ctx).Name, why
+	return *k, s.down
 }
 
 // Users implements [api.Delivery].

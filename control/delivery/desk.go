@@ -29,7 +29,10 @@ type Desk struct {
 	// Commands are what the last Promote wants done.
 	Commands []pipeline.Command
 
-	key     *attest.Key
+	keys       Keys
+	generation int         // of key
+	key        *attest.Key // kept from one signature to the next
+
 	records *record.Records
 	copied  *record.Records   // for readers
 	pending map[string]string // what runs wait for, by id
@@ -38,9 +41,9 @@ type Desk struct {
 	hooks   map[string]stored[Hook]
 }
 
-// New is an empty desk. key signs what gates have shown; nil: none can be passed.
-func New(key *attest.Key) *Desk {
-	d := &Desk{key: key}
+// New is an empty desk. keys sign what gates have shown; nil: none can be passed.
+func New(keys Keys) *Desk {
+	d := &Desk{keys: keys}
 	d.Reset()
 	return d
 }
@@ -82,7 +85,10 @@ type Change struct {
 }
 
 // Change is an empty one.
-func (d *Desk) Change() *Change { return &Change{Change: d.records.Change(d.key), desk: d} }
+func (d *Desk) Change() *Change {
+	key, _ := d.signer()
+	return &Change{Change: d.records.Change(key), desk: d}
+}
 
 // also has one more key written.
 func (c *Change) also(cond semper.Condition, w semper.Write, taken func(rev int64)) {
@@ -128,9 +134,14 @@ type View struct {
 	tokens  map[string]api.Caller
 	users   []api.User
 	hooks   map[string]Hook
+	signing string // id of the key that signs
 }
 
 // View of the desk as it is now.
 func (d *Desk) View() *View {
-	return &View{records: d.copied, pending: maps.Clone(d.pending), tokens: d.tokens(), users: d.userList(), hooks: d.hookList()}
+	signing := ""
+	if key, _ := d.signer(); key != nil {
+		signing = key.ID()
+	}
+	return &View{signing: signing, records: d.copied, pending: maps.Clone(d.pending), tokens: d.tokens(), users: d.userList(), hooks: d.hookList()}
 }

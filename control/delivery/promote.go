@@ -22,8 +22,8 @@ func (d *Desk) Promote(o Office, c *Change) time.Time {
 	if len(runs) == 0 && len(d.records.Policies()) == 0 {
 		return next
 	}
-	if d.key != nil {
-		c.Trust(d.key, attest.Trusted{Public: d.key.Public(), From: o.Now()})
+	if key, generation := d.signer(); key != nil {
+		c.Trust(key, attest.Trusted{Public: key.Public(), From: o.Now(), Generation: generation})
 	}
 	for _, r := range slices.Backward(runs) { // the oldest first
 		run, _ := c.Run(r.ID)

@@ -41,12 +41,14 @@ func (d *Desk) Command(o Office, c *Change, verb Verb, app, id, why string, call
 	}
 	who := pipeline.Caller{Name: orNobody(caller.Name), Role: string(caller.Role), Groups: caller.Groups}
 	var dec pipeline.Decision
-	switch verb {
-	case Approve:
+	switch {
+	case !caller.Role.Includes(api.Deployer):
+		err = &semper.Error{Code: semper.Forbidden, Op: string(verb), Message: fmt.Sprintf("%s (%s) may look, and this takes a %s", who.Name, orNobody(who.Role), api.Deployer), Hint: "an admin may change that: semper user add"}
+	case verb == Approve:
 		dec, err = pipeline.Approve(run, who, why, o.Now())
-	case Reject:
+	case verb == Reject:
 		dec, err = pipeline.Reject(run, who, why, o.Now())
-	case Rerun:
+	case verb == Rerun:
 		others := slices.DeleteFunc(d.records.Runs(run.App), func(other semper.Run) bool { return other.ID == run.ID })
 		dec, err = pipeline.Rerun(run, others, who.Name, o.Now())
 	}

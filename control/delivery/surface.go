@@ -47,6 +47,33 @@ func (s Surface) SetLine(ctx context.Context, app string, stopped bool, why stri
 	return out, err
 }
 
+// SigningKeys implements api.Delivery.
+func (s Surface) SigningKeys(ctx context.Context) ([]api.SigningKey, error) {
+	v, err := s.See(ctx, "keys")
+	if err != nil {
+		return nil, err
+	}
+	return v.Keys(), nil
+}
+
+// RotateKey implements api.Delivery.
+func (s Surface) RotateKey(ctx context.Context) (out api.SigningKey, err error) {
+	err = s.Do(ctx, "key rotate", func(d *Desk, o Office, c *Change, who api.Caller) (err error) {
+		out, err = d.RotateKey(o, c, who)
+		return err
+	})
+	return out, err
+}
+
+// RevokeKey implements api.Delivery.
+func (s Surface) RevokeKey(ctx context.Context, id, why string) (out api.SigningKey, err error) {
+	err = s.Do(ctx, "key revoke", func(d *Desk, o Office, c *Change, who api.Caller) (err error) {
+		out, err = d.RevokeKey(o, c, id, why, who)
+		return err
+	})
+	return out, err
+}
+
 // AddUser implements api.Delivery.
 func (s Surface) AddUser(ctx context.Context, u api.User) (string, error) {
 	token := ""

@@ -206,12 +206,15 @@ func TestKeysAreReplaced(t *testing.T) {
 		{"retired, signed before", out, at(retired.Add(-time.Hour)), true},
 		{"retired, signed after", out, at(retired.Add(time.Hour)), false},
 		{"retired, no date", out, undated, false},
-		{"revoked", Trusted{Public: k.Public(), From: made, Revoked: true}, at(made.Add(time.Hour)), false},
+		{"revoked", Trusted{Public: k.Public(), From: made, Revoked: true, RevokedAt: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), RevokedBy: "ann", Why: "lost a backup"}, at(made.Add(time.Hour)), false},
 		{"another key under this id", Trusted{Public: newKey(t).Public(), From: made}, at(made.Add(time.Hour)), false},
 	} {
 		_, _, err := Keyring{k.ID(): c.key}.Verify(c.envelope)
 		if (err == nil) != c.good {
 			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.key.Revoked && (!errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), "was revoked at 2026-11-21 12:00:00 by ann: lost a backup")) {
+			t.Errorf("%s: %v does not say what became of the key", c.name, err)
 		}
 		if err != nil && !errors.Is(err, ErrUntrusted) {
 			t.Errorf("%s: %v is not ErrUntrusted", c.name, err)

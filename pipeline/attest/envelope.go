@@ -72,6 +72,9 @@ func (r Keyring) Verify(envelope []byte) (Statement, string, error) {
 	if !ok {
 		return Statement{}, "", &Error{Place: "signatures", Why: "none is of a trusted key", Err: ErrUntrusted}
 	}
+	if k := r[id]; k.Revoked {
+		return Statement{}, "", &Error{Place: "signatures", Why: k.revocation(id), Err: ErrUntrusted}
+	}
 	st, err := parseStatement(body)
 	if err != nil {
 		return Statement{}, "", err

@@ -59,6 +59,11 @@ type Trusted struct {
 	Until time.Time `json:"until,omitzero"`
 	// Revoked keys have signed nothing that counts, whenever it was.
 	Revoked bool `json:"revoked,omitempty"`
+	// Generation of an installation's own keys, from 1; zero is 1, or of no installation.
+	Generation int       `json:"generation,omitempty"`
+	RevokedAt  time.Time `json:"revoked_at,omitzero"`
+	RevokedBy  string    `json:"revoked_by,omitempty"`
+	Why        string    `json:"why,omitempty"` // it was revoked
 }
 
 // A Keyring holds the trusted keys by [KeyID]. Reading it is safe for concurrent use.
@@ -69,10 +74,10 @@ func (r Keyring) Add(public ed25519.PublicKey, from time.Time) {
 	r[KeyID(public)] = Trusted{Public: public, From: from}
 }
 
-// public is the key of that id, where its signatures may count and the entry is what its name says.
+// public is the key of that id, where the entry is what its name says.
 func (r Keyring) public(id string) (ed25519.PublicKey, bool) {
 	t, ok := r[id]
-	if !ok || t.Revoked || len(t.Public) != ed25519.PublicKeySize || KeyID(t.Public) != id {
+	if !ok || len(t.Public) != ed25519.PublicKeySize || KeyID(t.Public) != id {
 		return nil, false
 	}
 	return t.Public, true
@@ -84,28 +89,44 @@ type signature struct {
 	sig   []byte
 }
 
-// signed is the id of the trusted key by which body of payloadType is signed.
+// signed is the id of the key in r by which body of payloadType is signed, one that is not revoked if there is any.
 func (r Keyring) signed(payloadType string, body []byte, sigs []signature) (string, bool) {
-	message := PAE(payloadType, body)
+	message, revoked := PAE(payloadType, body), ""
 	for _, s := range sigs {
-		if s.keyID != "" {
-			if public, ok := r.public(s.keyID); ok && ed25519.Verify(public, message, s.sig) {
-				return s.keyID, true
+		for id, t := range r {
+			if s.keyID != "" && s.keyID != id { // no hint: each
+				continue
 			}
-			continue
-		}
-		for id := range r { // no hint: each
-			if public, ok := r.public(id); ok && ed25519.Verify(public, message, s.sig) {
+			if public, ok := r.public(id); !ok || !ed25519.Verify(public, message, s.sig) {
+				continue
+			}
+			if !t.Revoked {
 				return id, true
 			}
+			revoked = id
 		}
 	}
-	return "", false
+	return revoked, revoked != ""
 }
 
 // during reports whether the key was in use at a time.
 func (t Trusted) during(at time.Time) bool {
 	return !at.Before(t.From.Add(-skew)) && (t.Until.IsZero() || at.Before(t.Until.Add(skew)))
+}
+
+// revocation says that the key does not count any more, and since when.
+func (t Trusted) revocation(id string) string {
+	s := "the key " + id[:12] + " that signed it was revoked"
+	if !t.RevokedAt.IsZero() {
+		s += " at " + t.RevokedAt.UTC().Format(time.DateTime)
+	}
+	if t.RevokedBy != "" {
+		s += " by " + t.RevokedBy
+	}
+	if t.Why != "" {
+		s += ": " + t.Why
+	}
+	return s
 }
 
 // skew is how far the clocks of who made a key and who signed with it may be apart.

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"semper"
@@ -22,11 +23,12 @@ type Change struct {
 	runs   map[string]semper.Run
 	proofs map[string][]pipeline.Proof // signed by this change, by app and subject
 	lines  map[string]semper.Line
+	keys   attest.Keyring // changed by this change
 }
 
 // Change is an empty one. key signs what it attests; nil: nothing can be attested.
 func (r *Records) Change(key *attest.Key) *Change {
-	return &Change{r: r, key: key, runs: map[string]semper.Run{}, proofs: map[string][]pipeline.Proof{}, lines: map[string]semper.Line{}}
+	return &Change{r: r, key: key, runs: map[string]semper.Run{}, proofs: map[string][]pipeline.Proof{}, lines: map[string]semper.Line{}, keys: attest.Keyring{}}
 }
 
 // Empty reports whether there is nothing to write.
@@ -107,9 +109,22 @@ func (c *Change) Serve(app, environment string, about pipeline.Subject) {
 
 // Trust has the signatures of key count from a time on, unless they do.
 func (c *Change) Trust(key *attest.Key, t attest.Trusted) {
-	if _, known := c.r.keys[key.ID()]; !known {
-		c.write(preKey+key.ID(), 0, t)
+	if _, known := c.Keys()[key.ID()]; !known {
+		c.SetKey(key.ID(), t)
 	}
+}
+
+// SetKey says what a key's signatures count for.
+func (c *Change) SetKey(id string, t attest.Trusted) {
+	c.keys[id] = t
+	c.write(preKey+id, c.r.keys[id].version, t)
+}
+
+// Keys are those known after this change, by their ids.
+func (c *Change) Keys() attest.Keyring {
+	ring := c.r.Ring()
+	maps.Copy(ring, c.keys)
+	return ring
 }
 
 // Attest signs what a gate has shown. The statement is written only if there is none of its name.
