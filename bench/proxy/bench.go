@@ -73,7 +73,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := errors.Join(os.Chmod(b.dir, 0o755), contender.WriteCert(b.cert)); err != nil {
 		return err
 	}
-	for _, name := range []string{"reverse", "backend"} {
+	for _, name := range []string{"reverse", "backend", "trial"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(b.dir, name), "semper/bench/proxy/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {

@@ -1,7 +1,7 @@
 // Command proxy measures semper's edge beside nginx, HAProxy, Caddy and httputil.ReverseProxy, and writes bench/proxy/RESULTS.md and
 // results.json.
 //
-//	go run ./bench/proxy                everything, five rounds; wants 40 minutes of a machine that does nothing else
+//	go run ./bench/proxy                everything, five rounds; wants 45 minutes of a machine that does nothing else
 //	go run ./bench/proxy -short         the same with short runs, to the terminal only
 //	go run ./bench/proxy -only cpu,tls  some groups, to the terminal only
 //	go run ./bench/proxy -gate          whether semper's processor time per request is within the agreed ratio of nginx's
@@ -134,6 +134,7 @@ func groups() []group {
 		{"tls", []string{"wrk", "h2load"}, overTLS},
 		{"bodies", []string{"wrk"}, bodies},
 		{"idle", []string{"wrk"}, idle},
+		{"judge", []string{"wrk"}, judging},
 		{"deploys", nil, deploys},
 		{"allocs", nil, allocations},
 	}

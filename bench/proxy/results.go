@@ -104,6 +104,9 @@ connections are without tickets, TLS 1.3, X25519 for all. Memory is the proporti
 holds connections, and is set up for just so many, less that of one that holds none, and is set up for few; each connection has
 had one exchange; what the kernel has for a socket is not in it.
 
+What releases on trial cost is measured on one process (bench/proxy/trial), which is told another table between turns: the same instances, requests with the cookies
+of 500 users, and a split, copies or neither. A copy is one more request to an instance, so what copies cost is told beyond as many requests more.
+
 `
 
 // quiet is the share of the machine that others may have had while figures were made that are told. A system at rest has about one percent.

@@ -26,7 +26,7 @@ type claim struct {
 	least bool // the ratio is to be at least the limit; else at most
 }
 
-// rows are the table "How good" of issue 4.
+// rows are the table "How good" of issue 4, and of issue 5 what releases on trial cost the edge.
 func rows() []row {
 	var all []row
 	for _, n := range connections {
@@ -62,6 +62,17 @@ var fixedRows = []row{
 	{"bodies/up/10m", "10 MB uploads, per second of CPU", "MB", 0, []claim{{peer: contender.Nginx, limit: 0.95, least: true}}},
 	{"idle/connection", "memory per idle kept connection", "bytes", 0, []claim{{limit: 3 << 10}, {peer: contender.Nginx, limit: 1}, {peer: contender.HAProxy, limit: 1}}},
 	{"idle/websocket", "memory per idle WebSocket", "bytes", 0, []claim{{limit: 8 << 10}, {peer: contender.Nginx, limit: 1}, {peer: contender.HAProxy, limit: 1}}},
+	{"judge/cpu/plain", "CPU per request with a user's cookie, no release on trial", "µs", 2, nil},
+	{"judge/cpu/chance", "CPU per request, split by request, 5 % candidate and 5 % baseline", "µs", 2, []claim{{peer: contender.Semper, of: "judge/cpu/plain", limit: 1.01}}},
+	{"judge/cpu/user", "CPU per request, split by user, 5 % and 5 %", "µs", 2, []claim{{peer: contender.Semper, of: "judge/cpu/plain", limit: 1.01}}},
+	{"judge/paced/plain", "CPU per request at a quarter of the most it answers, no release on trial", "µs", 2, nil},
+	{"judge/paced/shadow", "CPU per request at a quarter, shadow of 10 % to candidate and baseline", "µs", 2, nil},
+	{"judge/copies", "copies for each request of that shadow", "", 3, nil},
+	{"judge/added", "CPU that the shadow adds beyond as many requests more, as a part of a request's", "", 3, []claim{{limit: 0.05}}},
+	{"judge/p99/plain", "p99 at a quarter, no release on trial", "µs", 0, nil},
+	{"judge/p99/chance", "p99 at a quarter, split by request", "µs", 0, []claim{{peer: contender.Semper, of: "judge/p99/plain", limit: 1.05}}},
+	{"judge/p99/user", "p99 at a quarter, split by user", "µs", 0, []claim{{peer: contender.Semper, of: "judge/p99/plain", limit: 1.05}}},
+	{"judge/p99/shadow", "p99 at a quarter, shadow of 10 %", "µs", 0, []claim{{peer: contender.Semper, of: "judge/p99/plain", limit: 1.05}}},
 	{"deploys/failed", "failed requests in deploys under load", "", 0, []claim{{limit: 0}}},
 	{"deploys/p99", "p99 during deploys / p99 without", "", 2, []claim{{limit: 1.1}}},
 	{"allocs", "allocations per ordinary request", "", 0, []claim{{limit: 0}}},
@@ -126,6 +137,9 @@ func judgements(all []reading) []verdict {
 			if c.peer != "" {
 				of := cmp.Or(c.of, r.key)
 				measured, against = ratios(all, r.key, contender.Semper, of, c.peer), "semper / "+c.peer
+			}
+			if c.peer == contender.Semper {
+				against = "semper / semper with no release on trial"
 			}
 			if len(measured) == 0 {
 				continue

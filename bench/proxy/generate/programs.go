@@ -32,7 +32,16 @@ func Wrk(ctx context.Context, url string, connections int, d time.Duration) (Cou
 	return parseWrk(text)
 }
 
-// H2load does the same over HTTP/2 and TLS, with some streams on each connection.
+// WrkOf is Wrk with requests that script makes, a program in Lua.
+func WrkOf(ctx context.Context, url, script string, connections int, d time.Duration) (Count, error) {
+	text, err := output(ctx, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", seconds(d), "--latency", "-s", script, url)
+	if err != nil {
+		return Count{}, err
+	}
+	return parseWrk(text)
+}
+
+// H2load does what Wrk does over HTTP/2 and TLS, with some streams on each connection.
 func H2load(ctx context.Context, url string, connections, streams int, d time.Duration) (Count, error) {
 	text, err := output(ctx, "h2load", "-t", "1", "-c", strconv.Itoa(connections), "-m", strconv.Itoa(streams), "-D", seconds(d), url)
 	if err != nil {
