@@ -69,7 +69,7 @@ type Shadowing struct {
 	Timeout     Duration `json:"timeout,omitempty"`     // of a copy; 0: 10 s
 	Again       float64  `json:"again,omitempty"`       // part of the copies that a second copy of the current release gets too, for noise; 0: 1
 	Headers     []string `json:"headers,omitempty"`     // of responses, that are compared
-	// Rules are what is masked, ignored and expected to differ: {"mask": [names], "rules": [rules of package verify/diff]}.
+	// Rules are what is masked, ignored and expected to differ, and what messages hold: Terms of package verify/diff.
 	Rules json.RawMessage `json:"rules,omitempty"`
 }
 

@@ -167,6 +167,8 @@ func compareFlags(cmd *cobra.Command, to *recorded.Comparison) {
 	f.StringVar(&to.RulesFile, "rules", "", "a file of rules")
 	f.StringArrayVar(&to.Ignore, "ignore", nil, "a path that does not matter, like body.**.id")
 	f.StringSliceVar(&to.Fields, "field", nil, "header fields to compare (default Content-Type, Location, Cache-Control, Content-Encoding, Vary)")
+	f.StringVar(&to.Descriptors, "descriptors", "", "a descriptor set, to compare Protocol Buffers and gRPC by field (protoc --include_imports --descriptor_set_out=FILE)")
+	f.StringArrayVar(&to.Messages, "message", nil, "what an endpoint answers that is no gRPC method, like 'GET /cart=shop.Cart'")
 	f.StringSliceVar(&to.Mask, "mask", nil, "names whose values are not shown, beside those that are known")
 }
 
@@ -181,8 +183,9 @@ often, and an example. Secrets and personal data are masked.
 Both files have a response on each line, as JSON: id, endpoint, status, header, body (or body_base64). The n-th is compared with
 the n-th. A file of rules is a JSON list of what is expected or to be ignored: path, kind, was, is, tolerance, renamed_to, ignore,
 endpoint, until. A rule that never matched is told.`,
-		Example: "  semper verify diff old.jsonl new.jsonl\n  semper verify diff --ignore 'body.**.updated_at' --rules expected.json old.jsonl new.jsonl",
-		Args:    cobra.ExactArgs(2),
+		Example: "  semper verify diff old.jsonl new.jsonl\n  semper verify diff --ignore 'body.**.updated_at' --rules expected.json old.jsonl new.jsonl\n" +
+			"  semper verify diff --descriptors shop.binpb --message 'GET /cart=shop.Cart' old.jsonl new.jsonl",
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			compare, err := how.Comparer()
 			if err != nil {

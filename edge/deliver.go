@@ -44,6 +44,7 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 		defer quiet.Stop()
 	}
 	err := x.copy(flush, resp, quiet, silence)
+	x.copied.TrailerHTTP(resp.Trailer)
 	for k, v := range resp.Trailer {
 		if message.TrailerAllowed(k) {
 			x.w.Header()[http.TrailerPrefix+k] = v

@@ -3,8 +3,10 @@ package recorded
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"semper/verify/diff"
 )
@@ -14,6 +16,9 @@ type Comparison struct {
 	diff.Options
 	RulesFile string   // a JSON list of rules; empty: none
 	Ignore    []string // paths that do not matter
+	// Descriptors is a file with a descriptor set; empty: bodies of Protocol Buffers are bytes. Messages are ENDPOINT=MESSAGE.
+	Descriptors string
+	Messages    []string
 }
 
 // Comparer is one that compares so.
@@ -29,7 +34,37 @@ func (c *Comparison) Comparer() (*diff.Comparer, error) {
 		}
 		o.Rules = append(o.Rules, more...)
 	}
+	if c.Descriptors != "" || len(c.Messages) > 0 {
+		d, err := c.schema()
+		if err != nil {
+			return nil, err
+		}
+		o.Proto = d
+	}
 	return diff.New(o)
+}
+
+func (c *Comparison) schema() (*diff.Descriptors, error) {
+	if c.Descriptors == "" {
+		return nil, errors.New("--message says what a response is by --descriptors FILE, which is missing")
+	}
+	messages := make(map[string]string, len(c.Messages))
+	for _, s := range c.Messages {
+		endpoint, name, ok := strings.Cut(s, "=")
+		if !ok || endpoint == "" || name == "" {
+			return nil, fmt.Errorf("--message %q: write it as ENDPOINT=MESSAGE, like 'GET /cart=shop.Cart'", s)
+		}
+		messages[endpoint] = name
+	}
+	set, err := os.ReadFile(c.Descriptors)
+	if err != nil {
+		return nil, err
+	}
+	d, err := diff.NewDescriptors(set, messages)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Descriptors, err)
+	}
+	return d, nil
 }
 
 func readRules(path string) (rules []diff.Rule, err error) {

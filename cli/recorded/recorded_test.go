@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"semper/verify/replay"
 )
@@ -54,6 +56,33 @@ func TestComparer(t *testing.T) {
 		c := Comparison{RulesFile: path, Ignore: []string{"body.b"}}
 		if _, err := c.Comparer(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	item, shop := &descriptorpb.DescriptorProto{Name: proto.String("Item")}, "shop.proto"
+	set, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{Name: &shop, Package: proto.String("shop"), MessageType: []*descriptorpb.DescriptorProto{item}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, bad := filepath.Join(dir, "good"), filepath.Join(dir, "bad")
+	for path, b := range map[string][]byte{good: set, bad: []byte("syntax = \"proto3\";")} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, c := range map[string]Comparison{
+		"":                              {Descriptors: good, Messages: []string{"GET /item=shop.Item"}},
+		bad + ": this is no descriptor": {Descriptors: bad},
+		`"shop.Itme" of GET /item`:      {Descriptors: good, Messages: []string{"GET /item=shop.Itme"}},
+		"write it as ENDPOINT=MESSAGE":  {Descriptors: good, Messages: []string{"GET /item"}},
+		"--descriptors FILE":            {Messages: []string{"GET /item=shop.Item"}},
+	} {
+		if _, err := c.Comparer(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, and not %q", c, err, want)
 		}
 	}
 }

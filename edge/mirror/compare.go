@@ -36,6 +36,9 @@ func (m *Mirrors) Serve(ctx context.Context) error {
 func (m *Mirror) weigh(c *Copy) {
 	defer c.free()
 	now := time.Now()
+	for i := range c.parts {
+		c.parts[i].Asked = c.asked
+	}
 	was := c.parts[client].settled(m.o.Body)
 	is := c.parts[candidate].settled(m.o.Body)
 	found := m.compare.Compare(c.endpoint, now, was, is)

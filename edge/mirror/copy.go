@@ -22,6 +22,7 @@ type Copy struct {
 	ctx      context.Context // of the copies; ends when nobody will compare
 	cancel   context.CancelFunc
 	endpoint string
+	asked    string        // the path
 	head     []byte        // as an instance gets it; or
 	request  *http.Request // the same
 	content  *replay.Body  // of request
@@ -143,11 +144,7 @@ func (c *Copy) trip(part int) {
 func (c *Copy) keep(a *answer, resp *http.Response) error {
 	defer resp.Body.Close() //nolint:errcheck // read to its end, or not wanted any more
 	a.Status, a.Header = resp.StatusCode, make(http.Header, len(c.m.fields))
-	for _, name := range c.m.fields {
-		if v := resp.Header[name]; v != nil {
-			a.Header[name] = v
-		}
-	}
+	a.fields(c.m, resp.Header)
 	var buf [16 << 10]byte
 	for {
 		n, err := resp.Body.Read(buf[:])
@@ -155,10 +152,20 @@ func (c *Copy) keep(a *answer, resp *http.Response) error {
 			return nil
 		}
 		if errors.Is(err, io.EOF) {
+			a.fields(c.m, resp.Trailer)
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// fields keeps those of an answer's header, or of its trailer, that are compared.
+func (a *answer) fields(m *Mirror, h http.Header) {
+	for _, name := range m.fields {
+		if v := h[name]; v != nil {
+			a.Header[name] = v
 		}
 	}
 }
@@ -211,11 +218,14 @@ func (c *Copy) HeadHTTP(status int, h http.Header, stream bool) {
 		c.sendContent()
 	}
 	if c.headed(status, stream) {
-		for _, k := range c.m.fields {
-			if v := h[k]; v != nil {
-				c.parts[client].Header[k] = v
-			}
-		}
+		c.parts[client].fields(c.m, h)
+	}
+}
+
+// TrailerHTTP says what came behind the content of the client's answer.
+func (c *Copy) TrailerHTTP(h http.Header) {
+	if c != nil && len(h) > 0 && c.parts[client].Header != nil {
+		c.parts[client].fields(c.m, h)
 	}
 }
 

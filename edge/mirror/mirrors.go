@@ -3,7 +3,6 @@ package mirror
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -167,27 +166,27 @@ func (m *Mirrors) forgetLocked(now time.Time) {
 
 // mirror is that of k by o.
 func (m *Mirrors) mirror(k key, app string, o semper.Shadowing) (*Mirror, error) {
-	var said struct {
-		Mask  []string    `json:"mask"`
-		Rules []diff.Rule `json:"rules"`
+	terms, err := diff.ReadTerms(o.Rules)
+	if err != nil {
+		return nil, err
 	}
-	if len(o.Rules) > 0 {
-		if err := json.Unmarshal(o.Rules, &said); err != nil {
-			return nil, fmt.Errorf("rules of the comparison: %w", err)
-		}
+	how, err := terms.Options()
+	if err != nil {
+		return nil, err
 	}
+	how.Fields = o.Headers
 	o.Concurrency = cmp.Or(max(o.Concurrency, 0), defaultConcurrency)
 	o.Bytes, o.Body = cmp.Or(max(o.Bytes, 0), defaultBytes), cmp.Or(max(o.Body, 0), defaultBody)
 	o.Timeout = cmp.Or(max(o.Timeout, 0), semper.Duration(defaultTimeout))
 	if o.Again == 0 {
 		o.Again = 1
 	}
-	compare, err := diff.New(diff.Options{Fields: o.Headers, Rules: said.Rules, Mask: said.Mask})
+	compare, err := diff.New(how)
 	if err != nil {
 		return nil, err
 	}
 	one := &Mirror{edge: m, key: k, app: app, o: o, compare: compare, board: diff.Board{Room: places}}
-	one.fields = append(slices.Clone(compare.Fields()), "Content-Type", "Content-Encoding")
+	one.fields = append(slices.Clone(compare.Fields()), "Content-Type", "Content-Encoding", "Grpc-Encoding")
 	slices.Sort(one.fields)
 	one.fields = slices.Compact(one.fields)
 	return one, nil

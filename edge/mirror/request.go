@@ -33,7 +33,8 @@ func (m *Mirror) Driven(r *http1.Request, f *http1.Forward, which route.Shadowed
 	if !m.roomy(c) {
 		return nil
 	}
-	c.endpoint = endpoint(string(r.MethodName()), string(r.Path()))
+	c.asked = string(r.Path())
+	c.endpoint = endpoint(string(r.MethodName()), c.asked)
 	c.head = http1.AppendRequest(make([]byte, 0, len(r.Head())+512), r, f)
 	return c
 }
@@ -100,7 +101,8 @@ func (m *Mirror) HTTP(r Request) *Copy {
 	if !m.roomy(c) {
 		return nil
 	}
-	c.endpoint = endpoint(r.Method, string(r.Path))
+	c.asked = string(r.Path)
+	c.endpoint = endpoint(r.Method, c.asked)
 	c.content = r.Content
 	u := *r.URL
 	c.request = &http.Request{Method: r.Method, URL: &u, Host: cmp.Or(r.Host, r.Request.Host), Header: r.Header.Clone()}
@@ -138,7 +140,11 @@ func (c *Copy) outgoing() (*http.Request, error) {
 	u.Scheme, u.Host, u.User, u.Opaque, u.Fragment = "http", "backend", (*url.Userinfo)(nil), "", ""
 	out := &http.Request{Method: r.Method, URL: &u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: cmp.Or(r.Host, "localhost"), Header: r.Header.Clone()}
 	h := out.Header
+	trailers := message.ListHas(h["Te"], "trailers") // gRPC wants to be told
 	message.RemoveHopByHop(h)
+	if trailers {
+		h["Te"], h["Connection"] = []string{"trailers"}, []string{"TE"}
+	}
 	h[message.Shadow] = []string{"1"}
 	if parent, ok := trace.Parse([]byte(h.Get("Traceparent"))); ok {
 		binary.BigEndian.PutUint64(parent.Parent[:], rand.Uint64()|1)

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"semper"
+	"semper/verify/diff"
 )
 
 // A checker looks at what no single key can tell: how keys fit together.
@@ -19,6 +20,8 @@ type checker struct {
 	*reader
 	f   *fileFormat
 	dir string // absolute, of the file
+	// schema is what deploy.shadow.protobuf names; nil where it names nothing.
+	schema *diff.Schema
 
 	routed []semper.RouteRule // what becomes of the routes
 	whole  *semper.Pipeline   // what becomes of the environments; nil for none

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -60,8 +61,14 @@ type shadowFormat struct {
 	Again       share           `yaml:"again" jsonschema:"default=100%" doc:"Which part of the copies the current release gets a second time, to see what differs by itself."`
 	Headers     []string        `yaml:"headers" jsonschema:"example=[content-type, location]" doc:"The header fields of answers that are compared."`
 	Mask        []string        `yaml:"mask" jsonschema:"example=[password]" doc:"Names whose values are never shown or stored, besides those that always are not."`
+	Protobuf    protobufFormat  `yaml:"protobuf" doc:"What answers in Protocol Buffers hold, so that they are compared by field. Without it they are compared by their bytes."`
 	Ignore      []string        `yaml:"ignore" jsonschema:"example=[body.**.updated_at]" doc:"Paths at which a difference does not matter, as semper verify diff has them."`
 	Expect      []expectFormat  `yaml:"expect" doc:"Differences that are meant. One that never comes is reported."`
+}
+
+type protobufFormat struct {
+	Descriptors string            `yaml:"descriptors" jsonschema:"required,example=shop.binpb" doc:"A descriptor set: what protoc --include_imports --descriptor_set_out=shop.binpb writes, or buf build -o shop.binpb. It is read when the release is made. gRPC methods are found in it by their path."`
+	Messages    map[string]string `yaml:"messages" doc:"Messages by endpoint, like GET /cart: shop.Cart, for answers that are no gRPC and whose Content-Type does not name their message."`
 }
 
 type expectFormat struct {
@@ -147,6 +154,7 @@ func (c *checker) deploy() {
 		}
 	}
 	c.expected(d.Shadow)
+	c.protobuf()
 	if c.hasProblem("deploy") {
 		return
 	}
@@ -222,7 +230,7 @@ func (c *checker) buildDeploy() *semper.Deploy {
 		},
 		Shadow: semper.Shadowing{
 			Concurrency: d.Shadow.Concurrency, Bytes: int64(d.Shadow.Bytes), Body: int64(d.Shadow.Body), Timeout: d.Shadow.Timeout,
-			Again: float64(d.Shadow.Again), Headers: d.Shadow.Headers, Rules: d.Shadow.rules(),
+			Again: float64(d.Shadow.Again), Headers: d.Shadow.Headers, Rules: c.terms(),
 		},
 	}
 	if len(d.Testers.Testers) > 0 {
@@ -241,13 +249,40 @@ func (c *checker) buildDeploy() *semper.Deploy {
 	return out
 }
 
-// rules are what is masked, and what is ignored or expected, as [diff.Options] has them.
-func (s shadowFormat) rules() json.RawMessage {
-	var out struct {
-		Mask  []string    `json:"mask,omitempty"`
-		Rules []diff.Rule `json:"rules,omitempty"`
+// maxDescriptors bounds the file of a descriptor set, in bytes.
+const maxDescriptors = 8 << 20
+
+// protobuf reads the descriptor set.
+func (c *checker) protobuf() {
+	p := &c.f.Deploy.Shadow.Protobuf
+	const at = "deploy.shadow.protobuf"
+	if p.Descriptors == "" || c.hasProblem(at) {
+		return
 	}
-	out.Mask = s.Mask
+	path := c.absolute(p.Descriptors)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		c.problem(at+".descriptors", fmt.Sprintf("%s cannot be read: %s", p.Descriptors, cause(err)), "write it by protoc --include_imports --descriptor_set_out="+p.Descriptors)
+		return
+	case !info.Mode().IsRegular() || info.Size() > maxDescriptors:
+		c.problem(at+".descriptors", fmt.Sprintf("%s is no file of at most %d MiB", p.Descriptors, maxDescriptors>>20), "is it the right file?")
+		return
+	}
+	set, err := os.ReadFile(path)
+	if err != nil {
+		c.problem(at+".descriptors", fmt.Sprintf("%s cannot be read: %s", p.Descriptors, cause(err)), "")
+		return
+	}
+	if c.schema, err = diff.NewSchema(set, p.Messages); err != nil {
+		c.problem(at+".descriptors", p.Descriptors+": "+err.Error(), "")
+	}
+}
+
+// terms are what is masked, ignored, expected and known of a comparison, as the spec carries them.
+func (c *checker) terms() json.RawMessage {
+	s := &c.f.Deploy.Shadow
+	out := diff.Terms{Mask: s.Mask, Protobuf: c.schema}
 	for _, path := range s.Ignore {
 		out.Rules = append(out.Rules, diff.Rule{Path: path, Ignore: true})
 	}
@@ -256,7 +291,7 @@ func (s shadowFormat) rules() json.RawMessage {
 			out.Rules = append(out.Rules, rule)
 		}
 	}
-	if out.Mask == nil && out.Rules == nil {
+	if out.Mask == nil && out.Rules == nil && out.Protobuf == nil {
 		return nil
 	}
 	b, err := json.Marshal(out)

@@ -24,6 +24,8 @@ type Response struct {
 	Length int64  // of the body, whether it was kept or not
 	Sum    [sha256.Size]byte
 	Kept   bool // Body is the whole body
+	// Asked is the path that was asked for, which for gRPC says what Body is; empty where the endpoint says it.
+	Asked string
 	// Decoded says that Body is what was coded as Content-Encoding says. Otherwise a body with such a field is bytes.
 	Decoded bool
 }
@@ -61,14 +63,15 @@ type Comparison struct {
 
 // Options say how responses are compared.
 type Options struct {
-	// Fields are the header fields that are compared. nil: Content-Type, Location, Cache-Control, Content-Encoding, Vary.
+	// Fields are the header fields that are compared. nil: Content-Type, Location, Cache-Control, Content-Encoding, Vary, and of gRPC
+	// Grpc-Status and Grpc-Message, which come behind the body.
 	Fields []string
 	Rules  []Rule
 	Mask   []string  // names whose values are not shown, beside [DefaultMasks]
 	Proto  Protobufs // what Protocol Buffers bodies hold; nil: they are compared as bytes
 }
 
-var defaultFields = []string{"Content-Type", "Location", "Cache-Control", "Content-Encoding", "Vary"}
+var defaultFields = []string{"Content-Type", "Location", "Cache-Control", "Content-Encoding", "Vary", "Grpc-Status", "Grpc-Message"}
 
 // A Comparer compares responses by its options. It may be used by several goroutines at once.
 type Comparer struct {
@@ -241,7 +244,7 @@ func (c *Comparer) read(endpoint string, r *Response) content {
 			return content{form: page, page: e}
 		}
 	case c.proto != nil && slices.Contains(protoTypes, media):
-		if v, err := c.proto.Decode(endpoint, r.Body); err == nil {
+		if v, err := c.proto.Decode(endpoint, r); err == nil {
 			return content{form: message, value: v}
 		}
 	}

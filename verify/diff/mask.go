@@ -110,6 +110,8 @@ func (m masks) copy(v any) any {
 			out[i] = m.copy(e)
 		}
 		return out
+	case record:
+		return m.copy(map[string]any(v))
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {

@@ -1,12 +1,16 @@
 package diff
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
+	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -19,69 +23,123 @@ var protoTypes = []string{
 	"application/grpc", "application/grpc+proto", "application/protobuf", "application/x-protobuf", "application/vnd.google.protobuf",
 }
 
-// Protobufs turn a body of Protocol Buffers into what a JSON document can hold.
+// Protobufs turn a body of Protocol Buffers into what a JSON document can hold, numbers as [encoding/json.Number].
 type Protobufs interface {
-	Decode(endpoint string, body []byte) (any, error)
+	// Decode reads the body of r, which answers a request of an endpoint. An error says that nothing is known of it: it is bytes then.
+	Decode(endpoint string, r *Response) (any, error)
 }
 
-// Descriptors are the Protobufs of a descriptor set, as protoc --include_imports --descriptor_set_out writes it.
+// Descriptors are the Protobufs of a descriptor set, as protoc --include_imports --descriptor_set_out writes it, or buf build. They may be
+// used by several goroutines at once.
 type Descriptors struct {
 	files *protoregistry.Files
 	types map[string]protoreflect.MessageDescriptor // by endpoint, where a message is not found by its gRPC method
 }
 
-// NewDescriptors reads a descriptor set. messages are the full names of response messages by endpoint; a gRPC method,
-// /package.Service/Method, needs none.
+// NewDescriptors reads a descriptor set. messages are the full names of response messages by endpoint. A gRPC method needs none, and neither
+// does a response whose Content-Type names its message (messageType or proto).
 func NewDescriptors(set []byte, messages map[string]string) (*Descriptors, error) {
 	var fds descriptorpb.FileDescriptorSet
-	if err := proto.Unmarshal(set, &fds); err != nil {
-		return nil, fmt.Errorf("this is no descriptor set (write one by protoc --include_imports --descriptor_set_out): %w", err)
+	if err := proto.Unmarshal(set, &fds); err != nil || len(fds.File) == 0 {
+		return nil, errors.New("this is no descriptor set: write one by protoc --include_imports --descriptor_set_out=FILE, or buf build -o FILE")
 	}
 	files, err := protodesc.NewFiles(&fds)
 	if err != nil {
 		return nil, fmt.Errorf("a descriptor set that is not whole (was it written with --include_imports?): %w", err)
 	}
 	d := &Descriptors{files: files, types: make(map[string]protoreflect.MessageDescriptor)}
+	var all []error
 	for endpoint, name := range messages {
-		found, err := files.FindDescriptorByName(protoreflect.FullName(name))
-		m, ok := found.(protoreflect.MessageDescriptor)
-		if err != nil || !ok {
-			return nil, fmt.Errorf("message %q of %s is not in the descriptor set", name, endpoint)
+		m := d.named(name)
+		if m == nil {
+			all = append(all, fmt.Errorf("message %q of %s is not in the descriptor set", name, endpoint))
 		}
 		d.types[endpoint] = m
 	}
-	return d, nil
+	return d, errors.Join(all...)
+}
+
+// named is the message of a full name; nil if there is none.
+func (d *Descriptors) named(name string) protoreflect.MessageDescriptor {
+	found, err := d.files.FindDescriptorByName(protoreflect.FullName(strings.TrimPrefix(name, ".")))
+	if m, ok := found.(protoreflect.MessageDescriptor); err == nil && ok {
+		return m
+	}
+	return nil
+}
+
+// method is what a gRPC method, /package.Service/Method, answers; nil if there is none of this name.
+func (d *Descriptors) method(path string) protoreflect.MessageDescriptor {
+	service, method, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if !ok {
+		return nil
+	}
+	found, err := d.files.FindDescriptorByName(protoreflect.FullName(service))
+	s, isService := found.(protoreflect.ServiceDescriptor)
+	if err != nil || !isService {
+		return nil
+	}
+	if m := s.Methods().ByName(protoreflect.Name(method)); m != nil {
+		return m.Output()
+	}
+	return nil
 }
 
 var errUnknown = errors.New("nothing says which message this is")
 
-// Decode implements [Protobufs]. A body of gRPC may hold several messages; it is a list then. A message with fields that its
-// descriptor does not have is an error: it is compared as bytes, since nothing may be overlooked.
-func (d *Descriptors) Decode(endpoint string, body []byte) (any, error) {
+// Decode implements [Protobufs]. A body of gRPC holds any number of messages: one is itself, others are a list.
+func (d *Descriptors) Decode(endpoint string, r *Response) (any, error) {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
+	}
+	path := r.Asked
+	if path == "" { // what is recorded may have it in the endpoint alone
+		path = endpoint[strings.IndexByte(endpoint, ' ')+1:]
+	}
 	m := d.types[endpoint]
-	grpc := false
-	if service, method, ok := strings.Cut(strings.TrimPrefix(endpoint, "/"), "/"); m == nil && ok {
-		found, err := d.files.FindDescriptorByName(protoreflect.FullName(service))
-		if s, isService := found.(protoreflect.ServiceDescriptor); err == nil && isService {
-			if f := s.Methods().ByName(protoreflect.Name(method)); f != nil {
-				m, grpc = f.Output(), true
-			}
+	for _, name := range []string{params["messagetype"], params["proto"]} {
+		if m == nil && name != "" {
+			m = d.named(name)
 		}
 	}
 	if m == nil {
+		m = d.method(path)
+	}
+	switch {
+	case m == nil:
 		return nil, errUnknown
+	case strings.HasPrefix(media, "application/grpc"):
+		return d.framed(m, r)
+	case params["encoding"] == "delimited":
+		return nil, errors.New("rows of delimited messages are not read")
 	}
-	if !grpc {
-		return one(m, body)
-	}
+	return d.one(m, r.Body)
+}
+
+// maxMessages bounds what compressed messages of one body may come to, in bytes.
+const maxMessages = 16 << 20
+
+// framed reads the messages of a gRPC body: each has a byte that says whether it is compressed, its length, and its bytes (gRPC over HTTP/2,
+// Length-Prefixed-Message).
+func (d *Descriptors) framed(m protoreflect.MessageDescriptor, r *Response) (any, error) {
+	const head = 5
+	room := maxMessages
 	var all []any
-	for len(body) > 0 {
-		const head = 5 // of a gRPC message: whether it is compressed, and its length
-		if len(body) < head || body[0] != 0 || uint64(len(body)-head) < uint64(binary.BigEndian.Uint32(body[1:])) {
-			return nil, errors.New("this is no row of uncompressed gRPC messages")
+	for body := r.Body; len(body) > 0; {
+		if len(body) < head || body[0] > 1 || uint64(len(body)-head) < uint64(binary.BigEndian.Uint32(body[1:])) {
+			return nil, errors.New("this is no row of gRPC messages")
 		}
 		n := int(binary.BigEndian.Uint32(body[1:]))
-		v, err := one(m, body[head:head+n])
+		plain := body[head : head+n]
+		if body[0] == 1 {
+			var err error
+			if plain, err = inflate(r.Header.Get("Grpc-Encoding"), plain, room); err != nil {
+				return nil, err
+			}
+			room -= len(plain)
+		}
+		v, err := d.one(m, plain)
 		if err != nil {
 			return nil, err
 		}
@@ -91,44 +149,33 @@ func (d *Descriptors) Decode(endpoint string, body []byte) (any, error) {
 	if len(all) == 1 {
 		return all[0], nil
 	}
-	return all, nil
+	return slices.Clip(all), nil
 }
 
-func one(m protoreflect.MessageDescriptor, b []byte) (any, error) {
-	msg := dynamicpb.NewMessage(m)
-	if err := (proto.UnmarshalOptions{}).Unmarshal(b, msg); err != nil {
-		return nil, fmt.Errorf("no %s: %w", m.FullName(), err)
+// inflate is a compressed message, of most bytes.
+func inflate(coding string, b []byte, most int) ([]byte, error) {
+	if coding != "gzip" {
+		return nil, fmt.Errorf("messages in %q are not read", coding)
 	}
-	if err := known(msg); err != nil {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
 		return nil, err
 	}
-	text, err := (protojson.MarshalOptions{UseProtoNames: true}).Marshal(msg)
-	if err != nil {
-		return nil, fmt.Errorf("a %s that has no form in JSON: %w", m.FullName(), err)
+	plain, err := io.ReadAll(io.LimitReader(z, int64(most)+1))
+	if err == nil && len(plain) > most {
+		err = errors.New("messages that come to more than is read")
 	}
-	return decode(text)
+	return plain, err
 }
 
-// known refuses messages with unknown fields, at any depth.
-func known(m protoreflect.Message) (err error) {
-	if len(m.GetUnknown()) > 0 {
-		return fmt.Errorf("%s has fields that its descriptor has not", m.Descriptor().FullName())
+// depth bounds how deep messages may be in each other: as much as protoc lets through.
+const depth = 100
+
+func (d *Descriptors) one(m protoreflect.MessageDescriptor, b []byte) (any, error) {
+	msg := dynamicpb.NewMessage(m)
+	o := proto.UnmarshalOptions{AllowPartial: true, RecursionLimit: depth, Resolver: new(protoregistry.Types)}
+	if err := o.Unmarshal(b, msg); err != nil {
+		return nil, fmt.Errorf("no %s: %w", m.FullName(), err)
 	}
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case f.Message() == nil:
-		case f.IsMap():
-			if f.MapValue().Message() != nil {
-				v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool { err = known(v.Message()); return err == nil })
-			}
-		case f.IsList():
-			for i := 0; i < v.List().Len() && err == nil; i++ {
-				err = known(v.List().Get(i).Message())
-			}
-		default:
-			err = known(v.Message())
-		}
-		return err == nil
-	})
-	return err
+	return d.record(msg, depth), nil
 }

@@ -59,7 +59,12 @@ func (w *walk) value(p Path, was, is any) {
 	switch a := was.(type) {
 	case map[string]any:
 		if b, ok := is.(map[string]any); ok {
-			w.object(p, a, b)
+			w.object(p, a, b, dataKeys(a) || dataKeys(b))
+			return
+		}
+	case record:
+		if b, ok := is.(record); ok {
+			w.object(p, a, b, false)
 			return
 		}
 	case []any:
@@ -85,8 +90,8 @@ func (w *walk) value(p Path, was, is any) {
 	w.add(p, Retyped, was, is)
 }
 
-func (w *walk) object(p Path, a, b map[string]any) {
-	data := dataKeys(a) || dataKeys(b)
+// object compares two objects. data says that their keys are data and not names.
+func (w *walk) object(p Path, a, b map[string]any, data bool) {
 	keys := make([]string, 0, len(a)+len(b))
 	for k := range a {
 		keys = append(keys, k)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"semper/verify/diff"
@@ -54,7 +55,13 @@ func (r *Recorded) Response() (diff.Response, error) {
 			h.Add(name, v)
 		}
 	}
-	return diff.NewResponse(r.Status, h, body), nil
+	out := diff.NewResponse(r.Status, h, body)
+	if r.Request != nil {
+		if u, err := url.Parse(r.Request.URL); err == nil {
+			out.Asked = u.Path
+		}
+	}
+	return out, nil
 }
 
 // maxResponse bounds one line of recorded responses.

@@ -143,7 +143,9 @@ func (c *client) compare(p *pair) {
 	now := time.Now()
 	against := func(a *answer) diff.Comparison {
 		if a.response != nil {
-			return c.o.Compare.Compare(p.endpoint, now, *p.baseline.response, *a.response)
+			was, is := *p.baseline.response, *a.response
+			was.Asked, is.Asked = p.exchange.Request.URL.Path, p.exchange.Request.URL.Path
+			return c.o.Compare.Compare(p.endpoint, now, was, is)
 		}
 		return diff.Comparison{Differences: []diff.Difference{{
 			Path: diff.Path{"status"}, Kind: diff.Changed, Was: strconv.Itoa(p.baseline.response.Status), Is: "none: " + a.missing,
@@ -247,6 +249,11 @@ func read(r *http.Response, most int64) (*diff.Response, error) {
 	n, err := io.Copy(io.MultiWriter(&kept, sum), io.LimitReader(content, most+1))
 	if err != nil {
 		return nil, err
+	}
+	for name, v := range r.Trailer { // where gRPC says what came of it
+		if strings.HasPrefix(name, "Grpc-") {
+			r.Header[name] = v
+		}
 	}
 	if n <= most {
 		whole := diff.NewResponse(r.StatusCode, r.Header, kept.Bytes())
