@@ -37,6 +37,8 @@ type Route struct {
 	Host string  `json:"host,omitempty"`
 	Path string  `json:"path"`
 	Pool PoolKey `json:"pool"` // empty: the edge answers itself
+	// Artifact is whose files answer, where the Answer is files.
+	Artifact Digest `json:"artifact,omitempty"`
 	RouteWords
 }
 

@@ -144,6 +144,7 @@ type RouteRule struct {
 	To   string `json:"to,omitempty"` // empty where there is an Answer
 	// StickFor is how long after a cutover a client goes on being served by the release before, if it has come to know that one.
 	StickFor Duration `json:"stick_for,omitempty"`
+	Files    bool     `json:"files,omitempty"` // its Answer is files of the release's artifact
 	RouteWords
 }
 

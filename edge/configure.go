@@ -54,16 +54,14 @@ func (e *Edge) Configure(c Config) error {
 
 // compileConfig makes the snapshot of c, with the backends and lanes that are there already. e.registry is held.
 func (e *Edge) compileConfig(c *Config, sites map[int]*local.Site) (*snapshot, error) {
-	s := &snapshot{alone: true, matcher: c.Rules, trusted: e.trusted.With(c.Trusted), pools: make(map[semper.PoolKey]*pool, len(c.Pools)), sites: sites}
+	s := &snapshot{alone: true, matcher: c.Rules, trusted: e.trusted.With(c.Trusted), pools: make(map[semper.PoolKey]*pool, len(c.Pools))}
 	for name, p := range c.Pools {
 		s.pools[semper.PoolKey(name)] = e.configPool(name, &p)
 	}
 	if err := e.addRules(s); err != nil {
 		return nil, err
 	}
-	for i, site := range sites {
-		s.rules[i].site = site
-	}
+	s.answer(sites)
 	return s, e.addSigners(s, e.keys(c.Sticky))
 }
 

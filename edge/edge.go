@@ -51,6 +51,8 @@ type Options struct {
 	// Observe is told what happens to the parts in the background, as the Observe of supervise.Options; nil: nobody is.
 	// It must not call the edge.
 	Observe func(supervise.Event)
+	// Trees say where an artifact is unpacked whose files a table's routes answer with.
+	Trees config.Trees
 	// Driver says what carries plaintext connections.
 	Driver Driver
 	// Witness says what is seen of requests beside the metrics, which are always: the access log, and what becomes of traces.
@@ -148,7 +150,7 @@ func New(o Options) (*Edge, error) {
 		return nil, errors.Join(append(e.drivers.close(), fmt.Errorf("start edge: %w", err), e.witness.Close(), books.Close())...)
 	}
 	if t.Epoch > 0 {
-		m, _, err := config.OfTable(t)
+		m, _, err := config.OfTable(t, e.o.Trees)
 		if err == nil {
 			err = e.serveBy(t, m)
 		}
@@ -201,7 +203,7 @@ func (e *Edge) Apply(t semper.Table) error {
 	if err := tablefile.Validate(t); err != nil {
 		return err
 	}
-	m, odd, err := config.OfTable(t)
+	m, odd, err := config.OfTable(t, e.o.Trees)
 	if err != nil {
 		return err
 	}
@@ -219,13 +221,15 @@ func (e *Edge) Apply(t semper.Table) error {
 
 // serveBy makes t, whose rules are m, the current snapshot. One at a time.
 func (e *Edge) serveBy(t semper.Table, m *route.Matcher) error {
+	sites := local.OpenEach(m, e.tend, e.log)
 	e.registry.Lock()
 	defer e.registry.Unlock()
 	s, err := e.compileTable(t, m)
 	if err != nil {
-		return err
+		return errors.Join(err, local.Close(sites))
 	}
-	e.install(s)
+	s.answer(sites)
+	e.retired.Add(e.install(s).sites)
 	e.tend()
 	return nil
 }

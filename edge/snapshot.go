@@ -45,6 +45,14 @@ func (s *snapshot) rule(q *route.Query) *rule {
 	return &s.rules[r.Index()]
 }
 
+// answer has the rules of sites answer with them.
+func (s *snapshot) answer(sites map[int]*local.Site) {
+	s.sites = sites
+	for i, site := range sites {
+		s.rules[i].site = site
+	}
+}
+
 // A line is what lives on of a pool from snapshot to snapshot: who waits in front of it, who is left out for his answers,
 // and how much was tried twice, by whatever rule.
 type line struct {

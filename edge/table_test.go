@@ -140,7 +140,7 @@ func TestMatch(t *testing.T) {
 				}
 			}
 		}
-		m, _, err := config.OfTable(tab)
+		m, _, err := config.OfTable(tab, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ func Edge(ctx context.Context, o PartOptions) error {
 	if err != nil {
 		return err
 	}
-	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, Driver: o.Edge.Driver, Trusted: o.Edge.Trusted}}
+	p := &plane{ctx: ctx, o: o, dirs: d, sockets: sockets, options: edge.Options{ID: o.ID, Dir: d.edge(), Log: o.Log, Driver: o.Edge.Driver, Trusted: o.Edge.Trusted, Trees: d.tree}}
 	if p.ports, err = openPorts(d, groups, o.Edge.Slot); err != nil {
 		return err
 	}

@@ -24,9 +24,13 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 		if s.Env.Current == nil {
 			continue
 		}
-		spec := s.Releases[s.Env.Current.Release].Spec
+		release := s.Releases[s.Env.Current.Release]
+		spec := release.Spec
 		for _, r := range spec.Routes {
 			out := semper.Route{Host: r.Host, Path: r.Path, RouteWords: r.RouteWords}
+			if r.Files {
+				out.Artifact = release.Artifact
+			}
 			if r.To != "" {
 				out.Pool = semper.NamePool(s.Env.App, s.Env.Name, r.To)
 			}

@@ -1,12 +1,14 @@
 package source
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -32,10 +34,10 @@ type Options struct {
 	Step   func(phase, text string)    // told what is done
 }
 
-// Prepare loads the configuration at path, builds and packs. A configuration that is wrong is a
+// Prepare loads the configuration at name, builds and packs. A configuration that is wrong is a
 // *config.Errors. The end of ctx ends it with some error and leaves nothing behind.
-func Prepare(ctx context.Context, path string, o Options) (*Source, error) {
-	f, err := config.Load(path, o.Lookup)
+func Prepare(ctx context.Context, name string, o Options) (*Source, error) {
+	f, err := config.Load(name, o.Lookup)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,11 @@ func Prepare(ctx context.Context, path string, o Options) (*Source, error) {
 		return nil, &semper.Error{Code: semper.Internal, Op: "pack", Err: err, Hint: "TMPDIR names the directory for temporary files"}
 	}
 	s := &Source{File: f, Packed: t}
-	if err := errors.Join(s.pack(ctx), ctx.Err()); err != nil {
+	err = s.pack(ctx)
+	if err == nil {
+		err = s.contains(f.Artifact.Files)
+	}
+	if err = errors.Join(err, ctx.Err()); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -105,6 +111,40 @@ func (s *Source) pack(ctx context.Context) error {
 	}
 	s.Digest, s.Size, err = blob.Pack(w, a.Dir, ignore)
 	return err
+}
+
+// contains refuses an artifact without a directory that a route answers with: neither what was built nor what was left out is
+// known before it is packed.
+func (s *Source) contains(dirs []string) error {
+	if len(dirs) == 0 {
+		return nil
+	}
+	if _, err := s.Packed.Seek(0, io.SeekStart); err != nil {
+		return &semper.Error{Code: semper.Internal, Op: "read the packed artifact", Err: err}
+	}
+	there := make(map[string]bool)
+	for in := tar.NewReader(s.Packed); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return &semper.Error{Code: semper.Internal, Op: "read the packed artifact", Err: err}
+		}
+		name := path.Clean(h.Name)
+		if h.Typeflag == tar.TypeReg {
+			name = path.Dir(name)
+		}
+		for ; name != "." && !there[name]; name = path.Dir(name) {
+			there[name] = true
+		}
+	}
+	for _, dir := range dirs {
+		if !there[filepath.ToSlash(dir)] {
+			return &semper.Error{Code: semper.Invalid, Op: "pack", Message: fmt.Sprintf("a route answers with files of %s, and the artifact has no such directory", dir), Hint: "does build make it, and does .semperignore leave it out?"}
+		}
+	}
+	return nil
 }
 
 // until writes until ctx ends, so that Ctrl-C need not wait for a large directory.

@@ -61,6 +61,30 @@ func names(t *testing.T, s *source.Source) string {
 	}
 }
 
+// TestWhatRoutesAnswerWithIsPacked: the directory may be built, and must be in the artifact when it is packed.
+func TestWhatRoutesAnswerWithIsPacked(t *testing.T) {
+	t.Parallel()
+	routes := "routes: [{to: web}, {path: /x, files: out/www}]\n"
+	for name, c := range map[string]struct{ build, want string }{
+		"built":     {"mkdir -p out/www && touch out/www/a.html", ""},
+		"below":     {"mkdir -p out/www/deep && touch out/www/deep/a.html", ""},
+		"not built": {"mkdir -p out && touch out/www2", "no such directory"},
+		"a file":    {"mkdir -p out && touch out/www", "no such directory"},
+		"left out":  {"mkdir -p out/www && touch out/www/a.log && echo out >> .semperignore", "no such directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, err := prepare(t.Context(), t, project(t, "build: "+c.build+"\n"+routes))
+			if err == nil {
+				s.Close()
+			}
+			if (c.want == "") != (err == nil) || err != nil && (semper.CodeOf(err) != semper.Invalid || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestPrepareBuildsAndPacks(t *testing.T) {
 	t.Parallel()
 	dir := project(t, "build: echo building; echo made > made.txt\n")

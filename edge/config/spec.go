@@ -42,6 +42,9 @@ func CheckSpec(s semper.Spec) error {
 		if ok {
 			_, bad := NewRule(&rule)
 			err = errors.Join(err, bad)
+			if _, files := rule.Action.(*route.Files); files != r.Files {
+				err = errors.Join(err, fmt.Errorf("route %s: whether it answers with files of the artifact is said in two ways", rule.Name))
+			}
 			rules = append(rules, rule)
 		}
 		problems = append(problems, err)

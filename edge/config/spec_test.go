@@ -41,6 +41,12 @@ func TestCheckSpec(t *testing.T) {
 		"nowhere":          {routes: []semper.RouteRule{route("/", "", words(`{"methods":"GET"}`, "", ""))}, service: web, want: "leads nowhere"},
 		"no path":          {routes: []semper.RouteRule{route("x", "web", words("", "", ""))}, service: web, want: "does not begin with /"},
 		"twice":            {routes: []semper.RouteRule{route("/a", "web", words("", "", "")), route("/a", "web", words("", "", ""))}, service: web, want: "stands in it twice"},
+		"files":            {routes: []semper.RouteRule{{Path: "/x", Files: true, RouteWords: words("", `{"files":"public"}`, "")}}, service: web},
+		"files of nobody":  {routes: []semper.RouteRule{route("/x", "", words("", `{"files":"public"}`, ""))}, service: web, want: "in two ways"},
+		"no files":         {routes: []semper.RouteRule{{Path: "/x", Files: true, RouteWords: words("", `{"respond":204}`, "")}}, service: web, want: "in two ways"},
+		"files outside":    {routes: []semper.RouteRule{{Path: "/x", Files: true, RouteWords: words("", `{"files":"../b"}`, "")}}, service: web, want: "not in the artifact"},
+		"files of root":    {routes: []semper.RouteRule{{Path: "/x", Files: true, RouteWords: words("", `{"files":"/etc"}`, "")}}, service: web, want: "not in the artifact"},
+		"all files":        {routes: []semper.RouteRule{{Path: "/x", Files: true, RouteWords: words("", `{"files":"a/.."}`, "")}}, service: web, want: "all of the artifact"},
 		"an unknown key":   {routes: []semper.RouteRule{route("/", "web", words("", "", `{"prefetch":true}`))}, service: web, want: `unknown key "prefetch"`},
 		"a value":          {routes: []semper.RouteRule{route("/", "web", words("", "", `{"retry":99}`))}, service: web, want: "from 1 to 10"},
 		"no object":        {routes: []semper.RouteRule{route("/", "web", words(`[1]`, "", ""))}, service: web, want: "keys with values"},
@@ -72,7 +78,7 @@ func TestATableOfANewerSemper(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, odd, err := OfTable(tab)
+	m, odd, err := OfTable(tab, nil)
 	if err != nil || odd == nil || !strings.Contains(odd.Error(), `"urgent"`) {
 		t.Fatalf("%v; %v", odd, err)
 	}

@@ -19,14 +19,24 @@ const (
 	WriteIdle = words.WriteIdle
 )
 
+// Trees say where an artifact is unpacked.
+type Trees func(semper.Digest) string
+
 // OfTable are the rules that t's routes are. What a newer semper says of them is passed over, and told in problems.
-func OfTable(t semper.Table) (m *route.Matcher, problems, err error) {
+func OfTable(t semper.Table, trees Trees) (m *route.Matcher, problems, err error) {
 	type place struct{ host, path string }
 	seen := make(map[place]bool, len(t.Routes))
 	rules := make([]route.Rule, 0, len(t.Routes)+len(t.Rules))
 	var odd []error
 	add := func(r *semper.Route) {
 		rule, ok, err := ofRoute(r, true)
+		if f, is := rule.Action.(*route.Files); is && ok {
+			if ok = r.Artifact.Valid() && trees != nil; ok {
+				f.Within = trees(r.Artifact)
+			} else {
+				err = errors.Join(err, fmt.Errorf("route %s: it is not said whose files answer", rule.Name))
+			}
+		}
 		if err != nil {
 			odd = append(odd, err)
 		}

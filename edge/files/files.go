@@ -17,6 +17,7 @@ import (
 
 // Options say what is served and how. Only Dir is needed.
 type Options struct {
+	Within       string        // if set, what Dir is relative to: no link on the way to Dir leads out of it
 	Dir          string        // the directory
 	Index        []string      // answer for a directory, the first that exists; none: index.html
 	Fallback     string        // answers for what is no file and has no suffix; "": nothing does
@@ -55,7 +56,7 @@ func New(o Options) (*Handler, error) {
 			return nil, fmt.Errorf("%q is not a file that could be served: name one below the directory, without dots in front", name)
 		}
 	}
-	root, err := os.OpenRoot(o.Dir)
+	root, err := open(o.Within, o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("the directory of files: %w", err)
 	}
@@ -64,6 +65,18 @@ func New(o Options) (*Handler, error) {
 		h.maxAge = "public, max-age=" + strconv.FormatInt(seconds, 10)
 	}
 	return h, nil
+}
+
+func open(within, dir string) (*os.Root, error) {
+	if within == "" {
+		return os.OpenRoot(dir)
+	}
+	top, err := os.OpenRoot(within)
+	if err != nil {
+		return nil, err
+	}
+	defer top.Close() //nolint:errcheck // nothing was written
+	return top.OpenRoot(dir)
 }
 
 // Close closes the directory. What is being sent is sent to its end.

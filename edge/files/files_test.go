@@ -147,6 +147,36 @@ func TestLinksDoNotLeadOutside(t *testing.T) {
 }
 
 // A pipe has nothing to serve, and must not keep the request waiting for a writer.
+// TestADirectoryWithinAnother: no link on the way to it leads out, and when the other was made says nothing of its files.
+func TestADirectoryWithinAnother(t *testing.T) {
+	t.Parallel()
+	top, outside := t.TempDir(), t.TempDir()
+	for _, err := range []error{
+		os.Mkdir(filepath.Join(top, "dist"), 0o755), os.WriteFile(filepath.Join(top, "dist", "a.txt"), []byte("a"), 0o600),
+		os.Symlink("dist", filepath.Join(top, "public")), os.Symlink(outside, filepath.Join(top, "away")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{"away", "..", "none", outside} {
+		if h, err := New(Options{Within: top, Dir: dir}); err == nil {
+			t.Errorf("%s can be served", dir)
+			h.Close()
+		}
+	}
+	h, err := New(Options{Within: top, Dir: "public"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/a.txt", nil))
+	if w.Code != http.StatusOK || w.Body.String() != "a" || w.Header().Get("ETag") == "" || w.Header().Get("Last-Modified") != "" {
+		t.Errorf("%d %q %v", w.Code, w.Body, w.Header())
+	}
+}
+
 func TestWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	h := usual(t)

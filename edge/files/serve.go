@@ -8,6 +8,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // serve answers with the file f, or with a compressed sibling.
@@ -33,7 +34,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, name string, f *
 		// ServeContent leaves the length of what is encoded to others. A 412, which keeps this one, cannot come now.
 		header.Set("Content-Length", strconv.FormatInt(info.Size(), 10))
 	}
-	http.ServeContent(w, r, name, info.ModTime(), f)
+	changed := info.ModTime()
+	if h.options.Within != "" {
+		changed = time.Time{} // of an artifact it tells when that was unpacked: a release that is gone back to would be the older one
+	}
+	http.ServeContent(w, r, name, changed, f)
 }
 
 // cacheControl is how long a file may be kept.

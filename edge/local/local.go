@@ -18,26 +18,63 @@ import (
 
 // A Site is a directory that a rule answers with. It is open for as long as a request may go by its snapshot.
 type Site struct {
-	*files.Handler
-	Users epoch.Count
+	*files.Handler // nil: the directory is not there
+	Users          epoch.Count
 }
 
 // Open opens the directories of rules, by the index of the rule. idle is called when one has no user any more.
 func Open(m *route.Matcher, idle func()) (map[int]*Site, error) {
 	sites := make(map[int]*Site)
-	for i := range m.Rules() {
-		f, ok := m.Rules()[i].Action.(*route.Files)
-		if !ok {
-			continue
-		}
+	err := each(m, func(i int, f *route.Files) error {
 		h, err := files.New(files.Options(*f))
-		if err != nil {
-			return nil, errors.Join(err, Close(sites))
-		}
-		sites[i] = &Site{Handler: h}
-		sites[i].Users.OnIdle(idle)
+		sites[i] = newSite(h, idle)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, Close(sites))
 	}
 	return sites, nil
+}
+
+// OpenEach is Open for rules of which one must not stop the others: where a directory cannot be opened, log is told, and the
+// rule answers that it is not there.
+func OpenEach(m *route.Matcher, idle func(), log *slog.Logger) map[int]*Site {
+	sites := make(map[int]*Site)
+	each(m, func(i int, f *route.Files) error { //nolint:errcheck // it is told
+		h, err := files.New(files.Options(*f))
+		if err != nil {
+			log.Error("a route cannot answer with its files", "route", m.Rules()[i].Name, "directory", f.Dir, "within", f.Within, "error", err)
+		}
+		sites[i] = newSite(h, idle)
+		return nil
+	})
+	return sites
+}
+
+// each calls f for the rules that answer with files, until one fails.
+func each(m *route.Matcher, f func(int, *route.Files) error) error {
+	for i := range m.Rules() {
+		if a, ok := m.Rules()[i].Action.(*route.Files); ok {
+			if err := f(i, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func newSite(h *files.Handler, idle func()) *Site {
+	s := &Site{Handler: h}
+	s.Users.OnIdle(idle)
+	return s
+}
+
+// Close closes the directory.
+func (s *Site) Close() error {
+	if s.Handler == nil {
+		return nil
+	}
+	return s.Handler.Close()
 }
 
 // Close closes them.
@@ -98,6 +135,10 @@ func Answer(to http.ResponseWriter, r *http.Request, q Request) (status int, sen
 	case *route.Respond:
 		w.respond(a)
 	case *route.Files:
+		if q.Site.Handler == nil {
+			refusal.Files.Answer(w, r, q.ID, nil)
+			break
+		}
 		q.Site.ServeHTTP(w, r)
 	}
 	return w.status, w.sent

@@ -37,6 +37,7 @@ var (
 	Upgrade     = Refusal{Status: http.StatusBadGateway, Word: "bad-upgrade", Text: "The app changed to a protocol that was not asked for.", Close: true}
 	// Plain is for an extended CONNECT (RFC 8441), whose client would take the app's 200 for a WebSocket.
 	Plain = Refusal{Status: http.StatusBadGateway, Word: "no-upgrade", Text: "The app does not change to the protocol that was asked for."}
+	Files = Refusal{Status: http.StatusServiceUnavailable, Word: "no-files", Text: "The directory that answers here is not there.", Retry: 5}
 	// Socket is for one of what the edge answers itself.
 	Socket      = Refusal{Status: http.StatusBadRequest, Word: "no-upgrade", Text: "There is no WebSocket here."}
 	Cut         = Refusal{Status: http.StatusServiceUnavailable, Word: "cut", Text: "The release that had this request is gone: its time to drain has passed.", Retry: 1}

@@ -124,7 +124,9 @@ type Respond struct {
 
 // Files answers with files of a directory. Its fields are those of files.Options, to which it converts.
 type Files struct {
-	Dir          string   `yaml:"dir" jsonschema:"required,example=/srv/www" doc:"The directory, relative to this file. Nothing outside of it is ever read, wherever links lead."`
+	// Within is a directory that Dir is relative to, and that no link leads out of on the way to it; empty where Dir stands alone.
+	Within       string   `yaml:"-"`
+	Dir          string   `yaml:"dir" jsonschema:"required,example=public" doc:"The directory: relative to this file, or in semper.yaml to the artifact. Nothing outside of it is ever read, wherever links lead."`
 	Index        []string `yaml:"index" jsonschema:"default=index.html" doc:"What answers for a directory: the first that exists. There is no listing."`
 	Fallback     string   `yaml:"fallback" jsonschema:"example=index.html" doc:"What answers, with 200, for a path that is no file and has no suffix: the page of an application that routes in the browser."`
 	Immutable    string   `yaml:"immutable" jsonschema:"example=^/assets/" doc:"Regular expression of the paths whose content never changes under its name: kept for a year. Names with a fingerprint of at least 8 hexadecimal digits when left out."`

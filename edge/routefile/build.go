@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -188,11 +187,7 @@ func (r *reader) directory(path string, f *route.Files) route.Action {
 			r.Problem(path+".dir", f.Dir+" is no directory", "make it, or name another")
 		}
 	}
-	if f.Immutable != "" {
-		if _, err := regexp.Compile(f.Immutable); err != nil {
-			r.Problem(path+".immutable", fmt.Sprintf("the pattern cannot be compiled: %v", err), "")
-		}
-	}
+	r.Pattern(path, f)
 	return f
 }
 

@@ -29,6 +29,5 @@ type routeFormat struct {
 	Split   shares    `yaml:"split" jsonschema:"example={blue: 90, green: 10}" doc:"Pools with their shares, instead of to."`
 	SplitBy route.Key `yaml:"split_by" jsonschema:"example=cookie:id" doc:"Keeps a client in its part of a split: client, host, path, header:NAME, cookie:NAME or query:NAME. Each request by chance when left out."`
 	words.Answer
-	Files *route.Files `yaml:"files" short:"dir" doc:"Answer with files of a directory. Text is the directory."`
 	words.Policy
 }

@@ -45,7 +45,7 @@ func BasePool() Pool {
 // Fresh puts defaults into what is about to be read, where a type of this package or of package route has any.
 func Fresh(v any) {
 	switch v := v.(type) {
-	case *route.Redirect, *Respond, *route.RateLimit:
+	case *route.Redirect, *Respond, *route.Files, *route.RateLimit:
 		strict.Defaults(v)
 	}
 }
@@ -163,6 +163,10 @@ func Read(w semper.RouteWords, r *route.Rule, lenient bool) error {
 		r.Action = a.Redirect
 	case a.Respond != nil:
 		r.Action = Source{Doc: answerDoc}.Respond("respond", a.Respond)
+	case a.Files != nil:
+		s := Source{Doc: answerDoc}
+		s.Files("files", a.Files)
+		r.Action, err2 = a.Files, errors.Join(err2, answerDoc.Err())
 	}
 	c := carried{Policy: Base().Policy}
 	policyDoc, err3 := read("policy", w.Policy, &c, lenient)

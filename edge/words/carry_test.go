@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -96,6 +97,10 @@ func TestATableReadsWhatTheFileSays(t *testing.T) {
 func TestAnswersAreCarried(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]route.Action{
+		"route: {files: public/}": &route.Files{Dir: "public", Index: []string{"index.html"}},
+		"route: {files: {dir: dist, fallback: app.html, immutable: ^/a/, max_age: 1h}}": &route.Files{
+			Dir: "dist", Index: []string{"index.html"}, Fallback: "app.html", Immutable: "^/a/", MaxAge: time.Hour,
+		},
 		"route: {redirect: 'https://b{path}'}": &route.Redirect{To: "https://b{path}", Status: 308},
 		"route: {respond: 204}":                &route.Respond{Status: 204, Body: []byte{}},
 		"route: {respond: {body: ok, headers: {X-A: [a, b]}}}": &route.Respond{

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"mime"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,6 +80,27 @@ func (s Source) Respond(path string, f *Respond) route.Action {
 		a.Fields = append(slices.Clone(a.Fields), route.Field{Name: "Content-Type", Value: kind})
 	}
 	return &a
+}
+
+// Files notes what is wrong with files of an artifact at path.
+func (s Source) Files(path string, f *route.Files) {
+	clean := filepath.Clean(f.Dir)
+	switch {
+	case f.Dir == "" || s.Wrong(path+".dir"): // it says so itself
+	case !filepath.IsLocal(f.Dir):
+		s.Problem(path+".dir", f.Dir+" is not in the artifact", "name a directory below it, like public")
+	case clean == ".":
+		s.Problem(path+".dir", "all of the artifact would be served, programs and settings too", "name a directory below it, like public")
+	}
+	f.Dir = clean
+	s.Pattern(path, f)
+}
+
+// Pattern notes a pattern of files at path that cannot be compiled.
+func (s Source) Pattern(path string, f *route.Files) {
+	if _, err := regexp.Compile(f.Immutable); err != nil {
+		s.Problem(path+".immutable", fmt.Sprintf("the pattern cannot be compiled: %v", err), "")
+	}
 }
 
 // ErrorPages reads the pages of files, of which at says where the one for some statuses stands.

@@ -34,6 +34,7 @@ type Testers struct {
 type Answer struct {
 	Redirect *route.Redirect `yaml:"redirect" short:"to" doc:"Answer with another place to ask."`
 	Respond  *Respond        `yaml:"respond" short:"status" doc:"Answer at once. A number is the status."`
+	Files    *route.Files    `yaml:"files" short:"dir" doc:"Answer with files of a directory. Text is the directory."`
 }
 
 // Policy is the settings of a route, all of which can stand in defaults as well.

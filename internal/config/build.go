@@ -25,7 +25,17 @@ func (c *checker) build() *File {
 		spec.Services[name] = c.buildService("services."+name, s)
 	}
 	c.defaults()
-	return &File{Path: c.name, Spec: spec.WithDefaults(), Pipeline: c.whole, Artifact: c.buildArtifact(), Experiments: c.f.Experiments, Origins: c.origins}
+	return &File{Path: c.name, Spec: spec.WithDefaults(), Pipeline: c.whole, Artifact: c.served(c.buildArtifact()), Experiments: c.f.Experiments, Origins: c.origins}
+}
+
+// served is a with the directories that routes answer with.
+func (c *checker) served(a Artifact) Artifact {
+	for i := range c.f.Routes {
+		if f := c.f.Routes[i].Files; f != nil {
+			a.Files = append(a.Files, f.Dir)
+		}
+	}
+	return a
 }
 
 func (c *checker) buildArtifact() Artifact {

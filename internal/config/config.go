@@ -27,6 +27,7 @@ type Artifact struct {
 	Dir   string   // absolute path of the directory to pack
 	Tar   string   // absolute path of a .tar, .tar.gz or .tgz made by somebody else
 	Build []string // argv to run in the directory of File.Path before packing; nil for none
+	Files []string // directories of it that routes answer with; what has them may yet be to build
 }
 
 // An Origin is where one setting came from.

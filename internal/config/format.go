@@ -55,7 +55,7 @@ type service struct {
 type routeFormat struct {
 	Host string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host name to match, without a port. Any host when left out."`
 	Path string `yaml:"path" jsonschema:"default=/" doc:"Path prefix to match, on whole segments: /api matches /api and /api/x, not /apix."`
-	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service. Each route has this, redirect or respond."`
+	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service. Each route has this, redirect, respond or files."`
 	words.Match
 	words.Answer
 	words.Policy

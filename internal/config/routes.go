@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -59,7 +60,7 @@ func (c *checker) routes() {
 // action looks at the one thing that a route does.
 func (c *checker) action(path string, r *routeFormat, webs []string) {
 	var given []string
-	for _, key := range []string{"to", "redirect", "respond"} {
+	for _, key := range []string{"to", "redirect", "respond", "files"} {
 		if c.given(path + "." + key) {
 			given = append(given, key)
 		}
@@ -68,12 +69,27 @@ func (c *checker) action(path string, r *routeFormat, webs []string) {
 	case len(given) > 1:
 		c.misplaced(path+"."+given[1], "the route does two things: "+strings.Join(given, " and "), "keep one")
 	case len(given) == 0 && !c.hasProblem(path):
-		c.problem(path, "the route does nothing", `add to, redirect or respond`)
+		c.problem(path, "the route does nothing", `add to, redirect, respond or files`)
+	}
+	if r.Files != nil {
+		c.files(path+".files", r.Files)
 	}
 	c.target(path+".to", r.To, webs)
 	c.window(path, r)
 	if c.given(path+".exact") && c.given(path+".path") {
 		c.misplaced(path+".exact", "the path is given twice", "keep path, for a prefix, or exact")
+	}
+}
+
+// files looks at a directory of the artifact, which a build may yet have to make.
+func (c *checker) files(path string, f *route.Files) {
+	words.Source{Doc: c.words}.Files(path, f)
+	artifact := c.buildArtifact()
+	if c.hasProblem(path) || c.hasProblem("artifact") || artifact.Dir == "" || len(artifact.Build) > 0 {
+		return
+	}
+	if info, err := os.Stat(filepath.Join(artifact.Dir, f.Dir)); err != nil || !info.IsDir() {
+		c.words.Problem(path+".dir", f.Dir+" is no directory of the artifact", `make it, name another, or name in "build" what makes it`)
 	}
 }
 
@@ -101,6 +117,7 @@ func (c *checker) from(path, key string) string {
 // carry makes what a table has of a route that may be used.
 func (c *checker) carry(path string, r *routeFormat) {
 	rule := semper.RouteRule{Host: r.Host, Path: r.Path, To: r.To}
+	rule.Files = r.Files != nil
 	if r.To != "" && r.Sticky.By == route.ByRelease {
 		rule.StickFor = semper.Duration(r.Sticky.For)
 	}

@@ -86,11 +86,14 @@ func (s *Store) record(d semper.Digest) string { return filepath.Join(s.dir, "re
 
 // Tree is where d is or would be unpacked. It says nothing about whether it is there; it is "" for an
 // invalid digest.
-func (s *Store) Tree(d semper.Digest) string {
+func (s *Store) Tree(d semper.Digest) string { return TreeIn(s.dir, d) }
+
+// TreeIn is [Store.Tree] of the store in dir, for who only reads trees and need not open it.
+func TreeIn(dir string, d semper.Digest) string {
 	if !d.Valid() {
 		return ""
 	}
-	return filepath.Join(s.dir, "trees", d.Hex())
+	return filepath.Join(dir, "trees", d.Hex())
 }
 
 // Has reports whether d is stored.
