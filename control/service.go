@@ -111,7 +111,7 @@ func (c *Control) Traffic(ctx context.Context, app, env string) (api.Traffic, er
 	if app != "" || env != "" {
 		if !v.has(app, env) {
 			known := slices.Sorted(maps.Keys(v.envs))
-			return api.Traffic{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q in environment %q", app, env), Hint: "deployed are: " + strings.Join(known, ", ")}
+			return api.Traffic{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q in environment %q", app, env), Hint: fmt.Sprintf("deployed are: %v", known)}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, trafficWithin)
@@ -164,9 +164,9 @@ func (v *view) find(app, env string) (semper.Environment, error) {
 		if len(known) == 0 {
 			return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: "nothing is deployed here", Hint: "semper deploy -f semper.yaml"}
 		}
-		return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q in environment %q", app, cmp.Or(env, semper.DefaultEnvironment)), Hint: "deployed are: " + strings.Join(known, ", ")}
+		return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q in environment %q", app, cmp.Or(env, semper.DefaultEnvironment)), Hint: fmt.Sprintf("deployed are: %v", known)}
 	}
-	return semper.Environment{}, &semper.Error{Code: semper.Invalid, Message: "several apps are deployed; say which with --app", Hint: "deployed are: " + strings.Join(known, ", ")}
+	return semper.Environment{}, &semper.Error{Code: semper.Invalid, Message: "several apps are deployed; say which with --app", Hint: fmt.Sprintf("deployed are: %v", known)}
 }
 
 // liveLedgers are the counters of the edges that are not settled yet.
