@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"semper"
 	"semper/control/delivery"
@@ -20,12 +21,12 @@ import (
 // secrets are files DIR/<app>/<name>/<version>, mode 0600, that only the keeper reads again, and control those it signs webhooks with.
 type secrets string
 
-var secretName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$`)
+var secretName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$`) })
 
 // Set stores a new version.
 func (s secrets) Set(app, name string, value []byte) (int, error) {
 	for _, n := range []string{app, name} {
-		if !secretName.MatchString(n) {
+		if !secretName().MatchString(n) {
 			return 0, &semper.Error{Code: semper.Invalid, Op: "secret set", Message: fmt.Sprintf("%q is not a name: letters, digits, - _ and . only", n)}
 		}
 	}
@@ -55,7 +56,7 @@ func (s secrets) Set(app, name string, value []byte) (int, error) {
 
 // Newest version, 0 when there is none.
 func (s secrets) Newest(app, name string) (int, error) {
-	if !secretName.MatchString(app) || !secretName.MatchString(name) {
+	if !secretName().MatchString(app) || !secretName().MatchString(name) {
 		return 0, nil
 	}
 	entries, err := os.ReadDir(filepath.Join(string(s), app, name))

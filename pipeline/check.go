@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"semper"
@@ -55,7 +56,7 @@ const (
 	HTTPTimeout    = time.Minute
 )
 
-var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+var namePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`) })
 
 // Complete fills in what a pipeline leaves to its defaults, checks it, and has requirements say which environment they mean. What it returns is Complete already.
 //
@@ -105,7 +106,7 @@ func (c *checker) stage(i int, s *semper.Stage) {
 	wrong := func(key, message, hint string) {
 		c.add(Problem{Webhook: -1, Environment: s.Environment, Gate: -1, Key: key, Message: message, Hint: hint})
 	}
-	if !namePattern.MatchString(s.Environment) {
+	if !namePattern().MatchString(s.Environment) {
 		wrong("", fmt.Sprintf("%q is not a name of an environment", s.Environment), "lower-case letters, digits and dashes, at most 40, a letter or digit at both ends")
 	}
 	if slices.Index(c.names(), s.Environment) != i {
@@ -189,7 +190,7 @@ func (c *checker) gate(s *semper.Stage, j int, g *semper.Gate) {
 			g.Name = string(g.Kind)
 		}
 	}
-	if g.Kind != "" && !namePattern.MatchString(g.Name) {
+	if g.Kind != "" && !namePattern().MatchString(g.Name) {
 		wrong("name", fmt.Sprintf("%q is not a name of a gate", g.Name), "lower-case letters, digits and dashes, at most 40, a letter or digit at both ends")
 	}
 	c.when(s, g, wrong)

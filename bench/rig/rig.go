@@ -168,14 +168,25 @@ func (s *Server) KillAll() error {
 
 // Run performs one semper command and returns what it wrote to standard output.
 func (s *Server) Run(ctx context.Context, args ...string) ([]byte, error) {
+	out, _, err := s.RunUsing(ctx, args...)
+	return out, err
+}
+
+// RunUsing is Run, and tells the processor time the command used.
+func (s *Server) RunUsing(ctx context.Context, args ...string) ([]byte, time.Duration, error) {
 	cmd := exec.CommandContext(ctx, s.Bin, args...)
 	cmd.Env = append(os.Environ(), "SEMPER_HOST="+s.Host(), "NO_COLOR=1")
 	var out, talk bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &talk
-	if err := cmd.Run(); err != nil {
-		return out.Bytes(), fmt.Errorf("semper %s: %w\n%s", strings.Join(args, " "), err, talk.String())
+	err := cmd.Run()
+	var used time.Duration
+	if st := cmd.ProcessState; st != nil {
+		used = st.UserTime() + st.SystemTime()
 	}
-	return out.Bytes(), nil
+	if err != nil {
+		return out.Bytes(), used, fmt.Errorf("semper %s: %w\n%s", strings.Join(args, " "), err, talk.String())
+	}
+	return out.Bytes(), used, nil
 }
 
 // Host is the value of SEMPER_HOST for this server.
@@ -196,9 +207,15 @@ func (s *Server) Status(ctx context.Context, app string) (api.Status, error) {
 
 // Deploy deploys what is in dir and returns when production has moved, with the time it took.
 func (s *Server) Deploy(ctx context.Context, dir string) (time.Duration, error) {
+	took, _, err := s.DeployUsing(ctx, dir)
+	return took, err
+}
+
+// DeployUsing is Deploy, and tells the processor time the command used.
+func (s *Server) DeployUsing(ctx context.Context, dir string) (took, used time.Duration, err error) {
 	began := time.Now()
-	_, err := s.Run(ctx, "deploy", "-f", dir, "--progress", "quiet")
-	return time.Since(began), err
+	_, used, err = s.RunUsing(ctx, "deploy", "-f", dir, "--progress", "quiet")
+	return time.Since(began), used, err
 }
 
 // Until asks for the status of an app until ok holds for it. Errors in between count as "not yet":

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sync"
 
 	"semper"
 	"semper/api"
@@ -19,7 +20,7 @@ type account struct {
 	Session string `json:"session"`
 }
 
-var userName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
+var userName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`) })
 
 // User is who has a token or session of that digest.
 func (v *View) User(digest string) (api.Caller, bool) {
@@ -50,7 +51,7 @@ func (d *Desk) userList() []api.User {
 // AddUser gives somebody a token, in place of one that he has.
 func (d *Desk) AddUser(o Office, c *Change, u api.User, by api.Caller) (token string, err error) {
 	for _, n := range append([]string{u.Name}, u.Groups...) {
-		if !userName.MatchString(n) || slices.Contains(api.Roles, api.Role(n)) || n == "token" {
+		if !userName().MatchString(n) || slices.Contains(api.Roles, api.Role(n)) || n == "token" {
 			return "", &semper.Error{Code: semper.Invalid, Op: "user add", Message: fmt.Sprintf("%q is not a name for a user or group", n), Hint: "lower-case letters, digits and . _ @ -, at most 64, and not that of a role"}
 		}
 	}

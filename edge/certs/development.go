@@ -50,13 +50,15 @@ func newDevelopment(dir string) *development {
 }
 
 // plausible is what may become the name of a file and of a certificate.
-var plausible = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+var plausible = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+})
 
 // get is the certificate for name; for a name that is none, or is one too many, that of this machine.
 func (d *development) get(name string) (*tls.Certificate, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(name) > 253 || !plausible.MatchString(name) || d.certs[name] == nil && d.made >= maxDevelopment && !d.kept(name) {
+	if len(name) > 253 || !plausible().MatchString(name) || d.certs[name] == nil && d.made >= maxDevelopment && !d.kept(name) {
 		name = localhost
 	}
 	if c := d.certs[name]; c != nil && time.Until(c.notAfter()) > 0 {

@@ -34,7 +34,7 @@ func newNames(list []string) *names {
 
 // local reports whether the local authority may give a certificate for name to whoever asks.
 func (n *names) local(name string) bool {
-	return n.known[name] || n.known[wildcard(name)] || n.all && plausible.MatchString(name)
+	return n.known[name] || n.known[wildcard(name)] || n.all && plausible().MatchString(name)
 }
 
 // SetNames says which names there are to be certificates for, in the place of those it said before: by the authority of ACME

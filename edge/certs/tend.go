@@ -177,7 +177,7 @@ func (m *Manager) await(ctx context.Context, name string) (cert *tls.Certificate
 	t := m.managed[name]
 	m.mu.Unlock()
 	if t == nil {
-		if m.o.ACME.Allow == nil || !plausible.MatchString(name) || !certmagic.SubjectQualifiesForCert(name) {
+		if m.o.ACME.Allow == nil || !plausible().MatchString(name) || !certmagic.SubjectQualifiesForCert(name) {
 			return nil, false
 		}
 		ctx, cancel := context.WithTimeout(ctx, handshakeWait)

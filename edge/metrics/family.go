@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"regexp"
+	"sync"
 
 	"semper"
 )
@@ -24,7 +25,7 @@ type Family struct {
 	Collect func(yield func(value float64, labels ...Label))
 }
 
-var familyName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+var familyName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_]*$`) })
 
 // Register adds families to what the registry shows. It refuses names that are not lower case, are not of their kind, or
 // are taken.
@@ -39,7 +40,7 @@ func (r *Registry) Register(families ...Family) error {
 		isTotal := len(f.Name) > len(total) && f.Name[len(f.Name)-len(total):] == total
 		var problem string
 		switch {
-		case !familyName.MatchString(f.Name):
+		case !familyName().MatchString(f.Name):
 			problem = "has other characters than a-z, 0-9 and _"
 		case taken[f.Name]:
 			problem = "is there already"

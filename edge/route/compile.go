@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // An Error is one thing wrong with one rule.
@@ -220,8 +221,10 @@ func (c *compiler) root(host string) (*node, error) {
 }
 
 var (
-	isName    = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
-	isAddress = regexp.MustCompile(`^\[[0-9a-f:.]+\]$`)
+	isName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
+	})
+	isAddress = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\[[0-9a-f:.]+\]$`) })
 )
 
 // checkHost looks at name, which is host without a wildcard and in lower case.
@@ -229,13 +232,13 @@ func checkHost(host, name string) error {
 	switch {
 	case strings.Contains(host, "://") || strings.Contains(host, "/"):
 		return fmt.Errorf("%q is not a host: only the name, without scheme and path", host)
-	case isAddress.MatchString(name):
+	case isAddress().MatchString(name):
 		return nil
 	case strings.Contains(name, ":"):
 		return fmt.Errorf("%q is not a host: only the name, without a port", host)
 	case strings.Contains(name, "*"):
 		return fmt.Errorf("%q is not a host: a wildcard is *. in front of a name, and nothing else", host)
-	case len(name) > 253 || !isName.MatchString(name):
+	case len(name) > 253 || !isName().MatchString(name):
 		return fmt.Errorf("%q is not a host: a name like shop.example.com, without a dot at its end", host)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // A template is the target of a redirect: text and what is put between it.
@@ -84,14 +85,14 @@ func checkLocationHost(to string) error {
 	if err := checkAuthority(rest[:end]); err != nil {
 		return err
 	}
-	if maybeEmpty.MatchString(rest[end:]) {
+	if maybeEmpty().MatchString(rest[end:]) {
 		return fmt.Errorf("%q has text behind the host that could become part of it: put a / before it", to)
 	}
 	return nil
 }
 
 // maybeEmpty is text that comes right behind what may be nothing at all.
-var maybeEmpty = regexp.MustCompile(`^(\{[a-z]*\})+[^/?#{]`)
+var maybeEmpty = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\{[a-z]*\})+[^/?#{]`) })
 
 // AppendLocation appends where a [*Redirect] leads to for a request. It is a value for the Location field: no request can
 // make it lead to another host than the rule says.

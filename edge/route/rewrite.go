@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A rewriter is a Rewrite made ready.
@@ -68,7 +69,7 @@ func (w Rewrite) readyPattern() (rewriter, error) {
 	if err != nil {
 		return rewriter{}, fmt.Errorf("the pattern cannot be compiled: %w", err)
 	}
-	for _, m := range reference.FindAllStringSubmatch(w.Path, -1) {
+	for _, m := range reference().FindAllStringSubmatch(w.Path, -1) {
 		name := m[1] + m[2]
 		if n, err := strconv.Atoi(name); err == nil && n > re.NumSubexp() || err != nil && re.SubexpIndex(name) < 0 {
 			return rewriter{}, fmt.Errorf("path uses $%s, which the pattern does not have: it has %d groups", name, re.NumSubexp())
@@ -78,7 +79,7 @@ func (w Rewrite) readyPattern() (rewriter, error) {
 }
 
 // reference is $1, $name or ${name}, as package regexp expands them.
-var reference = regexp.MustCompile(`\$(?:([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})`)
+var reference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$(?:([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})`) })
 
 // checkTarget refuses what cannot stand in a request line.
 func checkTarget(key, path string) error {

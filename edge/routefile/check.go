@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 func (r *reader) listeners() {
@@ -102,7 +103,9 @@ func (r *reader) keyPair(path string, cert, key *string) {
 	}
 }
 
-var dnsName = regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+var dnsName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+})
 
 // names looks at names that certificates are for.
 func (r *reader) names(path string, names []string, local bool) {
@@ -110,7 +113,7 @@ func (r *reader) names(path string, names []string, local bool) {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		switch {
 		case r.Wrong(at):
-		case !dnsName.MatchString(n):
+		case !dnsName().MatchString(n):
 			r.Problem(at, fmt.Sprintf("%q is not a name that a certificate can be for", n), "write it in lower case, without scheme and port")
 		case !local && strings.HasPrefix(n, "*."):
 			r.Problem(at, fmt.Sprintf("%q cannot be proven over HTTP or TLS", n), "name the hosts one by one, or get the certificate by DNS and name its files")
@@ -120,10 +123,10 @@ func (r *reader) names(path string, names []string, local bool) {
 	}
 }
 
-var poolName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_/-]{0,126}[A-Za-z0-9_])?$`)
+var poolName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_/-]{0,126}[A-Za-z0-9_])?$`) })
 
 func (r *reader) pool(path, name string, p Pool) {
-	if !poolName.MatchString(name) {
+	if !poolName().MatchString(name) {
 		r.Misplaced(path, fmt.Sprintf("%q is not a name of a pool", name), "letters, digits, dashes, underscores and slashes, at most 128")
 	}
 	if len(p.Upstreams) == 0 && r.Given(path+".upstreams") && !r.Wrong(path) {

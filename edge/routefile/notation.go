@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"semper/edge/route"
 )
@@ -60,7 +61,9 @@ func (a *Address) UnmarshalText(text []byte) error {
 // An UpstreamAddress is the address of an upstream: "host:port" or "unix:/path".
 type UpstreamAddress string
 
-var hostname = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$`)
+var hostname = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$`)
+})
 
 // maxSocketPath is what fits into a sockaddr_un, less the NUL at its end.
 const maxSocketPath = 107
@@ -92,7 +95,7 @@ func (u *UpstreamAddress) UnmarshalText(text []byte) error {
 	if !isPort(port) {
 		return fmt.Errorf("%q has no port: a number from 1 to 65535", s)
 	}
-	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !hostname.MatchString(host)) {
+	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !hostname().MatchString(host)) {
 		return fmt.Errorf("%q has no host: an IP address (an IPv6 one in brackets) or a name", s)
 	}
 	*u = UpstreamAddress(s)

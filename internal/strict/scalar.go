@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -140,11 +141,11 @@ func (d *Doc) duration(n *yaml.Node, to *time.Duration, path string) {
 	}
 }
 
-var words = regexp.MustCompile(`^([0-9]{1,4}) *([A-Za-z]+)$`)
+var words = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9]{1,4}) *([A-Za-z]+)$`) })
 
 // durationHint guesses what was meant.
 func durationHint(s string) string {
-	if m := words.FindStringSubmatch(s); m != nil {
+	if m := words().FindStringSubmatch(s); m != nil {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			return ""
@@ -167,7 +168,7 @@ const (
 	sizeNotation = `^[0-9]+(\.[0-9]+)? ?(B|[kK]B|[MG]B|[KMG]iB)$`
 )
 
-var sizes = regexp.MustCompile(sizePattern)
+var sizes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(sizePattern) })
 
 // units of sizes, in bytes.
 func unitOf(name string) float64 {
@@ -195,7 +196,7 @@ func (d *Doc) size(n *yaml.Node, v reflect.Value, path string) {
 	if !ok {
 		return
 	}
-	m := sizes.FindStringSubmatch(s)
+	m := sizes().FindStringSubmatch(s)
 	if m == nil {
 		d.problem(n, path, fmt.Sprintf("%q is not a size", s), `write a number with B, KiB, MiB or GiB, like "64MiB"`)
 		return

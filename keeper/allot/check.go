@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,13 +14,15 @@ import (
 )
 
 // instanceIDs are the ids the keeper takes: they become file names. An @ is before the environment: "shop@beta/web.r1.1".
-var instanceIDs = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var instanceIDs = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
+})
 
 // Check tells what is wrong with a spec that a keeper was asked to run.
 func Check(spec semper.InstanceSpec) error {
 	problem := ""
 	switch {
-	case !instanceIDs.MatchString(string(spec.ID)):
+	case !instanceIDs().MatchString(string(spec.ID)):
 		problem = fmt.Sprintf("%q is not an instance id", spec.ID)
 	case spec.App == "" || spec.Environment == "" || spec.Service == "" || spec.Release == "":
 		problem = "app, environment, service and release are needed"

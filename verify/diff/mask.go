@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -144,7 +145,7 @@ func scrub(s string) string {
 	for _, re := range secrets {
 		s = re.ReplaceAllString(s, "(masked)")
 	}
-	return cards.ReplaceAllStringFunc(s, func(digits string) string {
+	return cards().ReplaceAllStringFunc(s, func(digits string) string {
 		if luhn(digits) {
 			return "(masked)"
 		}
@@ -153,7 +154,7 @@ func scrub(s string) string {
 }
 
 // cards are as many digits as payment cards have. Other numbers are as long: a card's last digit is a check of the rest.
-var cards = regexp.MustCompile(`\b(?:\d[ -]?){12,18}\d\b`)
+var cards = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(?:\d[ -]?){12,18}\d\b`) })
 
 // luhn is the check of ISO/IEC 7812-1.
 func luhn(digits string) bool {

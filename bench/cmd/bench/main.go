@@ -76,6 +76,7 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"idle", idle}, // first: nothing has been done to the server yet
+		{"cost", cost},
 		{"deploys", deploys},
 		{"kills", kills},
 		{"restart", restart},
