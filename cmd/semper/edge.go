@@ -35,6 +35,7 @@ func runEdge(ctx context.Context, o cli.EdgeOptions, check bool) error {
 		return misconfigured(alone.Check(options))
 	}
 	title("semper edge")
+	collect(forEdge)
 	return misconfigured(alone.Run(ctx, options))
 }
 

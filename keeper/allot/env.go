@@ -75,12 +75,13 @@ func (g Grant) Environ() []string {
 }
 
 // PartEnviron is the environment of one of semper's own processes, made from the keeper's. Its garbage
-// collector is told to keep the process small, because all of semper should fit beside the services of
+// collector is told how much memory it may use, because all of semper should fit beside the services of
 // a small machine; a person's own settings win.
 func PartEnviron(kind, notify, tree string, own []string) []string {
 	set := map[string]string{
-		// An edge's live heap is small; each collection it is spared is one no request waits beside.
-		"GOGC":       map[string]string{"store": "50", "control": "50", "edge": "400"}[kind],
+		// Live heaps are small, a few MB; each collection they are spared is one no request waits beside. Control had three
+		// in each deploy with half the heap to spare, and they were a third of its work.
+		"GOGC":       map[string]string{"store": "100", "control": "300", "edge": "400"}[kind],
 		"GOMEMLIMIT": map[string]string{"store": "160MiB", "control": "64MiB", "edge": "512MiB"}[kind],
 	}
 	// These speak of the keeper itself.

@@ -75,19 +75,12 @@ func sockets(pid int) []string {
 
 // listeners maps the inode of each listening socket pid's network namespace has to its address.
 func listeners(pid int) (map[string]string, error) {
-	const tcpListen, unixListen = "0A", "00010000"
+	const unixListen = "00010000"
 	found := make(map[string]string)
-	for _, table := range []string{"tcp", "tcp6"} {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
-		if err != nil && table == "tcp" {
+	if !sameNetwork(pid) || listenersByDiag(found) != nil {
+		clear(found)
+		if err := listenersByTable(pid, found); err != nil {
 			return nil, err
-		}
-		for line := range strings.Lines(string(b)) {
-			if f := strings.Fields(line); len(f) > 9 && f[3] == tcpListen {
-				if a, ok := parseAddress(f[1]); ok {
-					found[f[9]] = a
-				}
-			}
 		}
 	}
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/unix", pid))
@@ -97,6 +90,25 @@ func listeners(pid int) (map[string]string, error) {
 		}
 	}
 	return found, nil
+}
+
+// listenersByTable is the way for another namespace, and for a kernel without sock_diag.
+func listenersByTable(pid int, found map[string]string) error {
+	const tcpListen = "0A"
+	for _, table := range []string{"tcp", "tcp6"} {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		if err != nil && table == "tcp" {
+			return err
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 9 && f[3] == tcpListen {
+				if a, ok := parseAddress(f[1]); ok {
+					found[f[9]] = a
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // parseAddress reads "0100007F:1F90": 32-bit words in the machine's order, the port in the network's.
