@@ -76,12 +76,3 @@ func BenchmarkListenersByTable(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkProcesses is one look at everything that runs, which each end of a process takes.
-func BenchmarkProcesses(b *testing.B) {
-	for b.Loop() {
-		n := 0
-		processes(func(stat) { n++ })
-		b.ReportMetric(float64(n), "processes")
-	}
-}

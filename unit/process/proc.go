@@ -88,35 +88,6 @@ func parseStat(b []byte) (stat, error) {
 	return s, bad
 }
 
-// processes calls f for every process that can be read, in the order of their pids. A machine has hundreds, and several who end
-// at once all look: so each is read by three system calls, where [os.ReadFile] makes twice as many.
-func processes(f func(stat)) {
-	d, err := os.Open("/proc")
-	if err != nil {
-		return
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(-1)
-	var buf [2048]byte // more than 52 numbers of 20 digits and a name
-	for _, name := range names {
-		if name[0] < '0' || name[0] > '9' {
-			continue
-		}
-		fd, err := unix.Openat(unix.AT_FDCWD, "/proc/"+name+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			continue // ended
-		}
-		n, err := unix.Read(fd, buf[:])
-		_ = unix.Close(fd)
-		if err != nil || n <= 0 {
-			continue
-		}
-		if s, err := parseStat(buf[:n]); err == nil {
-			f(s)
-		}
-	}
-}
-
 // markerOf is the incarnation in the environment the process was executed with. Not readable, or not
 // there, is ok == false.
 func markerOf(pid int) (marker string, ok bool) {

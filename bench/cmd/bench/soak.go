@@ -61,9 +61,9 @@ func (b *bench) something(ctx context.Context, g *load.Generator, at string) (wh
 	other := map[string]string{"A": "B", "B": "A"}[at]
 	switch n := rand.IntN(10); {
 	case n < 6:
-		_, late, err := b.underLoad(ctx, g, other)
-		if err == nil && late > 0 {
-			err = fmt.Errorf("%d answers of the old release after the cutover", late)
+		d, err := b.underLoad(ctx, g, other, nil)
+		if err == nil && d.late > 0 {
+			err = fmt.Errorf("%d answers of the old release after the cutover", d.late)
 		}
 		return "deploy", other, err
 	case n < 8:
