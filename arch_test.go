@@ -166,6 +166,9 @@ var rules = []rule{
 
 	{pkg: "queue", may: []string{""}, why: "the contract of queues: nouns, policies and what follows from them; stores nothing"},
 	{pkg: "queue/backlog", may: []string{"queue"}, why: "what a queue does next, decided: no clock, no lock, no I/O"},
+	{pkg: "queue/etcd", may: []string{"", "queue", "queue/backlog", "queue/spill", "store"}, tests: []string{"queue/queuetest", "store/etcd", "store/mem"},
+		why: "queues in the store, by its contract alone: knows neither etcd nor who hands it over"},
+	{pkg: "queue/spill", may: []string{""}, why: "large bodies as files; knows no queue"},
 	{pkg: "queue/mem", may: []string{"queue", "queue/backlog"}, tests: []string{"queue/queuetest"}, why: "the contract in memory, for tests and as a model"},
 	{pkg: "queue/queuetest", may: []string{"", "queue"}, external: []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, why: "the contract suite, run by every engine"},
 

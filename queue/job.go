@@ -22,7 +22,7 @@ func (s Service) String() string { return s.App + "/" + s.Environment + "/" + s.
 // Check is nil when each part of the name may stand in a key.
 func (s Service) Check() error {
 	for _, part := range []string{s.App, s.Environment, s.Service} {
-		if part == "" || len(part) > 63 || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
+		if part == "" || part == "." || part == ".." || len(part) > 63 || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
 			return invalid(fmt.Sprintf("%q is not the name of a service's queue", s.String()), "app, environment and service are 1 to 63 letters, digits, '-', '_' or '.'")
 		}
 	}

@@ -68,7 +68,7 @@ const MaxIDs = 10_000
 type Viewer interface {
 	// Get is a job's status. [ErrNotFound] for one that never was or is no longer remembered.
 	Get(ctx context.Context, id ID) (Status, error)
-	// Wait is Get as soon as the job is terminal. When ctx ends before, it gives the status of then and no error.
+	// Wait is Get as soon as the job is terminal. When ctx ends before, or has ended, it gives the status of then and no error.
 	Wait(ctx context.Context, id ID) (Status, error)
 	// Peek is a job that is not terminal, or dead, with its request.
 	Peek(ctx context.Context, id ID) (Job, error)

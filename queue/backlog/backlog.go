@@ -216,8 +216,22 @@ func (b *Backlog) Remove(id queue.ID, now time.Time) {
 func (b *Backlog) Back(id queue.ID, attempt int, at, now time.Time) {
 	if e := b.jobs[id]; e != nil {
 		b.leave(e, now)
-		e.Attempt, e.At, e.Token = int32(attempt), at, 0
+		e.Attempt, e.At, e.Token, e.Note = int32(attempt), at, 0, 0
 		b.wait(e, now)
+	}
+}
+
+// Saw keeps the revision of a job's last change.
+func (b *Backlog) Saw(id queue.ID, revision int64) {
+	if e := b.jobs[id]; e != nil {
+		e.Seen = revision
+	}
+}
+
+// Note keeps n with a job that waits.
+func (b *Backlog) Note(id queue.ID, n int64) {
+	if e := b.jobs[id]; e != nil && e.state == waiting {
+		e.Note = n
 	}
 }
 
@@ -243,7 +257,7 @@ func (b *Backlog) Started(id queue.ID, attempt int, token int64, ends, now time.
 		b.look(e.lane, now)
 	}
 	b.leases.remove(e)
-	e.state, e.Attempt, e.Token, e.At = running, int32(attempt), token, ends
+	e.state, e.Attempt, e.Token, e.At, e.Note = running, int32(attempt), token, ends, 0
 	b.leases.put(e)
 }
 

@@ -10,7 +10,7 @@ import (
 type Entry struct {
 	ID       queue.ID
 	Revision int64 // when it was accepted, which with Place is its order
-	Place    int32 // among those accepted in one commit
+	Place    int64 // among those accepted in one commit
 	Priority int8
 	Attempt  int32 // attempts begun
 	Key      string
@@ -21,6 +21,10 @@ type Entry struct {
 	// the lease.
 	At    time.Time
 	Token int64 // of the running attempt
+	// Note is the engine's own, about the present wait; it is gone when the job starts or waits anew.
+	Note int64
+	// Seen is the revision of the last change that the engine has told of, for engines that may hear of them out of turn.
+	Seen int64
 
 	state  phase
 	lane   *lane

@@ -157,21 +157,15 @@ func (q *Queue) Get(ctx context.Context, id queue.ID) (queue.Status, error) {
 }
 
 // Wait is Get as soon as the job is terminal.
-func (q *Queue) Wait(ctx context.Context, id queue.ID) (s queue.Status, err error) {
-	found := false
-	stop := q.until(ctx, func(time.Time) bool {
-		r := q.m.jobs[id]
-		if r == nil {
-			err = queue.Unknown(id)
-			return true
-		}
-		s, found = q.m.status(r), true
-		return s.State.Terminal()
-	})
-	if stop != nil && (!found || ctx.Err() == nil) {
-		return queue.Status{}, stop
+func (q *Queue) Wait(ctx context.Context, id queue.ID) (queue.Status, error) {
+	if s, err := q.Get(context.WithoutCancel(ctx), id); err != nil || s.State.Terminal() {
+		return s, err
 	}
-	return s, err
+	err := q.until(ctx, func(time.Time) bool { r := q.m.jobs[id]; return r == nil || r.state.Terminal() })
+	if err != nil && ctx.Err() == nil {
+		return queue.Status{}, err
+	}
+	return q.Get(context.WithoutCancel(ctx), id)
 }
 
 // Peek is a job with its request.

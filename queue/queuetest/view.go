@@ -32,8 +32,11 @@ func wait(f *fixture) {
 	defer cancel()
 	s, err := f.q.Wait(ctx, id)
 	f.must(err)
-	if s.State != queue.Queued {
-		f.Errorf("it is %s", s.State)
+	if s.State != queue.Queued || ctx.Err() == nil {
+		f.Errorf("it is %s, and the context %v", s.State, ctx.Err())
+	}
+	if s, err := f.q.Wait(ctx, id); err != nil || s.State != queue.Queued {
+		f.Errorf("under a context that has ended it is %s, %v", s.State, err)
 	}
 	const waiters = 5
 	got := make(chan queue.Status, waiters)

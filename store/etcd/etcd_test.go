@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper"
+	"semper/store"
 	"semper/store/etcd"
 	"semper/store/storetest"
 )
@@ -173,4 +174,5 @@ func TestContract(t *testing.T) {
 	srv := newServer(t)
 	srv.start()
 	storetest.Run(t, func(t *testing.T) semper.Store { return srv.client(t, etcd.Options{}) })
+	storetest.RunBulk(t, func(t *testing.T) store.Bulk { return srv.client(t, etcd.Options{}) })
 }

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"semper"
+	"semper/store"
 	"semper/store/mem"
 	"semper/store/storetest"
 )
@@ -134,4 +135,9 @@ func TestInABubble(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestBulk(t *testing.T) {
+	t.Parallel()
+	storetest.RunBulk(t, func(*testing.T) store.Bulk { return mem.New() })
 }

@@ -1,0 +1,270 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"semper"
+	"semper/queue"
+	"semper/store"
+)
+
+// committers is how many commits of one queue are under way at a time: while one waits for the disk, the next is
+// gathered.
+const committers = 3
+
+// op is a change that goes into a commit with others.
+type op struct {
+	txn     semper.Txn
+	notices []notice // what the dispatcher has to know of it
+	done    chan outcome
+}
+
+type outcome struct {
+	revision int64
+	err      error
+}
+
+// commit performs an op and returns when it is durable, or is known not to be. The dispatcher, if it is this process,
+// knows of it then.
+func (q *Queue) commit(ctx context.Context, t semper.Txn, notices ...notice) (int64, error) {
+	done, err := q.submit(ctx, t, notices...)
+	if err != nil {
+		return 0, err
+	}
+	return q.await(done)
+}
+
+func (q *Queue) submit(ctx context.Context, t semper.Txn, notices ...notice) (<-chan outcome, error) {
+	o := &op{txn: t, notices: notices, done: make(chan outcome, 1)}
+	select {
+	case q.ops <- o:
+		return o.done, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-q.e.ctx.Done():
+		return nil, queue.Closed()
+	}
+}
+
+// await does not end with the caller's context: what is under way takes no longer than the store's patience, and whoever
+// left would not know what became of it.
+func (q *Queue) await(done <-chan outcome) (int64, error) {
+	select {
+	case r := <-done:
+		return r.revision, r.err
+	case <-q.e.ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.revision, r.err
+	default:
+		return 0, queue.Closed()
+	}
+}
+
+// commits gathers ops and commits them, until the engine closes.
+func (q *Queue) commits() {
+	var next *op
+	for {
+		if next == nil {
+			select {
+			case next = <-q.ops:
+			case <-q.e.ctx.Done():
+				return
+			}
+		}
+		b := &batch{keys: map[string]bool{}}
+		b.add(next)
+		next = q.gather(b)
+		q.perform(b.ops)
+	}
+}
+
+// gather takes what waits already, and gives the first op that no longer fits.
+func (q *Queue) gather(b *batch) (left *op) {
+	for {
+		select {
+		case o := <-q.ops:
+			if !b.fits(o) {
+				return o
+			}
+			b.add(o)
+		default:
+			return nil
+		}
+	}
+}
+
+// batch is ops that touch different keys.
+type batch struct {
+	ops   []*op
+	keys  map[string]bool
+	count int // conditions and writes
+	size  int
+}
+
+// Room is left for the fence, the bell, and their bytes.
+const (
+	batchOps   = store.MaxOps - 16
+	batchBytes = store.MaxBytes / 2
+)
+
+func (b *batch) fits(o *op) bool {
+	count, size := measure(o)
+	if b.count+count > batchOps || b.size+size > batchBytes {
+		return false
+	}
+	for _, w := range o.txn.Then {
+		if b.keys[w.Key] {
+			return false
+		}
+	}
+	return true
+}
+
+func measure(o *op) (count, size int) {
+	for _, c := range o.txn.If {
+		size += len(c.Key)
+	}
+	for _, w := range o.txn.Then {
+		size += len(w.Key) + len(w.Value)
+	}
+	return len(o.txn.If) + len(o.txn.Then), size + 300*len(o.notices)
+}
+
+func (b *batch) add(o *op) {
+	count, size := measure(o)
+	b.ops, b.count, b.size = append(b.ops, o), b.count+count, b.size+size
+	for _, w := range o.txn.Then {
+		b.keys[w.Key] = true
+	}
+}
+
+// maxTries bounds what cannot happen: conditions that neither hold nor do not.
+const maxTries = 100
+
+// perform commits ops together, and again without those whose conditions do not hold, until each has its outcome.
+func (q *Queue) perform(ops []*op) {
+	for tries := 0; len(ops) > 0; tries++ {
+		t, term, err := q.compose(ops)
+		var revision int64
+		if err == nil {
+			revision, err = q.e.store.Commit(q.e.ctx, t)
+		}
+		switch {
+		case err == nil:
+			q.performed(ops, term, revision)
+			return
+		case errors.Is(err, semper.ErrConflict) && tries < maxTries:
+			if term == nil {
+				ops = q.sift(ops, err)
+				continue
+			}
+			gone, unknown := q.lost(term)
+			if unknown != nil {
+				settle(ops, unknown)
+				return
+			}
+			if !gone { // else the next goes over the bell
+				ops = q.sift(ops, err)
+			}
+		default:
+			if term != nil && semper.CodeOf(err) == semper.Unavailable {
+				q.doubt(term) // it may have been applied
+			}
+			settle(ops, err)
+			return
+		}
+	}
+}
+
+// compose is ops as one commit: of the dispatcher, on condition of its fence; of any other process, with the bell.
+func (q *Queue) compose(ops []*op) (t semper.Txn, term *term, err error) {
+	var notices []notice
+	for _, o := range ops {
+		t.If = append(t.If, o.txn.If...)
+		t.Then = append(t.Then, o.txn.Then...)
+		notices = append(notices, o.notices...)
+	}
+	if term = q.dispatching(); term != nil {
+		t.If = append(t.If, term.fence)
+		return t, term, nil
+	}
+	if len(notices) == 0 {
+		return t, nil, nil
+	}
+	text, err := pack(nil, notices)
+	t.Then = append(t.Then, semper.Write{Key: q.prefix + kBell, Value: text})
+	return t, nil, err
+}
+
+func (q *Queue) performed(ops []*op, t *term, revision int64) {
+	for _, o := range ops {
+		q.learn(t != nil, revision, o.notices)
+		o.done <- outcome{revision: revision}
+	}
+}
+
+func settle(ops []*op, err error) {
+	for _, o := range ops {
+		o.done <- outcome{err: err}
+	}
+}
+
+// sift refuses the ops whose conditions do not hold, and gives the others. What cannot be told apart is tried again.
+func (q *Queue) sift(ops []*op, conflict error) (rest []*op) {
+	if len(ops) == 1 {
+		settle(ops, conflict)
+		return nil
+	}
+	var keys []string
+	for _, o := range ops {
+		for _, c := range o.txn.If {
+			keys = append(keys, c.Key)
+		}
+	}
+	items, err := q.e.store.Fetch(q.e.ctx, keys...)
+	if err != nil {
+		settle(ops, err)
+		return nil
+	}
+	for _, o := range ops {
+		var refused error
+		for _, c := range o.txn.If {
+			if items[0].Version != c.Version {
+				refused = store.Conflict(c, items[0].Version)
+			}
+			items = items[1:]
+		}
+		if refused != nil {
+			o.done <- outcome{err: refused}
+			continue
+		}
+		rest = append(rest, o)
+	}
+	return rest
+}
+
+// A notice is what the dispatcher has to know of a change: from the commit itself, or from the bell.
+type notice struct {
+	Kind    string    `json:"k"`
+	ID      queue.ID  `json:"i,omitzero"`
+	Meta    *meta     `json:"m,omitempty"` // of a new job, or one that is queued behind the others again
+	Attempt int       `json:"n,omitempty"`
+	Due     time.Time `json:"u,omitzero"`
+	Noted   bool      `json:"d,omitempty"` // there is a record under delay
+	Token   int64     `json:"t,omitempty"`
+}
+
+// Kinds of notices.
+const (
+	nAdd    = "add"
+	nBack   = "back"
+	nBury   = "bury"
+	nEnd    = "end"
+	nExtend = "extend"
+	nPause  = "pause"
+	nResume = "resume"
+)

@@ -1,0 +1,261 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"semper"
+	"semper/queue"
+	"semper/queue/backlog"
+)
+
+// maxBatch is how many jobs one commit claims. Each is a condition and at most two writes.
+const maxBatch = 128
+
+// claimer is a call of Claim that waits.
+type claimer struct {
+	worker string
+	max    int
+	gone   bool               // guarded by the queue's mu: it takes what is on its way and waits no more
+	out    chan []queue.Claim // gets one answer
+}
+
+// Claim gives jobs to a worker, as soon as this process dispatches and there are any.
+func (q *Queue) Claim(ctx context.Context, worker string, n int) ([]queue.Claim, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c := &claimer{worker: worker, max: min(max(n, 1), maxBatch), out: make(chan []queue.Claim, 1)}
+	q.mu.Lock()
+	q.claimers = append(q.claimers, c)
+	q.mu.Unlock()
+	q.nudge()
+	var err error
+	select {
+	case claims := <-c.out:
+		return claims, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-q.e.ctx.Done():
+		err = queue.Closed()
+	}
+	q.mu.Lock()
+	i := slices.Index(q.claimers, c)
+	if i >= 0 {
+		q.claimers = slices.Delete(q.claimers, i, i+1)
+	}
+	c.gone = true
+	q.mu.Unlock()
+	if i >= 0 {
+		return nil, err
+	}
+	if claims := <-c.out; len(claims) > 0 { // it was being answered
+		return claims, nil
+	}
+	return nil, err
+}
+
+// dispatch hands out jobs and ends leases until ctx ends or the backlog is in doubt.
+func (q *Queue) dispatch(ctx context.Context, t *term, bell <-chan []semper.Change) error {
+	for ctx.Err() == nil && !t.doubt.Load() {
+		handed, err := q.hand(ctx, t)
+		if err != nil {
+			return err
+		}
+		lapsed, err := q.lapses(ctx, t)
+		if err != nil {
+			return err
+		}
+		if handed || lapsed {
+			select { // a bell is heard also by who has much to do
+			case changes, ok := <-bell:
+				if !ok {
+					return nil
+				}
+				q.hear(t, changes)
+			default:
+			}
+			continue
+		}
+		timer := time.NewTimer(q.idle(t))
+		select {
+		case <-q.wake:
+		case <-timer.C:
+		case changes, ok := <-bell:
+			if !ok {
+				timer.Stop()
+				return nil
+			}
+			q.hear(t, changes)
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// idle is how long nothing becomes due.
+func (q *Queue) idle(t *term) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	t.back.Due(now)
+	if at := t.back.Wake(now); !at.IsZero() {
+		return min(max(at.Sub(now), 0), time.Hour)
+	}
+	return time.Hour
+}
+
+// hear brings the backlog to what others have changed.
+func (q *Queue) hear(t *term, changes []semper.Change) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, c := range changes {
+		t.belled = c.Version
+		if c.Deleted || c.Version <= t.base || t.own[c.Version] {
+			delete(t.own, c.Version)
+			continue
+		}
+		var notices []notice
+		if _, err := unpack(c.Key, c.Value, &notices); err != nil {
+			t.doubt.Store(true)
+			return
+		}
+		for _, n := range notices {
+			q.forgetLocked(n)
+		}
+		t.apply(c.Version, notices)
+	}
+}
+
+// share is jobs picked for one claimer.
+type share struct {
+	to    *claimer // nil when it has its answer
+	picks []*backlog.Entry
+}
+
+// hand gives jobs that may start to claimers that wait, in one commit.
+func (q *Queue) hand(ctx context.Context, t *term) (bool, error) {
+	shares, picks := q.pick(t)
+	if len(picks) == 0 {
+		return false, nil
+	}
+	defer func() { // a claimer that got nothing waits on, before those who came later
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		var waiting []*claimer
+		for _, s := range shares {
+			switch {
+			case s.to == nil:
+			case s.to.gone:
+				s.to.out <- nil
+			default:
+				waiting = append(waiting, s.to)
+			}
+		}
+		q.claimers = append(waiting, q.claimers...)
+	}()
+	starts, err := q.prepare(ctx, t, shares)
+	if err == nil && len(starts) > 0 {
+		err = q.start(ctx, t, starts)
+	}
+	if err != nil {
+		q.putBack(t, picks)
+		return false, err
+	}
+	for i, s := range shares {
+		if claims := claimsOf(starts, s.to); len(claims) > 0 {
+			s.to.out <- claims
+			shares[i].to = nil
+		}
+	}
+	return true, nil
+}
+
+func (q *Queue) pick(t *term) (shares []share, picks []*backlog.Entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	want := 0
+	for _, c := range q.claimers {
+		want += c.max
+	}
+	if want == 0 {
+		return nil, nil
+	}
+	picks = t.back.Next(time.Now(), min(want, maxBatch))
+	rest := picks
+	for len(rest) > 0 {
+		c := q.claimers[0]
+		q.claimers = q.claimers[1:]
+		n := min(c.max, len(rest))
+		shares, rest = append(shares, share{c, rest[:n]}), rest[n:]
+	}
+	return shares, picks
+}
+
+// putBack undoes a pick. What became of the jobs is read again where it is not known.
+func (q *Queue) putBack(t *term, picks []*backlog.Entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for _, e := range picks {
+		if e.State() != queue.Running || e.Token != 0 || t.back.Get(e.ID) != e {
+			continue
+		}
+		note := e.Note
+		t.back.Back(e.ID, int(e.Attempt), time.Time{}, now)
+		t.back.Note(e.ID, note)
+	}
+}
+
+// start commits the claims: on condition that this process dispatches, that the queue is not paused, and that each job
+// still waits.
+func (q *Queue) start(ctx context.Context, t *term, starts []*starting) error {
+	txn := semper.Txn{If: []semper.Condition{t.fence, {Key: q.prefix + kPause}}}
+	q.mu.Lock()
+	if q.policy.Order != queue.OrderNone { // who was accepted by another process before starts before
+		txn.If = append(txn.If, semper.Condition{Key: q.prefix + kBell, Version: t.belled})
+	}
+	lease := q.policy.Lease
+	q.mu.Unlock()
+	for _, s := range starts {
+		text, err := pack(nil, s.state)
+		if err != nil {
+			return err
+		}
+		txn.If = append(txn.If, s.when)
+		txn.Then = append(txn.Then, semper.Write{Key: q.key(kRun, s.job.ID), Value: text})
+		if s.entry.Note != 0 {
+			txn.Then = append(txn.Then, semper.Write{Key: q.key(kDelay, s.job.ID), Delete: true})
+		}
+	}
+	revision, err := q.e.store.Commit(ctx, txn)
+	switch {
+	case errors.Is(err, semper.ErrConflict):
+		return q.sort(ctx, t, starts)
+	case err != nil:
+		q.doubt(t)
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for _, s := range starts {
+		t.back.Started(s.job.ID, s.state.Attempt, revision, now.Add(lease), now)
+		t.back.Saw(s.job.ID, revision)
+		q.held[s.job.ID] = held{state: s.state, token: revision}
+		s.claim = &queue.Claim{Job: s.job, For: lease, Lease: queue.Lease{ID: s.job.ID, Attempt: s.state.Attempt, Token: revision}}
+	}
+	return nil
+}
+
+func claimsOf(starts []*starting, c *claimer) (claims []queue.Claim) {
+	for _, s := range starts {
+		if s.to == c && s.claim != nil {
+			claims = append(claims, *s.claim)
+		}
+	}
+	return claims
+}

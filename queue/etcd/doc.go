@@ -1,0 +1,46 @@
+// Package etcd is the [queue.Engine] that is embedded: queues in semper's store, which is etcd (store/etcd), over the
+// contract of [store.Bulk] alone.
+//
+// # What is stored
+//
+// Below q/<app>/<environment>/<service>/:
+//
+//	job/<id>      the job: what deciding needs, the request, its body. Written once, removed when it is over
+//	run/<id>      it runs: attempt, since when, by whom, the attempts before. Its version is the lease's token
+//	delay/<id>    it waits after an attempt, or was retried: the same, and when it is due
+//	dead/<id>     no attempt completed it: the same, why, and the last response
+//	res/<id>      it is over: how, all attempts, the response
+//	idem/<hash>   an idempotency key: the job, the request's digest, until when
+//	deed/<id>     what an operator did
+//	pause         who paused it. Each claim is on condition that it is absent
+//	bell          what a process that is not the dispatcher has changed; see below
+//	stat          the dispatcher's numbers, for others
+//
+// A job that is in none of run, delay and dead is queued. Every change is one commit with conditions on what it takes
+// away, so each transition happens once, whoever tries it, and a repeated one fails on its own success. The store adds a
+// checksum to each value. Bodies over [queue.Inline] are files (queue/spill), written before the record that names them.
+//
+// # One dispatcher
+//
+// One process at a time hands out a queue's jobs: it leads the role q/<service>, and its fence is a condition of every
+// claim. It knows the backlog (queue/backlog: ids, keys and times, no bodies), claims up to 128 jobs in one commit, and
+// watches leases by its own monotonic clock. Competing claimers would lose a third of their claims to each other.
+//
+// Every process may accept, complete, extend, pause and look. The dispatcher learns of its own changes from their
+// commits, which are on condition of its fence. Others put what they changed under bell in the same commit; the
+// dispatcher watches that one key. So nothing is watched or stored twice in the ordinary case of one edge.
+//
+// A dispatcher that no longer knows its backlog (a commit whose answer was lost, a watch that broke off) reads
+// it again. A backlog that is wrong about a job cannot harm it: the conditions are on the store.
+//
+// # Group commit
+//
+// Calls that change something while a commit is under way go into the next one together, as far as they do not touch
+// the same keys. When the conditions of some do not hold they are told apart by one read, and the others go on.
+//
+// # What it will not do
+//
+// Poll the store while nothing happens, but for processes that wait for another's dispatcher. Hold bodies of a backlog in
+// memory, but for the newest few megabytes. Keep queues of services that no longer exist: whoever removes a service
+// drains it first.
+package etcd

@@ -1,0 +1,198 @@
+package etcd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"semper"
+	"semper/queue"
+)
+
+// Enqueue returns when the job is durable.
+func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error) {
+	if err := q.alive(ctx); err != nil {
+		return queue.Receipt{}, err
+	}
+	p, now := q.rules(), time.Now()
+	if err := j.Check(p, now); err != nil {
+		return queue.Receipt{}, err
+	}
+	var k taken
+	if j.DedupKey != "" { // a repeated request is answered also when the queue is full
+		var err error
+		if k, err = q.idem(ctx, metaOf(j, 0).Dedup); err != nil {
+			return queue.Receipt{}, err
+		}
+		if r, err := k.is(j, now); err != nil || r.Duplicate {
+			return r, err
+		}
+	}
+	size := j.Size()
+	release, err := q.hold(ctx, size)
+	if err != nil {
+		return queue.Receipt{}, err
+	}
+	defer release()
+	j = j.Ready(p, now)
+	m := metaOf(j, q.place.Add(1))
+	if len(j.Request.Body) > queue.Inline {
+		if m.Body, err = q.spill(j); err != nil {
+			return queue.Receipt{}, err
+		}
+	}
+	r, err := q.accept(ctx, m, j, k, now.Add(p.Dedup))
+	if r.Duplicate || errors.Is(err, queue.ErrState) || errors.Is(err, queue.ErrKeyReused) {
+		q.removeFiles([]string{m.Body}) // of nobody; where it is not known whose it is, it stays
+	}
+	if err != nil || r.Duplicate {
+		q.mu.Lock()
+		q.recent.drop(j.ID)
+		q.mu.Unlock()
+	}
+	return r, err
+}
+
+func (q *Queue) spill(j queue.Job) (string, error) {
+	if q.bodies == nil {
+		return "", noBodies(len(j.Request.Body))
+	}
+	return q.bodies.Put("job-"+j.ID.String(), j.Request.Body)
+}
+
+// accept commits the job, with its idempotency key if it has one, of which k was read, until a time.
+func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, k taken, until time.Time) (queue.Receipt, error) {
+	text, err := sealed(m, j)
+	if err != nil {
+		return queue.Receipt{}, err
+	}
+	if m.Body == "" {
+		q.remember(j)
+	}
+	key := q.key(kJob, j.ID)
+	for range maxTries {
+		txn := semper.Txn{If: []semper.Condition{{Key: key}}, Then: []semper.Write{{Key: key, Value: text}}}
+		if m.Dedup != "" {
+			write, err := claimKey(q.prefix+kIdem+m.Dedup, j, until)
+			if err != nil {
+				return queue.Receipt{}, err
+			}
+			txn.If = append(txn.If, semper.Condition{Key: write.Key, Version: k.version})
+			txn.Then = append(txn.Then, write)
+		}
+		revision, err := q.commit(ctx, txn, notice{Kind: nAdd, ID: j.ID, Meta: &m})
+		if err == nil {
+			return queue.Receipt{ID: j.ID, Revision: revision}, nil
+		}
+		if !errors.Is(err, semper.ErrConflict) {
+			return queue.Receipt{}, err
+		}
+		if m.Dedup == "" {
+			return queue.Receipt{}, queue.InState(j.ID, queue.Queued, "new")
+		}
+		was := k.version
+		if k, err = q.idem(ctx, m.Dedup); err != nil {
+			return queue.Receipt{}, err
+		}
+		if r, err := k.is(j, time.Now()); err != nil || r.Duplicate {
+			return r, err
+		}
+		if k.version == was {
+			return queue.Receipt{}, queue.InState(j.ID, queue.Queued, "new")
+		}
+	}
+	return queue.Receipt{}, &semper.Error{Code: semper.Unavailable, Op: "enqueue", Message: "its idempotency key changes hands all the time", Hint: "try again"}
+}
+
+func claimKey(key string, j queue.Job, until time.Time) (semper.Write, error) {
+	digest := j.Digest()
+	value, err := json.Marshal(known{ID: j.ID, Digest: digest[:], Until: until.Round(0)})
+	return semper.Write{Key: key, Value: value}, err
+}
+
+// remember keeps the request for its start, and shares no memory with the caller's.
+func (q *Queue) remember(j queue.Job) {
+	j.Request.Body = bytes.Clone(j.Request.Body)
+	j.Request.Header = j.Request.Header.Clone()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.recent.put(j)
+}
+
+// taken is an idempotency key that stands for a job.
+type taken struct {
+	known
+	version int64
+}
+
+func (q *Queue) idem(ctx context.Context, hash string) (k taken, err error) {
+	key := q.prefix + kIdem + hash
+	items, err := q.e.store.Fetch(ctx, key)
+	if err != nil || items[0].Version == 0 {
+		return taken{}, err
+	}
+	if err := json.Unmarshal(items[0].Value, &k.known); err != nil {
+		return taken{}, damaged(key, err)
+	}
+	k.version = items[0].Version
+	return k, nil
+}
+
+// is what the key says of j at now: its duplicate, another request, or nothing.
+func (k taken) is(j queue.Job, now time.Time) (queue.Receipt, error) {
+	if k.version == 0 || !k.Until.After(now) {
+		return queue.Receipt{}, nil
+	}
+	if digest := j.Digest(); !bytes.Equal(digest[:], k.Digest) {
+		return queue.Receipt{}, queue.Reused(k.ID)
+	}
+	return queue.Receipt{ID: k.ID, Duplicate: true, Revision: k.version}, nil
+}
+
+// far is what a process that does not dispatch knows of the backlog.
+type far struct {
+	stats queue.Stats
+	read  time.Time
+	jobs  int   // accepted here since
+	bytes int64 // of those
+}
+
+// farAge is how old numbers of another process may be.
+const farAge = time.Second
+
+// hold keeps room for a job, or refuses. In the dispatcher the bound is exact; elsewhere it is that of a second ago and
+// what was accepted here since.
+func (q *Queue) hold(ctx context.Context, size int64) (release func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t := q.term; t != nil && t.back != nil {
+		b := t.back
+		if err := b.Hold(size); err != nil {
+			return nil, err
+		}
+		return func() {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			b.Unhold(size)
+		}, nil
+	}
+	if time.Since(q.far.read) > farAge {
+		q.mu.Unlock()
+		s, err := q.farStats(ctx)
+		q.mu.Lock()
+		if err != nil {
+			return nil, err
+		}
+		q.far = far{stats: s, read: time.Now()}
+	}
+	s := q.far.stats
+	jobs, bytes := s.Queued+s.Delayed+s.Running+s.Dead+q.far.jobs, s.Bytes+q.far.bytes
+	if jobs >= q.policy.MaxJobs || bytes+size > q.policy.MaxBytes {
+		return nil, queue.Refused(jobs, bytes, farAge)
+	}
+	q.far.jobs++
+	q.far.bytes += size
+	return func() {}, nil
+}

@@ -1,0 +1,279 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"semper"
+	"semper/queue"
+	"semper/queue/backlog"
+)
+
+// starting is a job whose claim is being written down.
+type starting struct {
+	to    *claimer
+	entry *backlog.Entry
+	job   queue.Job
+	state state            // its record under run
+	when  semper.Condition // it still waits
+	claim *queue.Claim     // when it is written
+}
+
+// prepare reads what the jobs of shares are. One that is gone leaves the backlog; one whose record is damaged is buried,
+// so that it does not stand in the way of the others.
+func (q *Queue) prepare(ctx context.Context, t *term, shares []share) (starts []*starting, err error) {
+	var keys []string
+	q.mu.Lock()
+	now := time.Now()
+	for _, s := range shares {
+		for _, e := range s.picks {
+			st := &starting{to: s.to, entry: e, when: semper.Condition{Key: q.key(kJob, e.ID), Version: e.Revision}}
+			if e.Note != 0 {
+				st.when = semper.Condition{Key: q.key(kDelay, e.ID), Version: e.Note}
+				keys = append(keys, st.when.Key)
+			}
+			j, ok := q.recent.take(e.ID)
+			if st.job = j; !ok || e.Note != 0 {
+				keys = append(keys, q.key(kJob, e.ID))
+			}
+			starts = append(starts, st)
+		}
+	}
+	q.mu.Unlock()
+	items, err := q.fetchAll(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	good := starts[:0]
+	for _, st := range starts {
+		switch err := q.fillIn(st, items, now); {
+		case err == nil:
+			good = append(good, st)
+		case errors.Is(err, queue.ErrNotFound):
+			q.mu.Lock()
+			t.back.Remove(st.entry.ID, time.Now())
+			q.mu.Unlock()
+		case semper.CodeOf(err) == semper.Tampered || semper.CodeOf(err) == semper.NotFound:
+			if err := q.buryDamaged(ctx, t, st, err); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, err
+		}
+	}
+	return good, nil
+}
+
+// fetched is an item, or why it cannot be read.
+type fetched struct {
+	semper.Item
+	err error
+}
+
+// fetchAll reads keys, also where one of them is damaged.
+func (q *Queue) fetchAll(ctx context.Context, keys []string) (map[string]fetched, error) {
+	out := make(map[string]fetched, len(keys))
+	if len(keys) == 0 {
+		return out, nil
+	}
+	items, err := q.e.store.Fetch(ctx, keys...)
+	if err == nil {
+		for _, it := range items {
+			out[it.Key] = fetched{Item: it}
+		}
+		return out, nil
+	}
+	if semper.CodeOf(err) != semper.Tampered {
+		return nil, err
+	}
+	for _, key := range keys {
+		it, err := q.e.store.Get(ctx, key)
+		if err != nil && !errors.Is(err, semper.ErrNotFound) && semper.CodeOf(err) != semper.Tampered {
+			return nil, err
+		}
+		if errors.Is(err, semper.ErrNotFound) {
+			err = nil
+		}
+		out[key] = fetched{it, err}
+	}
+	return out, nil
+}
+
+// fillIn makes the record of the attempt that begins.
+func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) error {
+	id := st.entry.ID
+	var m meta
+	if it, ok := items[q.key(kJob, id)]; ok {
+		if it.err != nil {
+			return it.err
+		}
+		if it.Version == 0 {
+			return queue.Unknown(id)
+		}
+		var err error
+		if m, st.job, err = q.jobOf(it.Key, it.Value); err != nil {
+			return err
+		}
+		st.state = state{Meta: m, Order: it.Version}
+	} else {
+		m = metaOf(st.job, st.entry.Place)
+		st.state = state{Meta: m, Order: st.entry.Revision}
+	}
+	if st.entry.Note != 0 {
+		it := items[st.when.Key]
+		if it.err != nil {
+			return it.err
+		}
+		if it.Version == 0 {
+			return queue.Unknown(id)
+		}
+		if _, err := unpack(it.Key, it.Value, &st.state); err != nil {
+			return err
+		}
+		st.state.Order = st.entry.Revision
+	}
+	worker := ""
+	if st.to != nil {
+		worker = st.to.worker
+	}
+	st.state.Requeue, st.state.Due = false, time.Time{}
+	st.state.Attempt = int(st.entry.Attempt) + 1
+	st.state.Now = queue.Attempt{Number: st.state.Attempt, Started: now.Round(0), Worker: worker}
+	return nil
+}
+
+// buryDamaged makes a job dead whose record cannot be read, and leaves the record where it is.
+func (q *Queue) buryDamaged(ctx context.Context, t *term, st *starting, why error) error {
+	e := st.entry
+	now := time.Now()
+	s := state{Meta: meta{Schema: schema, Key: e.Key, Priority: int(e.Priority), Accepted: e.Accepted, Size: e.Size}, Order: e.Revision,
+		Attempt: int(e.Attempt), Why: "it cannot be read: " + why.Error(), Ended: now.Round(0), Kept: now.Add(q.rules().RetainDead).Round(0)}
+	text, err := pack(nil, s)
+	if err != nil {
+		return err
+	}
+	txn := semper.Txn{If: []semper.Condition{{Key: q.key(kDead, e.ID)}}, Then: []semper.Write{{Key: q.key(kDead, e.ID), Value: text}}}
+	if e.Note != 0 {
+		txn.Then = append(txn.Then, semper.Write{Key: q.key(kDelay, e.ID), Delete: true})
+	}
+	q.e.log.Error("queue: a job cannot be read and is dead now", "service", q.service.String(), "job", e.ID.String(), "error", why)
+	_, err = q.commit(ctx, txn, notice{Kind: nBury, ID: e.ID, Attempt: s.Attempt})
+	if errors.Is(err, semper.ErrConflict) {
+		q.doubt(t)
+		return nil
+	}
+	return err
+}
+
+// sort finds out why claims were refused: another dispatches, the queue was paused, something was accepted before, or
+// one of the jobs no longer waits.
+func (q *Queue) sort(ctx context.Context, t *term, starts []*starting) error {
+	if gone, err := q.lost(t); gone || err != nil {
+		return err
+	}
+	keys := []string{q.prefix + kPause}
+	for _, s := range starts {
+		keys = append(keys, s.when.Key)
+	}
+	items, err := q.e.store.Fetch(ctx, keys...)
+	if err != nil {
+		return err
+	}
+	p, err := pauseOf(items[0])
+	if err != nil {
+		return err
+	}
+	var picks []*backlog.Entry
+	stale := false
+	for i, s := range starts {
+		picks = append(picks, s.entry)
+		stale = stale || items[i+1].Version != s.when.Version
+	}
+	q.putBack(t, picks)
+	q.mu.Lock()
+	t.pause = p
+	t.back.Pause(p != nil)
+	q.mu.Unlock()
+	if stale { // what became of it is on its way over the bell, or was missed
+		for _, s := range starts {
+			if err := q.resync(ctx, t, s.entry.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// resync brings the backlog to what the store has of one job.
+func (q *Queue) resync(ctx context.Context, t *term, id queue.ID) error {
+	items, err := q.e.store.Fetch(ctx, q.key(kRun, id), q.key(kDelay, id), q.key(kDead, id), q.key(kJob, id))
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	t.back.Remove(id, now)
+	r := &reading{q: q, b: t.back, now: now}
+	for _, it := range items {
+		if it.Version != 0 {
+			if err := r.item(it); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lapses ends the attempts whose leases have ended and the jobs whose time has, and reports whether there were any.
+func (q *Queue) lapses(ctx context.Context, t *term) (bool, error) {
+	q.mu.Lock()
+	now := time.Now()
+	var leases []queue.Lease
+	for _, e := range t.back.Overdue(now, maxBatch) {
+		leases = append(leases, queue.Lease{ID: e.ID, Attempt: int(e.Attempt), Token: e.Token})
+	}
+	var expired []queue.ID
+	for _, e := range t.back.Expired(now, maxBatch) {
+		expired = append(expired, e.ID)
+	}
+	q.mu.Unlock()
+	var under []<-chan outcome
+	var ids []queue.ID
+	begin := func(id queue.ID, c change, err error) error {
+		if err == nil {
+			var done <-chan outcome
+			if done, err = q.submit(ctx, c.txn, c.notice); err == nil {
+				under, ids = append(under, done), append(ids, id)
+				return nil
+			}
+		}
+		if errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrNotFound) {
+			return q.resync(ctx, t, id)
+		}
+		return err
+	}
+	for _, l := range leases {
+		c, err := q.failing(ctx, l, queue.LeaseEnded(), now)
+		if err := begin(l.ID, c, err); err != nil {
+			return false, err
+		}
+	}
+	for _, id := range expired {
+		c, err := q.expiring(ctx, id, now)
+		if err := begin(id, c, err); err != nil {
+			return false, err
+		}
+	}
+	for i, done := range under {
+		_, err := q.await(done)
+		if errors.Is(err, semper.ErrConflict) { // it was ended otherwise meanwhile
+			err = q.resync(ctx, t, ids[i])
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return len(under) > 0, nil
+}
