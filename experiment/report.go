@@ -80,6 +80,25 @@ type Finding struct {
 // Worse reports whether the variant is worse by it, and that is known.
 func (f *Finding) Worse() bool { return f.Named && !f.Better }
 
+// Reach is how far from 0 a picture of all findings' intervals goes, in parts of a mean: so far that those that are named fit in, and
+// half of all others. Whichever says less ends at the edge of the picture, or it would hide what the others say.
+func Reach(all []Finding) (reach float64) {
+	var each []float64
+	for i := range all {
+		if l := all[i].Lift; l != nil {
+			each = append(each, max(math.Abs(*l.Low), math.Abs(*l.High)))
+			if all[i].Named {
+				reach = max(reach, each[len(each)-1])
+			}
+		}
+	}
+	slices.Sort(each)
+	if n := len(each); n > 0 {
+		reach = max(reach, each[(n-1)/2])
+	}
+	return reach
+}
+
 // A Segment is the findings of the users of whom something is known. They are for looking, and decide nothing.
 type Segment struct {
 	Name     string    `json:"name"`

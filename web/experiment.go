@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -119,31 +118,31 @@ type effect struct {
 	Tone                  string
 }
 
+// effectTable is findings on one scale.
+type effectTable struct {
+	Rows  []effect
+	Scale string // of the intervals, in words; empty where there is none
+}
+
 const intervalWide = 1000.0
 
-// effects put the intervals of findings on one scale with 0 in its middle. An interval much wider than the others ends at the edge:
-// else the one that says least would hide what the others say.
-func effects(all []experiment.Finding) []effect {
-	var reach []float64
-	for i := range all {
-		if l := all[i].Lift; l != nil {
-			reach = append(reach, max(math.Abs(*l.Low), math.Abs(*l.High)))
-		}
+// effects put the intervals of findings on one scale with 0 in its middle.
+func effects(all []experiment.Finding) (e effectTable) {
+	wide := experiment.Reach(all)
+	if wide > 0 {
+		e.Scale = fmt.Sprintf("-%.3g %% to +%.3g %%", 100*wide, 100*wide)
 	}
-	slices.Sort(reach)
-	wide := 0.0
-	if n := len(reach); n > 0 {
-		wide = min(reach[n-1], 3*reach[0])
-	}
-	out := make([]effect, len(all))
+	e.Rows = make([]effect, len(all))
 	for i := range all {
-		f := &out[i]
+		f := &e.Rows[i]
 		f.Finding, f.Words = all[i], "no data"
 		switch {
 		case f.Worse():
 			f.Tone = "bad"
 		case f.Named:
 			f.Tone = "ok"
+		case f.Control.N > 0 && f.Treated.N > 0 && f.Control.Mean == f.Treated.Mean && f.Control.Mean != 0:
+			f.Words = "none"
 		}
 		l := f.Lift
 		if l == nil || wide == 0 {
@@ -154,7 +153,7 @@ func effects(all []experiment.Finding) []effect {
 		f.Wide = max(f.High-f.Low, 2)
 		f.Words = fmt.Sprintf("%+.1f %% (%+.1f to %+.1f)", 100**l.Best, 100**l.Low, 100**l.High)
 	}
-	return out
+	return e
 }
 
 // experimentCommands are what one may do next.

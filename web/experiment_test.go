@@ -48,7 +48,7 @@ func TestExperimentOfLittle(t *testing.T) {
 	if shares[0].Part != "–" || shares[0].Bar.W != 0 || shares[0].Want != 997 || shares[1].Want != 500 {
 		t.Errorf("%+v", shares)
 	}
-	if e := effects(x.Report.Findings); e[0].Known || e[0].Words != "no data" {
+	if e := effects(x.Report.Findings); e.Rows[0].Known || e.Scale != "" || e.Rows[0].Words != "no data" {
 		t.Errorf("%+v", e)
 	}
 	if got := strings.Join(experimentCommands(x), "; "); !strings.Contains(got, "promote checkout control|green -a shop") {

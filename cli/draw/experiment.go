@@ -102,12 +102,7 @@ func Experiment(x api.ExperimentInfo, p Paint, now time.Time) []string {
 }
 
 func findings(p Paint, all []experiment.Finding) []string {
-	wide := 0.0
-	for i := range all {
-		if l := all[i].Lift; l != nil {
-			wide = max(wide, math.Abs(*l.Low), math.Abs(*l.High))
-		}
-	}
+	wide := experiment.Reach(all)
 	g := Grid{{p.Dim("METRIC"), p.Dim("VARIANT"), p.Dim("CONTROL"), p.Dim("TREATED"), p.Dim("LIFT"), p.Dim(scale(wide)), p.Dim("EVIDENCE"), ""}}
 	for i := range all {
 		f := &all[i]

@@ -137,6 +137,9 @@ func routes(version string) http.Handler {
 		fmt.Fprintf(w, "%s slow\n", os.Getenv("SEMPER_RELEASE"))
 	})
 	mux.HandleFunc("/orders/", order)
+	mux.HandleFunc("/variant", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s", r.Header.Get("Semper-Variant"), r.Header.Get("Semper-Variant-Key"))
+	})
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Join(os.Environ(), "\n")) })
 	mux.HandleFunc("/write", func(w http.ResponseWriter, _ *http.Request) {
