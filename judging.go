@@ -59,6 +59,15 @@ type Judge struct {
 	MemoryMargin float64  `json:"memory_margin,omitempty"`  // times the baseline's resident memory per instance
 	WarmUp       Duration `json:"warm_up,omitempty"`        // during which nothing counts, on both arms
 	Interval     Duration `json:"interval,omitempty"`       // between two looks; 0: 1 s
+	// Metrics are what instances push of what users do. One of which nothing comes holds the rollout.
+	Metrics []MeanMetric `json:"metrics,omitempty"`
+}
+
+// A MeanMetric is judged by the mean of the values that the instances of each side push.
+type MeanMetric struct {
+	Name   string  `json:"name"`
+	Less   bool    `json:"less_is_better,omitempty"` // a cost
+	Margin float64 `json:"margin,omitempty"`         // which part of the baseline's mean may be lost
 }
 
 // Shadowing bounds the copies of requests, and says how their answers are compared.

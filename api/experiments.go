@@ -67,6 +67,7 @@ type MetricValue struct {
 	TargetingKey string            `json:"targeting_key,omitempty"` // the user, as the experiment's By has it; stored as a keyed hash
 	Experiment   string            `json:"experiment,omitempty"`    // empty: every one that has the metric
 	Key          string            `json:"key,omitempty"`           // instead of TargetingKey: what [design.KeyField] had for the experiment
+	Instance     string            `json:"instance,omitempty"`      // who pushes, as SEMPER_INSTANCE has it: by it a rollout's judge knows the side
 	At           time.Time         `json:"at,omitzero"`             // zero: now
 	Segments     map[string]string `json:"segments,omitempty"`      // of the user; the first word for each stays
 }
@@ -74,7 +75,8 @@ type MetricValue struct {
 // MetricAnswer says what became of a batch.
 type MetricAnswer struct {
 	Taken  int           `json:"taken"`
-	Known  int           `json:"known,omitempty"` // were taken before
+	Known  int           `json:"known,omitempty"`  // were taken before
+	Unused int           `json:"unused,omitempty"` // of a metric that a judge asks for, while nobody is on trial, or of an instance of neither side
 	Errors []MetricError `json:"errors"`
 }
 

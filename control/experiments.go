@@ -21,6 +21,9 @@ func (t *term) experiment(ctx context.Context) error {
 			}
 			return nil, nil
 		},
+		Deploy: func(app string, r semper.ReleaseName) *semper.Deploy {
+			return t.c.view.Load().releases[app][r].Spec.Deploy
+		},
 		Change: func(ctx context.Context, key semper.EnvironmentKey, f func(semper.Environment) (semper.Environment, []semper.Event)) {
 			t.c.tell(ctx, "a decision", func(m *model) {
 				change := m.newChange(time.Now())

@@ -198,7 +198,7 @@ func (h *hearing) look(ctx context.Context, counts []semper.ArmCounts, shadows [
 	}
 	l := judging.Look{
 		At: now, Index: r.Trial.Step, Share: r.Trial.Share, Since: r.Trial.Since, Against: r.Trial.Against, Silent: silent, Counts: counts, Shadows: shadows,
-		Watch: r.State == semper.RolloutConnect || r.State.Live(), Memory: h.mean(memory),
+		Watch: r.State == semper.RolloutConnect || r.State.Live(), Memory: h.mean(memory), Means: h.term.c.lab.Means(h.trial.env.Key()),
 	}
 	if !r.Trial.Over && l.Index < len(h.trial.steps) {
 		l.Step = h.trial.steps[l.Index]

@@ -117,6 +117,19 @@ func (s *State) moments() moments {
 	return m
 }
 
+// Moments are those of each metric and each variant, over all users of whom an exposure is known.
+func (s *State) Moments() [][]verify.Moments {
+	m := s.moments()
+	for i := range s.shards {
+		for _, u := range s.shards[i].users {
+			if u.variant >= 0 {
+				m.add(&s.plan, u, math.MaxInt64)
+			}
+		}
+	}
+	return m
+}
+
 func (m moments) add(plan *design.Plan, u *user, now int64) {
 	for i := range plan.Metrics {
 		if within := plan.Metrics[i].Within.D().Milliseconds(); within == 0 || u.at+within <= now {

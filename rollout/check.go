@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"semper"
 )
@@ -88,5 +89,34 @@ func checkJudge(j semper.Judge) []Fault {
 	if j.WarmUp < 0 || j.Interval < 0 {
 		out = append(out, Fault{"deploy.judge", "less than no time", ""})
 	}
+	return append(out, checkMeans(j.Metrics)...)
+}
+
+// mostMeans bounds what instances push: each metric has its part of alpha, and is kept.
+const mostMeans = 8
+
+func checkMeans(all []semper.MeanMetric) (out []Fault) {
+	if len(all) > mostMeans {
+		out = append(out, Fault{"deploy.judge.metrics", fmt.Sprintf("there are %d metrics", len(all)), fmt.Sprintf("at most %d", mostMeans)})
+	}
+	for i, m := range all {
+		key := fmt.Sprintf("deploy.judge.metrics[%d]", i)
+		switch {
+		case !isMetric(m.Name):
+			out = append(out, Fault{key + ".name", fmt.Sprintf("%q is no name of a metric", m.Name), "1 to 64 letters, digits, - and _"})
+		case slices.Contains([]string{"errors", "users", "latency", "memory_mib", "differences"}, m.Name):
+			out = append(out, Fault{key + ".name", m.Name + " is what the judge itself counts", "give the metric another name"})
+		case slices.ContainsFunc(all[:i], func(o semper.MeanMetric) bool { return o.Name == m.Name }):
+			out = append(out, Fault{key + ".name", m.Name + " is there twice", ""})
+		}
+		if !(m.Margin >= 0 && m.Margin < 1) {
+			out = append(out, Fault{key + ".margin", fmt.Sprintf("the margin is %v", m.Margin), "a part of the baseline's mean, from 0 to less than 1"})
+		}
+	}
 	return out
+}
+
+func isMetric(name string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	return name != "" && len(name) <= 64 && strings.Trim(name, allowed) == ""
 }

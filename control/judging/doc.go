@@ -21,6 +21,7 @@
 //     stay, requests are counted by as many as there are users: one user's slow requests are one reason.
 //   - memory: resident memory per instance, in slices.
 //   - differences: of a shadow's responses.
+//   - means: of values that instances push, which say what users do. One without values of both sides holds the rollout.
 //
 // Against the stable release, where there was no room for a fresh baseline, memory is not judged and latency may be worse by twice the
 // margin: caches are warm there. The verdict says so.

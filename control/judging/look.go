@@ -32,6 +32,8 @@ type Look struct {
 	Counts []semper.ArmCounts
 	// Memory is resident memory in bytes per instance, the candidate's and the baseline's; nil when it was not read.
 	Memory *[2]float64
+	// Means are all values that instances have pushed so far, by metric, the candidate's first. They only grow.
+	Means map[string][2]verify.Moments
 	// Shadows are what edges have compared of copies of requests. Those of other rollouts are passed over.
 	Shadows []told.Counts
 }

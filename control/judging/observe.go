@@ -1,6 +1,7 @@
 package judging
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -86,8 +87,39 @@ func (j *Judge) observe(l Look, pairs []pair, compared []verify.Batch) (problems
 			see(metricDifferences, verify.Sample{Counts: []verify.Batch{b}, ByPlace: &e})
 		}
 	}
+	problems = append(problems, j.means(l)...)
 	if err := j.split(l, assigned); err != nil {
 		problems = append(problems, err)
+	}
+	return problems
+}
+
+// means counts the values that were pushed since the last look. Those of a step with copies of requests are of no client.
+func (j *Judge) means(l Look) (problems []error) {
+	r := &j.r
+	for _, m := range r.Judge.Metrics {
+		all, ok := l.Means[m.Name]
+		if !ok || l.alone() {
+			continue
+		}
+		var news [2]verify.Moments
+		was, grew := r.Means[m.Name], true
+		for i := range all {
+			news[i] = verify.Moments{N: all[i].N - was[i].N, Sum: all[i].Sum - was[i].Sum, Squares: all[i].Squares - was[i].Squares}
+			grew = grew && news[i].N >= 0
+		}
+		if r.Means == nil {
+			r.Means = make(map[string][2]verify.Moments)
+		}
+		r.Means[m.Name] = all
+		switch {
+		case !grew:
+			problems = append(problems, fmt.Errorf("values of %s went from %d and %d to %d and %d: they only grow", m.Name, was[0].N, was[1].N, all[0].N, all[1].N))
+		case news[0].N+news[1].N > 0 && l.Step.Kind != semper.StepShadow:
+			if err := j.with.Observe(l.At, m.Name, verify.Sample{Moments: &news}); err != nil {
+				problems = append(problems, err)
+			}
+		}
 	}
 	return problems
 }

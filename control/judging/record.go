@@ -3,6 +3,7 @@ package judging
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"semper"
@@ -32,6 +33,8 @@ type Record struct {
 	Every  int        `json:"every,omitempty"` // looks in a point of the series
 	// Rest are requests by worth, and slow ones of them by threshold, of which less than a whole one is left: the candidate's first.
 	Rest [2][]float64 `json:"rest,omitzero"`
+	// Means are how far the values of each metric were counted, the candidate's first.
+	Means map[string][2]verify.Moments `json:"means,omitempty"`
 	// Shadowed are the differences that copies of requests have shown; nil where none was compared.
 	Shadowed *Shadow `json:"shadowed,omitempty"`
 	// Verdict is the newest.
@@ -88,7 +91,7 @@ func New(t Terms, at time.Time) (*Judge, error) {
 // same reports whether t are the terms of the record, whose fresh baseline may have been given up.
 func (r *Record) same(t Terms) bool {
 	t.Against = r.Against
-	return r.Terms == t
+	return reflect.DeepEqual(r.Terms, t)
 }
 
 // Resume is a judge that goes on from what [Judge.Encode] wrote. What is of another rollout, judged by something else, or damaged, is

@@ -130,6 +130,9 @@ func (t *Terms) plan() verify.Plan {
 	if t.Shadow {
 		p.Metrics = append(p.Metrics, verify.Metric{Name: metricDifferences, Kind: verify.Differences, Weight: 2, Optional: true})
 	}
+	for _, m := range t.Judge.Metrics {
+		p.Metrics = append(p.Metrics, verify.Metric{Name: m.Name, Kind: verify.Mean, Margin: m.Margin, LessIsWorse: !m.Less, Optional: true})
+	}
 	return p
 }
 

@@ -91,9 +91,14 @@ func (j *Judge) served(l Look, all []verify.Finding) (cause, why string) {
 	}
 	for _, f := range all {
 		switch {
+		case f.Kind == verify.Mean && f.Data && compared && min(f.Values[0].N, f.Values[1].N) < verify.MinMean:
+			return string(verify.TooEarly), fmt.Sprintf("nothing speaks against the candidate, but %s has %d values of it and %d of the baseline, and takes %d of each",
+				f.Metric, f.Values[0].N, f.Values[1].N, verify.MinMean)
 		case f.Data || !compared:
 		case f.Metric == metricUsers:
 			return string(verify.NoData), fmt.Sprintf("users has no data of either release: no request of both had what the split goes by (%s)", r.By)
+		case f.Kind == verify.Mean:
+			return string(verify.NoData), fmt.Sprintf("%s has no data: nothing was pushed of it by an instance of either side", f.Metric)
 		case f.Metric == metricLatency:
 			return string(verify.NoData), fmt.Sprintf("latency has no data: it is counted once %s has had %d requests to take thresholds from", r.From, someOld)
 		}

@@ -12,6 +12,7 @@ import (
 	"semper"
 	"semper/experiment"
 	"semper/experiment/design"
+	"semper/verify"
 )
 
 // reportEvery is how old a report may be though something has changed.
@@ -26,11 +27,14 @@ type Lab struct {
 	mu   sync.Mutex
 	runs map[semper.EnvironmentKey]map[string]*run // guarded by mu; by name
 	rate map[string]*bucket                        // guarded by mu; by app
+
+	deploy  func(app string, r semper.ReleaseName) *semper.Deploy // of a release
+	awaited map[string]map[string]bool                            // guarded by mu; metrics of judges, by app
 }
 
-// New is a lab for as long as fence holds.
-func New(store semper.Store, fence semper.Condition) *Lab {
-	return &Lab{store: store, fence: fence, now: time.Now, runs: make(map[semper.EnvironmentKey]map[string]*run), rate: make(map[string]*bucket)}
+// New is a lab for as long as fence holds. deploy is that of a release, nil if it has none.
+func New(store semper.Store, fence semper.Condition, deploy func(app string, r semper.ReleaseName) *semper.Deploy) *Lab {
+	return &Lab{deploy: deploy, store: store, fence: fence, now: time.Now, runs: make(map[semper.EnvironmentKey]map[string]*run), rate: make(map[string]*bucket)}
 }
 
 // Sync makes the runs those of the environments, and drops what is stored of others.
@@ -39,11 +43,13 @@ func (l *Lab) Sync(ctx context.Context, envs map[semper.EnvironmentKey]semper.En
 	defer l.mu.Unlock()
 	var errs []error
 	before := l.runs
-	l.runs = make(map[semper.EnvironmentKey]map[string]*run, len(envs))
+	l.runs, l.awaited = make(map[semper.EnvironmentKey]map[string]*run, len(envs)), make(map[string]map[string]bool)
 	for key, env := range envs {
 		list, err := design.Read(env.Experiments)
 		errs = append(errs, err)
-		for _, x := range list {
+		trial := TrialOf(env, l.deploy)
+		l.await(env.App, trial)
+		for i, x := range append(list, trial.experiments()...) {
 			if x.State == design.Draft {
 				continue
 			}
@@ -56,7 +62,9 @@ func (l *Lab) Sync(ctx context.Context, envs map[semper.EnvironmentKey]semper.En
 			} else {
 				delete(before[key], x.Plan.Name)
 			}
-			r.x = x
+			if r.x = x; i >= len(list) {
+				r.trial = trial
+			}
 			r.v, _ = x.Variation()
 			r.v.Variants = x.Plan.Variants
 			if l.runs[key] == nil {
@@ -122,8 +130,8 @@ func (l *Lab) Expose(ctx context.Context, all []design.Exposures) error {
 	return errors.Join(errs...)
 }
 
-// Tend reads what has to be read anew, stores parts that are due, and says what the runs that count come to now.
-func (l *Lab) Tend(ctx context.Context) (map[semper.EnvironmentKey]map[string]experiment.Report, error) {
+// Tend reads what has to be read anew, stores parts that are due, and says what the experiments come to now, and what the values of trials are.
+func (l *Lab) Tend(ctx context.Context) (map[semper.EnvironmentKey]map[string]experiment.Report, map[semper.EnvironmentKey]map[string][2]verify.Moments, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var errs []error
@@ -134,13 +142,16 @@ func (l *Lab) Tend(ctx context.Context) (map[semper.EnvironmentKey]map[string]ex
 				errs = append(errs, err)
 				continue
 			}
+			if r.trial != nil {
+				continue
+			}
 			if out[key] == nil {
 				out[key] = make(map[string]experiment.Report)
 			}
 			out[key][name] = l.look(r)
 		}
 	}
-	return out, errors.Join(errs...)
+	return out, l.means(), errors.Join(errs...)
 }
 
 // look is the report of a run, anew where it is worth that. Once it has ended it stays as it was.

@@ -66,6 +66,9 @@ func begun(t *testing.T, change func(*design.Plan)) semper.Environment {
 	return env
 }
 
+// none has no release.
+func none(string, semper.ReleaseName) *semper.Deploy { return nil }
+
 func of(env semper.Environment) map[semper.EnvironmentKey]semper.Environment {
 	return map[semper.EnvironmentKey]semper.Environment{env.Key(): env}
 }
@@ -95,7 +98,7 @@ func TestNoValueIsLostOrCountedTwice(t *testing.T) {
 		store := &cut{Store: inner}
 		var l *lab.Lab
 		restart := func() {
-			for l = lab.New(store, f); l.Sync(t.Context(), of(env)) != nil; {
+			for l = lab.New(store, f, none); l.Sync(t.Context(), of(env)) != nil; {
 			}
 		}
 		restart()
@@ -119,14 +122,14 @@ func TestNoValueIsLostOrCountedTwice(t *testing.T) {
 				if again == 1 && (a.Taken != 0 || a.Known != users/2) {
 					t.Fatalf("batch %d again: %+v", b, a)
 				}
-				time.Sleep(time.Minute)    // so that parts are stored
-				_, _ = l.Tend(t.Context()) //nolint:errcheck // cut off
+				time.Sleep(time.Minute)       // so that parts are stored
+				_, _, _ = l.Tend(t.Context()) //nolint:errcheck // cut off
 				restart()
 			}
 		}
 		var got experiment.Report
 		for {
-			all, err := l.Tend(t.Context())
+			all, _, err := l.Tend(t.Context())
 			if err == nil {
 				got = all[env.Key()]["checkout"]
 				break
@@ -154,7 +157,7 @@ func TestNoValueIsLostOrCountedTwice(t *testing.T) {
 func TestWhatIsWrongIsToldByItem(t *testing.T) {
 	t.Parallel()
 	store, env := mem.New(), begun(t, nil)
-	l := lab.New(store, fence(t, store))
+	l := lab.New(store, fence(t, store), none)
 	if err := l.Sync(t.Context(), of(env)); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +193,7 @@ func TestTooManyValuesAreRefusedWhole(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, env := mem.New(), begun(t, nil)
-		l := lab.New(store, fence(t, store))
+		l := lab.New(store, fence(t, store), none)
 		if err := l.Sync(t.Context(), of(env)); err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +222,7 @@ func TestTooManyValuesAreRefusedWhole(t *testing.T) {
 func TestEvaluationsAreExposures(t *testing.T) {
 	t.Parallel()
 	store, env := mem.New(), begun(t, nil)
-	l := lab.New(store, fence(t, store))
+	l := lab.New(store, fence(t, store), none)
 	if err := l.Sync(t.Context(), of(env)); err != nil {
 		t.Fatal(err)
 	}

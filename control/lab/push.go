@@ -60,15 +60,15 @@ func (l *Lab) Push(ctx context.Context, b api.MetricBatch) (api.MetricAnswer, er
 		}
 	}
 	runs := l.counting(b.App, b.Environment)
-	if len(runs) == 0 {
-		return api.MetricAnswer{}, &semper.Error{Code: semper.NotFound, Op: op, Message: fmt.Sprintf("no experiment of %s runs", b.App), Hint: "semper experiment list"}
+	if len(runs) == 0 && len(l.awaited[b.App]) == 0 {
+		return api.MetricAnswer{}, &semper.Error{Code: semper.NotFound, Op: op, Message: fmt.Sprintf("no experiment of %s runs, and no judge asks for a metric", b.App), Hint: "semper experiment list; deploy.judge.metrics in semper.yaml"}
 	}
 	for _, r := range runs {
 		if err := l.open(ctx, r); err != nil {
 			return api.MetricAnswer{}, away(op, err)
 		}
 	}
-	p := pushing{l: l, runs: runs, entries: make(map[*run]*experiment.Entry), fresh: make(map[uint64]bool), answer: api.MetricAnswer{Errors: []api.MetricError{}}}
+	p := pushing{l: l, app: b.App, runs: runs, entries: make(map[*run]*experiment.Entry), fresh: make(map[uint64]bool), answer: api.MetricAnswer{Errors: []api.MetricError{}}}
 	for i := range b.Values {
 		if err := p.value(&b.Values[i]); err != nil {
 			p.answer.Errors = append(p.answer.Errors, api.MetricError{Index: i, ID: b.Values[i].ID, Message: err.Error()})
@@ -87,6 +87,8 @@ func away(op string, err error) error {
 // pushing is one batch.
 type pushing struct {
 	l       *Lab
+	app     string
+	raw     string // id of the value at hand
 	runs    []*run
 	entries map[*run]*experiment.Entry
 	fresh   map[uint64]bool // ids of this batch, with those of the users
@@ -110,8 +112,16 @@ func (p *pushing) value(v *api.MetricValue) error {
 	case v.At.IsZero():
 		v.At = now
 	}
-	known, wanted := false, false
+	p.raw = v.ID
+	value := experiment.Value{Value: *v.Value, At: v.At.UnixMilli(), Segments: v.Segments}
+	known, wanted := v.Experiment == "", false
+	if v.Instance != "" {
+		wanted = p.judged(&value, v.Metric, v.Instance)
+	}
 	for _, r := range p.runs {
+		if r.trial != nil || wanted && v.Key == "" && v.TargetingKey == "" {
+			continue // who says no user is of no experiment
+		}
 		if v.Experiment != "" && v.Experiment != r.x.Plan.Name {
 			continue
 		}
@@ -125,34 +135,33 @@ func (p *pushing) value(v *api.MetricValue) error {
 		if err != nil {
 			return err
 		}
-		p.add(r, experiment.Value{ID: r.id(v.ID), User: number, Metric: m, Value: *v.Value, At: v.At.UnixMilli(), Segments: v.Segments})
+		value.ID, value.User, value.Metric = r.id(v.ID), number, m
+		p.add(r, value)
 	}
 	switch {
+	case wanted:
 	case !known:
 		return fmt.Errorf("no experiment %q runs", v.Experiment)
-	case !wanted:
+	case p.l.awaited[p.app][v.Metric]:
+		return fmt.Errorf("%s is for a rollout's judge, which goes by sides: give instance as SEMPER_INSTANCE has it", v.Metric)
+	default:
 		return fmt.Errorf("no experiment that runs has a metric %q%s", v.Metric, p.near(v.Metric))
 	}
 	return nil
 }
 
 func (p *pushing) near(metric string) string {
-	var names []string
-	for _, r := range p.runs {
-		for i := range r.plan.Metrics {
-			names = append(names, r.plan.Metrics[i].Name)
-		}
-	}
-	if word := nearest.To(metric, names); word != "" {
+	if word := nearest.To(metric, p.metrics()); word != "" {
 		return ": did you mean " + word + "?"
 	}
 	return ""
 }
 
-func (p *pushing) add(r *run, v experiment.Value) {
+// add takes a value for a run, unless it was taken before.
+func (p *pushing) add(r *run, v experiment.Value) bool {
 	if p.fresh[v.ID] || r.state.Has(v.User, v.ID) {
 		p.answer.Known++
-		return
+		return false
 	}
 	p.fresh[v.ID] = true
 	e := p.entries[r]
@@ -162,6 +171,7 @@ func (p *pushing) add(r *run, v experiment.Value) {
 	}
 	e.Values = append(e.Values, v)
 	p.answer.Taken++
+	return true
 }
 
 // number is the user's, by the key that the app knows the user by, or by the one that the edge gave.

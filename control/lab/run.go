@@ -29,6 +29,7 @@ type run struct {
 	x     design.Experiment
 	v     design.Variation
 	plan  design.Plan
+	trial *Trial            // that it is of; nil of an experiment
 	state *experiment.State // nil: read it anew
 
 	seq     uint64   // of the last entry

@@ -12,6 +12,7 @@ import (
 	"semper/experiment"
 	"semper/experiment/design"
 	"semper/internal/pause"
+	"semper/verify"
 )
 
 // How often the lab looks, how long it waits for edges and the store, and how much of what it has had it asks edges for again: they
@@ -32,17 +33,31 @@ type Term struct {
 	Exposures func(ctx context.Context, after int64) ([]design.Exposures, error)
 	// Look is the environments, and a channel that is closed when they have changed; nil before they are known.
 	Look func() (map[semper.EnvironmentKey]semper.Environment, <-chan struct{})
+	// Deploy is that of a release, nil where it has none.
+	Deploy func(app string, r semper.ReleaseName) *semper.Deploy
 	// Change has an environment changed, and the events written.
 	Change func(ctx context.Context, env semper.EnvironmentKey, f func(semper.Environment) (semper.Environment, []semper.Event))
 }
 
 // A Seat has the lab of the term, if there is one. The zero Seat is empty. It is safe for concurrent use.
-type Seat struct{ lab atomic.Pointer[Lab] }
+type Seat struct {
+	lab   atomic.Pointer[Lab]
+	means atomic.Pointer[map[semper.EnvironmentKey]map[string][2]verify.Moments] // as they were a moment ago
+}
+
+// Means are the values that instances of an environment's trial have pushed, by metric, the candidate's first. It waits for nobody.
+func (s *Seat) Means(env semper.EnvironmentKey) map[string][2]verify.Moments {
+	if all := s.means.Load(); all != nil {
+		return (*all)[env]
+	}
+	return nil
+}
 
 // Serve has a lab until ctx ends: it fetches exposures while an experiment counts, and tells what is decided.
 func (s *Seat) Serve(ctx context.Context, t Term) error {
-	l := New(t.Store, t.Fence)
+	l := New(t.Store, t.Fence, t.Deploy)
 	defer s.lab.Store(nil)
+	defer s.means.Store(nil)
 	var since int64
 	for ctx.Err() == nil {
 		envs, changed := t.Look()
@@ -80,11 +95,14 @@ func (s *Seat) tend(ctx context.Context, t Term, l *Lab, envs map[semper.Environ
 			counts = counts || x.State.Counts()
 		}
 	}
-	if !counts {
-		return false, nil
+	if counts {
+		err = l.fetch(ctx, t, since)
 	}
-	err = l.fetch(ctx, t, since)
-	reports, wrong := l.Tend(ctx)
+	reports, means, wrong := l.Tend(ctx)
+	s.means.Store(&means)
+	if !counts && len(means) == 0 {
+		return false, wrong
+	}
 	for key, named := range reports {
 		for name, r := range named {
 			decide(ctx, t, key, name, envs[key], r)

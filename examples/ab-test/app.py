@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 URL = os.environ.get("METRICS_URL", "")
 TOKEN = os.environ.get("METRICS_TOKEN", "")
+INSTANCE = os.environ.get("SEMPER_INSTANCE", "")  # by it the judge of a rollout knows which release a value is of
 MOST = 1000  # values of one batch
 
 
@@ -31,12 +32,9 @@ class Metrics(threading.Thread):
         super().__init__(daemon=True)
         self.values, self.stopping = queue.Queue(maxsize=100_000), threading.Event()
 
-    def tell(self, metric, key, value=1, **segments):
+    def tell(self, metric, value, **of):
         try:
-            self.values.put_nowait({
-                "id": str(uuid.uuid4()), "metric": metric, "value": value,
-                "experiment": "checkout", "key": key, "segments": segments,
-            })
+            self.values.put_nowait({"id": str(uuid.uuid4()), "metric": metric, "value": value, "instance": INSTANCE, **of})
         except queue.Full:
             print(f"a value of {metric} is lost: semper has taken none for long", flush=True)
 
@@ -107,11 +105,13 @@ class Handler(BaseHTTPRequestHandler):
         self.answer("thank you\n")
 
     def tell(self, metric, value=1):
-        """What the user of this request did, if the user takes part."""
+        """What the user of this request did: for the experiment if the user takes part, and for the judge of a rollout."""
         key = members(self.headers.get("Semper-Variant-Key", "")).get("checkout")
         if key:
             device = "mobile" if "Mobile" in self.headers.get("User-Agent", "") else "desktop"
-            metrics.tell(metric, key, value, device=device)
+            metrics.tell(metric, value, experiment="checkout", key=key, segments={"device": device})
+        elif "Semper-Shadow" not in self.headers:  # a copy of a request is no user's
+            metrics.tell(metric, value)
 
     def answer(self, text):
         body = text.encode()

@@ -42,6 +42,13 @@ type judgeFormat struct {
 	Memory   marginFormat    `yaml:"memory" doc:"How much memory is too much."`
 	WarmUp   semper.Duration `yaml:"warm_up" jsonschema:"example=30s" doc:"At the beginning nothing counts for so long, of neither side."`
 	Interval semper.Duration `yaml:"interval" jsonschema:"default=1s" doc:"How often the judge looks."`
+	Metrics  []meanFormat    `yaml:"metrics" jsonschema:"example=[{name: revenue}]" doc:"What instances push of what users do, with POST /v1/experiments/metrics. A metric of which nothing comes holds the rollout: it is neither passed nor returned."`
+}
+
+type meanFormat struct {
+	Name   string `yaml:"name" jsonschema:"required,example=revenue" doc:"What values are pushed as."`
+	Less   bool   `yaml:"less_is_better" jsonschema:"enum=true" doc:"Less of it is better: a cost."`
+	Margin share  `yaml:"margin" jsonschema:"example=2%" doc:"Which part of the baseline's mean may be lost. None when left out."`
 }
 
 type errorsFormat struct {
@@ -235,6 +242,9 @@ func (c *checker) buildDeploy() *semper.Deploy {
 	}
 	if len(d.Testers.Testers) > 0 {
 		out.Testers = words.Source{Doc: c.words}.CarryTesters("deploy.testers", d.Testers.Testers)
+	}
+	for _, m := range d.Judge.Metrics {
+		out.Judge.Metrics = append(out.Judge.Metrics, semper.MeanMetric{Name: m.Name, Less: m.Less, Margin: float64(m.Margin)})
 	}
 	for _, s := range d.Steps {
 		step := semper.Step{Kind: semper.StepPause, For: s.For, Requests: int64(s.Requests)}
