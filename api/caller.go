@@ -38,6 +38,12 @@ type Caller struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
+// Among reports whether one of names is the caller's, one of his groups' or his role: whether he is one of those that a gate asks.
+func (c Caller) Among(names []string) bool {
+	return slices.Contains(names, c.Name) || slices.Contains(names, string(c.Role)) ||
+		slices.ContainsFunc(c.Groups, func(g string) bool { return slices.Contains(names, g) })
+}
+
 type callerKey struct{}
 
 // WithCaller is ctx of a call of c.

@@ -37,7 +37,10 @@ type look struct {
 	Events         []semper.Event // newest first
 	EventsErr      error
 	Info           api.ServerInfo
-	Problem        error // why the rest is not of this moment
+	Pipelines      []api.PipelineStatus
+	PipelinesErr   error
+	Caller         api.Caller // who looks
+	Problem        error      // why the rest is not of this moment
 }
 
 // Status is the environment of an app's page.
@@ -96,6 +99,7 @@ func (u *ui) parts(ctx context.Context, l *look) {
 	if info, err := u.s.Info(ctx); err == nil {
 		l.Info = info // it changes only with the server: the last known one stays right
 	}
+	u.pipelines(ctx, l)
 	l.Tree, l.TreeErr = u.s.Tree(ctx)
 	l.Crashes, l.CrashesErr = u.s.Crashes(ctx, l.App)
 	l.Crashes = slices.DeleteFunc(slices.Clone(l.Crashes), func(c semper.CrashReport) bool { return !l.concerns(c.App, c.Environment) })

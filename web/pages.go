@@ -24,11 +24,11 @@ type fragment struct {
 
 // The fragments of the page of all apps and of an app's page, in the order of the page.
 func overviewFragments() []string {
-	return []string{"notice", "apps", "semper", "crashes", "events"}
+	return []string{"notice", "needs", "apps", "semper", "crashes", "events"}
 }
 
 func appFragments() []string {
-	return []string{"notice", "head", "rollout", "traffic", "experiments", "instances", "tree", "releases", "crashes", "events"}
+	return []string{"notice", "needs", "head", "rollout", "pipeline", "traffic", "experiments", "instances", "tree", "releases", "crashes", "events"}
 }
 
 type pages struct {
@@ -39,7 +39,7 @@ type pages struct {
 // parsePages reads the templates linked into the binary. A panic here is a broken build, not an input.
 func parsePages(version string) *pages {
 	t := template.New("").Funcs(template.FuncMap{
-		"mark": markOf, "rolloutMark": rolloutMark, "health": healthOf, "readiness": readyOf, "timeline": timeline,
+		"mark": markOf, "needs": needs, "ways": ways, "runMark": runMark, "rolloutMark": rolloutMark, "health": healthOf, "readiness": readyOf, "timeline": timeline,
 		"summary": summary, "stepWords": stepWords, "commands": commands, "eventTone": eventTone, "pips": pipsOf,
 		"leaf": leafName, "local": localID, "link": link, "stamp": stamp, "took": took, "num": num, "bytes": bytesOf,
 		"traffic": trafficOf, "perSecond": perSecond, "millis": millis, "part": partOf, "hint": semper.HintOf, "keyOf": keyOf, "join": strings.Join, "change": changeOf,
@@ -98,6 +98,8 @@ func (u *ui) fail(w http.ResponseWriter, err error) {
 		status = http.StatusBadRequest
 	case semper.Forbidden:
 		status = http.StatusForbidden
+	case semper.Conflict:
+		status = http.StatusConflict
 	case semper.Unavailable:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "2")

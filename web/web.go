@@ -7,9 +7,9 @@ import (
 )
 
 // policy lets a page load what this package serves and nothing else: no inline script, no inline
-// style, no form, no frame.
+// style, no frame, and forms to nobody else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 type ui struct {
 	s      api.Service
@@ -31,6 +31,7 @@ func Handler(s api.Service) http.Handler {
 	mux.HandleFunc("GET /experiment/{app}/{env}/{name}", u.experiment)
 	mux.HandleFunc("GET /crash/{id}", u.crash)
 	mux.HandleFunc("GET /event", u.events)
+	mux.HandleFunc("POST /run/{app}/{run}/{verb}", u.decide)
 	mux.HandleFunc("GET /ui/events", u.live)
 	mux.HandleFunc("GET /ui/asset/{name}", a.serve)
 	mux.HandleFunc("GET /favicon.ico", a.icon)
