@@ -52,15 +52,14 @@ const (
 
 // Judge is how a candidate is judged. Zero settings mean the judge's defaults: see package verify.
 type Judge struct {
-	Alpha        float64  `json:"alpha,omitempty"` // bound of the probability of ever returning a candidate that is as good
-	ErrorMargin  float64  `json:"error_margin,omitempty"`
-	ErrorFloor   float64  `json:"error_floor,omitempty"`
-	LatencyAbove float64  `json:"latency_margin,omitempty"` // times each threshold
-	MemoryMargin float64  `json:"memory_margin,omitempty"`  // times the baseline's resident memory per instance
-	WarmUp       Duration `json:"warm_up,omitempty"`        // during which nothing counts, on both arms
-	Interval     Duration `json:"interval,omitempty"`       // between two looks; 0: 1 s
-	// Metrics are what instances push of what users do. One of which nothing comes holds the rollout.
-	Metrics []MeanMetric `json:"metrics,omitempty"`
+	Alpha        float64      `json:"alpha,omitempty"` // bound of the probability of ever returning a candidate that is as good
+	ErrorMargin  float64      `json:"error_margin,omitempty"`
+	ErrorFloor   float64      `json:"error_floor,omitempty"`
+	LatencyAbove float64      `json:"latency_margin,omitempty"` // times each threshold
+	MemoryMargin float64      `json:"memory_margin,omitempty"`  // times the baseline's resident memory per instance
+	WarmUp       Duration     `json:"warm_up,omitempty"`        // during which nothing counts, on both arms
+	Interval     Duration     `json:"interval,omitempty"`       // between two looks; 0: 1 s
+	Metrics      []MeanMetric `json:"metrics,omitempty"`        // what instances push of what users do; one of which nothing comes holds the rollout
 }
 
 // A MeanMetric is judged by the mean of the values that the instances of each side push.

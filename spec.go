@@ -178,10 +178,9 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // UnmarshalText reads what [time.ParseDuration] reads.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
-	if err != nil {
+	if *d = Duration(v); err != nil {
 		return fmt.Errorf("%q is not a duration like \"30s\" or \"168h\"", b)
 	}
-	*d = Duration(v)
 	return nil
 }
 
