@@ -61,9 +61,8 @@ type Pipeline struct {
 // A Stage is one environment of a pipeline.
 type Stage struct {
 	Environment string `json:"environment"`
-	// After is the environment a release comes from; empty for the first.
-	After string `json:"after,omitempty"`
-	Gates []Gate `json:"gates,omitempty"` // in the order in which they are passed
+	After       string `json:"after,omitempty"` // the environment a release comes from; empty for the first
+	Gates       []Gate `json:"gates,omitempty"` // in the order in which they are passed
 	// Requires are the gates whose statements let a release in, as "beta/tests".
 	Requires    []string    `json:"requires,omitempty"`
 	Concurrency Concurrency `json:"concurrency,omitempty"`
@@ -103,11 +102,10 @@ const (
 
 // A Gate is a condition that must hold before a promotion goes on.
 type Gate struct {
-	Name string   `json:"name"` // unique in its stage
-	Kind GateKind `json:"kind"`
-	When GateWhen `json:"when"`
-	// Timeout of Run and HTTP.
-	Timeout   Duration          `json:"timeout,omitempty"`
+	Name      string            `json:"name"` // unique in its stage
+	Kind      GateKind          `json:"kind"`
+	When      GateWhen          `json:"when"`
+	Timeout   Duration          `json:"timeout,omitempty"`   // of Run and HTTP
 	Command   []string          `json:"command,omitempty"`   // of Run: argv, in the artifact of the release
 	Env       map[string]EnvVar `json:"env,omitempty"`       // of Run, besides what semper gives
 	Report    string            `json:"report,omitempty"`    // of Run: the JUnit XML it leaves, below its scratch
@@ -137,11 +135,10 @@ type Window struct {
 
 // A Webhook is told the events of an app.
 type Webhook struct {
-	URL    string   `json:"url"`
-	Secret string   `json:"secret"`           // its name
-	Events []string `json:"events,omitempty"` // kinds, "gate.*" for all that begin so; none: all
-	// Internal allows link-local addresses, where machines of clouds keep their own credentials.
-	Internal bool `json:"internal,omitempty"`
+	URL      string   `json:"url"`
+	Secret   string   `json:"secret"`             // its name
+	Events   []string `json:"events,omitempty"`   // kinds, "gate.*" for all that begin so; none: all
+	Internal bool     `json:"internal,omitempty"` // link-local addresses are allowed, where machines of clouds keep their own credentials
 }
 
 // RunState is what became of a run.
