@@ -62,6 +62,9 @@ func (b *Body) Left() int64 {
 	return -1
 }
 
+// Skip is Next for n bytes that went where nobody looks at them. They are content: n is at most Left.
+func (b *Body) Skip(n int64) { b.left -= n }
+
 // Truncated is what it means that the connection ends now: nil if the message is complete.
 func (b *Body) Truncated() error {
 	switch b.framing.Kind {

@@ -32,6 +32,9 @@
 // sender waits. An event names a slot and its generation: one for a descriptor that was closed a moment ago in the same
 // batch says nothing to whoever has its number now.
 //
+// Long content of a known length that goes as it came is not read at all: splice(2) moves the kernel's own pages from one socket to the
+// other, through a pipe that each loop has for it, and that is empty whenever another flow begins.
+//
 // # Invariants
 //
 //   - No call blocks but the wait.

@@ -30,6 +30,7 @@ type loop struct {
 	req               http1.Request  // of heads that came in one piece
 	resp              http1.Response // the same
 
+	tube   tube
 	slots  []*endpoint
 	free   []int32
 	gen    uint32
@@ -88,6 +89,7 @@ func newLoop(d *Driver, n int) (*loop, error) {
 		unix.Close(l.poll.fd) //nolint:errcheck // the same
 		return nil, err
 	}
+	l.tube.ready()
 	return l, nil
 }
 
@@ -271,6 +273,7 @@ func (l *loop) shut() {
 			e.up.close()
 		}
 	}
+	l.tube.close()
 	unix.Close(l.poll.fd) //nolint:errcheck // it watches nothing any more
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -571,7 +571,7 @@ func TestSweep(t *testing.T) {
 
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
-	r := start(t, Options{Loops: 1, Head: 50 * time.Millisecond, Body: 50 * time.Millisecond, Idle: 50 * time.Millisecond, Response: 50 * time.Millisecond},
+	r := start(t, Options{Loops: 1, Head: 400 * time.Millisecond, Body: 400 * time.Millisecond, Idle: 400 * time.Millisecond, Response: 400 * time.Millisecond},
 		raw(t, func(_ int, head string, c net.Conn) {
 			if strings.Contains(head, "/answer") {
 				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") //nolint:errcheck // the client tells

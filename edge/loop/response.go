@@ -29,6 +29,12 @@ func (f *flow) resume() {
 func (f *flow) receive() {
 	u, l := f.up, f.loop
 	for f.up == u && u.flow == f && u.readable && len(f.conn.out) == 0 {
+		if f.splices() {
+			if !f.splice() {
+				return
+			}
+			continue
+		}
 		n, errno := recv(u.fd, l.rbuf)
 		switch {
 		case errno == unix.EAGAIN:
