@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"semper"
@@ -12,7 +13,7 @@ import (
 
 // committers is how many commits of one queue are under way at a time: while one waits for the disk, the next is
 // gathered.
-const committers = 3
+const committers = 2
 
 // op is a change that goes into a commit with others.
 type op struct {
@@ -67,6 +68,7 @@ func (q *Queue) await(done <-chan outcome) (int64, error) {
 // commits gathers ops and commits them, until the engine closes.
 func (q *Queue) commits() {
 	var next *op
+	last := 0 // ops of the last commit
 	for {
 		if next == nil {
 			select {
@@ -77,14 +79,19 @@ func (q *Queue) commits() {
 		}
 		b := &batch{keys: map[string]bool{}}
 		b.add(next)
-		next = q.gather(b)
+		next = q.gather(b, last)
+		last = len(b.ops)
 		q.perform(b.ops)
 	}
 }
 
-// gather takes what waits already, and gives the first op that no longer fits.
-func (q *Queue) gather(b *batch) (left *op) {
-	for {
+// crowd is how many ops in one commit are many: then whoever has just got an answer is about to ask again.
+const crowd = 8
+
+// gather takes what waits already, and gives the first op that no longer fits. Under load it first lets the callers of
+// the last commit run, so that they go into one commit and not into many small ones; without load nobody waits.
+func (q *Queue) gather(b *batch, last int) (left *op) {
+	for yields := 0; ; {
 		select {
 		case o := <-q.ops:
 			if !b.fits(o) {
@@ -92,7 +99,10 @@ func (q *Queue) gather(b *batch) (left *op) {
 			}
 			b.add(o)
 		default:
-			return nil
+			if yields++; last < crowd || len(b.ops) >= last || yields > 4 {
+				return nil
+			}
+			runtime.Gosched()
 		}
 	}
 }

@@ -1,0 +1,120 @@
+// Command queue measures the embedded queue beside what etcd itself does with the same disk, in one run, on a store
+// process of its own.
+//
+//	go run ./bench/queue                  to the terminal
+//	go run ./bench/queue -write           and to bench/queue/RESULTS.md, on a machine that does nothing else
+//	go run ./bench/queue -backlog 20000   a smaller backlog
+//
+// Everything is durable before it counts: the store syncs its log. Jobs are 1 KB.
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"semper/store/etcd"
+)
+
+func main() {
+	write := flag.Bool("write", false, "write bench/queue/RESULTS.md")
+	backlog := flag.Int("backlog", 200_000, "jobs of the backlog")
+	span := flag.Duration("for", 5*time.Second, "how long each rate is measured")
+	serve := flag.String("serve", "", "be the store of this directory (for the command itself)")
+	flag.Parse()
+	err := beStore(*serve)
+	if *serve == "" {
+		err = measureAll(*write, *backlog, *span)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "queue:", err)
+		os.Exit(1)
+	}
+}
+
+// beStore serves until its standard input ends.
+func beStore(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	return etcd.Serve(ctx, etcd.ServeOptions{Dir: filepath.Join(dir, "data"), Socket: filepath.Join(dir, "s"), Ready: func() { fmt.Println("ready") }})
+}
+
+// server is a store process.
+type server struct {
+	dir   string
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+func (s *server) socket() string { return filepath.Join(s.dir, "s") }
+
+func (s *server) start() error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	s.cmd = exec.Command(exe, "-serve", s.dir)
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+		return fmt.Errorf("the store did not start: %w", err)
+	}
+	return nil
+}
+
+// kill is kill -9.
+func (s *server) kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Signal(syscall.SIGKILL)
+		_ = s.cmd.Wait()
+		s.stdin.Close()
+		s.cmd = nil
+	}
+}
+
+func measureAll(write bool, backlog int, span time.Duration) error {
+	dir, err := os.MkdirTemp("", "q")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{store: &server{dir: dir}, span: span}
+	defer b.store.kill()
+	if err := b.store.start(); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "# The queue\n\nWritten by `go run ./bench/queue -write`: %s, %d processors, %s. Jobs of 1 KB, durable before they count; the store, the accepting and the working side share the machine.\n\n| what | measured | wanted |\n|---|---|---|\n",
+		runtime.Version(), runtime.NumCPU(), time.Now().Format(time.DateOnly))
+	for _, measure := range []func(io.Writer) error{b.raw, b.accept, b.dispatch, b.latency, func(w io.Writer) error { return b.backlog(w, backlog) }} {
+		if err := measure(io.MultiWriter(&out, os.Stdout)); err != nil {
+			return err
+		}
+	}
+	if write {
+		return os.WriteFile("bench/queue/RESULTS.md", out.Bytes(), 0o644)
+	}
+	return nil
+}

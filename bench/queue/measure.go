@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"semper/queue"
+	engine "semper/queue/etcd"
+	"semper/store/etcd"
+)
+
+type bench struct {
+	store      *server
+	span       time.Duration
+	rawRate    float64
+	acceptRate float64
+	jobRate    float64
+	services   int
+}
+
+var body = make([]byte, 1024)
+
+func job() queue.Job {
+	return queue.Job{Request: queue.Request{Method: "POST", Target: "/jobs", Body: body}}
+}
+
+// open is a queue of a new service, or of the last one again, and what closes it.
+func (b *bench) open(ctx context.Context, again bool) (queue.Queue, func(), error) {
+	client, err := etcd.Open(ctx, b.store.socket(), etcd.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := engine.New(client, engine.Options{ID: "bench"})
+	if err != nil {
+		return nil, nil, err
+	}
+	if !again {
+		b.services++
+	}
+	q, err := e.Open(ctx, queue.Service{App: "bench", Environment: "p", Service: fmt.Sprint("s", b.services)}, queue.Policy{MaxJobs: 10_000_000, MaxBytes: 8 << 30})
+	return q, func() { e.Close(); client.Close() }, err
+}
+
+// rate runs f in n goroutines for the span, or until f has nothing left, and gives what they did per second.
+func (b *bench) rate(n int, f func(ctx context.Context) (int, error)) (float64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), b.span)
+	defer cancel()
+	var done atomic.Int64
+	errs := make(chan error, n)
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for range n {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				k, err := f(ctx)
+				done.Add(int64(k))
+				if err != nil && ctx.Err() == nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(begin).Seconds()
+	select {
+	case err := <-errs:
+		return 0, err
+	default:
+		return float64(done.Load()) / took, nil
+	}
+}
+
+// raw is etcd without a queue: puts of 1 KB, 128 to a transaction, as many transactions at a time as the queue has.
+func (b *bench) raw(w io.Writer) error {
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + b.store.socket()}, Logger: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var n atomic.Int64
+	b.rawRate, err = b.rate(3, func(ctx context.Context) (int, error) {
+		ops := make([]clientv3.Op, 128)
+		for i := range ops {
+			ops[i] = clientv3.OpPut(fmt.Sprint("raw/", n.Add(1)), string(body))
+		}
+		_, err := c.Txn(ctx).Then(ops...).Commit()
+		return len(ops), err
+	})
+	fmt.Fprintf(w, "| raw etcd, puts in transactions of 128 | %.0f/s | |\n", b.rawRate)
+	return err
+}
+
+func (b *bench) accept(w io.Writer) error {
+	q, end, err := b.open(context.Background(), false)
+	if err != nil {
+		return err
+	}
+	defer end()
+	b.acceptRate, err = b.enqueueRate(q)
+	fmt.Fprintf(w, "| accepted, 512 callers | %.0f/s, %.2f of raw | 0.8 of raw |\n", b.acceptRate, b.acceptRate/b.rawRate)
+	return err
+}
+
+func (b *bench) enqueueRate(q queue.Queue) (float64, error) {
+	return b.rate(512, func(ctx context.Context) (int, error) {
+		_, err := q.Enqueue(ctx, job())
+		if err != nil {
+			return 0, err
+		}
+		return 1, nil
+	})
+}
+
+// dispatch works off the backlog that accept left: claim, complete with a result.
+func (b *bench) dispatch(w io.Writer) error {
+	q, end, err := b.open(context.Background(), true)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := first(q); err != nil {
+		return err
+	}
+	b.jobRate, err = b.rate(32, func(ctx context.Context) (int, error) { return work(ctx, q, 32, nil) })
+	fmt.Fprintf(w, "| jobs claimed and completed, from a backlog | %.0f/s | 4,000/s |\n", b.jobRate)
+	return err
+}
+
+// first returns when the queue's dispatcher has handed out a job.
+func first(q queue.Queue) error {
+	_, err := work(context.Background(), q, 1, nil)
+	return err
+}
+
+func work(ctx context.Context, q queue.Queue, n int, did func(queue.Claim)) (int, error) {
+	claims, err := q.Claim(ctx, "bench", n)
+	if err != nil {
+		return 0, err
+	}
+	errs := make([]error, len(claims))
+	var wg sync.WaitGroup
+	for i, c := range claims {
+		wg.Go(func() {
+			errs[i] = q.Complete(context.WithoutCancel(ctx), c.Lease, queue.Result{Status: 200})
+		})
+		if did != nil {
+			did(c)
+		}
+	}
+	wg.Wait()
+	return len(claims), errors.Join(errs...)
+}
+
+// latency is from the call of Enqueue to the start of the job, on a timetable of half the rate of jobs.
+func (b *bench) latency(w io.Writer) error {
+	q, end, err := b.open(context.Background(), false)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if _, err := q.Enqueue(context.Background(), job()); err != nil {
+		return err
+	}
+	if err := first(q); err != nil {
+		return err
+	}
+	rate := b.jobRate / 2
+	ctx, cancel := context.WithTimeout(context.Background(), b.span)
+	defer cancel()
+	var mu sync.Mutex
+	var took []time.Duration
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = work(ctx, q, 16, func(c queue.Claim) {
+					d := time.Since(c.NotBefore)
+					mu.Lock()
+					took = append(took, d)
+					mu.Unlock()
+				})
+			}
+		})
+	}
+	begin := time.Now()
+	for n := 0; ctx.Err() == nil; n++ {
+		due := begin.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+		if d := time.Until(due); d > 0 {
+			time.Sleep(d) // the timetable of the load
+		}
+		wg.Go(func() {
+			j := job()
+			j.NotBefore = due // which is past: when it should have been sent
+			_, _ = q.Enqueue(ctx, j)
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	if len(took) == 0 {
+		return errors.New("no job was done")
+	}
+	at := func(p float64) time.Duration { return took[int(p*float64(len(took)-1))].Round(10 * time.Microsecond) }
+	fmt.Fprintf(w, "| from Enqueue to the start of the job, %.0f/s, %d jobs | p50 %s, p99 %s | 5 ms, 25 ms |\n", rate, len(took), at(.5), at(.99))
+	return nil
+}
+
+// backlog is what a large one costs: memory, a restart of everything, and the rate of accepting.
+func (b *bench) backlog(w io.Writer, jobs int) error {
+	ctx := context.Background()
+	q, end, err := b.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	var left atomic.Int64
+	left.Store(int64(jobs))
+	var wg sync.WaitGroup
+	errs := make(chan error, 512)
+	for range cap(errs) {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				if _, err := q.Enqueue(ctx, job()); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	end()
+	select {
+	case err := <-errs:
+		return err
+	default:
+	}
+	b.store.kill()
+	begin := time.Now()
+	if err := b.store.start(); err != nil {
+		return err
+	}
+	up := time.Since(begin)
+	q, end, err = b.open(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := first(q); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "| backlog of %d: from kill -9 to the first job | %s, of which the store %s | 3 s |\n", jobs, time.Since(begin).Round(time.Millisecond), up.Round(time.Millisecond))
+	fmt.Fprintf(w, "| its memory: store, this process | %s, %s (most: %s, %s) | 700 MB |\n", rss(b.store.cmd.Process.Pid, "VmRSS"), rss(os.Getpid(), "VmRSS"), rss(b.store.cmd.Process.Pid, "VmHWM"), rss(os.Getpid(), "VmHWM"))
+	rate, err := b.enqueueRate(q)
+	fmt.Fprintf(w, "| accepted with that backlog | %.0f/s, %.2f of without | unchanged |\n", rate, rate/b.acceptRate)
+	return err
+}
+
+func rss(pid int, field string) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
+			var kb int
+			if _, err := fmt.Sscan(rest, &kb); err == nil {
+				return fmt.Sprintf("%d MB", kb>>10)
+			}
+		}
+	}
+	return "unknown"
+}
