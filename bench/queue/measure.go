@@ -49,7 +49,7 @@ func (b *bench) open(ctx context.Context, again bool) (queue.Queue, func(), erro
 		b.services++
 	}
 	q, err := e.Open(ctx, queue.Service{App: "bench", Environment: "p", Service: fmt.Sprint("s", b.services)}, queue.Policy{MaxJobs: 10_000_000, MaxBytes: 8 << 30})
-	return q, func() { e.Close(); client.Close() }, err
+	return q, func() { _ = errors.Join(e.Close(), client.Close()) }, err
 }
 
 // rate runs f in n goroutines for the span, or until f has nothing left, and gives what they did per second.
@@ -88,7 +88,7 @@ func (b *bench) raw(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	var n atomic.Int64
 	b.rawRate, err = b.rate(3, func(ctx context.Context) (int, error) {
 		ops := make([]clientv3.Op, 128)
