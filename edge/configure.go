@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"semper"
 	"semper/edge/arms"
@@ -55,8 +56,10 @@ func (e *Edge) Configure(c Config) error {
 // compileConfig makes the snapshot of c, with the backends and lanes that are there already. e.registry is held.
 func (e *Edge) compileConfig(c *Config, sites map[int]*local.Site) (*snapshot, error) {
 	s := &snapshot{alone: true, matcher: c.Rules, trusted: e.trusted.With(c.Trusted), pools: make(map[semper.PoolKey]*pool, len(c.Pools))}
+	mirrors, _ := e.mirrors.Copy(c.Shadows(), e.sender, time.Now()) //nolint:errcheck // c was checked
 	for name, p := range c.Pools {
-		s.pools[semper.PoolKey(name)] = e.configPool(name, &p)
+		one := e.configPool(name, &p)
+		one.mirror, s.pools[one.Key] = mirrors[one.Key], one
 	}
 	if err := e.addRules(s); err != nil {
 		return nil, err

@@ -12,6 +12,9 @@ import (
 	"semper/experiment/design"
 )
 
+// Shadows are what copies of requests have shown.
+func (e *Edge) Shadows() []told.Counts { return e.mirrors.Counts(time.Now()) }
+
 // Control answers on the edge's own socket: what package control says, of which Done tells the end of a drain; and what it has
 // seen, GET /v1/traffic, /v1/readings and /metrics: see [witness.Witness.Handle].
 func (e *Edge) Control() http.Handler {
@@ -19,7 +22,7 @@ func (e *Edge) Control() http.Handler {
 	control.Edge{
 		State: e.State, Wait: e.WaitEpoch, Drain: e.beginDrain, Ledger: func() map[Key]semper.Ledger { return e.books.Snapshot().Counts },
 		Arms:      func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
-		Shadows:   func() []told.Counts { return e.mirrors.Counts(time.Now()) },
+		Shadows:   e.Shadows,
 		Exposures: func(after int64) design.Exposures { return e.exposures.After(e.o.ID, after) },
 	}.Handle(m)
 	e.witness.Handle(m)

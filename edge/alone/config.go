@@ -3,6 +3,7 @@ package alone
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -10,8 +11,10 @@ import (
 
 	"semper/edge"
 	"semper/edge/certs"
+	"semper/edge/config"
 	"semper/edge/routefile"
 	"semper/edge/upstream"
+	"semper/verify/diff"
 )
 
 // configure is what the edge goes by. TLS to upstreams is that of before where nothing about it has changed: their connections
@@ -59,10 +62,28 @@ func poolOf(p *routefile.Pool) edge.PoolConfig {
 	case "v2":
 		c.ProxyProtocol = 2
 	}
+	if s := &p.Shadow; s.To != "" {
+		c.Shadow = shadowOf(s)
+	}
 	for _, u := range p.Upstreams {
 		c.Upstreams = append(c.Upstreams, edge.Upstream{Address: string(u.Address), Weight: u.Weight})
 	}
 	return c
+}
+
+func shadowOf(s *routefile.Shadow) *config.Shadow {
+	out := &config.Shadow{To: s.To, Share: s.Share}
+	if !s.Again {
+		out.Again = -1 // 0 is all of them
+	}
+	terms := diff.Terms{Mask: s.Mask}
+	for _, path := range s.Ignore {
+		terms.Rules = append(terms.Rules, diff.Rule{Path: path, Ignore: true})
+	}
+	if b, err := json.Marshal(terms); err == nil { // of the program's own types
+		out.Rules = b
+	}
+	return out
 }
 
 // protocol is what upstreams are spoken to in.

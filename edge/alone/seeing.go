@@ -2,6 +2,7 @@ package alone
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,6 +34,10 @@ func accessLog(l routefile.Log) accesslog.Options {
 func (s *server) scrapes(ctx context.Context, l net.Listener) error {
 	m := http.NewServeMux()
 	m.Handle("GET /metrics", s.edge.Witness().Handler())
+	m.HandleFunc("GET /shadows", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(s.edge.Shadows()) //nolint:errcheck,errchkjson // who asked is gone
+	})
 	srv := &http.Server{
 		Handler: m, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

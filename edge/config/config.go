@@ -56,6 +56,8 @@ type Pool struct {
 	Outlier   Outlier
 	Panic     int           // percentage of upstreams that have to be fit; below it nobody is asked any more; 0: never
 	SlowStart time.Duration // until one that comes back has its full share; 0: at once
+
+	Shadow *Shadow // nil: no request is copied
 }
 
 // An Upstream is one address of a pool. It is the same from Config to Config while its pool's name, its address, and how it is
@@ -114,6 +116,9 @@ func (c *Config) Check() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		p := c.Pools[name]
 		if err := p.check(); err != nil {
+			return fmt.Errorf("pool %s: %w", name, err)
+		}
+		if err := c.checkShadow(name, p.Shadow); err != nil {
 			return fmt.Errorf("pool %s: %w", name, err)
 		}
 	}

@@ -111,40 +111,67 @@ type Mirror struct {
 	pairs pairs
 }
 
-// Plan says what is copied from now on: of the pools of a table those that have a shadow and a candidate, by their keys. What
-// is not understood is told in the error; such a pool is not copied.
+// A Shadowed is a pool whose requests are to be copied, and where to.
+type Shadowed struct {
+	Pool      semper.PoolKey
+	App       string
+	Rollout   string             // whose it is, so that another one begins anew
+	Release   semper.ReleaseName // of the candidate
+	Candidate semper.PoolKey
+	Again     semper.PoolKey // the current release, asked a second time
+	Share     float64
+	semper.Shadowing
+}
+
+// Plan says what is copied from now on: of the pools of a table those that have a shadow and a candidate. What is not understood is told in the
+// error; such a pool is not copied.
 func (m *Mirrors) Plan(pools []semper.Pool, to func(semper.PoolKey) Sender, now time.Time) (map[semper.PoolKey]*Mirror, error) {
 	has := make(map[semper.PoolKey]*semper.Pool, len(pools))
 	for i := range pools {
 		has[pools[i].Key] = &pools[i]
 	}
-	var odd error
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	current, out := make(map[key]bool), make(map[semper.PoolKey]*Mirror)
+	var all []Shadowed
 	for i := range pools {
 		p := &pools[i]
 		candidate := has[p.Key.PoolOf(semper.ArmCandidate)]
 		if p.Shadow == nil || candidate == nil {
 			continue
 		}
-		k := key{p.Key, p.Shadow.Rollout, candidate.Release}
+		one := Shadowed{
+			Pool: p.Key, App: p.App, Rollout: p.Shadow.Rollout, Release: candidate.Release, Candidate: candidate.Key,
+			Again: p.Key, // where there are no fresh instances those that serve know what differs anyway
+			Share: p.Shadow.Share, Shadowing: p.Shadow.Shadowing,
+		}
+		if b := has[p.Key.PoolOf(semper.ArmBaseline)]; b != nil && len(b.Backend) > 0 {
+			one.Again = b.Key
+		}
+		all = append(all, one)
+	}
+	return m.Copy(all, to, now)
+}
+
+// Copy says what is copied from now on, and returns the mirrors by their pools. What is the same as before goes on. What is not understood is told
+// in the error; such a pool is not copied.
+func (m *Mirrors) Copy(all []Shadowed, to func(semper.PoolKey) Sender, now time.Time) (map[semper.PoolKey]*Mirror, error) {
+	var odd error
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	current, out := make(map[key]bool), make(map[semper.PoolKey]*Mirror)
+	for i := range all {
+		p := &all[i]
+		k := key{p.Pool, p.Rollout, p.Release}
 		one := m.all[k]
 		if one == nil {
 			var err error
-			if one, err = m.mirror(k, p.App, p.Shadow.Shadowing); err != nil {
-				odd = errors.Join(odd, fmt.Errorf("shadow of pool %s: %w", p.Key, err))
+			if one, err = m.mirror(k, p.App, p.Shadowing); err != nil {
+				odd = errors.Join(odd, fmt.Errorf("shadow of pool %s: %w", p.Pool, err))
 				continue
 			}
 			m.all[k] = one
 		}
-		again := p.Key // where there are no fresh instances those that serve know what differs anyway
-		if b := has[p.Key.PoolOf(semper.ArmBaseline)]; b != nil && len(b.Backend) > 0 {
-			again = b.Key
-		}
-		one.to.Store(&[2]Sender{to(candidate.Key), to(again)})
-		one.share.Store(part(p.Shadow.Share))
-		one.gone, current[k], out[p.Key] = time.Time{}, true, one
+		one.to.Store(&[2]Sender{to(p.Candidate), to(p.Again)})
+		one.share.Store(part(p.Share))
+		one.gone, current[k], out[p.Pool] = time.Time{}, true, one
 	}
 	for k, one := range m.all {
 		if !current[k] && one.gone.IsZero() {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"semper/verify/diff"
 )
 
 func (r *reader) listeners() {
@@ -148,6 +150,7 @@ func (r *reader) pool(path, name string, p Pool) {
 		r.Problem(path+".upstreams", "every upstream has the weight 0", "give one of them more")
 	}
 	r.poolTLS(path, &p, sockets)
+	r.shadow(path+".shadow", name, p.Shadow)
 	if p.ProxyProtocol != "off" && strings.HasPrefix(p.Protocol, "h2") && !r.Wrong(path) {
 		r.Misplaced(path+".proxy_protocol", "a connection of HTTP/2 is shared by clients, and the header is about one", `write "protocol: h1", or remove it`)
 	}
@@ -166,6 +169,26 @@ func (r *reader) pool(path, name string, p Pool) {
 	}
 	if p.Outlier.Base > p.Outlier.Max {
 		r.Misplaced(path+".outlier", fmt.Sprintf("base is %s, more than max with %s", p.Outlier.Base, p.Outlier.Max), "make max longer or base shorter")
+	}
+}
+
+func (r *reader) shadow(path, pool string, s Shadow) {
+	if s.To == "" || r.Wrong(path) {
+		return
+	}
+	at := path + ".to"
+	if !r.Given(at) {
+		at = path
+	}
+	if s.To == pool {
+		r.Problem(at, "the copies would go to the pool itself", "name another pool")
+		return
+	}
+	r.known(at, s.To)
+	for i, p := range s.Ignore {
+		if _, err := diff.ParsePattern(p); err != nil {
+			r.Problem(fmt.Sprintf("%s.ignore[%d]", path, i), err.Error(), "")
+		}
 	}
 }
 

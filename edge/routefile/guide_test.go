@@ -39,7 +39,7 @@ func TestTheGuideHasEverySetting(t *testing.T) {
 	guide := string(slurp(t, "../../docs/guides/edge-alone.md"))
 	rare := map[string]bool{ // left to the schema
 		"name": true, "roots": true, "directory": true, "panic_threshold": true, "failure_percent": true, "max": true, "floor": true,
-		"index": true, "uncompressed": true, "http2": true, "enabled": true, "add": true, "equals": true, "shadow": true, // of releases on trial, which an edge alone has none of
+		"index": true, "uncompressed": true, "http2": true, "enabled": true, "add": true, "equals": true,
 	}
 	var schema any
 	if err := json.Unmarshal(Schema(), &schema); err != nil {

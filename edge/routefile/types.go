@@ -112,7 +112,17 @@ type Pool struct {
 	Protocol  string       `yaml:"protocol" jsonschema:"enum=auto,enum=h1,enum=h2,enum=h2c,default=auto" doc:"h1: HTTP/1.1. h2: HTTP/2 over TLS. h2c: HTTP/2 without, as most gRPC servers speak it. auto: HTTP/1.1, or over TLS what the upstream offers."`
 	TLS       *UpstreamTLS `yaml:"tls" short:"enabled" doc:"Speak TLS to the upstreams. on is enough where the system's authorities and the upstream's name will do."`
 	Health    Health       `yaml:"health" short:"path" doc:"Ask each upstream whether it is well. Text is the path to ask for. Nothing is asked when left out."`
+	Shadow    Shadow       `yaml:"shadow" short:"to" doc:"Send copies of its requests to another pool, and count where the answers differ. Clients never get those of the copies. Text is the pool."`
 	words.Pool
+}
+
+// A Shadow is a pool that gets copies of another one's requests.
+type Shadow struct {
+	To     string   `yaml:"to" jsonschema:"required,example=next" doc:"The pool that gets the copies."`
+	Share  float64  `yaml:"share" jsonschema:"minimum=0,maximum=1,default=1" doc:"How many of the requests are copied."`
+	Again  bool     `yaml:"again" jsonschema:"default=true" doc:"Send a second copy to the pool itself, to see what differs by itself."`
+	Ignore []string `yaml:"ignore" jsonschema:"example=[body.**.updated_at]" doc:"Paths at which a difference does not matter, as semper verify diff has them."`
+	Mask   []string `yaml:"mask" jsonschema:"example=[customer_number]" doc:"Names whose values are never shown, besides those that always are not."`
 }
 
 // An Upstream is one address of a pool.
