@@ -194,11 +194,12 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/judging/telling", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "rollout", "store", "supervise", "webhook", "experiment/design", "internal/pause"}, tests: []string{"pipeline/attest", "edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/checks", "control/delivery", "control/judging", "control/judging/telling", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "rollout", "store", "supervise", "webhook", "experiment/design", "internal/pause"}, tests: []string{"pipeline/attest", "edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 	{pkg: "control/judging/telling", may: []string{"", "api", "control/judging", "verify"}, why: "a judge's record in the words of the API: the judge knows no API, and control no statistics"},
 	{pkg: "control/lab", may: []string{"", "api", "edge/route", "experiment", "internal/nearest", "experiment/design", "internal/pause", "verify"}, tests: []string{"store/mem"}, why: "experiments kept: entries and parts in the store, reports out; of the edge it knows the hash of a user's key"},
 	{pkg: "control/judging", may: []string{"", "edge/mirror/told", "edge/sketch", "verify", "verify/diff"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
+	{pkg: "control/checks", may: []string{"", "api"}, why: "how judges and gates stand, for a scrape: a function of what control knows"},
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
