@@ -20,9 +20,19 @@ type Environment struct {
 	Rollout  *Rollout    `json:"rollout,omitempty"` // the newest, running or ended
 	// Experiments run beside releases: a rollout neither begins nor ends one. Package experiment/design reads and writes them.
 	Experiments json.RawMessage `json:"experiments,omitempty"`
+	// Migrated are the releases whose migration has ended here, the last of them.
+	Migrated map[ReleaseName]Migrated `json:"migrated,omitempty"`
 	// Generation counts placements made; InstanceSeq the instance numbers given per service and release.
 	Generation  int64          `json:"generation"`
 	InstanceSeq map[string]int `json:"instance_seq,omitempty"`
+}
+
+// Migrated is how the migration of a release ended.
+type Migrated struct {
+	At      time.Time `json:"at"`
+	Rollout string    `json:"rollout"`
+	Took    Duration  `json:"took,omitempty"`   // from the beginning of its hold to its end
+	Failed  string    `json:"failed,omitempty"` // why, in words; the release is bad then
 }
 
 // EnvironmentKey names an environment: "app/production".
@@ -68,8 +78,8 @@ type PlacedUnit struct {
 
 // RolloutState is where a rollout is.
 //
-//	stage → start → ready → (trial) → connect → drain → watch → retire → done
-//	  └────────┴───────┴───────┴─────────┴──→ failed   (the environment keeps the release it had)
+//	stage → start → ready → (trial) → (hold → migrate) → connect → drain → watch → retire → done
+//	  └────────┴───────┴───────┴─────────┴─ (undo) ──┴──→ failed   (the environment keeps the release it had)
 //	                            drain, watch ──→ rolling-back → rolled-back
 //	                            drain, watch ──→ superseded    (by the next rollout)
 type RolloutState string
@@ -80,6 +90,9 @@ const (
 	RolloutStart       RolloutState = "start"   // new instances started, not connected
 	RolloutReady       RolloutState = "ready"   // wait until all of them are ready
 	RolloutTrial       RolloutState = "trial"   // the steps of the release: shadow and shares of the traffic, judged
+	RolloutHold        RolloutState = "hold"    // requests wait; those before them finish
+	RolloutMigrate     RolloutState = "migrate" // the release's migration runs; then all have to be ready again
+	RolloutUndo        RolloutState = "undo"    // what undoes a migration that failed runs
 	RolloutConnect     RolloutState = "connect" // next epoch published, waiting for every edge's acknowledgement
 	RolloutDrain       RolloutState = "drain"   // old release finishes what it has
 	RolloutWatch       RolloutState = "watch"   // old release stays warm; a crash loop turns it back
@@ -141,7 +154,8 @@ type Rollout struct {
 	Tail     []string      `json:"tail,omitempty"`
 	Steps    []RolloutStep `json:"steps"`
 	// Trial is how far the rollout is with the steps that its release asks for.
-	Trial *Trial `json:"trial,omitempty"`
+	Trial     *Trial        `json:"trial,omitempty"`
+	Migration *MigrationRun `json:"migration,omitempty"` // from the state hold on
 	// Hotfix says why the steps were left out: the release in production is the broken one.
 	Hotfix string `json:"hotfix,omitempty"`
 }
@@ -151,4 +165,15 @@ type RolloutStep struct {
 	State RolloutState `json:"state"`
 	At    time.Time    `json:"at"`
 	Note  string       `json:"note,omitempty"`
+}
+
+// A MigrationRun is how far a rollout is with the migration of its release. Requests wait while it has begun and the rollout is not connected.
+type MigrationRun struct {
+	Unit   PlacedUnit `json:"unit"`
+	Epoch  Epoch      `json:"epoch,omitempty"` // whose table holds what it asks for; 0 where that is nothing
+	Since  time.Time  `json:"since"`
+	Seen   bool       `json:"seen,omitempty"` // it has run: it is never begun again
+	Done   bool       `json:"done,omitempty"`
+	Failed string     `json:"failed,omitempty"` // why, in words
+	Undo   PlacedUnit `json:"undo,omitzero"`    // runs what undoes it
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"time"
 )
 
 // An Overlay is what a release has otherwise in one environment. It is part of the release: the same artifact and the same
@@ -25,17 +24,15 @@ func (s Spec) In(environment string) Spec {
 	}
 	s.Services = maps.Clone(s.Services)
 	for name, svc := range s.Services {
-		if len(o.Env) > 0 {
-			svc.Env = maps.Clone(svc.Env)
-			if svc.Env == nil {
-				svc.Env = make(map[string]EnvVar, len(o.Env))
-			}
-			maps.Copy(svc.Env, o.Env)
-		}
+		svc.Env = with(svc.Env, o.Env)
 		if n, ok := o.Scale[name]; ok {
 			svc.Instances = n
 		}
 		s.Services[name] = svc
+	}
+	if s.Migrate != nil {
+		m := *s.Migrate
+		m.Env, s.Migrate = with(m.Env, o.Env), &m
 	}
 	s.Routes = slices.Clone(s.Routes)
 	for i := range s.Routes {
@@ -48,6 +45,16 @@ func (s Spec) In(environment string) Spec {
 		}
 	}
 	return s
+}
+
+func with(env, over map[string]EnvVar) map[string]EnvVar {
+	if len(over) == 0 {
+		return env
+	}
+	out := make(map[string]EnvVar, len(env)+len(over))
+	maps.Copy(out, env)
+	maps.Copy(out, over)
+	return out
 }
 
 // A Pipeline is the way of an app's releases through its environments, and what has to hold on it. It is no part of a
@@ -139,93 +146,4 @@ type Webhook struct {
 	Secret   string   `json:"secret"`             // its name
 	Events   []string `json:"events,omitempty"`   // kinds, "gate.*" for all that begin so; none: all
 	Internal bool     `json:"internal,omitempty"` // link-local addresses are allowed, where machines of clouds keep their own credentials
-}
-
-// RunState is what became of a run.
-type RunState string
-
-// The states of a run of a pipeline.
-const (
-	RunRunning    RunState = "running"
-	RunPassed     RunState = "passed"
-	RunFailed     RunState = "failed"
-	RunRejected   RunState = "rejected"
-	RunSuperseded RunState = "superseded"
-)
-
-// A Run is the way of one release through a pipeline.
-type Run struct {
-	ID        string      `json:"id"` // "p-7", unique in the installation
-	Number    int64       `json:"number"`
-	App       string      `json:"app"`
-	Release   ReleaseName `json:"release"`
-	Artifact  Digest      `json:"artifact"`
-	Config    Digest      `json:"config"`
-	Pipeline  Pipeline    `json:"pipeline"` // as it was in force when the run began
-	State     RunState    `json:"state"`
-	At        int         `json:"at"` // index in Stages
-	Stages    []RunStage  `json:"stages"`
-	By        string      `json:"by,omitempty"`
-	StartedAt time.Time   `json:"started_at"`
-	EndedAt   time.Time   `json:"ended_at,omitzero"`
-	Reason    string      `json:"reason,omitempty"` // why it ended before its end
-}
-
-// StageState is how far a run is with an environment.
-type StageState string
-
-// The states of a stage of a run.
-const (
-	StagePending StageState = "pending" // not reached
-	StageBefore  StageState = "before"  // at the gates before it
-	StageDeploy  StageState = "deploy"  // its rollout is under way
-	StageLive    StageState = "live"    // at the gates of what serves
-	StagePassed  StageState = "passed"
-)
-
-// A RunStage is a run in one environment.
-type RunStage struct {
-	Environment string     `json:"environment"`
-	State       StageState `json:"state"`
-	Rollout     string     `json:"rollout,omitempty"`
-	LiveAt      time.Time  `json:"live_at,omitzero"`
-	Trial       *Trial     `json:"trial,omitempty"` // of Rollout, as it was when the release was live
-	Gates       []GateRun  `json:"gates,omitempty"`
-}
-
-// GateState is how far a run is with a gate.
-type GateState string
-
-// The states of a gate.
-const (
-	GatePending GateState = "pending"
-	GateRunning GateState = "running"
-	GatePassed  GateState = "passed"
-	GateFailed  GateState = "failed"
-)
-
-// A GateRun is a gate in a run.
-type GateRun struct {
-	Gate      string     `json:"gate"`
-	State     GateState  `json:"state"`
-	Attempt   int        `json:"attempt,omitempty"` // from 1
-	StartedAt time.Time  `json:"started_at,omitzero"`
-	EndedAt   time.Time  `json:"ended_at,omitzero"`
-	Deadline  time.Time  `json:"deadline,omitzero"`
-	Expires   time.Time  `json:"expires,omitzero"` // of a yes
-	Unit      InstanceID `json:"unit,omitempty"`   // that runs the command
-	Exit      int        `json:"exit,omitempty"`
-	Tail      []string   `json:"tail,omitempty"` // last lines it printed
-	By        string     `json:"by,omitempty"`
-	Why       string     `json:"why,omitempty"`       // what came of it
-	Statement string     `json:"statement,omitempty"` // its name; empty where the gate leaves none
-}
-
-// A Line is the switch that stops all promotions of an app, or of all apps.
-type Line struct {
-	App     string    `json:"app,omitempty"` // empty: all
-	Stopped bool      `json:"stopped"`
-	Why     string    `json:"why,omitempty"`
-	By      string    `json:"by,omitempty"`
-	At      time.Time `json:"at"`
 }

@@ -88,6 +88,7 @@ type Backend struct {
 type Hold struct {
 	Writes bool      `json:"writes"` // hold only unsafe methods (RFC 9110, 9.2.1)
 	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // when it ends by itself, whoever is away
 	By     string    `json:"by,omitempty"`
 }
 
@@ -107,6 +108,7 @@ type Class string
 // The connection classes.
 const (
 	ClassRequest   Class = "request"
+	ClassWrite     Class = "write"     // a request with an unsafe method, until its answer turns out to be a stream
 	ClassStream    Class = "stream"    // text/event-stream
 	ClassWebSocket Class = "websocket" // any upgraded connection
 )

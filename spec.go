@@ -19,6 +19,8 @@ type Spec struct {
 	Hold  HoldLimits     `json:"hold"`
 	// Deploy is how a release earns its traffic; nil gives it all at once.
 	Deploy *Deploy `json:"deploy,omitempty"`
+	// Migrate is what a release needs done once between the readiness of its instances and its cutover; nil for nothing.
+	Migrate *Migration `json:"migrate,omitempty"`
 	// Environments are what is otherwise in some of them. See In.
 	Environments map[string]Overlay `json:"environments,omitempty"`
 }
@@ -30,6 +32,27 @@ type ServiceType string
 const (
 	Web    ServiceType = "web"    // takes HTTP
 	Worker ServiceType = "worker" // takes jobs; gets no route
+	Task   ServiceType = "task"   // runs once
+)
+
+// A Migration is a command that runs once per release and environment, and what waits for it.
+type Migration struct {
+	Service
+	Hold Holding `json:"hold"`
+	// Deadline is for all of it: until what is held has drained, and until the command has ended.
+	Deadline Duration `json:"deadline"`
+	// OnFailure is the argv of what runs after a command that failed, before the old release serves again. It may take as long.
+	OnFailure []string `json:"on_failure,omitempty"`
+}
+
+// Holding says which requests wait.
+type Holding string
+
+// The kinds of holding.
+const (
+	HoldAll    Holding = "all"
+	HoldWrites Holding = "writes" // unsafe methods (RFC 9110, 9.2.1)
+	HoldNone   Holding = "none"
 )
 
 // A Service is one program of an app, run as Instances identical copies.
@@ -203,6 +226,16 @@ func (s Spec) WithDefaults() Spec {
 		d := *s.Deploy
 		or(&d.Baseline, BaselineFresh)
 		s.Deploy = &d
+	}
+	if s.Migrate != nil {
+		m := *s.Migrate
+		m.Type, m.Restart = Task, Temporary
+		m.Service = m.withDefaults()
+		if or(&m.Hold, HoldAll); m.Hold == HoldNone {
+			or(&m.Deadline, Duration(5*time.Minute))
+		}
+		or(&m.Deadline, s.Hold.Age) // nobody is turned away by a migration that takes too long
+		s.Migrate = &m
 	}
 	return s
 }

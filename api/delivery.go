@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/pipeline/course"
 )
 
 // Delivery is what the API offers of pipelines and of those who may have a say in them. Who calls is in ctx: [CallerOf].
@@ -15,13 +16,13 @@ type Delivery interface {
 	// Pipelines are those of all apps, or of one.
 	Pipelines(ctx context.Context, app string) ([]PipelineStatus, error)
 	// StartRun makes a release of what r says and sends it on its way. The environment of r is not looked at.
-	StartRun(ctx context.Context, r DeployRequest) (semper.Run, error)
+	StartRun(ctx context.Context, r DeployRequest) (course.Run, error)
 	// Approve, Reject and Rerun are about the run of an id; empty: the one that the command can be about, if it is only one.
-	Approve(ctx context.Context, app, run, why string) (semper.Run, error)
-	Reject(ctx context.Context, app, run, why string) (semper.Run, error)
-	Rerun(ctx context.Context, app, run string) (semper.Run, error)
+	Approve(ctx context.Context, app, run, why string) (course.Run, error)
+	Reject(ctx context.Context, app, run, why string) (course.Run, error)
+	Rerun(ctx context.Context, app, run string) (course.Run, error)
 	// SetLine stops the line of an app, or of all where app is empty, or lets it go on.
-	SetLine(ctx context.Context, app string, stopped bool, why string) (semper.Line, error)
+	SetLine(ctx context.Context, app string, stopped bool, why string) (course.Line, error)
 	// Attestations are the statements about a release.
 	Attestations(ctx context.Context, app string, release semper.ReleaseName) ([]Attestation, error)
 	// SigningKeys are those whose statements count or have counted, the newest first.
@@ -50,7 +51,7 @@ type PipelineStatus struct {
 
 // RunStatus is a run and what it waits for.
 type RunStatus struct {
-	semper.Run
+	course.Run
 	Waiting string `json:"waiting,omitempty"`
 	// Asks are of whom one has to say yes.
 	Asks []string `json:"asks,omitempty"`
@@ -163,9 +164,9 @@ func (v *server) delivery(mux *http.ServeMux) {
 		b.By = by(r, b.By)
 		return v.s.StartRun(r.Context(), b)
 	}))
-	for path, do := range map[string]func(context.Context, string, string, string) (semper.Run, error){
+	for path, do := range map[string]func(context.Context, string, string, string) (course.Run, error){
 		"approve": v.s.Approve, "reject": v.s.Reject,
-		"rerun": func(ctx context.Context, app, run, _ string) (semper.Run, error) { return v.s.Rerun(ctx, app, run) },
+		"rerun": func(ctx context.Context, app, run, _ string) (course.Run, error) { return v.s.Rerun(ctx, app, run) },
 	} {
 		v.one(mux, "POST /v1/runs/"+path, given(func(r *http.Request, b runBody) (any, error) { return do(r.Context(), b.App, b.Run, b.Why) }))
 	}
@@ -198,28 +199,28 @@ func (c *Client) Pipelines(ctx context.Context, app string) ([]PipelineStatus, e
 }
 
 // StartRun implements [Delivery].
-func (c *Client) StartRun(ctx context.Context, r DeployRequest) (semper.Run, error) {
-	return post[semper.Run](ctx, c, "/v1/runs", r, false)
+func (c *Client) StartRun(ctx context.Context, r DeployRequest) (course.Run, error) {
+	return post[course.Run](ctx, c, "/v1/runs", r, false)
 }
 
 // Approve implements [Delivery].
-func (c *Client) Approve(ctx context.Context, app, run, why string) (semper.Run, error) {
-	return post[semper.Run](ctx, c, "/v1/runs/approve", runBody{app, run, why}, false)
+func (c *Client) Approve(ctx context.Context, app, run, why string) (course.Run, error) {
+	return post[course.Run](ctx, c, "/v1/runs/approve", runBody{app, run, why}, false)
 }
 
 // Reject implements [Delivery].
-func (c *Client) Reject(ctx context.Context, app, run, why string) (semper.Run, error) {
-	return post[semper.Run](ctx, c, "/v1/runs/reject", runBody{app, run, why}, false)
+func (c *Client) Reject(ctx context.Context, app, run, why string) (course.Run, error) {
+	return post[course.Run](ctx, c, "/v1/runs/reject", runBody{app, run, why}, false)
 }
 
 // Rerun implements [Delivery].
-func (c *Client) Rerun(ctx context.Context, app, run string) (semper.Run, error) {
-	return post[semper.Run](ctx, c, "/v1/runs/rerun", runBody{App: app, Run: run}, false)
+func (c *Client) Rerun(ctx context.Context, app, run string) (course.Run, error) {
+	return post[course.Run](ctx, c, "/v1/runs/rerun", runBody{App: app, Run: run}, false)
 }
 
 // SetLine implements [Delivery].
-func (c *Client) SetLine(ctx context.Context, app string, stopped bool, why string) (semper.Line, error) {
-	return post[semper.Line](ctx, c, "/v1/line", lineBody{app, stopped, why}, true)
+func (c *Client) SetLine(ctx context.Context, app string, stopped bool, why string) (course.Line, error) {
+	return post[course.Line](ctx, c, "/v1/line", lineBody{app, stopped, why}, true)
 }
 
 // Attestations implements [Delivery].

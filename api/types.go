@@ -20,6 +20,8 @@ type DeployRequest struct {
 	// Hotfix says why the release's steps are left out: the release in production is the broken one.
 	// So are the gates of its environment, which takes an admin.
 	Hotfix string `json:"hotfix,omitempty"`
+	// MigrateAgain runs a migration once more that failed; without it a release whose migration failed is refused.
+	MigrateAgain bool `json:"migrate_again,omitempty"`
 	// Pipeline, when not nil, is to be in force from now on. One that is in force already takes an admin to be changed.
 	Pipeline *semper.Pipeline `json:"pipeline,omitempty"`
 	By       string           `json:"by,omitempty"`
@@ -43,6 +45,21 @@ type Plan struct {
 	Changes     []string           `json:"changes"` // one difference per line, "+ ", "- " or "~ " first
 	Effects     []PlanEffect       `json:"effects"`
 	Steps       []PlanStep         `json:"steps"`
+	Migration   *PlanMigration     `json:"migration,omitempty"`
+}
+
+// PlanMigration is what a deploy would have run once, and who would wait for it.
+type PlanMigration struct {
+	Command   []string        `json:"command"`
+	OnFailure []string        `json:"on_failure,omitempty"`
+	Hold      semper.Holding  `json:"hold"`
+	Deadline  semper.Duration `json:"deadline"` // the longest that requests would wait
+	// Done is how it ended in this environment already: it would not run.
+	Done *semper.Migrated `json:"done,omitempty"`
+	// Elsewhere is how the same release's ended in another environment, In: as long is to be expected.
+	Elsewhere *semper.Migrated  `json:"elsewhere,omitempty"`
+	In        string            `json:"in,omitempty"`
+	Limits    semper.HoldLimits `json:"limits"` // of who waits
 }
 
 // PlanEffect is what happens to one service.
@@ -111,6 +128,8 @@ type RolloutStatus struct {
 	Trial  *semper.Trial `json:"trial,omitempty"`
 	Way    []semper.Step `json:"way,omitempty"`
 	Hotfix string        `json:"hotfix,omitempty"` // why it leaves out the steps
+	// Migration is how far it is with the migration of its release; nil before that, and where there is none.
+	Migration *semper.MigrationRun `json:"migration,omitempty"`
 }
 
 // Instance is one copy with its judged state.
@@ -119,7 +138,7 @@ type Instance struct {
 	Service   string               `json:"service"`
 	Release   semper.ReleaseName   `json:"release"`
 	State     semper.InstanceState `json:"state"`
-	Role      string               `json:"role"` // "current", "candidate", "baseline", "warm", "retiring"
+	Role      string               `json:"role"` // "current", "migration", "candidate", "baseline", "warm", "retiring"
 	PID       int                  `json:"pid"`
 	Address   string               `json:"address"`
 	Restarts  int                  `json:"restarts"`

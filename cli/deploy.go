@@ -52,7 +52,7 @@ func (c *command) request(s *source.Source) api.DeployRequest {
 
 type deployFlags struct {
 	file, until, plan, hotfix string
-	detach, dryRun            bool
+	detach, dryRun, again     bool
 }
 
 func (c *command) deployCommand() *cobra.Command {
@@ -67,12 +67,15 @@ Where semper.yaml has deploy.steps, the release is on trial first: each step giv
 or copies of it, and the next one follows when it is found no worse than the release that serves. One that is
 found worse is returned (exit code 3). --until shadow and --until canary pause at the end of those steps and
 return: semper resume, promote or abort goes on from there. --hotfix is for a release in production that is
-itself the broken one: it leaves out the steps, and is written down.`,
+itself the broken one: it leaves out the steps, and is written down.
+
+Where semper.yaml has migrate, its command runs once per release when all instances are ready and before any of
+them serves; what it prints is shown. If it fails, the old release serves on and the new one is bad.`,
 		Example: "  semper deploy\n  semper deploy -f examples/python-hello\n  semper deploy --until done --timeout 10m\n  semper deploy --until canary\n  semper deploy --hotfix \"r41 loses orders\"",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
 			if f.dryRun {
-				return c.plan(ctx, s, f.file, "", false)
+				return c.plan(ctx, s, planFlags{file: f.file})
 			}
 			return c.deploy(ctx, s, f)
 		}),
@@ -80,6 +83,7 @@ itself the broken one: it leaves out the steps, and is written down.`,
 	fileFlag(cmd, &f.file)
 	untilFlag(cmd, &f.until, "shadow", "canary")
 	cmd.Flags().StringVar(&f.hotfix, "hotfix", "", "leave out the steps of the release and, as an admin, the gates of the environment; say why")
+	cmd.Flags().BoolVar(&f.again, "migrate-again", false, "run a migration once more that failed, once what it left behind is put right")
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "return as soon as the rollout has begun")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "deploy exactly what this saved plan says, or not at all")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would happen; the same as semper plan")
@@ -117,6 +121,7 @@ func (c *command) deploy(ctx context.Context, s *api.Client, f deployFlags) erro
 	}
 	defer src.Close()
 	req := c.request(src)
+	req.MigrateAgain = f.again
 	if req.Hotfix, req.Until = f.hotfix, pauseAt[f.until]; req.Until != "" {
 		f.until = "paused"
 	}

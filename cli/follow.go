@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"semper"
 	"semper/api"
@@ -13,113 +12,32 @@ import (
 	"semper/cli/progress"
 )
 
-// redraw is how often a terminal shows the time going by.
-const redraw = 250 * time.Millisecond
-
-// following is one rollout being watched to its end by one goroutine.
+// following is one rollout that a command watches to its end.
 type following struct {
 	c        *command
 	s        *api.Client
-	p        progress.Progress
 	app, env string
 	began    semper.Rollout
-	seq      int64 // of the last event shown
-}
-
-type waited struct {
-	rollout semper.Rollout
-	err     error
 }
 
 // follow shows a rollout until it has come to until or ended, and says how it ended. The end of ctx
 // ends the watching only.
 func (c *command) follow(ctx context.Context, s *api.Client, p progress.Progress, app, env, until string, began semper.Rollout) (semper.Rollout, error) {
-	f := &following{c: c, s: s, p: p, app: app, env: env, began: began}
+	f := &following{c: c, s: s, app: app, env: env, began: began}
 	defer p.Leave()
-	inner, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan waited, 1)
-	go func() { // ends with inner; run takes its answer
-		r, err := s.WaitRollout(inner, app, env, began.ID, until)
-		done <- waited{r, err}
-	}()
-	res := f.run(inner, done)
-	if res.err != nil && ctx.Err() != nil {
+	r, err := progress.Follow(ctx, s, p, app, env, until, began)
+	if err != nil && ctx.Err() != nil {
 		return began, f.detached(ctx)
 	}
-	if res.err != nil {
-		return began, res.err
+	if err != nil {
+		return began, err
 	}
-	f.rest(inner)
-	code := f.code(res.rollout)
-	p.Result(res.rollout, code)
+	code := f.code(r)
+	p.Result(r, code)
 	if code != exitOK {
-		return res.rollout, f.failure(inner, code, res.rollout)
+		return r, f.failure(ctx, code, r)
 	}
-	return res.rollout, nil
-}
-
-// run shows events and states as they come, until the wait is over.
-func (f *following) run(ctx context.Context, done <-chan waited) waited {
-	events, err := f.s.Events(ctx, f.app, -200, true)
-	if err != nil {
-		events = nil // the wait tells what is the matter
-	}
-	tick := time.NewTicker(redraw)
-	defer tick.Stop()
-	f.look(ctx)
-	for {
-		select {
-		case res := <-done:
-			return res
-		case e, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			f.show(e)
-			f.look(ctx)
-		case <-tick.C:
-			f.look(ctx)
-		}
-	}
-}
-
-// show an event if it belongs to this rollout.
-func (f *following) show(e semper.Event) {
-	if e.Seq <= f.seq {
-		return
-	}
-	f.seq = e.Seq
-	ours := e.Rollout == f.began.ID || (e.Rollout == "" && e.Instance != "" && !e.At.Before(f.began.StartedAt))
-	if ours && e.App == f.app && (e.Environment == "" || e.Environment == f.env) {
-		f.p.Event(e)
-	}
-}
-
-func (f *following) look(ctx context.Context) {
-	if !f.p.WantsStatus() {
-		return
-	}
-	if st, err := f.s.Status(ctx, f.app, f.env); err == nil {
-		f.p.Status(st)
-	}
-}
-
-// rest shows the events that the end overtook.
-func (f *following) rest(ctx context.Context) {
-	after := f.seq
-	if after == 0 {
-		after = -200
-	}
-	events, err := f.s.Events(ctx, f.app, after, false)
-	if err != nil {
-		return // the end itself is known
-	}
-	for e := range events {
-		f.show(e)
-	}
-	f.look(ctx)
+	return r, nil
 }
 
 // code of a rollout's end: 3 promises that the release that served still does.

@@ -13,6 +13,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/cli/draw"
+	"semper/pipeline/course"
 )
 
 func (c *command) pipelineCommand() *cobra.Command {
@@ -105,7 +106,7 @@ Ctrl-C ends only the watching.`,
 }
 
 // watchRun prints what happens to a run until it ends, or waits for somebody.
-func (c *command) watchRun(ctx context.Context, s *api.Client, run semper.Run, wait bool) error {
+func (c *command) watchRun(ctx context.Context, s *api.Client, run course.Run, wait bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	events, err := s.Events(ctx, run.App, 0, true)
@@ -137,7 +138,7 @@ func (c *command) watchRun(ctx context.Context, s *api.Client, run semper.Run, w
 }
 
 // printRun prints a run as it is now.
-func (c *command) printRun(ctx context.Context, s *api.Client, run semper.Run) error {
+func (c *command) printRun(ctx context.Context, s *api.Client, run course.Run) error {
 	l, err := s.Pipelines(ctx, run.App)
 	if err != nil {
 		return err
@@ -152,7 +153,7 @@ func (c *command) printRun(ctx context.Context, s *api.Client, run semper.Run) e
 }
 
 // onRun is a command about a run that may be left out where only one can be meant.
-func (c *command) onRun(cmd *cobra.Command, do func(ctx context.Context, s *api.Client, run string) (semper.Run, error)) *cobra.Command {
+func (c *command) onRun(cmd *cobra.Command, do func(ctx context.Context, s *api.Client, run string) (course.Run, error)) *cobra.Command {
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.with(cmd.Context(), func(ctx context.Context, s *api.Client) error {
@@ -172,7 +173,7 @@ func (c *command) approveCommand() *cobra.Command {
 		Use: "approve [RUN]", Short: "say yes to a run that waits for it",
 		Long:    "The yes is signed with your name, as the server knows it, and holds as long as the gate says. Only who the gate names may say it.",
 		Example: "  semper pipeline approve p-7 --why \"checked the dashboards\"",
-	}, func(ctx context.Context, s *api.Client, run string) (semper.Run, error) {
+	}, func(ctx context.Context, s *api.Client, run string) (course.Run, error) {
 		return s.Approve(ctx, c.app, run, why)
 	})
 	cmd.Flags().StringVar(&why, "why", "", "what it was based on, for the record")
@@ -183,7 +184,7 @@ func (c *command) rejectCommand() *cobra.Command {
 	var why string
 	cmd := c.onRun(&cobra.Command{
 		Use: "reject [RUN]", Short: "end a run: it enters no further environment", Example: "  semper pipeline reject p-7 --why \"wait for the migration\"",
-	}, func(ctx context.Context, s *api.Client, run string) (semper.Run, error) {
+	}, func(ctx context.Context, s *api.Client, run string) (course.Run, error) {
 		return s.Reject(ctx, c.app, run, why)
 	})
 	cmd.Flags().StringVar(&why, "why", "", "why, for the record")
@@ -195,7 +196,7 @@ func (c *command) rerunCommand() *cobra.Command {
 		Use: "rerun [RUN]", Short: "have a run that failed go on from where it ended",
 		Long:    "Gates that failed are passed anew; those that were passed stay so. Behind a newer run that has entered the environment there is nothing to go on with.",
 		Example: "  semper pipeline rerun\n  semper pipeline rerun p-7",
-	}, func(ctx context.Context, s *api.Client, run string) (semper.Run, error) {
+	}, func(ctx context.Context, s *api.Client, run string) (course.Run, error) {
 		return s.Rerun(ctx, c.app, run)
 	})
 }

@@ -245,7 +245,7 @@ func (t *change) route() {
 	for _, key := range t.m.envKeys() {
 		e := t.env(key)
 		sites = append(sites, rollout.Site{Env: e, Releases: t.m.releasesIn(e)})
-		moved = moved || e.Rollout != nil && e.Rollout.Epoch == next
+		moved = moved || rollout.Moves(e, next)
 	}
 	table := rollout.Routes(sites, t.m.judged())
 	if table.StickyKey = t.m.table.value.StickyKey; table.StickyKey == nil {

@@ -13,6 +13,7 @@ import (
 	"semper/control/prepare"
 	"semper/internal/pause"
 	"semper/pipeline"
+	"semper/pipeline/course"
 	"semper/rollout"
 )
 
@@ -154,18 +155,18 @@ func (m *model) conflicts(e semper.Environment, spec semper.Spec) error {
 }
 
 // StartRun implements api.Delivery.
-func (c *Control) StartRun(ctx context.Context, r api.DeployRequest) (semper.Run, error) {
+func (c *Control) StartRun(ctx context.Context, r api.DeployRequest) (course.Run, error) {
 	r, err := c.prepare(r)
 	if err != nil {
-		return semper.Run{}, err
+		return course.Run{}, err
 	}
 	if r.Hotfix != "" {
-		return semper.Run{}, &semper.Error{Code: semper.Invalid, Op: "pipeline run", Message: "a hotfix leaves the gates out, and a run is to pass them", Hint: "semper deploy --hotfix WHY"}
+		return course.Run{}, &semper.Error{Code: semper.Invalid, Op: "pipeline run", Message: "a hotfix leaves the gates out, and a run is to pass them", Hint: "semper deploy --hotfix WHY"}
 	}
 	if err := c.has(r.Artifact, "pipeline run"); err != nil {
-		return semper.Run{}, err
+		return course.Run{}, err
 	}
-	var out semper.Run
+	var out course.Run
 	err = c.desk(ctx, "pipeline run", func(d *delivery.Desk, t *change, who api.Caller) error {
 		if err := d.Declare(office{t}, t.desk, r, who); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control"
+	"semper/pipeline/course"
 	"semper/store"
 )
 
@@ -63,7 +64,7 @@ func until(t *testing.T, c *control.Control, what string, ok func(api.RunStatus)
 }
 
 func asks(r api.RunStatus) bool  { return len(r.Asks) > 0 }
-func ended(r api.RunStatus) bool { return r.State != semper.RunRunning }
+func ended(r api.RunStatus) bool { return r.State != course.Running }
 
 func kinds(t *testing.T, c *control.Control, prefix string) []string {
 	t.Helper()
@@ -87,7 +88,7 @@ func TestTheWayToProduction(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := until(t, c, "asking", asks)
-		if !slices.Equal(r.Asks, []string{"ops"}) || r.Stages[0].State != semper.StagePassed || r.Stages[1].State != semper.StageBefore {
+		if !slices.Equal(r.Asks, []string{"ops"}) || r.Stages[0].State != course.StagePassed || r.Stages[1].State != course.StageBefore {
 			t.Fatalf("asks %v in %+v", r.Asks, r.Stages)
 		}
 		if r.Stages[1].Gates[0].EndedAt.Sub(r.Stages[0].LiveAt) < 30*time.Minute {
@@ -106,7 +107,7 @@ func TestTheWayToProduction(t *testing.T) {
 		if _, err := c.Approve(olga, "bar", "", "looks good"); err != nil {
 			t.Fatal(err)
 		}
-		if r = until(t, c, "ended", ended); r.State != semper.RunPassed {
+		if r = until(t, c, "ended", ended); r.State != course.Passed {
 			t.Fatalf("%s: %s", r.State, r.Reason)
 		}
 		if s := current(t, c); s.Environment != "production" || s.Release != "r1" || s.Scale["web"] != 2 {
@@ -228,7 +229,7 @@ func TestForgedStatements(t *testing.T) {
 		if _, err := c.Approve(as(t, "olga", api.Deployer, "ops"), "", "", ""); err != nil {
 			t.Fatal(err)
 		}
-		if r := until(t, c, "ended", ended); r.State != semper.RunFailed || !strings.Contains(r.Reason, "beta/tests") {
+		if r := until(t, c, "ended", ended); r.State != course.Failed || !strings.Contains(r.Reason, "beta/tests") {
 			t.Errorf("%s: %s", r.State, r.Reason)
 		}
 		if _, err := c.Status(t.Context(), "bar", ""); semper.CodeOf(err) != semper.NotFound {
@@ -245,7 +246,7 @@ func TestGatesThatFail(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := until(t, c, "ended", ended)
-		if g := r.Stages[0].Gates[0]; r.State != semper.RunFailed || g.Exit != 3 || len(g.Tail) == 0 || !strings.Contains(r.Reason, "exit code 3") {
+		if g := r.Stages[0].Gates[0]; r.State != course.Failed || g.Exit != 3 || len(g.Tail) == 0 || !strings.Contains(r.Reason, "exit code 3") {
 			t.Fatalf("%s: %s, %+v", r.State, r.Reason, g)
 		}
 		if l, err := c.Crashes(t.Context(), "bar"); err != nil || len(l) > 0 || len(kinds(t, c, "crash")) > 0 {
@@ -266,7 +267,7 @@ func TestGatesThatFail(t *testing.T) {
 		if _, err := c.Reject(dev, "bar", "", "not today"); err != nil {
 			t.Fatal(err)
 		}
-		if r = until(t, c, "ended", ended); r.State != semper.RunRejected || !strings.Contains(r.Reason, "not today") {
+		if r = until(t, c, "ended", ended); r.State != course.Rejected || !strings.Contains(r.Reason, "not today") {
 			t.Errorf("%s: %s", r.State, r.Reason)
 		}
 		if _, err := c.Approve(as(t, "olga", api.Deployer, "ops"), "bar", r.ID, ""); semper.CodeOf(err) != semper.Conflict {
@@ -318,7 +319,7 @@ func TestRunOutlivesControl(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if r := until(t, c, "ended", ended); r.State != semper.RunPassed {
+			if r := until(t, c, "ended", ended); r.State != course.Passed {
 				t.Fatalf("killed at commit %d: %s: %s", deaths, r.State, r.Reason)
 			}
 			for id, n := range m.started {
@@ -416,7 +417,7 @@ func TestSigningKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := until(t, c, "asking or ended", func(r api.RunStatus) bool { return r.ID == again.ID && (asks(r) || ended(r)) })
-		if g := r.Stages[0].Gates[0]; g.Unit == "" || r.State == semper.RunFailed {
+		if g := r.Stages[0].Gates[0]; g.Unit == "" || r.State == course.Failed {
 			t.Errorf("what a revoked key has signed saved a gate: %+v, %s", g, r.Reason)
 		}
 		if _, err := c.RevokeKey(admin, second.ID, ""); err != nil { // which signs: another one does from then on

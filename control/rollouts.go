@@ -40,6 +40,7 @@ func (c *Control) Plan(ctx context.Context, r api.DeployRequest) (api.Plan, erro
 	}
 	p.Changes = append(p.Changes, rollout.Diff(old, rel)...)
 	p.Effects = prepare.Effects(env, old, rel)
+	p.Migration = prepare.Migration(env, rel, v.envs)
 	p.Steps, err = prepare.Rehearse(env, rel, v.releases[r.Spec.App])
 	return p, err
 }
@@ -71,13 +72,7 @@ func (c *Control) prepare(r api.DeployRequest) (api.DeployRequest, error) {
 		}
 	}
 	var err error
-	for name, svc := range r.Spec.Services {
-		if svc.Env, err = prepare.Pin(c.o.Secrets.Newest, r.Spec.App, "service "+name, svc.Env); err != nil {
-			return r, err
-		}
-		r.Spec.Services[name] = svc
-	}
-	if r.Spec.Environments, err = prepare.Overlays(c.o.Secrets.Newest, r.Spec); err != nil || c.o.Check == nil {
+	if r.Spec, err = prepare.Secrets(c.o.Secrets.Newest, r.Spec); err != nil || c.o.Check == nil {
 		return r, err
 	}
 	for name := range r.Spec.Environments {
@@ -129,7 +124,7 @@ func (c *Control) deploy(m *model, r api.DeployRequest, who api.Caller) (semper.
 	in := rel
 	in.Spec = rel.Spec.In(env.Name)
 	q := t.request(r.By)
-	q.Until, q.Hotfix = r.Until, r.Hotfix
+	q.Until, q.Hotfix, q.Again = r.Until, r.Hotfix, r.MigrateAgain
 	next, events, err := rollout.Deploy(env, in, q)
 	if err != nil {
 		return semper.Rollout{}, err

@@ -13,7 +13,6 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/certificate"
-	"semper/control/checks"
 	"semper/rollout"
 )
 
@@ -127,17 +126,11 @@ func (c *Control) Traffic(ctx context.Context, app, env string) (api.Traffic, er
 	return t, nil
 }
 
-// Metrics are what one edge tells a scrape. Where none is named, the checks of releases come with it.
+// Metrics are what one edge tells a scrape.
 func (c *Control) Metrics(ctx context.Context, edge, accept string) (api.Exposition, error) {
 	ctx, cancel := context.WithTimeout(ctx, trafficWithin)
 	defer cancel()
-	m, err := c.o.Edges.Metrics(ctx, edge, accept)
-	v := c.view.Load()
-	if err != nil || edge != "" || v == nil {
-		return m, err
-	}
-	lines, err := v.desk.Pipelines("", func(semper.EnvironmentKey) semper.ReleaseName { return "" }, nil)
-	return checks.Append(m, append(checks.Judged(v.envs, v.verdicts), checks.Gates(lines)...)), err
+	return c.o.Edges.Metrics(ctx, edge, accept)
 }
 
 // has reports whether there is such an environment; empty is any.
@@ -248,6 +241,7 @@ func instances(v *view, e semper.Environment) []api.Instance {
 	}
 	mark(e.Current, "current")
 	if r := e.Rollout; r != nil && !r.State.Ended() {
+		mark(rollout.Errand(r), "migration")
 		due := r.Target
 		due.Instances = rollout.Due(r)
 		mark(&due, "candidate")

@@ -95,7 +95,7 @@ func rolloutStatus(v *view, e semper.Environment) *api.RolloutStatus {
 	out := &api.RolloutStatus{
 		ID: r.ID, Kind: r.Kind, State: r.State, Step: string(r.State), Reason: r.Reason, From: r.From, To: r.To, By: r.By, Epoch: r.Epoch,
 		StartedAt: r.StartedAt, EndedAt: r.EndedAt, Deadline: r.Deadline, Instance: r.Instance, Tail: r.Tail, Steps: r.Steps,
-		Trial: r.Trial, Hotfix: r.Hotfix,
+		Trial: r.Trial, Hotfix: r.Hotfix, Migration: r.Migration,
 	}
 	if r.Trial != nil {
 		if d := v.releases[e.App][r.To].Spec.Deploy; d != nil {

@@ -7,6 +7,7 @@ import (
 	"semper/edge/arms"
 	"semper/edge/balance"
 	"semper/edge/config"
+	"semper/edge/flight"
 	"semper/edge/front"
 	"semper/edge/gate"
 	"semper/edge/hold"
@@ -45,7 +46,7 @@ type asking struct {
 	counted bool // against the rate limits
 	gate    *gate.Gate
 	backend *backend // claimed
-	class   class
+	class   flight.Class
 	entry   ledger.Entry
 	seen    *witness.Request
 	copied  *mirror.Copy
@@ -115,8 +116,8 @@ func (a *asking) claim(now int64) decision {
 			a.leaveGate()
 			return a.atGate(now, true)
 		}
-		if a.edge.current.Claim(a.snap, &b.balance.InFlight) {
-			a.backend, a.class, a.ticket, a.tried = b, classRequest, false, now
+		if c := flight.Of(a.unsafe); b.claim(a.snap, c) {
+			a.backend, a.class, a.ticket, a.tried = b, c, false, now
 			a.seen.Try(now, string(b.id))
 			return given
 		}
@@ -284,7 +285,7 @@ func (a *asking) drop() *backend {
 	if b != nil {
 		a.backend = nil
 		b.drop(a.class)
-		a.class = classRequest
+		a.class = flight.Request
 	}
 	return b
 }

@@ -12,6 +12,7 @@ import (
 	"semper"
 	"semper/edge/balance"
 	"semper/edge/dial"
+	"semper/edge/flight"
 	"semper/edge/front"
 	"semper/edge/heal"
 	"semper/edge/metrics"
@@ -20,20 +21,6 @@ import (
 	"semper/edge/upstream"
 	"semper/edge/witness"
 )
-
-// class indexes the counters of a backend.
-type class int
-
-const (
-	classRequest class = iota
-	classStream
-	classWebSocket
-	classes
-)
-
-func (c class) name() semper.Class {
-	return [classes]semper.Class{semper.ClassRequest, semper.ClassStream, semper.ClassWebSocket}[c]
-}
 
 // incarnation names one life of an instance: what a table says of it, as far as it tells lives apart. Of a Config's it is an
 // upstream of a pool.
@@ -75,13 +62,13 @@ type backend struct {
 	ctx    context.Context // of the watch on it and the probes; ends with it
 	retire context.CancelFunc
 
-	left atomic.Bool           // no snapshot names it any more
-	long [classes]atomic.Int64 // what is in flight, of all classes but requests
-	heal atomic.Pointer[heal.Ward]
+	left    atomic.Bool  // no snapshot names it any more
+	classes flight.Count // of what is in flight
+	heal    atomic.Pointer[heal.Ward]
 
 	mu       sync.Mutex            // guards what follows
 	running  map[*attempt]struct{} // what is in flight by net/http's way, to cut it
-	cut      [classes]bool         // the class is past its instant: whatever joins it is cut at once
+	cut      [flight.Classes]bool  // the class is past its instant: whatever joins it is cut at once
 	probing  bool
 	examined bool // examine
 	check    probe.Check
@@ -125,33 +112,31 @@ func (b *backend) question() probe.Check {
 // up reports whether it is not known to be dead.
 func (b *backend) up() bool { return !b.balance.Down() }
 
-// inFlight is how much of a class is in flight to it. Of all classes together it is never less than there is: what changes
-// its class is counted in both for a moment.
-func (b *backend) inFlight(c class) int64 {
-	if c != classRequest {
-		return b.long[c].Load()
-	}
-	n := b.balance.InFlight.Load()
-	for l := classStream; l < classes; l++ {
-		n -= b.long[l].Load()
-	}
-	return max(n, 0)
-}
+// inFlight is how much of a class is in flight to it.
+func (b *backend) inFlight(c flight.Class) int64 { return b.classes.Load(c, b.balance.InFlight.Load()) }
 
 // An attempt is one request given to one backend.
 type attempt struct {
 	backend *backend
-	class   class // guarded by backend.mu after begin
+	class   flight.Class // guarded by backend.mu after begin
 	cancel  context.CancelCauseFunc
 	tunnel  *tunnel.Tunnel // guarded by backend.mu; of an upgraded connection
 	over    bool           // the exchange has settled it
 }
 
-// drop ends a claim of class c.
-func (b *backend) drop(c class) {
-	if c != classRequest {
-		b.long[c].Add(-1)
+// claim counts one request of class c in flight to b, if s is still current. Who sees the claim sees its class.
+func (b *backend) claim(s *snapshot, c flight.Class) bool {
+	b.classes.Turn(flight.Request, c)
+	if b.edge.current.Claim(s, &b.balance.InFlight) {
+		return true
 	}
+	b.classes.Turn(c, flight.Request)
+	return false
+}
+
+// drop ends a claim of class c.
+func (b *backend) drop(c flight.Class) {
+	b.classes.Turn(c, flight.Request)
 	b.balance.InFlight.Release()
 }
 
@@ -159,7 +144,7 @@ func (b *backend) drop(c class) {
 func (b *backend) begin(a *attempt) {
 	b.mu.Lock()
 	b.running[a] = struct{}{}
-	cut := b.cut[classRequest]
+	cut := b.cut[a.class]
 	b.mu.Unlock()
 	if cut {
 		a.cancel(errCut)
@@ -167,7 +152,7 @@ func (b *backend) begin(a *attempt) {
 }
 
 // end ends a; the claim is still to be dropped, of the class that it says.
-func (b *backend) end(a *attempt) class {
+func (b *backend) end(a *attempt) flight.Class {
 	a.cancel(nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,9 +161,9 @@ func (b *backend) end(a *attempt) class {
 }
 
 // become moves a to another class.
-func (b *backend) become(a *attempt, c class, t *tunnel.Tunnel) {
+func (b *backend) become(a *attempt, c flight.Class, t *tunnel.Tunnel) {
 	b.mu.Lock()
-	b.long[c].Add(1)
+	b.classes.Turn(a.class, c)
 	if a.class, a.tunnel = c, t; t != nil {
 		a.cancel = func(error) {} // what is of the request ends with its handler
 	}
@@ -197,7 +182,7 @@ func (b *backend) become(a *attempt, c class, t *tunnel.Tunnel) {
 }
 
 // cutClass ends what is in flight of c, and what joins it later, until uncut.
-func (b *backend) cutClass(c class) {
+func (b *backend) cutClass(c flight.Class) {
 	b.mu.Lock()
 	b.cut[c] = true
 	for a := range b.running {
@@ -209,7 +194,7 @@ func (b *backend) cutClass(c class) {
 	b.edge.drivers.cut(func(s *session) bool { return s.in(b, c) })
 }
 
-func (b *backend) isCut(c class) bool {
+func (b *backend) isCut(c flight.Class) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.cut[c]
@@ -219,7 +204,7 @@ func (b *backend) isCut(c class) bool {
 func (b *backend) cutTunnels(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.cut[classWebSocket] = true
+	b.cut[flight.WebSocket] = true
 	for a := range b.running {
 		if a.tunnel != nil {
 			a.tunnel.Plan(tunnel.Farewell{Soft: now, Force: now})
@@ -231,7 +216,7 @@ func (b *backend) cutTunnels(now time.Time) {
 func (b *backend) uncut() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.cut = [classes]bool{}
+	b.cut = [flight.Classes]bool{}
 	for a := range b.running {
 		if a.tunnel != nil {
 			a.tunnel.Plan(tunnel.Farewell{})

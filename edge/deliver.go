@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"semper/edge/config"
+	"semper/edge/flight"
 	"semper/edge/ledger"
 	"semper/edge/local"
 	"semper/edge/message"
@@ -27,7 +28,7 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 	stream := message.EventStream(resp.Header)
 	silence := x.rule.Bounds.Stall
 	if stream {
-		a.backend.become(a, classStream, nil)
+		a.backend.become(a, flight.Stream, nil)
 		silence = x.rule.Policy.Timeouts.Stream
 		if age := x.rule.Policy.MaxStreamAge; age > 0 {
 			defer time.AfterFunc(config.Spread(age), func() { a.cancel(errCut) }).Stop()

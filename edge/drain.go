@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/flight"
 )
 
 const (
@@ -32,7 +33,7 @@ type ending struct {
 	done chan struct{} // closed when nothing is left
 
 	mu     sync.Mutex // guards what follows
-	at     [classes]time.Time
+	at     [flight.Classes]time.Time
 	failed error
 }
 
@@ -41,7 +42,7 @@ func newEnding() *ending { return &ending{cut: make(chan struct{}), done: make(c
 func (n *ending) finish() { n.finishOnce.Do(func() { close(n.done) }) }
 
 // deadline of a class, zero for none.
-func (n *ending) deadline(c class) time.Time {
+func (n *ending) deadline(c flight.Class) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.at[c]
@@ -78,7 +79,7 @@ func (e *Edge) drain(here, ctx context.Context) {
 		limit = d
 	}
 	e.end.mu.Lock()
-	e.end.at[classStream], e.end.at[classWebSocket] = limit, limit
+	e.end.at[flight.Stream], e.end.at[flight.WebSocket] = limit, limit
 	e.end.mu.Unlock()
 	e.shut()
 	e.tend()
@@ -114,8 +115,9 @@ func (e *Edge) cutAll() {
 	defer e.registry.Unlock()
 	now := time.Now()
 	for _, b := range e.backends {
-		b.cutClass(classRequest)
-		b.cutClass(classStream)
+		b.cutClass(flight.Request)
+		b.cutClass(flight.Write)
+		b.cutClass(flight.Stream)
 		b.cutTunnels(now)
 	}
 }

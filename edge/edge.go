@@ -22,6 +22,7 @@ import (
 	"semper/edge/balance"
 	"semper/edge/config"
 	"semper/edge/epoch"
+	"semper/edge/flight"
 	"semper/edge/gate"
 	"semper/edge/ledger"
 	"semper/edge/local"
@@ -294,12 +295,12 @@ func (e *Edge) State() semper.EdgeState {
 		InFlight: make(map[semper.InstanceID]semper.InFlight), Held: make(map[semper.PoolKey]int),
 	}
 	for _, b := range e.backends {
-		for c := range classes {
+		for c := range flight.Classes {
 			if n := b.inFlight(c); n != 0 {
 				if s.InFlight[b.id] == nil {
 					s.InFlight[b.id] = make(semper.InFlight)
 				}
-				s.InFlight[b.id][c.name()] += int(n)
+				s.InFlight[b.id][c.Name()] += int(n)
 			}
 		}
 		if !b.up() && !b.left.Load() {

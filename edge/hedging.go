@@ -10,6 +10,7 @@ import (
 
 	"semper/edge/balance"
 	"semper/edge/balance/admit"
+	"semper/edge/flight"
 	"semper/edge/gate"
 	"semper/edge/hedge/race"
 	"semper/edge/metrics"
@@ -30,7 +31,7 @@ type lap struct {
 // lap is a try at b, which is claimed.
 func (x *exchange) lap(b *backend) *lap {
 	ctx, cancel := context.WithCancelCause(x.r.Context())
-	l := &lap{attempt: &attempt{backend: b, cancel: cancel}, ctx: ctx, began: x.tried}
+	l := &lap{attempt: &attempt{backend: b, class: flight.Of(x.unsafe), cancel: cancel}, ctx: ctx, began: x.tried}
 	l.Trip = func() (*http.Response, error) {
 		defer x.watch(cancel)()
 		return b.pool.RoundTripWithin(x.outgoing(ctx, l), x.rule.Bounds.Connect)
@@ -117,7 +118,7 @@ func (x *exchange) beside(b *backend) *lap {
 	switch {
 	case !p.lane.budget.Hedge(now, x.rule.Budget, x.rule.Hedges):
 		x.seen.Count(metrics.HedgeDenied)
-	case x.edge.current.Claim(x.snap, &other.balance.InFlight):
+	case other.claim(x.snap, flight.Of(x.unsafe)):
 		x.hedged = true
 		x.seen.Hedge(now, string(other.id))
 		l := x.lap(other)

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"semper/edge/config"
+	"semper/edge/flight"
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
@@ -262,12 +263,12 @@ func (s *session) Head(x *front.Exchange) {
 	if !x.Stream {
 		return
 	}
-	b.long[classStream].Add(1)
-	q.class = classStream
+	b.classes.Turn(q.class, flight.Stream)
+	q.class = flight.Stream
 	if age := q.rule.Policy.MaxStreamAge; age > 0 {
 		s.ages(q, config.Spread(age))
 	}
-	if b.isCut(classStream) { // it comes too late
+	if b.isCut(flight.Stream) { // it comes too late
 		s.edge.drivers.cut(func(o *session) bool { return o == s })
 	}
 }
@@ -336,7 +337,7 @@ func (s *session) forget() {
 func (s *session) Close() { s.shard.Count(metrics.ConnClosed) }
 
 // in reports whether the request in hand is in flight to b, and of class c. It is asked by the session's owner.
-func (s *session) in(b *backend, c class) bool {
+func (s *session) in(b *backend, c flight.Class) bool {
 	q := s.request
 	return q != nil && q.backend == b && q.class == c
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"semper/edge/config"
+	"semper/edge/flight"
 	"semper/edge/gate"
 	"semper/edge/ledger"
 	"semper/edge/message"
@@ -56,7 +57,7 @@ func (x *exchange) switchProtocols(a *attempt, resp *http.Response) {
 	s := &switched{attempt: a, gate: x.gate, entry: x.entry, seen: x.seen.Last(), status: x.status}
 	x.switched, x.gate, x.backend, a.over = true, nil, nil, true
 	x.edge.handlers.Add(1)
-	a.backend.become(a, classWebSocket, t)
+	a.backend.become(a, flight.WebSocket, t)
 	if age := x.rule.Policy.MaxStreamAge; age > 0 {
 		now := time.Now()
 		t.Plan(tunnel.Farewell{Soft: now.Add(config.Spread(age)), Force: now.Add(age)})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"semper/edge/config"
+	"semper/edge/flight"
 )
 
 // tend asks the loop to look after the backends that are on their way out.
@@ -50,11 +51,11 @@ func (e *Edge) look(now time.Time) (next time.Time) {
 		}
 		for c, at := range e.instants(s, b) {
 			switch {
-			case at.IsZero() || b.inFlight(class(c)) == 0 && b.isCut(class(c)):
-			case class(c) == classWebSocket:
+			case at.IsZero() || b.inFlight(flight.Class(c)) == 0 && b.isCut(flight.Class(c)):
+			case flight.Class(c) == flight.WebSocket:
 				b.closeTunnels(now, at)
 			case !now.Before(at):
-				b.cutClass(class(c))
+				b.cutClass(flight.Class(c))
 			default:
 				next = config.Sooner(next, at)
 			}
@@ -77,12 +78,12 @@ func (e *Edge) closePool(b *backend) {
 }
 
 // instants are when what is in flight to b is cut, per class; zero for never.
-func (e *Edge) instants(s *snapshot, b *backend) (at [classes]time.Time) {
+func (e *Edge) instants(s *snapshot, b *backend) (at [flight.Classes]time.Time) {
 	if d, ok := s.drain[b.id]; ok && b.left.Load() {
-		at = [classes]time.Time{classRequest: d.Request, classStream: d.Stream, classWebSocket: d.WebSocket}
+		at = [flight.Classes]time.Time{flight.Request: d.Request, flight.Write: d.Request, flight.Stream: d.Stream, flight.WebSocket: d.WebSocket}
 	}
 	if e.draining.Load() {
-		for c := range classes {
+		for c := range flight.Classes {
 			at[c] = config.Sooner(at[c], e.end.deadline(c))
 		}
 	}

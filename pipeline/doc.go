@@ -9,7 +9,7 @@
 //
 // # How it is solved
 //
-// A [semper.Pipeline] names the environments in order, each with gates. A [semper.Run] takes one release along it. In each
+// A [semper.Pipeline] names the environments in order, each with gates. A [course.Run] takes one release along it. In each
 // environment a run passes the gates that stand before it, one after the other; then the environment's rollout moves it to the release;
 // then come the gates of what is live. [Step] looks at where the run is and at what is true now, and moves it on as far as
 // that allows. It is level-triggered: commands may be given and performed twice.

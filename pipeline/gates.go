@@ -5,23 +5,24 @@ import (
 	"time"
 
 	"semper"
+	"semper/pipeline/course"
 )
 
 // UnitService is what the service of a gate's command is called before the gate's name; no service of an app can be.
 const UnitService = "gate:"
 
 // gates moves on at the gates of a stage that are looked at at one time, in their order. passed: all of them are.
-func (d *step) gates(s *semper.RunStage, when semper.GateWhen) (passed, moved bool) {
+func (d *step) gates(s *course.Stage, when semper.GateWhen) (passed, moved bool) {
 	for i := range s.Gates {
 		def, g := d.stage().Gates[i], &s.Gates[i]
-		if def.When != when || g.State == semper.GatePassed {
+		if def.When != when || g.State == course.GatePassed {
 			continue
 		}
 		switch g.State {
-		case semper.GateFailed:
-			d.end(semper.RunFailed, fmt.Sprintf("gate %s of %s: %s", g.Gate, s.Environment, g.Why))
+		case course.GateFailed:
+			d.end(course.Failed, fmt.Sprintf("gate %s of %s: %s", g.Gate, s.Environment, g.Why))
 			return false, true
-		case semper.GatePending:
+		case course.GatePending:
 			d.begin(s, def, g)
 			return false, true
 		}
@@ -31,14 +32,14 @@ func (d *step) gates(s *semper.RunStage, when semper.GateWhen) (passed, moved bo
 }
 
 // begin begins with a gate, or takes the statement that is there already.
-func (d *step) begin(s *semper.RunStage, def semper.Gate, g *semper.GateRun) {
+func (d *step) begin(s *course.Stage, def semper.Gate, g *course.Gate) {
 	now := d.w.Now
 	if p, ok := d.proven(s.Environment, def); ok {
-		g.State, g.StartedAt, g.EndedAt, g.Why, g.By, g.Expires, g.Statement = semper.GatePassed, now, p.At, "passed before, by "+p.Run, p.By, p.Expires, p.Name()
+		g.State, g.StartedAt, g.EndedAt, g.Why, g.By, g.Expires, g.Statement = course.GatePassed, now, p.At, "passed before, by "+p.Run, p.By, p.Expires, p.Name()
 		d.event("gate.passed", s.Environment, fmt.Sprintf("%s has passed %s before, by %s", d.Run.Release, def.Name, p.Run))
 		return
 	}
-	g.State, g.Attempt, g.StartedAt = semper.GateRunning, g.Attempt+1, now
+	g.State, g.Attempt, g.StartedAt = course.GateRunning, g.Attempt+1, now
 	switch def.Kind {
 	case semper.GateCommand:
 		g.Deadline = now.Add(def.Timeout.D())
@@ -67,7 +68,7 @@ func (d *step) proven(environment string, def semper.Gate) (Proof, bool) {
 }
 
 // look looks at a gate that was begun, and reports whether anything changed.
-func (d *step) look(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool {
+func (d *step) look(s *course.Stage, def semper.Gate, g *course.Gate) bool {
 	switch def.Kind {
 	case semper.GateCommand:
 		return d.runs(s, def, g)
@@ -96,7 +97,7 @@ func (d *step) look(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool
 }
 
 // runs waits for a command.
-func (d *step) runs(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool {
+func (d *step) runs(s *course.Stage, def semper.Gate, g *course.Gate) bool {
 	u, known := d.w.Units[g.Unit]
 	switch {
 	case known && u.Ended && u.End == nil: // stopped before it had begun
@@ -121,7 +122,7 @@ func (d *step) runs(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool
 }
 
 // reports passes a command by what it says of its tests. The exit code has a say too: what failed beside the tests failed.
-func (d *step) reports(s *semper.RunStage, def semper.Gate, g *semper.GateRun, u Unit) bool {
+func (d *step) reports(s *course.Stage, def semper.Gate, g *course.Gate, u Unit) bool {
 	key, end := answerKey(d.Run, s.Environment, *g), u.End.Reason
 	a, answered := d.w.Answers[key]
 	switch {
@@ -138,16 +139,16 @@ func (d *step) reports(s *semper.RunStage, def semper.Gate, g *semper.GateRun, u
 }
 
 // answerKey names the answer to what a gate asks in one attempt.
-func answerKey(r semper.Run, environment string, g semper.GateRun) string {
+func answerKey(r course.Run, environment string, g course.Gate) string {
 	return fmt.Sprintf("%s/%s/%s.%d", r.ID, environment, g.Gate, g.Attempt)
 }
 
-func unitID(r semper.Run, environment string, g semper.GateRun) semper.InstanceID {
+func unitID(r course.Run, environment string, g course.Gate) semper.InstanceID {
 	return semper.InstanceID(fmt.Sprintf("%s@%s/gate-%s.%s.%s.%d", r.App, environment, g.Gate, r.Release, r.ID, g.Attempt))
 }
 
 // unit is a gate's command as its keeper runs it: once, as the least privileged user there is, in the release's artifact, with a directory of its own to write to.
-func (d *step) unit(environment string, def semper.Gate, g *semper.GateRun) semper.InstanceSpec {
+func (d *step) unit(environment string, def semper.Gate, g *course.Gate) semper.InstanceSpec {
 	svc := semper.Spec{Services: map[string]semper.Service{"gate": {
 		Type: semper.Worker, Command: def.Command, Env: def.Env, Instances: 1, Restart: semper.Temporary,
 		Limits: semper.Limits{PIDs: 1024},
@@ -159,7 +160,7 @@ func (d *step) unit(environment string, def semper.Gate, g *semper.GateRun) semp
 }
 
 // asks waits for an answer.
-func (d *step) asks(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool {
+func (d *step) asks(s *course.Stage, def semper.Gate, g *course.Gate) bool {
 	key := answerKey(d.Run, s.Environment, *g)
 	a, answered := d.w.Answers[key]
 	switch {
@@ -181,10 +182,10 @@ const lostAnswer = 5 * time.Second
 
 // soak waits until the release has run in the environment before for a time. The time counts from when the release was live there,
 // or, when the clock was set back behind that, from the moment that was seen.
-func (d *step) soak(s *semper.RunStage, def semper.Gate, g *semper.GateRun) bool {
+func (d *step) soak(s *course.Stage, def semper.Gate, g *course.Gate) bool {
 	from := d.stage().After
 	if why := d.gone(from); why != "" {
-		d.end(semper.RunFailed, "the soak broke off: "+why)
+		d.end(course.Failed, "the soak broke off: "+why)
 		return true
 	}
 	before := &d.Run.Stages[d.indexOf(from)]
@@ -212,7 +213,7 @@ func (d *step) indexOf(environment string) int {
 }
 
 // judged passes on what the rollout's own steps have shown.
-func (d *step) judged(s *semper.RunStage, def semper.Gate, g *semper.GateRun, kind semper.StepKind) bool {
+func (d *step) judged(s *course.Stage, def semper.Gate, g *course.Gate, kind semper.StepKind) bool {
 	if s.Trial == nil {
 		return d.fail(s, g, "the rollout was not judged: the release has no deploy steps, or was a hotfix")
 	}
@@ -236,8 +237,8 @@ func (d *step) judged(s *semper.RunStage, def semper.Gate, g *semper.GateRun, ki
 }
 
 // pass leaves a statement, except of a window: that it is open says nothing of the release.
-func (d *step) pass(s *semper.RunStage, def semper.Gate, g *semper.GateRun, why string) bool {
-	g.State, g.EndedAt, g.Why = semper.GatePassed, d.w.Now, why
+func (d *step) pass(s *course.Stage, def semper.Gate, g *course.Gate, why string) bool {
+	g.State, g.EndedAt, g.Why = course.GatePassed, d.w.Now, why
 	if def.Kind != semper.GateWindow {
 		p := passed(d.Run, s.Environment, def, *g)
 		g.Statement = p.Name()
@@ -249,15 +250,15 @@ func (d *step) pass(s *semper.RunStage, def semper.Gate, g *semper.GateRun, why 
 	return true
 }
 
-func passed(r semper.Run, environment string, def semper.Gate, g semper.GateRun) Passed {
+func passed(r course.Run, environment string, def semper.Gate, g course.Gate) Passed {
 	return Passed{
 		At: g.EndedAt, App: r.App, Environment: environment, Gate: def.Name, Kind: def.Kind, Definition: def.Definition(),
 		Release: r.Release, Run: r.ID, Attempt: g.Attempt, By: g.By, Why: g.Why, Expires: g.Expires, Instance: g.Unit,
 	}
 }
 
-func (d *step) fail(s *semper.RunStage, g *semper.GateRun, why string) bool {
-	g.State, g.EndedAt, g.Why = semper.GateFailed, d.w.Now, why
+func (d *step) fail(s *course.Stage, g *course.Gate, why string) bool {
+	g.State, g.EndedAt, g.Why = course.GateFailed, d.w.Now, why
 	d.event("gate.failed", s.Environment, fmt.Sprintf("%s has failed %s of %s: %s", d.Run.Release, g.Gate, s.Environment, why))
 	return true
 }
@@ -270,7 +271,7 @@ func (d *step) endUnits() {
 				continue
 			}
 			u, known := d.w.Units[g.Unit]
-			if !known || u.Ended || g.State == semper.GateRunning && d.Run.State == semper.RunRunning && i == d.Run.At {
+			if !known || u.Ended || g.State == course.GateRunning && d.Run.State == course.Running && i == d.Run.At {
 				continue
 			}
 			d.Commands = append(d.Commands, Stop{g.Unit, "its gate is decided"})

@@ -7,10 +7,11 @@ import (
 
 	"semper"
 	"semper/pipeline"
+	"semper/pipeline/course"
 )
 
 // judged is a run that is live by a rollout with those steps, before a gate of that kind.
-func judged(t *testing.T, kind semper.GateKind, passed ...semper.PassedStep) semper.Run {
+func judged(t *testing.T, kind semper.GateKind, passed ...semper.PassedStep) course.Run {
 	t.Helper()
 	p, problems := pipeline.Complete(semper.Pipeline{App: "shop", Stages: []semper.Stage{{Environment: "production", Gates: []semper.Gate{{Kind: kind}}}}})
 	if len(problems) > 0 {
@@ -20,7 +21,7 @@ func judged(t *testing.T, kind semper.GateKind, passed ...semper.PassedStep) sem
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.Stages[0].State, run.Stages[0].LiveAt = semper.StageLive, time.Unix(0, 0)
+	run.Stages[0].State, run.Stages[0].LiveAt = course.StageLive, time.Unix(0, 0)
 	if passed != nil {
 		run.Stages[0].Trial = &semper.Trial{Passed: passed}
 	}
@@ -39,19 +40,19 @@ func TestVerdictGates(t *testing.T) {
 		name   string
 		kind   semper.GateKind
 		passed []semper.PassedStep
-		state  semper.RunState
+		state  course.State
 		why    string
 	}{
-		{"by verdict", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "", good), step(semper.StepPause, "ann", nil)}, semper.RunPassed, ""},
-		{"by hand", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "ann", good)}, semper.RunFailed, "ann had the step of 25 % left"},
-		{"undecided", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "", bad)}, semper.RunFailed, "without a verdict"},
-		{"no verdict", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "", nil)}, semper.RunFailed, "without a verdict"},
-		{"of another kind", semper.GateShadow, []semper.PassedStep{step(semper.StepTraffic, "", good)}, semper.RunFailed, "no step of shadow"},
-		{"shadow", semper.GateShadow, []semper.PassedStep{step(semper.StepShadow, "", good)}, semper.RunPassed, ""},
-		{"not judged", semper.GateCanary, nil, semper.RunFailed, "was not judged"},
+		{"by verdict", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "", good), step(semper.StepPause, "ann", nil)}, course.Passed, ""},
+		{"by hand", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "ann", good)}, course.Failed, "ann had the step of 25 % left"},
+		{"undecided", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "", bad)}, course.Failed, "without a verdict"},
+		{"no verdict", semper.GateCanary, []semper.PassedStep{step(semper.StepTraffic, "", nil)}, course.Failed, "without a verdict"},
+		{"of another kind", semper.GateShadow, []semper.PassedStep{step(semper.StepTraffic, "", good)}, course.Failed, "no step of shadow"},
+		{"shadow", semper.GateShadow, []semper.PassedStep{step(semper.StepShadow, "", good)}, course.Passed, ""},
+		{"not judged", semper.GateCanary, nil, course.Failed, "was not judged"},
 	} {
 		d := pipeline.Step(judged(t, c.kind, c.passed...), pipeline.World{Now: time.Unix(1, 0), Environments: map[string]semper.Environment{"production": serves}})
-		if d.Run.State != c.state || !strings.Contains(d.Run.Reason, c.why) || (len(d.Statements) == 1) != (c.state == semper.RunPassed) {
+		if d.Run.State != c.state || !strings.Contains(d.Run.Reason, c.why) || (len(d.Statements) == 1) != (c.state == course.Passed) {
 			t.Errorf("%s: %s (%s), %d statements", c.name, d.Run.State, d.Run.Reason, len(d.Statements))
 		}
 	}
@@ -76,7 +77,7 @@ func TestClockSetBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	run.At = 1
-	run.Stages[0].State, run.Stages[0].LiveAt = semper.StagePassed, now
+	run.Stages[0].State, run.Stages[0].LiveAt = course.StagePassed, now
 	w := pipeline.World{InForce: p, Environments: map[string]semper.Environment{"beta": {App: "shop", Name: "beta", Current: &semper.Placement{Release: "r1"}}}}
 	at := func(now time.Time) pipeline.Decision { w.Now = now; return pipeline.Step(run, w) }
 	run = at(now.Add(20 * time.Minute)).Run
@@ -146,7 +147,7 @@ func TestReportGate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.Stages[0].State, run.Stages[0].LiveAt = semper.StageLive, now
+	run.Stages[0].State, run.Stages[0].LiveAt = course.StageLive, now
 	w := pipeline.World{Now: now, Environments: map[string]semper.Environment{"beta": {App: "shop", Name: "beta", Current: &semper.Placement{Release: "r1"}}}}
 	begun := pipeline.Step(run, w)
 	start, ok := begun.Commands[0].(pipeline.Start)
@@ -158,15 +159,15 @@ func TestReportGate(t *testing.T) {
 		name   string
 		reason semper.Reason
 		answer *pipeline.Answer
-		state  semper.RunState
+		state  course.State
 		why    string
 	}{
-		{"not read yet", semper.Reason{Kind: semper.ReasonNormal}, nil, semper.RunRunning, ""},
-		{"passed", semper.Reason{Kind: semper.ReasonNormal}, &good, semper.RunPassed, ""},
-		{"a test failed", semper.Reason{Kind: semper.ReasonExit, Code: 1}, &bad, semper.RunFailed, "1 of 40 tests failed: cart.adds (exit code 1)"},
-		{"a test failed, and the command hides it", semper.Reason{Kind: semper.ReasonNormal}, &bad, semper.RunFailed, "1 of 40 tests failed: cart.adds (exit code 0)"},
-		{"something else failed", semper.Reason{Kind: semper.ReasonExit, Code: 2}, &good, semper.RunFailed, "exit code 2, though 40 tests passed"},
-		{"killed", semper.Reason{Kind: semper.ReasonSignal, Signal: "SIGKILL"}, nil, semper.RunFailed, "signal SIGKILL"},
+		{"not read yet", semper.Reason{Kind: semper.ReasonNormal}, nil, course.Running, ""},
+		{"passed", semper.Reason{Kind: semper.ReasonNormal}, &good, course.Passed, ""},
+		{"a test failed", semper.Reason{Kind: semper.ReasonExit, Code: 1}, &bad, course.Failed, "1 of 40 tests failed: cart.adds (exit code 1)"},
+		{"a test failed, and the command hides it", semper.Reason{Kind: semper.ReasonNormal}, &bad, course.Failed, "1 of 40 tests failed: cart.adds (exit code 0)"},
+		{"something else failed", semper.Reason{Kind: semper.ReasonExit, Code: 2}, &good, course.Failed, "exit code 2, though 40 tests passed"},
+		{"killed", semper.Reason{Kind: semper.ReasonSignal, Signal: "SIGKILL"}, nil, course.Failed, "signal SIGKILL"},
 	} {
 		w.Units = map[semper.InstanceID]pipeline.Unit{start.Spec.ID: {Ended: true, End: &semper.End{Reason: c.reason}, Scratch: "/scratch"}}
 		w.Answers = map[string]pipeline.Answer{}
@@ -174,10 +175,10 @@ func TestReportGate(t *testing.T) {
 			w.Answers["p-1/beta/tests.1"] = *c.answer
 		}
 		d := pipeline.Step(begun.Run, w)
-		if d.Run.State != c.state || !strings.Contains(d.Run.Reason, c.why) || (len(d.Statements) == 1) != (c.state == semper.RunPassed) {
+		if d.Run.State != c.state || !strings.Contains(d.Run.Reason, c.why) || (len(d.Statements) == 1) != (c.state == course.Passed) {
 			t.Errorf("%s: %s (%s), %d statements", c.name, d.Run.State, d.Run.Reason, len(d.Statements))
 		}
-		if c.answer == nil && c.state == semper.RunRunning {
+		if c.answer == nil && c.state == course.Running {
 			if want := (pipeline.Read{Key: "p-1/beta/tests.1", Dir: "/scratch", Path: "out/junit.xml"}); len(d.Commands) != 1 || d.Commands[0] != want {
 				t.Errorf("%s: %+v, want %+v", c.name, d.Commands, want)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"semper"
 	"semper/pipeline"
+	"semper/pipeline/course"
 )
 
 var schedules = flag.Int("pipeline.schedules", 300, "simulated schedules")
@@ -23,7 +24,7 @@ type sim struct {
 	r        *rand.Rand
 	now      time.Time
 	policy   semper.Pipeline
-	runs     []semper.Run // as stored
+	runs     []course.Run // as stored
 	envs     map[string]semper.Environment
 	units    map[semper.InstanceID]pipeline.Unit
 	asked    map[string]bool
@@ -70,7 +71,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	}
 }
 
-func (s *sim) world(run semper.Run) pipeline.World {
+func (s *sim) world(run course.Run) pipeline.World {
 	w := pipeline.World{
 		Now: s.now, Stopped: s.stopped, InForce: s.policy, Environments: maps.Clone(s.envs), Units: maps.Clone(s.units), Answers: maps.Clone(s.answers),
 	}
@@ -87,7 +88,7 @@ func (s *sim) world(run semper.Run) pipeline.World {
 	return w
 }
 
-func about(r semper.Run) pipeline.Subject {
+func about(r course.Run) pipeline.Subject {
 	return pipeline.Subject{Artifact: r.Artifact, Config: r.Config}
 }
 
@@ -117,7 +118,7 @@ func (s *sim) step(i int) (changed bool) {
 	return d.Changed || entered
 }
 
-func (s *sim) store(i int, next semper.Run, statements []pipeline.Passed) {
+func (s *sim) store(i int, next course.Run, statements []pipeline.Passed) {
 	s.runs[i] = next
 	for _, p := range statements {
 		if _, twice := s.proofs[p.Name()]; twice {
@@ -158,7 +159,7 @@ func (s *sim) finish(id semper.InstanceID, r semper.Reason) {
 }
 
 // deploy is the law: it looks at what is stored and in force with words of its own.
-func (s *sim) deploy(d pipeline.Decision) semper.Run {
+func (s *sim) deploy(d pipeline.Decision) course.Run {
 	run, env := d.Run, d.Deploy
 	for _, p := range d.Statements {
 		s.proofs[p.Name()+"#"] = pipeline.Proof{Passed: p, About: about(run)} // of the same transaction
@@ -333,7 +334,7 @@ func (s *sim) laws() {
 	in := map[string]string{}
 	for _, r := range s.runs {
 		for _, st := range r.Stages {
-			if r.State == semper.RunRunning && (st.State == semper.StageDeploy || st.State == semper.StageLive) {
+			if r.State == course.Running && (st.State == course.StageDeploy || st.State == course.StageLive) {
 				if in[st.Environment] != "" {
 					s.fatal("%s and %s are in %s", in[st.Environment], r.ID, st.Environment)
 				}
@@ -345,7 +346,7 @@ func (s *sim) laws() {
 
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	ends := map[semper.RunState]int{}
+	ends := map[course.State]int{}
 	for seed := range uint64(*schedules) {
 		s := newSim(t, seed)
 		s.begin()
@@ -365,7 +366,7 @@ func TestSimulation(t *testing.T) {
 			ends[r.State]++
 		}
 	}
-	for _, state := range []semper.RunState{semper.RunPassed, semper.RunFailed, semper.RunRejected, semper.RunSuperseded} {
+	for _, state := range []course.State{course.Passed, course.Failed, course.Rejected, course.Superseded} {
 		if ends[state] < *schedules/50 {
 			t.Errorf("only %d of the runs of %d schedules were %s: the simulation does not go there", ends[state], *schedules, state)
 		}
@@ -375,14 +376,14 @@ func TestSimulation(t *testing.T) {
 // settle: when nothing goes wrong any more, every run comes to its end, and nothing is left over.
 func (s *sim) settle() {
 	s.stopped = ""
-	running := func(r semper.Run) bool { return r.State == semper.RunRunning }
+	running := func(r course.Run) bool { return r.State == course.Running }
 	for i, more := 0, 10; i < 100 && more > 0; i++ {
 		if !slices.ContainsFunc(s.runs, running) {
 			more-- // what has ended has its commands ended
 		}
 		s.now = s.now.Add(7 * time.Hour)
 		for _, id := range slices.Sorted(maps.Keys(s.units)) {
-			if slices.ContainsFunc(s.runs, func(r semper.Run) bool { return running(r) && strings.Contains(string(id), "."+r.ID+".") }) {
+			if slices.ContainsFunc(s.runs, func(r course.Run) bool { return running(r) && strings.Contains(string(id), "."+r.ID+".") }) {
 				s.finish(id, semper.Reason{Kind: semper.ReasonNormal}) // those of runs that have ended are to be stopped
 			}
 		}
@@ -407,7 +408,7 @@ func (s *sim) settle() {
 		}
 	}
 	for _, r := range s.runs {
-		if r.State == semper.RunRunning {
+		if r.State == course.Running {
 			s.fatal("%s never ends: at %d, %s: %+v", r.ID, r.At, pipeline.Step(r, s.world(r)).Waiting, r.Stages)
 		}
 	}

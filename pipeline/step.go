@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/pipeline/course"
 )
 
 type step struct {
@@ -14,7 +15,7 @@ type step struct {
 }
 
 // Step moves a run on as far as w allows. The result is a function of its arguments alone.
-func Step(run semper.Run, w World) Decision {
+func Step(run course.Run, w World) Decision {
 	d := &step{Decision: Decision{Run: clone(run)}, w: w}
 	for d.advance() {
 		d.Changed = true
@@ -27,28 +28,28 @@ func Step(run semper.Run, w World) Decision {
 func (d *step) advance() bool {
 	r := &d.Run
 	d.Waiting, d.Person = "", false
-	if r.State != semper.RunRunning {
+	if r.State != course.Running {
 		return false
 	}
 	if r.At >= len(r.Stages) || r.At >= len(r.Pipeline.Stages) {
-		d.end(semper.RunPassed, "")
+		d.end(course.Passed, "")
 		return true
 	}
 	s := &r.Stages[r.At]
 	switch s.State {
-	case semper.StagePending:
+	case course.StagePending:
 		return d.arrive(s)
-	case semper.StageBefore:
+	case course.StageBefore:
 		return d.before(s)
-	case semper.StageDeploy:
+	case course.StageDeploy:
 		return d.deploying(s)
-	case semper.StageLive:
+	case course.StageLive:
 		return d.live(s)
-	case semper.StagePassed:
+	case course.StagePassed:
 		r.At++
 		return true
 	}
-	d.end(semper.RunFailed, "unknown state "+string(s.State))
+	d.end(course.Failed, "unknown state "+string(s.State))
 	return true
 }
 
@@ -56,24 +57,24 @@ func (d *step) advance() bool {
 func (d *step) stage() semper.Stage { return d.Run.Pipeline.Stages[d.Run.At] }
 
 // arrive brings the run before an environment, unless an older one is to leave it first.
-func (d *step) arrive(s *semper.RunStage) bool {
+func (d *step) arrive(s *course.Stage) bool {
 	if why := d.overtaken(s.Environment); why != "" {
-		d.end(semper.RunSuperseded, why)
+		d.end(course.Superseded, why)
 		return true
 	}
 	if older, ok := d.occupied(s.Environment); ok {
 		d.Waiting = fmt.Sprintf("%s to leave %s", older.ID, s.Environment)
 		return false
 	}
-	s.State = semper.StageBefore
+	s.State = course.StageBefore
 	d.event("pipeline.arrived", s.Environment, fmt.Sprintf("%s is before %s", d.Run.Release, s.Environment))
 	return true
 }
 
 // before passes the gates before an environment, one after the other, and then has it entered.
-func (d *step) before(s *semper.RunStage) bool {
+func (d *step) before(s *course.Stage) bool {
 	if why := d.overtaken(s.Environment); why != "" {
-		d.end(semper.RunSuperseded, why)
+		d.end(course.Superseded, why)
 		return true
 	}
 	if older, ok := d.occupied(s.Environment); ok { // it came back: it was run again
@@ -84,7 +85,7 @@ func (d *step) before(s *semper.RunStage) bool {
 		return moved
 	}
 	if g, again := d.stale(s); again {
-		*g = semper.GateRun{Gate: g.Gate, State: semper.GatePending, Attempt: g.Attempt}
+		*g = course.Gate{Gate: g.Gate, State: course.GatePending, Attempt: g.Attempt}
 		return true
 	}
 	err := Admit(d.w.InForce, s.Environment, d.Run.Release, Subject{d.Run.Artifact, d.Run.Config}, d.w.Proofs, d.w.Stopped, d.w.Now)
@@ -96,17 +97,17 @@ func (d *step) before(s *semper.RunStage) bool {
 		d.Waiting = err.(*semper.Error).Message //nolint:errorlint,forcetypeassert // Admit's own
 		d.wake(d.w.Now.Add(time.Minute))
 	default:
-		d.end(semper.RunFailed, err.(*semper.Error).Message+"; was the pipeline changed while it ran, or a key revoked? semper pipeline run begins anew") //nolint:errorlint,forcetypeassert // Admit's own
+		d.end(course.Failed, err.(*semper.Error).Message+"; was the pipeline changed while it ran, or a key revoked? semper pipeline run begins anew") //nolint:errorlint,forcetypeassert // Admit's own
 		return true
 	}
 	return false
 }
 
 // stale is a gate that was passed and does not hold any more: its yes has expired, or its window has closed.
-func (d *step) stale(s *semper.RunStage) (*semper.GateRun, bool) {
+func (d *step) stale(s *course.Stage) (*course.Gate, bool) {
 	for i := range s.Gates {
 		g, def := &s.Gates[i], d.stage().Gates[i]
-		if def.When != semper.GateBefore || g.State != semper.GatePassed {
+		if def.When != semper.GateBefore || g.State != course.GatePassed {
 			continue
 		}
 		if open, _ := isOpen(def, d.w.Now); !open {
@@ -121,10 +122,10 @@ func (d *step) stale(s *semper.RunStage) (*semper.GateRun, bool) {
 }
 
 // Entered is the run after the rollout of its present stage has begun.
-func Entered(run semper.Run, rollout semper.Rollout, now time.Time) (semper.Run, []semper.Event) {
+func Entered(run course.Run, rollout semper.Rollout, now time.Time) (course.Run, []semper.Event) {
 	d := &step{Decision: Decision{Run: clone(run)}, w: World{Now: now}}
 	s := &d.Run.Stages[d.Run.At]
-	s.State, s.Rollout = semper.StageDeploy, rollout.ID
+	s.State, s.Rollout = course.StageDeploy, rollout.ID
 	d.event("pipeline.entered", s.Environment, fmt.Sprintf("%s enters %s by %s", run.Release, s.Environment, rollout.ID))
 	if rollout.State == semper.RolloutDone { // it serves there already
 		d.isLive(s, nil)
@@ -133,17 +134,17 @@ func Entered(run semper.Run, rollout semper.Rollout, now time.Time) (semper.Run,
 }
 
 // Refused is the run that may not enter an environment whatever it waits for: its release cannot be deployed there.
-func Refused(run semper.Run, why string, now time.Time) (semper.Run, []semper.Event) {
+func Refused(run course.Run, why string, now time.Time) (course.Run, []semper.Event) {
 	d := &step{Decision: Decision{Run: clone(run)}, w: World{Now: now}}
-	d.end(semper.RunFailed, why)
+	d.end(course.Failed, why)
 	return d.Run, d.Events
 }
 
 // deploying waits for the rollout.
-func (d *step) deploying(s *semper.RunStage) bool {
+func (d *step) deploying(s *course.Stage) bool {
 	e, known := d.w.Environments[s.Environment]
 	if !known {
-		d.end(semper.RunFailed, fmt.Sprintf("environment %s is gone", s.Environment))
+		d.end(course.Failed, fmt.Sprintf("environment %s is gone", s.Environment))
 		return true
 	}
 	serves := e.Current != nil && e.Current.Release == d.Run.Release
@@ -154,7 +155,7 @@ func (d *step) deploying(s *semper.RunStage) bool {
 			d.isLive(s, nil)
 			return true
 		}
-		d.end(semper.RunFailed, fmt.Sprintf("another rollout took the place of %s in %s", s.Rollout, s.Environment))
+		d.end(course.Failed, fmt.Sprintf("another rollout took the place of %s in %s", s.Rollout, s.Environment))
 		return true
 	case r.State.Live() && serves, r.State == semper.RolloutSuperseded && serves:
 		d.isLive(s, r)
@@ -164,15 +165,15 @@ func (d *step) deploying(s *semper.RunStage) bool {
 		if why == "" {
 			why = string(r.State)
 		}
-		d.end(semper.RunFailed, fmt.Sprintf("%s in %s: %s", r.ID, s.Environment, why))
+		d.end(course.Failed, fmt.Sprintf("%s in %s: %s", r.ID, s.Environment, why))
 		return true
 	}
 	d.Waiting = fmt.Sprintf("%s in %s: %s", r.ID, s.Environment, r.State)
 	return false
 }
 
-func (d *step) isLive(s *semper.RunStage, r *semper.Rollout) {
-	s.State, s.LiveAt = semper.StageLive, d.w.Now
+func (d *step) isLive(s *course.Stage, r *semper.Rollout) {
+	s.State, s.LiveAt = course.StageLive, d.w.Now
 	if r != nil && r.Trial != nil {
 		t := *r.Trial
 		s.Trial = &t
@@ -181,15 +182,15 @@ func (d *step) isLive(s *semper.RunStage, r *semper.Rollout) {
 }
 
 // live passes the gates of what serves.
-func (d *step) live(s *semper.RunStage) bool {
+func (d *step) live(s *course.Stage) bool {
 	if why := d.gone(s.Environment); why != "" {
-		d.end(semper.RunFailed, why)
+		d.end(course.Failed, why)
 		return true
 	}
 	if passed, moved := d.gates(s, semper.GateLive); !passed {
 		return moved
 	}
-	s.State = semper.StagePassed
+	s.State = course.StagePassed
 	d.event("pipeline.vetted", s.Environment, fmt.Sprintf("%s has passed %s", d.Run.Release, s.Environment))
 	return true
 }
@@ -216,7 +217,7 @@ func (d *step) overtaken(environment string) string {
 		return ""
 	}
 	for _, o := range d.w.Others {
-		if o.Number > d.Run.Number && o.State == semper.RunRunning && stateIn(o, environment) == semper.StageBefore {
+		if o.Number > d.Run.Number && o.State == course.Running && stateIn(o, environment) == course.StageBefore {
 			return fmt.Sprintf("%s with %s, which is newer, is before %s", o.ID, o.Release, environment)
 		}
 	}
@@ -224,61 +225,61 @@ func (d *step) overtaken(environment string) string {
 }
 
 // behind is a newer run that has entered an environment.
-func (d *step) behind(environment string) (semper.Run, bool) {
+func (d *step) behind(environment string) (course.Run, bool) {
 	for _, o := range d.w.Others {
 		if o.Number <= d.Run.Number {
 			continue
 		}
 		switch stateIn(o, environment) {
-		case semper.StageDeploy, semper.StageLive, semper.StagePassed:
+		case course.StageDeploy, course.StageLive, course.StagePassed:
 			return o, true
 		}
 	}
-	return semper.Run{}, false
+	return course.Run{}, false
 }
 
 // stateIn is how far a run is with an environment.
-func stateIn(r semper.Run, environment string) semper.StageState {
+func stateIn(r course.Run, environment string) course.StageState {
 	for _, s := range r.Stages {
 		if s.Environment == environment {
 			return s.State
 		}
 	}
-	return semper.StagePending
+	return course.StagePending
 }
 
 // occupied is the older run that has to leave an environment before this one comes there. A run is in an environment
 // while it is deployed there and looked at, where runs queue also while it waits before it, and while it soaks there for the next.
-func (d *step) occupied(environment string) (semper.Run, bool) {
+func (d *step) occupied(environment string) (course.Run, bool) {
 	for _, o := range d.w.Others {
-		if o.Number >= d.Run.Number || o.State != semper.RunRunning || o.At >= len(o.Stages) {
+		if o.Number >= d.Run.Number || o.State != course.Running || o.At >= len(o.Stages) {
 			continue
 		}
 		at := o.Stages[o.At]
 		if at.Environment == environment {
-			if at.State == semper.StageDeploy || at.State == semper.StageLive || at.State == semper.StageBefore && d.stage().Concurrency == semper.Queue {
+			if at.State == course.StageDeploy || at.State == course.StageLive || at.State == course.StageBefore && d.stage().Concurrency == semper.Queue {
 				return o, true
 			}
 			continue
 		}
-		if next := o.Pipeline.Stages[o.At]; next.After == environment && next.Concurrency == semper.Queue && at.State == semper.StageBefore && soaks(o) {
+		if next := o.Pipeline.Stages[o.At]; next.After == environment && next.Concurrency == semper.Queue && at.State == course.StageBefore && soaks(o) {
 			return o, true
 		}
 	}
-	return semper.Run{}, false
+	return course.Run{}, false
 }
 
 // soaks reports whether a run has a soak before it still.
-func soaks(r semper.Run) bool {
+func soaks(r course.Run) bool {
 	for i, g := range r.Pipeline.Stages[r.At].Gates {
-		if g.Kind == semper.GateSoak && r.Stages[r.At].Gates[i].State != semper.GatePassed {
+		if g.Kind == semper.GateSoak && r.Stages[r.At].Gates[i].State != course.GatePassed {
 			return true
 		}
 	}
 	return false
 }
 
-func (d *step) end(state semper.RunState, why string) {
+func (d *step) end(state course.State, why string) {
 	r := &d.Run
 	r.State, r.EndedAt, r.Reason = state, d.w.Now, why
 	msg := fmt.Sprintf("%s with %s: %s", r.ID, r.Release, state)
@@ -301,7 +302,7 @@ func (d *step) wake(t time.Time) {
 }
 
 // clone is a run that can be changed.
-func clone(r semper.Run) semper.Run {
+func clone(r course.Run) course.Run {
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {
 		r.Stages[i].Gates = slices.Clone(r.Stages[i].Gates)

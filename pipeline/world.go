@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/pipeline/course"
 )
 
 // World is what is observed now. It is a value; Step never changes it.
@@ -20,7 +21,7 @@ type World struct {
 	// Answers are what URLs and reports have said, by [Ask.Key] and [Read.Key].
 	Answers map[string]Answer
 	// Others are the other runs of the app.
-	Others []semper.Run
+	Others []course.Run
 	// Proofs about the run's release.
 	Proofs []Proof
 }
@@ -74,7 +75,7 @@ func (Read) command()  {}
 // Decision is what Step wants: the run to store, with the statements and events that belong to it, and what to do once it is
 // stored.
 type Decision struct {
-	Run        semper.Run
+	Run        course.Run
 	Changed    bool
 	Events     []semper.Event
 	Statements []Passed

@@ -18,6 +18,8 @@ type Request struct {
 	Until semper.StepKind
 	// Hotfix says why a deploy leaves out its release's steps; empty where it does not.
 	Hotfix string
+	// Again has a deploy run a migration once more that failed. Without it a release whose migration failed is refused.
+	Again bool
 }
 
 // maxInstances is how many instances of one release a service may have, and how many of two releases while one of them is on trial.
@@ -31,6 +33,17 @@ func Deploy(env semper.Environment, rel semper.Release, q Request) (semper.Envir
 	}
 	if c := env.Current; c != nil && c.Release == rel.Name() && maps.Equal(c.Scale, scale) {
 		return nothingToDo(env, rel.Name(), q)
+	}
+	if m := env.Migrated[rel.Name()]; m.Failed != "" {
+		if !q.Again {
+			return env, nil, &semper.Error{
+				Code: semper.Conflict, Op: "deploy",
+				Message: fmt.Sprintf("%s is bad: its migration failed at %s (%s): %s", rel.Name(), m.At.UTC().Format(time.DateTime), m.Rollout, m.Failed),
+				Hint:    "deploy another release; or, once what it left behind is put right: semper deploy --migrate-again",
+			}
+		}
+		env = clone(env)
+		delete(env.Migrated, rel.Name())
 	}
 	return move(env, semper.KindDeploy, rel, scale, q)
 }

@@ -48,6 +48,12 @@ func (d *step) advance() bool {
 		return d.ready(r)
 	case semper.RolloutTrial:
 		return d.trial(r)
+	case semper.RolloutHold:
+		return d.holding(r)
+	case semper.RolloutMigrate:
+		return d.migrating(r)
+	case semper.RolloutUndo:
+		return d.undoing(r)
 	case semper.RolloutConnect:
 		return d.connect(r)
 	case semper.RolloutDrain:
@@ -136,12 +142,12 @@ func (d *step) ready(r *semper.Rollout) bool {
 		d.wake(r.Deadline)
 		return false
 	case t == nil:
-		d.cutOver(r)
+		d.migrateOrCutOver(r)
 	case t.Paused:
 		d.Waiting = "paused by " + t.PausedBy
 		return false
 	case t.Over:
-		d.cutOver(r)
+		d.migrateOrCutOver(r)
 	default:
 		d.begin(r)
 	}

@@ -96,11 +96,7 @@ func tried(r *semper.Rollout) bool {
 	if r.Trial == nil || r.Epoch == 0 {
 		return false
 	}
-	switch r.State {
-	case semper.RolloutTrial, semper.RolloutStart, semper.RolloutReady:
-		return true
-	}
-	return false
+	return r.State != semper.RolloutStage && beforeConnect(r.State)
 }
 
 // pool has the ready instances of p, and is treated as p's release says.
@@ -109,7 +105,7 @@ func pool(s Site, service string, p semper.Placement, instances map[semper.Insta
 	svc := spec.Services[service]
 	out := semper.Pool{
 		Key: semper.NamePool(s.Env.App, s.Env.Name, service), App: s.Env.App, Release: p.Release,
-		Backend: []semper.Backend{}, Hold: s.Env.Hold, Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool,
+		Backend: []semper.Backend{}, Hold: holdOf(s), Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool,
 		Variations: design.Variations(s.Env.Experiments, service),
 	}
 	for _, u := range p.Instances {

@@ -12,6 +12,7 @@ func (s *sim) command() {
 	s.rollouts++
 	q := rollout.Request{ID: fmt.Sprintf("d-%d", s.rollouts), By: "sim", Now: s.now}
 	rel := s.releases[semper.NameRelease(1+s.r.IntN(5))]
+	q.Again = s.r.IntN(3) == 0
 	var env semper.Environment
 	var err error
 	switch s.r.IntN(11) {
@@ -58,6 +59,9 @@ func (s *sim) command() {
 	if err != nil {
 		if c := semper.CodeOf(err); c != semper.Conflict && c != semper.Invalid {
 			s.failf("command: %v", err)
+		}
+		if s.env.Migrated[rel.Name()].Failed != "" && !q.Again && semper.CodeOf(err) == semper.Conflict {
+			s.migrations["refused again"]++
 		}
 		return
 	}

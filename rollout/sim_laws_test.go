@@ -20,6 +20,7 @@ func (s *sim) laws() {
 	}
 	s.declared()
 	s.cut()
+	s.migrates()
 	ids := make(map[semper.InstanceID]bool)
 	outgoing := append(slices.Clone(s.env.Retiring), orZero(s.env.Previous))
 	for _, p := range outgoing {
@@ -65,6 +66,8 @@ func (s *sim) settle() {
 		}
 		for id, in := range s.instances {
 			switch {
+			case isTask(id):
+				s.end(id, in)
 			case in.stopped:
 				delete(s.instances, id)
 			case in.State == semper.Starting && !in.broken:
@@ -77,6 +80,7 @@ func (s *sim) settle() {
 			}
 		}
 		clear(s.inFlight)
+		clear(s.writing)
 		for _, e := range s.edges {
 			e.table, e.dead = s.table, false
 		}

@@ -30,7 +30,7 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		n = 100
 	}
-	seen, trials, ended := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int)
+	seen, trials, ended, migrations := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int), make(map[string]int)
 	for seed := first; seed < first+n; seed++ {
 		s := newSim(t, uint64(seed))
 		if s.patient = seed%3 > 0; s.patient { // users who have something, and let a trial take its time
@@ -46,6 +46,7 @@ func TestSimulation(t *testing.T) {
 		}
 		add(trials, s.trials)
 		add(ended, s.ended)
+		add(migrations, s.migrations)
 	}
 	for _, st := range []semper.RolloutState{semper.RolloutDone, semper.RolloutFailed, semper.RolloutRolledBack, semper.RolloutSuperseded} {
 		if seen[st] < n/50 {
@@ -62,7 +63,12 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("only %d windows %s in %d schedules: the simulation does not reach it", ended[what], what, n)
 		}
 	}
-	t.Log(seen, trials, ended)
+	for _, what := range simMigrations {
+		if migrations[what] < n/200 {
+			t.Errorf("only %d migrations %s in %d schedules: the simulation does not reach it", migrations[what], what, n)
+		}
+	}
+	t.Log(seen, trials, ended, migrations)
 }
 
 type simInstance struct {
@@ -104,6 +110,10 @@ type sim struct {
 	patient bool
 	verdict *semper.Verdict // the judge's newest
 	began   int64           // the generation that was current when the rollout began; 0 for none
+
+	writing    map[semper.InstanceID]int // of what is in flight, that with unsafe methods
+	migrations map[string]int            // what became of them, by a word for it
+	migrated   map[semper.InstanceID]int // how often a command began
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
@@ -113,6 +123,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		releases: make(map[semper.ReleaseName]semper.Release), instances: make(map[semper.InstanceID]*simInstance),
 		staged: make(map[semper.Digest]error), inFlight: make(map[semper.InstanceID]int), deadline: make(map[semper.InstanceID]time.Time), seen: make(map[semper.RolloutState]int),
 		trials: make(map[string]int), ended: make(map[string]int), served: make(map[semper.InstanceID]bool),
+		writing: make(map[semper.InstanceID]int), migrations: make(map[string]int), migrated: make(map[semper.InstanceID]int),
 	}
 	for range 1 + s.r.IntN(2) {
 		s.edges = append(s.edges, &simEdge{})
@@ -123,6 +134,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 			Services: map[string]semper.Service{"web": {Type: semper.Web, Instances: 1 + s.r.IntN(3)}, "job": {Type: semper.Worker, Instances: s.r.IntN(2)}},
 			Warm:     semper.Duration(time.Duration(s.r.IntN(3)) * time.Minute),
 			Deploy:   s.steps(),
+			Migrate:  s.migration(),
 		}.WithDefaults()
 		spec.Routes = []semper.RouteRule{{Path: "/", To: "web", StickFor: s.pinFor(spec.Warm)}}
 		if s.r.IntN(4) == 0 {
@@ -189,7 +201,7 @@ func (s *sim) world() rollout.World {
 		}
 	}
 	for id, n := range s.inFlight {
-		w.InFlight[id] = semper.InFlight{semper.ClassRequest: n}
+		w.InFlight[id] = semper.InFlight{semper.ClassRequest: n - s.writing[id], semper.ClassWrite: s.writing[id]}
 	}
 	return w
 }
@@ -218,7 +230,7 @@ func (s *sim) commit(d rollout.Decision) {
 	old := s.env
 	s.env = d.Env
 	t := rollout.Routes([]rollout.Site{{Env: s.env, Releases: s.releases}}, s.judged())
-	moved := s.env.Rollout != nil && s.env.Rollout.Epoch == s.table.Epoch+1
+	moved := rollout.Moves(s.env, s.table.Epoch+1)
 	if moved || !rollout.SameRoutes(t, s.table) {
 		t.Epoch = s.table.Epoch + 1
 		s.table = t
@@ -287,6 +299,7 @@ func (s *sim) do(c rollout.Command) {
 	case rollout.Start:
 		if s.instances[c.Spec.ID] == nil {
 			s.note("start %s", c.Spec.ID)
+			s.begins(c.Spec)
 			s.instances[c.Spec.ID] = &simInstance{Instance: rollout.Instance{State: semper.Starting, Address: "a"}, broken: c.Spec.Release.Number() == 5}
 		}
 	case rollout.Stop:
@@ -297,6 +310,9 @@ func (s *sim) do(c rollout.Command) {
 		s.note("stop %s: %s", c.ID, c.Why)
 		s.mayStop(c.ID)
 		in.stopped, in.State = true, semper.Stopping
+		if isTask(c.ID) {
+			s.migrations["stopped"]++
+		}
 	}
 }
 
@@ -336,9 +352,11 @@ func (s *sim) progress() {
 		return
 	}
 	switch {
+	case isTask(id):
+		s.task(id, in)
 	case in.stopped:
 		delete(s.instances, id)
-		delete(s.inFlight, id)
+		s.lose(id)
 	case in.State == semper.Waiting:
 		in.State = semper.Starting
 		in.Restarts++
@@ -347,7 +365,7 @@ func (s *sim) progress() {
 	case s.r.IntN(40) == 0 || in.broken:
 		in.State = semper.Waiting
 		in.LastEnd = &semper.End{At: s.now, Reason: semper.Reason{Kind: semper.ReasonExit, Code: 1}, GaveUp: in.Restarts >= 2, Window: in.Restarts + 1, Tail: []string{"boom"}}
-		delete(s.inFlight, id)
+		s.lose(id)
 	case in.State == semper.Starting:
 		in.State = semper.Ready
 	}
@@ -383,17 +401,28 @@ func (s *sim) request() {
 		if in == nil || in.stopped {
 			s.failf("an edge at epoch %d routes to %s, which semper ended", e.table.Epoch, b.ID)
 		}
-		if in.State == semper.Ready {
-			s.inFlight[b.ID]++
+		unsafe := s.r.IntN(2) == 0
+		if p.Hold != nil && (unsafe || !p.Hold.Writes) {
+			continue // it waits
+		}
+		s.unmet(e, unsafe)
+		if in.State != semper.Ready {
+			continue
+		}
+		if s.inFlight[b.ID]++; unsafe {
+			s.writing[b.ID]++
 		}
 	}
 }
 
 func (s *sim) finish() {
 	id, _ := s.pick()
-	if s.inFlight[id] > 1 {
-		s.inFlight[id]--
-	} else {
-		delete(s.inFlight, id)
+	if s.inFlight[id] <= 1 {
+		s.lose(id)
+		return
 	}
+	if n := s.inFlight[id]; s.r.IntN(n) < s.writing[id] {
+		s.writing[id]--
+	}
+	s.inFlight[id]--
 }

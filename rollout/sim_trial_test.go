@@ -77,7 +77,8 @@ func (s *sim) calm() {
 }
 
 func isBefore(s semper.RolloutState) bool {
-	return slices.Contains([]semper.RolloutState{semper.RolloutStage, semper.RolloutStart, semper.RolloutReady, semper.RolloutTrial}, s)
+	return slices.Contains([]semper.RolloutState{semper.RolloutStage, semper.RolloutStart, semper.RolloutReady, semper.RolloutTrial,
+		semper.RolloutHold, semper.RolloutMigrate, semper.RolloutUndo}, s)
 }
 
 // earned looks at what the machine did by itself: every step it left was earned, and who was convicted is gone.
@@ -88,7 +89,8 @@ func (s *sim) earned(before, after semper.Environment) {
 	}
 	v := s.verdict
 	convicted := v != nil && v.Rollout == r.ID && v.Outcome == semper.Worse && v.Step <= was.Trial.Step
-	if convicted && isBefore(was.State) && was.Epoch > 0 && r.State != semper.RolloutFailed {
+	changing := r.State == semper.RolloutMigrate || r.State == semper.RolloutUndo // that has to come to its end first
+	if convicted && isBefore(was.State) && was.Epoch > 0 && r.State != semper.RolloutFailed && !changing {
 		s.failf("%s is convicted and at %s", r.ID, r.State)
 	}
 	if r.State == semper.RolloutTrial && !r.Trial.Since.IsZero() && (was.Trial.Since.IsZero() || was.Trial.Step != r.Trial.Step) {

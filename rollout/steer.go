@@ -21,6 +21,11 @@ func Abort(env semper.Environment, w World, by string) (Decision, error) {
 			return Decision{}, &semper.Error{Code: semper.Conflict, Op: "abort", Message: "the route table is published already", Hint: "wait for its acknowledgement, then semper rollback"}
 		}
 		d.turnBack(r, "", "aborted by "+orSomebody(by))
+	case semper.RolloutMigrate:
+		d.spoil(r, "aborted by "+orSomebody(by))
+		d.advance()
+	case semper.RolloutUndo:
+		return Decision{}, &semper.Error{Code: semper.Conflict, Op: "abort", Message: "the migration failed, and what undoes it runs", Hint: "the old release serves again as soon as that has ended"}
 	default:
 		d.fail(r, "aborted by "+orSomebody(by), "")
 	}
@@ -137,7 +142,7 @@ func steered(env semper.Environment, w World, op string) (*step, *semper.Rollout
 
 func beforeConnect(s semper.RolloutState) bool {
 	switch s {
-	case semper.RolloutStage, semper.RolloutStart, semper.RolloutReady, semper.RolloutTrial:
+	case semper.RolloutStage, semper.RolloutStart, semper.RolloutReady, semper.RolloutTrial, semper.RolloutHold, semper.RolloutMigrate, semper.RolloutUndo:
 		return true
 	}
 	return false

@@ -28,6 +28,9 @@ func (d *step) end(r *semper.Rollout, s semper.RolloutState, note string) {
 // fail ends r before it was connected: the environment keeps what it had, the target is taken down. What is on trial loses its
 // traffic by the next epoch.
 func (d *step) fail(r *semper.Rollout, why string, culprit semper.InstanceID) bool {
+	if r.Migration != nil && r.Migration.Done {
+		why += "; its migration has been done"
+	}
 	r.Reason, r.Instance = why, culprit
 	d.dropTarget(r)
 	if r.Trial != nil {
@@ -67,6 +70,12 @@ func (d *step) event(kind, msg string, with func(*semper.Event)) {
 	ev := semper.Event{At: d.w.Now, Kind: kind, App: d.Env.App, Environment: d.Env.Name, Message: msg}
 	if r := d.Env.Rollout; r != nil {
 		ev.Rollout, ev.Release, ev.Epoch, ev.By, ev.Instance = r.ID, r.To, r.Epoch, r.By, r.Instance
+		switch r.State {
+		case semper.RolloutMigrate:
+			ev.Instance = r.Migration.Unit.ID
+		case semper.RolloutUndo:
+			ev.Instance = r.Migration.Undo.ID
+		}
 	}
 	if with != nil {
 		with(&ev)
@@ -86,10 +95,14 @@ func clone(e semper.Environment) semper.Environment {
 	e.Current = clonePlacement(e.Current)
 	e.Previous = clonePlacement(e.Previous)
 	e.Retiring = slices.Clone(e.Retiring)
-	e.InstanceSeq = maps.Clone(e.InstanceSeq)
+	e.InstanceSeq, e.Migrated = maps.Clone(e.InstanceSeq), maps.Clone(e.Migrated)
 	if e.Rollout != nil {
 		r := *e.Rollout
 		r.Steps = slices.Clone(r.Steps)
+		if r.Migration != nil {
+			m := *r.Migration
+			r.Migration = &m
+		}
 		if r.Trial != nil {
 			t := *r.Trial
 			t.Baseline, t.Passed = clonePlacement(t.Baseline), slices.Clone(t.Passed)

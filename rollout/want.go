@@ -35,6 +35,7 @@ func (d *step) want() {
 		if r.Trial != nil {
 			add(r.Trial.Baseline, r.State != semper.RolloutStage)
 		}
+		add(d.errand(r), true)
 	}
 	for id, in := range d.w.Instances {
 		if !wanted[id] && in.State != semper.Stopping && in.State != semper.Ended {
@@ -52,6 +53,15 @@ func (d *step) spec(p *semper.Placement, u semper.PlacedUnit) (semper.InstanceSp
 	s := semper.InstanceSpec{
 		ID: u.ID, App: d.Env.App, Environment: d.Env.Name, Service: u.Service, Release: p.Release,
 		Generation: p.Generation, Artifact: rel.Artifact, Spec: rel.Spec.Services[u.Service],
+	}
+	if r := d.Env.Rollout; r != nil && r.Migration != nil {
+		switch m := rel.Spec.Migrate; u.ID {
+		case r.Migration.Unit.ID:
+			s.Spec = m.Service
+		case r.Migration.Undo.ID:
+			s.Spec = m.Service
+			s.Spec.Command = m.OnFailure
+		}
 	}
 	if c := d.Env.Current; c != nil && c.Release != p.Release {
 		s.Previous = c.Release
@@ -78,6 +88,13 @@ func Placements(e semper.Environment) []semper.Placement {
 		out = append(out, r.Target)
 		if r.Trial != nil && r.Trial.Baseline != nil {
 			out = append(out, *r.Trial.Baseline)
+		}
+		if m := r.Migration; m != nil { // what has ended is looked at until the rollout has
+			units := []semper.PlacedUnit{m.Unit}
+			if m.Undo.ID != "" {
+				units = append(units, m.Undo)
+			}
+			out = append(out, semper.Placement{Release: r.To, Generation: r.Target.Generation, Instances: units})
 		}
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/pipeline/course"
 )
 
 // mostWhy is how many bytes of a reason a form may bring.
@@ -53,7 +54,7 @@ func needs(l *look) (out []need) {
 				n.Mark, n.WhoMay = mark{"half", "busy", "waits for a yes"}, r.Asks
 				n.Text = fmt.Sprintf("%s asks to enter %s", r.Release, r.Stages[r.At].Environment)
 				n.Approve = may && l.Caller.Among(r.Asks)
-			case i == 0 && (r.State == semper.RunFailed || r.State == semper.RunRejected):
+			case i == 0 && (r.State == course.Failed || r.State == course.Rejected):
 				n.Mark, n.Text, n.Why, n.Reject, n.Rerun = runMark(r.State), fmt.Sprintf("%s did not come through", r.Release), r.Reason, false, may
 				n.Tail = failedTail(r.Run)
 			default:
@@ -75,10 +76,10 @@ func rank(n need) int {
 }
 
 // failedTail is the end of what a run's failed gate printed.
-func failedTail(r semper.Run) []string {
+func failedTail(r course.Run) []string {
 	for _, s := range r.Stages {
 		for _, g := range s.Gates {
-			if g.State == semper.GateFailed {
+			if g.State == course.GateFailed {
 				return g.Tail
 			}
 		}
@@ -86,28 +87,28 @@ func failedTail(r semper.Run) []string {
 	return nil
 }
 
-func runMark(s semper.RunState) mark {
+func runMark(s course.State) mark {
 	switch s {
-	case semper.RunPassed:
+	case course.Passed:
 		return mark{"check", "ok", string(s)}
-	case semper.RunFailed, semper.RunRejected:
+	case course.Failed, course.Rejected:
 		return mark{"cross", "bad", string(s)}
-	case semper.RunSuperseded:
+	case course.Superseded:
 		return mark{"square", "off", string(s)}
-	case semper.RunRunning:
+	case course.Running:
 	}
 	return mark{"half", "busy", string(s)}
 }
 
-func gateMark(s semper.GateState) mark {
+func gateMark(s course.GateState) mark {
 	switch s {
-	case semper.GatePassed:
+	case course.GatePassed:
 		return mark{"check", "ok", string(s)}
-	case semper.GateFailed:
+	case course.GateFailed:
 		return mark{"cross", "bad", string(s)}
-	case semper.GateRunning:
+	case course.GateRunning:
 		return mark{"half", "busy", string(s)}
-	case semper.GatePending:
+	case course.GatePending:
 	}
 	return mark{"ring", "off", string(s)}
 }
@@ -152,18 +153,18 @@ func ways(l *look) (out []way) {
 
 // stopOf is an environment with its gates, as far as the newest run has come with them.
 func stopOf(s semper.Stage, serves semper.ReleaseName, run *api.RunStatus) wayStop {
-	stop := wayStop{Environment: s.Environment, Serves: serves, Mark: mark{"ring", "off", string(semper.StagePending)}}
-	var at semper.RunStage
+	stop := wayStop{Environment: s.Environment, Serves: serves, Mark: mark{"ring", "off", string(course.StagePending)}}
+	var at course.Stage
 	if run != nil {
-		if i := slices.IndexFunc(run.Stages, func(r semper.RunStage) bool { return r.Environment == s.Environment }); i >= 0 {
+		if i := slices.IndexFunc(run.Stages, func(r course.Stage) bool { return r.Environment == s.Environment }); i >= 0 {
 			at = run.Stages[i]
-			stop.Here = run.State == semper.RunRunning && run.At == i
-			stop.Mark = stageMark(at.State, stop.Here, run.State != semper.RunRunning && run.At == i)
+			stop.Here = run.State == course.Running && run.At == i
+			stop.Mark = stageMark(at.State, stop.Here, run.State != course.Running && run.At == i)
 		}
 	}
 	for _, g := range s.Gates {
-		wg := wayGate{Name: g.Name, Mark: gateMark(semper.GatePending)}
-		if i := slices.IndexFunc(at.Gates, func(r semper.GateRun) bool { return r.Gate == g.Name }); i >= 0 {
+		wg := wayGate{Name: g.Name, Mark: gateMark(course.GatePending)}
+		if i := slices.IndexFunc(at.Gates, func(r course.Gate) bool { return r.Gate == g.Name }); i >= 0 {
 			r := at.Gates[i]
 			wg.Mark, wg.Why, wg.By = gateMark(r.State), r.Why, r.By
 		}
@@ -176,9 +177,9 @@ func stopOf(s semper.Stage, serves semper.ReleaseName, run *api.RunStatus) waySt
 	return stop
 }
 
-func stageMark(s semper.StageState, here, ended bool) mark {
+func stageMark(s course.StageState, here, ended bool) mark {
 	switch {
-	case s == semper.StagePassed:
+	case s == course.StagePassed:
 		return mark{"check", "ok", string(s)}
 	case ended:
 		return mark{"cross", "bad", "ended here"}

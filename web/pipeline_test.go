@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/api/apitest"
+	"semper/pipeline/course"
 )
 
 // asking is a semper with a run that waits for ops, one that failed, and a line that is stopped.
@@ -107,7 +108,7 @@ func TestWhatWaitsForSomebody(t *testing.T) {
 		t.Fatalf("olga says yes: %s", res.Status)
 	}
 	p, err := s.Pipelines(t.Context(), "shop")
-	if err != nil || p[0].Runs[0].State != semper.RunPassed || p[0].Runs[0].Stages[1].Gates[0].By != "olga" || p[0].Runs[0].Stages[1].Gates[0].Why != "seen" {
+	if err != nil || p[0].Runs[0].State != course.Passed || p[0].Runs[0].Stages[1].Gates[0].By != "olga" || p[0].Runs[0].Stages[1].Gates[0].Why != "seen" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if res := press(t, as(h, olga), "/run/shop/p-1/approve", ""); res.StatusCode != http.StatusConflict {
@@ -150,7 +151,7 @@ func TestNoFormOfAnotherSite(t *testing.T) {
 			t.Errorf("%s: %d", what, got)
 		}
 	}
-	if p, err := s.Pipelines(t.Context(), "shop"); err != nil || p[0].Runs[0].State != semper.RunRunning {
+	if p, err := s.Pipelines(t.Context(), "shop"); err != nil || p[0].Runs[0].State != course.Running {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if got := send("Authorization", bearer, "Sec-Fetch-Site", "same-origin"); got != http.StatusSeeOther {

@@ -28,7 +28,7 @@ func markOf(state any) mark {
 		m.Shape, m.Tone = "disc", "ok"
 	case string(semper.RolloutDone):
 		m.Shape, m.Tone = "check", "ok"
-	case string(semper.Starting), "stage", "start", "connect", "drain", "retire", "candidate":
+	case string(semper.Starting), "stage", "start", "hold", "migrate", "undo", "connect", "drain", "retire", "candidate":
 		m.Shape, m.Tone = "half", "busy"
 	case string(semper.RolloutWatch), "warm":
 		m.Shape, m.Tone = "eye", "busy"
@@ -93,7 +93,7 @@ func healthOf(s api.Status) mark {
 // ordered are the instances with those that serve first and those that leave last.
 func ordered(l []api.Instance) []api.Instance {
 	rank := func(in api.Instance) int {
-		return slices.Index([]string{"retiring", "warm", "candidate", "current"}, in.Role)
+		return slices.Index([]string{"retiring", "warm", "candidate", "migration", "current"}, in.Role)
 	}
 	l = slices.Clone(l)
 	slices.SortStableFunc(l, func(a, b api.Instance) int { return rank(b) - rank(a) })
@@ -119,6 +119,12 @@ func ahead(s semper.RolloutState) []semper.RolloutState {
 		semper.RolloutStage, semper.RolloutStart, semper.RolloutReady, semper.RolloutConnect,
 		semper.RolloutDrain, semper.RolloutWatch, semper.RolloutRetire, semper.RolloutDone,
 	}
+	switch s {
+	case semper.RolloutTrial, semper.RolloutHold, semper.RolloutMigrate:
+		s = semper.RolloutReady
+	case semper.RolloutUndo:
+		return []semper.RolloutState{semper.RolloutFailed}
+	}
 	return course[slices.Index(course, s)+1:]
 }
 
@@ -131,6 +137,12 @@ func meaning(s semper.RolloutState) string {
 		return "new instances start, without work"
 	case semper.RolloutReady:
 		return "all of them must become ready"
+	case semper.RolloutHold:
+		return "requests wait; those before them finish"
+	case semper.RolloutMigrate:
+		return "the release's migration runs, once"
+	case semper.RolloutUndo:
+		return "what undoes a migration that failed runs"
 	case semper.RolloutConnect:
 		return "every edge acknowledges the next route table"
 	case semper.RolloutDrain:

@@ -10,15 +10,16 @@ import (
 	"semper"
 	"semper/api"
 	"semper/pipeline"
+	"semper/pipeline/course"
 )
 
 // delivery is what the server knows of pipelines. Commands of gates exit with what [Semper.Exit] says, URLs answer as they are expected to,
 // and a rollout that a run asks for is live at once.
 type delivery struct {
 	policies map[string]semper.Pipeline
-	runs     []semper.Run // oldest first
+	runs     []course.Run // oldest first
 	proofs   []pipeline.Proof
-	lines    map[string]semper.Line
+	lines    map[string]course.Line
 	users    map[string]api.User
 	keys     []api.SigningKey // newest first
 	units    map[semper.InstanceID]pipeline.Unit
@@ -27,7 +28,7 @@ type delivery struct {
 
 func newDelivery() delivery {
 	return delivery{
-		policies: map[string]semper.Pipeline{}, lines: map[string]semper.Line{}, users: map[string]api.User{},
+		policies: map[string]semper.Pipeline{}, lines: map[string]course.Line{}, users: map[string]api.User{},
 		units: map[semper.InstanceID]pipeline.Unit{}, exit: map[string]int{},
 	}
 }
@@ -40,17 +41,17 @@ func (s *Semper) Exit(command string, code int) {
 }
 
 // StartRun implements [api.Delivery].
-func (s *Semper) StartRun(_ context.Context, r api.DeployRequest) (semper.Run, error) {
+func (s *Semper) StartRun(_ context.Context, r api.DeployRequest) (course.Run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down != nil {
-		return semper.Run{}, s.down
+		return course.Run{}, s.down
 	}
 	d := &s.delivery
 	if r.Pipeline != nil {
 		p, problems := pipeline.Complete(*r.Pipeline)
 		if len(problems) > 0 {
-			return semper.Run{}, &semper.Error{Code: semper.Invalid, Message: problems[0].String(), Hint: problems[0].Hint}
+			return course.Run{}, &semper.Error{Code: semper.Invalid, Message: problems[0].String(), Hint: problems[0].Hint}
 		}
 		d.policies[r.Spec.App] = p
 	}
@@ -122,11 +123,11 @@ func (s *Semper) takeLocked(i int, dec pipeline.Decision) {
 	}
 }
 
-func about(r semper.Run) pipeline.Subject {
+func about(r course.Run) pipeline.Subject {
 	return pipeline.Subject{Artifact: r.Artifact, Config: r.Config}
 }
 
-func (s *Semper) worldLocked(run semper.Run) pipeline.World {
+func (s *Semper) worldLocked(run course.Run) pipeline.World {
 	d := &s.delivery
 	w := pipeline.World{
 		Now: s.now, InForce: d.policies[run.App], Environments: map[string]semper.Environment{}, Units: maps.Clone(d.units), Answers: map[string]pipeline.Answer{},
@@ -163,7 +164,7 @@ func (s *Semper) stoppedLocked(app string) string {
 }
 
 // Approve implements [api.Delivery].
-func (s *Semper) Approve(ctx context.Context, _, run, why string) (semper.Run, error) {
+func (s *Semper) Approve(ctx context.Context, _, run, why string) (course.Run, error) {
 	return s.onRun(run, func(i int) (pipeline.Decision, error) {
 		c := api.CallerOf(ctx)
 		return pipeline.Approve(s.delivery.runs[i], pipeline.Caller{Name: c.Name, Role: string(c.Role), Groups: c.Groups}, why, s.now)
@@ -171,14 +172,14 @@ func (s *Semper) Approve(ctx context.Context, _, run, why string) (semper.Run, e
 }
 
 // Reject implements [api.Delivery].
-func (s *Semper) Reject(ctx context.Context, _, run, why string) (semper.Run, error) {
+func (s *Semper) Reject(ctx context.Context, _, run, why string) (course.Run, error) {
 	return s.onRun(run, func(i int) (pipeline.Decision, error) {
 		return pipeline.Reject(s.delivery.runs[i], pipeline.Caller{Name: api.CallerOf(ctx).Name}, why, s.now)
 	})
 }
 
 // Rerun implements [api.Delivery].
-func (s *Semper) Rerun(ctx context.Context, _, run string) (semper.Run, error) {
+func (s *Semper) Rerun(ctx context.Context, _, run string) (course.Run, error) {
 	return s.onRun(run, func(i int) (pipeline.Decision, error) {
 		r := s.delivery.runs[i]
 		return pipeline.Rerun(r, s.worldLocked(r).Others, api.CallerOf(ctx).Name, s.now)
@@ -186,20 +187,20 @@ func (s *Semper) Rerun(ctx context.Context, _, run string) (semper.Run, error) {
 }
 
 // onRun performs a command on the run of an id, or on the newest.
-func (s *Semper) onRun(id string, do func(i int) (pipeline.Decision, error)) (semper.Run, error) {
+func (s *Semper) onRun(id string, do func(i int) (pipeline.Decision, error)) (course.Run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	runs := s.delivery.runs
 	i := len(runs) - 1
 	if id != "" {
-		i = slices.IndexFunc(runs, func(r semper.Run) bool { return r.ID == id })
+		i = slices.IndexFunc(runs, func(r course.Run) bool { return r.ID == id })
 	}
 	if i < 0 {
-		return semper.Run{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no run %q", id), Hint: "semper pipeline list"}
+		return course.Run{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no run %q", id), Hint: "semper pipeline list"}
 	}
 	dec, err := do(i)
 	if err != nil {
-		return semper.Run{}, err
+		return course.Run{}, err
 	}
 	s.takeLocked(i, dec)
 	s.stepRunsLocked()
@@ -207,10 +208,10 @@ func (s *Semper) onRun(id string, do func(i int) (pipeline.Decision, error)) (se
 }
 
 // SetLine implements [api.Delivery].
-func (s *Semper) SetLine(ctx context.Context, app string, stopped bool, why string) (semper.Line, error) {
+func (s *Semper) SetLine(ctx context.Context, app string, stopped bool, why string) (course.Line, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := semper.Line{App: app, Stopped: stopped, Why: why, By: api.CallerOf(ctx).Name, At: s.clockLocked()}
+	l := course.Line{App: app, Stopped: stopped, Why: why, By: api.CallerOf(ctx).Name, At: s.clockLocked()}
 	s.delivery.lines[app] = l
 	s.stepRunsLocked()
 	return l, s.down

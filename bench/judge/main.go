@@ -3,21 +3,17 @@
 //	go run ./bench/judge            counts only, which are no matter of the machine
 //	go run ./bench/judge -cost      what a second of judging costs too, to the terminal only
 //	go run ./bench/judge -runs 200  fewer runs, to the terminal only
-//	go run ./bench/judge -e2e 100   a hundred releases that are as good, through a real semper under load; with -semper FILE by that binary
 //
 // Seeds are fixed. Where others have a number of their own it stands beside, as their documentation has it.
 package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -31,16 +27,8 @@ const defaultRuns = 500
 func main() {
 	runs := flag.Int("runs", defaultRuns, "runs of each row")
 	cost := flag.Bool("cost", false, "measure what judging costs")
-	releases := flag.Int("e2e", 0, "deploy as many releases that are as good through a real semper, and write down what becomes of them")
-	bin := flag.String("semper", "bin/semper", "the semper of -e2e")
 	flag.Parse()
-	var err error
-	if *releases > 0 {
-		err = deployed(*bin, *releases)
-	} else {
-		err = run(*runs, *cost)
-	}
-	if err != nil {
+	if err := run(*runs, *cost); err != nil {
 		fmt.Fprintln(os.Stderr, "judge:", err)
 		os.Exit(1)
 	}
@@ -62,21 +50,6 @@ func run(runs int, cost bool) error {
 		return err
 	}
 	return os.WriteFile("bench/judge/RESULTS.md", b.Bytes(), 0o644)
-}
-
-// deployed writes down what becomes of n releases that are as good. Interrupted, it is what became of those that were.
-func deployed(bin string, n int) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	found, err := alike(ctx, bin, n)
-	if err != nil {
-		return err
-	}
-	b, err := json.MarshalIndent(found, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(alikeFile, append(b, '\n'), 0o644)
 }
 
 func report(w io.Writer, runs int) error {
@@ -101,16 +74,6 @@ func report(w io.Writer, runs int) error {
 	}
 	fmt.Fprintf(w, "\n## Releases that are as good, found worse\n\n%d runs of 400 looks each, 0.5 %% errors on both sides: %d (%.2g %%), where 1 %% is allowed. ", r.runs, r.judge, 100*float64(r.judge)/float64(r.runs))
 	fmt.Fprintf(w, "A z-test at 1 %% that is asked as often errs in %d (%.2g %%).\n", r.naive, 100*float64(r.naive)/float64(r.runs))
-	if err := bursts(w, runs); err != nil {
-		return err
-	}
-	if b, err := os.ReadFile(alikeFile); err == nil {
-		var found Alike
-		if err := json.Unmarshal(b, &found); err != nil {
-			return fmt.Errorf("%s: %w", alikeFile, err)
-		}
-		found.write(w)
-	}
 	fmt.Fprint(w, peers)
 	return nil
 }
@@ -121,7 +84,7 @@ const peers = `
 
 | | how long until it is known | errors when it is looked at often | source |
 |---|---|---|---|
-| semper | by evidence: 0.1 % → 1 % errors after about 1,300 requests of the candidate, at 100 requests/s and a share of 5 % in about 4 minutes; a release that fails whole after 10 requests; twice the latency after 22 s | 1 % over the whole rollout, however often | the tables above |
+| semper | by evidence: 0.1 % → 1 % errors after about 1,300 requests of the candidate, at 100 requests/s and a share of 5 % in about 4 minutes | 1 % over the whole rollout, however often | the tables above |
 | Argo Rollouts | rollouts of 15 to 20 minutes advised, metrics that tell in 5 to 15 | a static condition for each measurement; nothing is claimed | docs/best-practices.md |
 | Flagger | interval × threshold: 10 minutes until it goes back, 25 until it is promoted, in the example | a static range for each interval; nothing is claimed | deployment-strategies.md |
 | Kayenta | 50 points of each metric or more; 3 hours with an interval of 1 hour to start with | Mann-Whitney at 98 % anew in each interval | spinnaker.io, canary best practices |
@@ -152,7 +115,7 @@ func costs(w io.Writer) error {
 		}
 	}
 	r := seeded(7)
-	var best, asked time.Duration
+	var best time.Duration
 	for range rounds {
 		at = at.Add(time.Second)
 		began := used()
@@ -163,24 +126,15 @@ func costs(w io.Writer) error {
 					return err
 				}
 			}
-			if o, _ := j.Outcome(at, verify.Need{Time: time.Hour}); o == verify.BetterOrEqual {
+			if v := j.Verdict(at, verify.Need{Time: time.Hour}); v.Outcome == verify.BetterOrEqual {
 				return errors.New("a verdict came before its time")
 			}
 		}
 		if took := used() - began; best == 0 || took < best {
 			best = took
 		}
-		began = used()
-		for _, j := range judges {
-			if v := j.Verdict(at, verify.Need{Time: time.Hour}); len(v.Findings) != metrics {
-				return fmt.Errorf("a verdict has %d findings", len(v.Findings))
-			}
-		}
-		if took := used() - began; asked == 0 || took < asked {
-			asked = took
-		}
 	}
-	_, err := fmt.Fprintf(w, "%d rollouts of %d metrics, all observed and decided: %v of processor time for a second (%.1f %% of a core; aim: 10 %%), %v for a metric; all verdicts with intervals, for the report, beside that %v; %s, %d cores\n",
-		rollouts, metrics, best.Round(time.Millisecond), 100*best.Seconds(), best/(rollouts*metrics), asked.Round(time.Millisecond), runtime.Version(), runtime.NumCPU())
+	_, err := fmt.Fprintf(w, "%d rollouts of %d metrics, each observed and a verdict each: %v of processor time for a second (%.1f %% of a core; aim: 10 %%), %v for a metric; %s, %d cores\n",
+		rollouts, metrics, best.Round(time.Millisecond), 100*best.Seconds(), best/(rollouts*metrics), runtime.Version(), runtime.NumCPU())
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/pipeline/course"
 )
 
 // Runs draws the runs of pipelines as a table, and which lines are stopped.
@@ -27,7 +28,7 @@ func Runs(w io.Writer, p Paint, l []api.PipelineStatus) {
 	rows.Row(p.Bold("run"), "app", "release", "state", "at", "waits for", "begun", "by")
 	for _, r := range runs {
 		why := r.Waiting
-		if r.State != semper.RunRunning {
+		if r.State != course.Running {
 			why = r.Reason
 		}
 		rows.Row(r.ID, r.App, string(r.Release), runWord(p, r.State), OrDash(atStage(r.Run)), OrDash(OneLine(why)), Clock(r.StartedAt), OrDash(Safe(r.By)))
@@ -36,18 +37,18 @@ func Runs(w io.Writer, p Paint, l []api.PipelineStatus) {
 }
 
 // atStage is the environment that a run is at; none when it is through.
-func atStage(r semper.Run) string {
+func atStage(r course.Run) string {
 	if r.At >= len(r.Stages) {
 		return ""
 	}
 	return r.Stages[r.At].Environment
 }
 
-func runWord(p Paint, s semper.RunState) string {
+func runWord(p Paint, s course.State) string {
 	switch s {
-	case semper.RunPassed:
+	case course.Passed:
 		return p.Good(string(s))
-	case semper.RunFailed, semper.RunRejected:
+	case course.Failed, course.Rejected:
 		return p.Bad(string(s))
 	}
 	return string(s)
@@ -113,7 +114,7 @@ func Run(w io.Writer, p Paint, r api.RunStatus) {
 	rows.Write(w)
 	for _, s := range r.Stages {
 		for _, g := range s.Gates {
-			if g.State == semper.GateFailed {
+			if g.State == course.GateFailed {
 				gateReport(w, p, r, s, g)
 			}
 		}
@@ -127,21 +128,21 @@ func Run(w io.Writer, p Paint, r api.RunStatus) {
 }
 
 // gateReport is what a gate that failed has shown: what of, when, and the end of what its command printed.
-func gateReport(w io.Writer, p Paint, r api.RunStatus, s semper.RunStage, g semper.GateRun) {
+func gateReport(w io.Writer, p Paint, r api.RunStatus, s course.Stage, g course.Gate) {
 	fmt.Fprintf(w, "\n%s of %s, attempt %d, at %s after %s: %s\n", p.Bold("gate "+g.Gate), s.Environment, g.Attempt, Clock(g.EndedAt), Span(g.EndedAt.Sub(g.StartedAt)), p.Bad(OneLine(g.Why)))
 	for _, line := range g.Tail {
 		fmt.Fprintf(w, "  %s %s\n", p.Dim("│"), SafeLog(line))
 	}
-	if r.State == semper.RunFailed {
+	if r.State == course.Failed {
 		fmt.Fprintf(w, "%s semper pipeline rerun %s passes it anew\n", p.Dim("hint:"), r.ID)
 	}
 }
 
-func gateWord(p Paint, s semper.GateState) string {
+func gateWord(p Paint, s course.GateState) string {
 	switch s {
-	case semper.GatePassed:
+	case course.GatePassed:
 		return p.Good(string(s))
-	case semper.GateFailed:
+	case course.GateFailed:
 		return p.Bad(string(s))
 	}
 	return string(s)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"semper"
 	"semper/api"
 )
 
@@ -34,6 +35,42 @@ func Plan(w io.Writer, p Paint, plan api.Plan) {
 		rows.Row(fmt.Sprintf("  %d", i+1), string(st.State), OneLine(st.What))
 	}
 	rows.Write(w)
+}
+
+// Migration prints what a deploy would have run once, and for whom it would be a wait.
+func Migration(w io.Writer, p Paint, plan api.Plan) {
+	m := plan.Migration
+	fmt.Fprintf(w, "%s · %s  %s → %s\n", p.Bold(plan.App), plan.Environment, cmp.Or(string(plan.From), "nothing"), p.Bold(string(plan.To)))
+	fmt.Fprintf(w, "\nmigration   %s\n", OneLine(strings.Join(m.Command, " ")))
+	if len(m.OnFailure) > 0 {
+		fmt.Fprintf(w, "on failure  %s\n", OneLine(strings.Join(m.OnFailure, " ")))
+	}
+	if d := m.Done; d != nil && d.Failed != "" {
+		fmt.Fprintf(w, "%s\n", p.Bad("it failed here at "+Stamp(d.At)+": "+OneLine(d.Failed)+"; only semper deploy --migrate-again runs it again"))
+	} else if d != nil {
+		fmt.Fprintf(w, "%s\n", p.Good("it has run here at "+Stamp(d.At)+" and does not run again"))
+		return
+	}
+	fmt.Fprintln(w, "\norder")
+	rows := Grid{}
+	for i, st := range plan.Steps {
+		rows.Row(fmt.Sprintf("  %d", i+1), string(st.State), OneLine(st.What))
+	}
+	rows.Write(w)
+	fmt.Fprintf(w, "\nwait        %s\n", expected(m))
+}
+
+// expected says in words who waits for m, and how long.
+func expected(m *api.PlanMigration) string {
+	who := map[semper.Holding]string{semper.HoldAll: "all requests wait", semper.HoldWrites: "requests with unsafe methods wait; others go on to the old release"}[m.Hold]
+	if who == "" {
+		return "nobody waits"
+	}
+	long := fmt.Sprintf("at most %s", m.Deadline)
+	if e := m.Elsewhere; e != nil {
+		long = fmt.Sprintf("about %s, as in %s; at most %s", e.Took, m.In, m.Deadline)
+	}
+	return fmt.Sprintf("%s, %s; up to %d of them, each up to %s, then 503 with Retry-After", who, long, m.Limits.Requests, m.Limits.Age)
 }
 
 // Changes prints differences, one a line.

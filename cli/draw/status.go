@@ -107,7 +107,7 @@ type placed struct {
 
 // instanceBranches groups the instances by release: candidate first, what serves, what goes.
 func instanceBranches(st api.Status, p Paint, now time.Time) []string {
-	order := map[string]int{"candidate": 0, "baseline": 1, "current": 2, "warm": 3, "retiring": 4}
+	order := map[string]int{"migration": 0, "candidate": 1, "baseline": 2, "current": 3, "warm": 4, "retiring": 5}
 	groups := map[placed][]api.Instance{}
 	for _, in := range st.Instances {
 		g := placed{in.Release, in.Role}

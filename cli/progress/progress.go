@@ -18,6 +18,8 @@ type Progress interface {
 	Step(phase, text string)
 	// Event is something that happened on the server.
 	Event(e semper.Event)
+	// Output is a line that the rollout's migration printed.
+	Output(l api.LogLine)
 	// Status is the environment as it is now; WantsStatus says whether to ask for it at all.
 	Status(st api.Status)
 	WantsStatus() bool
@@ -54,6 +56,7 @@ type silent struct{}
 
 func (silent) Step(string, string)        {}
 func (silent) Event(semper.Event)         {}
+func (silent) Output(api.LogLine)         {}
 func (silent) Status(api.Status)          {}
 func (silent) WantsStatus() bool          { return false }
 func (silent) Result(semper.Rollout, int) {}
@@ -76,6 +79,8 @@ func (l *lines) Event(e semper.Event) {
 	l.write(e.At, phase, strings.TrimSuffix(said, ": "+phase))
 }
 
+func (l *lines) Output(line api.LogLine) { l.write(l.now(), "output", "│ "+line.Line) }
+
 func (l *lines) write(at time.Time, phase, text string) {
 	_, _ = fmt.Fprintln(l.w, strings.TrimRight(fmt.Sprintf("%s  %-10s %s", draw.Stamp(at), phase, draw.OneLine(text)), " ")) // nobody left to tell
 }
@@ -91,7 +96,7 @@ func phaseOf(e semper.Event) string {
 // A record is one line of --progress json. Keys are only ever added; schema counts what breaks that.
 type record struct {
 	Schema  int             `json:"schema"`
-	Type    string          `json:"type"` // "step", "event", "result"
+	Type    string          `json:"type"` // "step", "event", "output", "result"
 	At      time.Time       `json:"at,omitzero"`
 	Deploy  string          `json:"deploy,omitempty"`
 	Phase   string          `json:"phase"`
@@ -99,6 +104,7 @@ type record struct {
 	Reason  *recordReason   `json:"reason,omitempty"`
 	Exit    *int            `json:"exit,omitempty"`
 	Event   *semper.Event   `json:"event,omitempty"`
+	Output  *api.LogLine    `json:"output,omitempty"`
 	Rollout *semper.Rollout `json:"rollout,omitempty"`
 }
 
@@ -129,6 +135,10 @@ func (r *records) Event(e semper.Event) {
 	r.write(record{Type: "event", At: e.At, Deploy: e.Rollout, Phase: phaseOf(e), Message: e.Message, Event: &e})
 }
 
+func (r *records) Output(l api.LogLine) {
+	r.write(record{Type: "output", Phase: "migrate", Output: &l})
+}
+
 func (r *records) Result(ro semper.Rollout, code int) {
 	rec := record{Type: "result", At: ro.EnteredAt, Deploy: ro.ID, Phase: string(ro.State), Rollout: &ro, Exit: &code}
 	if ro.Reason != "" {
@@ -155,6 +165,10 @@ func (l *live) Event(e semper.Event) {
 	if e.Crash != "" {
 		l.screen.Above(l.p.Bad("✗ ") + draw.OneLine(e.Message))
 	}
+}
+
+func (l *live) Output(line api.LogLine) {
+	l.screen.Above(l.p.Dim("migrate │ ") + draw.SafeLog(line.Line))
 }
 
 func (l *live) Status(st api.Status) {

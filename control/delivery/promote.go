@@ -7,6 +7,7 @@ import (
 	"semper"
 	"semper/pipeline"
 	"semper/pipeline/attest"
+	"semper/pipeline/course"
 )
 
 // busy is when a run that found an environment busy looks again though nothing happened.
@@ -29,7 +30,7 @@ func (d *Desk) Promote(o Office, c *Change) time.Time {
 		run, _ := c.Run(r.ID)
 		dec := pipeline.Step(run, d.world(o, c, run))
 		d.Commands = append(d.Commands, dec.Commands...)
-		if run.State == semper.RunRunning {
+		if run.State == course.Running {
 			d.pending[run.ID] = dec.Waiting
 		}
 		if dec.Deploy != "" {
@@ -61,7 +62,7 @@ func (d *Desk) take(o Office, c *Change, dec pipeline.Decision) error {
 	return nil
 }
 
-func aboutRun(r semper.Run) pipeline.Subject {
+func aboutRun(r course.Run) pipeline.Subject {
 	return pipeline.Subject{Artifact: r.Artifact, Config: r.Config}
 }
 
@@ -87,11 +88,11 @@ func (d *Desk) enter(o Office, c *Change, dec *pipeline.Decision) {
 	dec.Run, dec.Changed, dec.Events = refused, true, append(dec.Events, events...)
 }
 
-func (d *Desk) world(o Office, c *Change, run semper.Run) pipeline.World {
+func (d *Desk) world(o Office, c *Change, run course.Run) pipeline.World {
 	w := pipeline.World{
 		Now: o.Now(), Stopped: d.records.Stopped(run.App), Environments: map[string]semper.Environment{}, Units: o.Units(run.App), Answers: d.answers,
 	}
-	if run.State != semper.RunRunning {
+	if run.State != course.Running {
 		return w // it has nothing to go by any more, only commands to end
 	}
 	w.InForce, _ = d.records.Policy(run.App)

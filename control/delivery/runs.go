@@ -8,10 +8,11 @@ import (
 	"semper"
 	"semper/api"
 	"semper/pipeline"
+	"semper/pipeline/course"
 )
 
 // Begin begins a run of a release.
-func (d *Desk) Begin(o Office, c *Change, rel semper.Release, number int64, by string) (semper.Run, error) {
+func (d *Desk) Begin(o Office, c *Change, rel semper.Release, number int64, by string) (course.Run, error) {
 	policy, _ := c.policy(rel.App)
 	run, events, err := pipeline.Begin(policy, rel, number, by, o.Now())
 	if err != nil {
@@ -34,10 +35,10 @@ const (
 
 // Command performs a verb on the run of an id; without one on that it can be about, if it is only one. What somebody may not is in c as an event, to
 // be stored though there is an error.
-func (d *Desk) Command(o Office, c *Change, verb Verb, app, id, why string, caller api.Caller) (semper.Run, error) {
+func (d *Desk) Command(o Office, c *Change, verb Verb, app, id, why string, caller api.Caller) (course.Run, error) {
 	run, err := d.find(verb, app, id)
 	if err != nil {
-		return semper.Run{}, err
+		return course.Run{}, err
 	}
 	who := pipeline.Caller{Name: orNobody(caller.Name), Role: string(caller.Role), Groups: caller.Groups}
 	var dec pipeline.Decision
@@ -49,7 +50,7 @@ func (d *Desk) Command(o Office, c *Change, verb Verb, app, id, why string, call
 	case verb == Reject:
 		dec, err = pipeline.Reject(run, who, why, o.Now())
 	case verb == Rerun:
-		others := slices.DeleteFunc(d.records.Runs(run.App), func(other semper.Run) bool { return other.ID == run.ID })
+		others := slices.DeleteFunc(d.records.Runs(run.App), func(other course.Run) bool { return other.ID == run.ID })
 		dec, err = pipeline.Rerun(run, others, who.Name, o.Now())
 	}
 	if semper.CodeOf(err) == semper.Forbidden {
@@ -59,26 +60,26 @@ func (d *Desk) Command(o Office, c *Change, verb Verb, app, id, why string, call
 		})
 	}
 	if err != nil {
-		return semper.Run{}, err
+		return course.Run{}, err
 	}
 	return dec.Run, d.take(o, c, dec)
 }
 
 // fits reports whether a verb can be about a run.
-func (v Verb) fits(r semper.Run) bool {
+func (v Verb) fits(r course.Run) bool {
 	switch v {
 	case Approve:
 		_, _, ok := pipeline.Asks(r)
 		return ok
 	case Reject:
-		return r.State == semper.RunRunning
+		return r.State == course.Running
 	}
-	return r.State == semper.RunFailed || r.State == semper.RunRejected
+	return r.State == course.Failed || r.State == course.Rejected
 }
 
-func (d *Desk) find(verb Verb, app, id string) (semper.Run, error) {
+func (d *Desk) find(verb Verb, app, id string) (course.Run, error) {
 	var found []string
-	var first semper.Run
+	var first course.Run
 	for _, r := range d.records.Runs(app) {
 		if id != "" && r.ID == id {
 			return r, nil
@@ -93,22 +94,22 @@ func (d *Desk) find(verb Verb, app, id string) (semper.Run, error) {
 	op := string(verb)
 	switch {
 	case id != "":
-		return semper.Run{}, &semper.Error{Code: semper.NotFound, Op: op, Message: fmt.Sprintf("no run %q", id), Hint: "semper pipeline list shows those there are"}
+		return course.Run{}, &semper.Error{Code: semper.NotFound, Op: op, Message: fmt.Sprintf("no run %q", id), Hint: "semper pipeline list shows those there are"}
 	case len(found) == 0:
-		return semper.Run{}, &semper.Error{Code: semper.Conflict, Op: op, Message: "no run that this could be about", Hint: "semper pipeline list shows what runs wait for"}
+		return course.Run{}, &semper.Error{Code: semper.Conflict, Op: op, Message: "no run that this could be about", Hint: "semper pipeline list shows what runs wait for"}
 	case len(found) > 1 && verb != Rerun: // of those that have ended, the newest is meant
-		return semper.Run{}, &semper.Error{Code: semper.Invalid, Op: op, Message: "several runs could be meant: " + strings.Join(found, ", "), Hint: "say which"}
+		return course.Run{}, &semper.Error{Code: semper.Invalid, Op: op, Message: "several runs could be meant: " + strings.Join(found, ", "), Hint: "say which"}
 	}
 	return first, nil
 }
 
 // SetLine stops the line of an app, or of all where that is empty, or lets it go on. A switch that stands so already is left alone.
-func (d *Desk) SetLine(o Office, c *Change, app string, stopped bool, why, by string) semper.Line {
+func (d *Desk) SetLine(o Office, c *Change, app string, stopped bool, why, by string) course.Line {
 	old := d.records.Line(app)
 	if old.Stopped == stopped && (why == "" || old.Why == why) {
 		return old
 	}
-	l := semper.Line{App: app, Stopped: stopped, Why: why, By: orNobody(by), At: o.Now()}
+	l := course.Line{App: app, Stopped: stopped, Why: why, By: orNobody(by), At: o.Now()}
 	c.SetLine(l)
 	kind, msg, of := "line.stopped", "nothing is promoted any more", app
 	if !stopped {

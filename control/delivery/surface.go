@@ -3,8 +3,8 @@ package delivery
 import (
 	"context"
 
-	"semper"
 	"semper/api"
+	"semper/pipeline/course"
 )
 
 // A Surface is the part of the API that is the desk's alone. It is safe for concurrent use if its functions are.
@@ -15,7 +15,7 @@ type Surface struct {
 	See func(ctx context.Context, op string) (*View, error)
 }
 
-func (s Surface) onRun(ctx context.Context, verb Verb, app, run, why string) (out semper.Run, err error) {
+func (s Surface) onRun(ctx context.Context, verb Verb, app, run, why string) (out course.Run, err error) {
 	err = s.Do(ctx, string(verb), func(d *Desk, o Office, c *Change, who api.Caller) (err error) {
 		out, err = d.Command(o, c, verb, app, run, why, who)
 		return err
@@ -24,22 +24,22 @@ func (s Surface) onRun(ctx context.Context, verb Verb, app, run, why string) (ou
 }
 
 // Approve implements api.Delivery.
-func (s Surface) Approve(ctx context.Context, app, run, why string) (semper.Run, error) {
+func (s Surface) Approve(ctx context.Context, app, run, why string) (course.Run, error) {
 	return s.onRun(ctx, Approve, app, run, why)
 }
 
 // Reject implements api.Delivery.
-func (s Surface) Reject(ctx context.Context, app, run, why string) (semper.Run, error) {
+func (s Surface) Reject(ctx context.Context, app, run, why string) (course.Run, error) {
 	return s.onRun(ctx, Reject, app, run, why)
 }
 
 // Rerun implements api.Delivery.
-func (s Surface) Rerun(ctx context.Context, app, run string) (semper.Run, error) {
+func (s Surface) Rerun(ctx context.Context, app, run string) (course.Run, error) {
 	return s.onRun(ctx, Rerun, app, run, "")
 }
 
 // SetLine implements api.Delivery.
-func (s Surface) SetLine(ctx context.Context, app string, stopped bool, why string) (out semper.Line, err error) {
+func (s Surface) SetLine(ctx context.Context, app string, stopped bool, why string) (out course.Line, err error) {
 	err = s.Do(ctx, "line", func(d *Desk, o Office, c *Change, who api.Caller) error {
 		out = d.SetLine(o, c, app, stopped, why, who.Name)
 		return nil

@@ -95,7 +95,7 @@ func BenchmarkManyMetrics(b *testing.B) {
 							b.Fatal(err)
 						}
 					}
-					_, _ = j.Outcome(at, verify.Need{})
+					_ = j.Verdict(at, verify.Need{})
 				}
 			}
 			b.ReportMetric(spent()/float64(b.N*rollouts*metrics), "cpu-ns/metric")

@@ -50,20 +50,36 @@ func Pin(newest Newest, app, whose string, env map[string]semper.EnvVar) (map[st
 	return env, nil
 }
 
-// Overlays are a spec's, with their secrets at their newest versions.
-func Overlays(newest Newest, spec semper.Spec) (map[string]semper.Overlay, error) {
-	if len(spec.Environments) == 0 {
-		return spec.Environments, nil
-	}
-	out := make(map[string]semper.Overlay, len(spec.Environments))
-	for name, o := range spec.Environments {
-		var err error
-		if o.Env, err = Pin(newest, spec.App, "environment "+name, o.Env); err != nil {
-			return spec.Environments, err
+// Secrets is spec with the secrets of all that runs, in each environment, at their newest versions.
+func Secrets(newest Newest, spec semper.Spec) (semper.Spec, error) {
+	var err error
+	services := make(map[string]semper.Service, len(spec.Services))
+	for name, svc := range spec.Services {
+		if svc.Env, err = Pin(newest, spec.App, "service "+name, svc.Env); err != nil {
+			return spec, err
 		}
-		out[name] = o
+		services[name] = svc
 	}
-	return out, nil
+	spec.Services = services
+	if spec.Migrate != nil {
+		m := *spec.Migrate
+		if m.Env, err = Pin(newest, spec.App, "the migration", m.Env); err != nil {
+			return spec, err
+		}
+		spec.Migrate = &m
+	}
+	if len(spec.Environments) == 0 {
+		return spec, nil
+	}
+	environments := make(map[string]semper.Overlay, len(spec.Environments))
+	for name, o := range spec.Environments {
+		if o.Env, err = Pin(newest, spec.App, "environment "+name, o.Env); err != nil {
+			return spec, err
+		}
+		environments[name] = o
+	}
+	spec.Environments = environments
+	return spec, nil
 }
 
 // Conflicts refuses a route of spec that another environment than e has.

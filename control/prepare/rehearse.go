@@ -19,7 +19,7 @@ func Rehearse(env semper.Environment, rel semper.Release, known map[semper.Relea
 	}
 	releases[rel.Name()] = rel
 	now := time.Unix(0, 0)
-	env, _, err := rollout.Deploy(env, rel, rollout.Request{ID: "plan", Now: now})
+	env, _, err := rollout.Deploy(env, rel, rollout.Request{ID: "plan", Now: now, Again: true})
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,9 @@ func Rehearse(env semper.Environment, rel semper.Release, known map[semper.Relea
 			for _, u := range p.Instances {
 				if _, known := w.Instances[u.ID]; !known {
 					w.Instances[u.ID] = rollout.Instance{State: semper.Ready}
+				}
+				if u.Service == rollout.MigrateService {
+					w.Instances[u.ID] = rollout.Instance{State: semper.Ended, LastEnd: &semper.End{Reason: semper.Reason{Kind: semper.ReasonNormal}}}
 				}
 			}
 		}
@@ -110,7 +113,11 @@ func describe(r *semper.Rollout, env semper.Environment, rel semper.Release) []a
 		semper.RolloutRetire: fmt.Sprintf("stop %s", from),
 		semper.RolloutDone:   r.Reason,
 	}
-	out := []api.PlanStep{}
+	if m := rel.Spec.Migrate; m != nil {
+		words[semper.RolloutHold] = fmt.Sprintf("publish the next epoch: %s wait; those under way end first, or the rollout does (%s)", rollout.Held(m.Hold), rel.Spec.Drain.Request)
+		words[semper.RolloutMigrate] = fmt.Sprintf("run the migration, once: %s at most; if it fails, %s serves on and %s is bad", m.Deadline, from, r.To)
+	}
+	out, waited := []api.PlanStep{}, false
 	special := func(semper.RolloutState) string { return "" }
 	if r.Trial != nil && r.Trial.Scale != nil {
 		special = onTrial(r, rel)
@@ -119,6 +126,10 @@ func describe(r *semper.Rollout, env semper.Environment, rel semper.Release) []a
 		if env.Previous == nil && (s.State == semper.RolloutDrain || s.State == semper.RolloutRetire) {
 			continue // nothing runs yet that would have to end
 		}
+		if s.State == semper.RolloutReady && waited {
+			continue // again, behind the migration
+		}
+		waited = waited || s.State == semper.RolloutMigrate
 		if w := cmp.Or(special(s.State), words[s.State]); w != "" {
 			out = append(out, api.PlanStep{State: s.State, What: w})
 		}

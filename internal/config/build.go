@@ -18,7 +18,7 @@ func (c *checker) build() *File {
 		Drain: semper.DrainDeadlines(f.Drain),
 		Hold:  semper.HoldLimits{Requests: f.Hold.Requests, Bytes: int64(f.Hold.Bytes), Age: f.Hold.Age, Rate: f.Hold.Rate},
 	}
-	spec.Routes, spec.Deploy = c.routed, c.buildDeploy()
+	spec.Routes, spec.Deploy, spec.Migrate = c.routed, c.buildDeploy(), c.buildMigrate()
 	spec.Environments = c.overlays()
 	for _, name := range c.services() {
 		s := f.Services[name]
@@ -153,8 +153,10 @@ func (c *checker) instances(setting string) []string {
 		return each("experiments", len(c.f.Experiments), item)
 	}
 	var paths []string
-	if strings.HasPrefix(setting, "deploy.") && !c.given("deploy") {
-		return nil
+	for _, section := range []string{"deploy", "migrate"} {
+		if strings.HasPrefix(setting, section+".") && !c.given(section) {
+			return nil
+		}
 	}
 	if item, ofEnvironment := strings.CutPrefix(setting, "environments.<name>."); ofEnvironment {
 		for _, name := range c.order() {

@@ -76,6 +76,7 @@ func (c *checker) check() {
 	}
 	c.routes()
 	c.deploy()
+	c.migrate()
 	c.pipeline()
 	c.experiments()
 }

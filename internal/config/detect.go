@@ -13,6 +13,7 @@ import (
 type draft struct {
 	app      string
 	build    string
+	migrate  string
 	services []draftService
 	notes    []string
 }
@@ -79,6 +80,11 @@ func (d *draft) procfile(dir string) (bool, error) {
 			name = slug(name)
 			// What is the shell's in a Procfile stays the shell's.
 			command = strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(command), "$$", "$$$$"), "${", "$${")
+			if name == "release" {
+				d.migrate = command
+				d.note("the release command of Procfile is the migration; hold says what waits while it runs")
+				continue
+			}
 			d.services = append(d.services, draftService{name: name, command: command, web: name == "web"})
 		}
 	}
@@ -189,6 +195,9 @@ func (d *draft) text() string {
 		if s.web {
 			b.WriteString("    # health: /healthz   # ready when it answers here; else when it accepts connections\n")
 		}
+	}
+	if d.migrate != "" {
+		fmt.Fprintf(&b, "\nmigrate:\n  command: %s\n  hold: none   # or writes, or all: what waits while it runs\n", quoteYAML(d.migrate))
 	}
 	if web != "" {
 		fmt.Fprintf(&b, "\nroutes:\n  - { path: /, to: %s }\n", quoteYAML(web))

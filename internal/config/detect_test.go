@@ -62,7 +62,7 @@ func TestDetect(t *testing.T) {
 // A Procfile taken over by Detect deploys the same services as the Procfile itself.
 func TestDetectKeepsProcfile(t *testing.T) {
 	t.Parallel()
-	dir := write(t, map[string]string{"Procfile": "web: python3 app.py\nworker: ./w | tee log\nCron_2: A=1 ./c --x='$1' # y\n"})
+	dir := write(t, map[string]string{"Procfile": "web: python3 app.py\nworker: ./w | tee log\nCron_2: A=1 ./c --x='$1' # y\nrelease: ./m | tee log\n"})
 	text, _, err := Detect(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestDetectErrors(t *testing.T) {
 	if _, _, err := Detect(filepath.Join(t.TempDir(), "missing")); err == nil || !strings.Contains(err.Error(), "no such file or directory") {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := Detect(write(t, map[string]string{"Procfile": "release: x\n"})); err == nil || !strings.Contains(err.Error(), "release command") {
+	if _, _, err := Detect(write(t, map[string]string{"Procfile": "release: x\n"})); err == nil || !strings.Contains(err.Error(), "no process") {
 		t.Errorf("%v", err)
 	}
 }

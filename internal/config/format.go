@@ -26,6 +26,7 @@ type fileFormat struct {
 	Defaults     defaults                 `yaml:"defaults" doc:"Settings of every route that does not have its own: how requests are treated, with the keys of a route. What is a list or a table is replaced as a whole."`
 	Routes       []routeFormat            `yaml:"routes" doc:"Which requests go to which web service. The most specific one wins: its host before any host; an exact path before the longest prefix; more conditions before fewer. With one web service and no routes, everything goes to it."`
 	Deploy       deployFormat             `yaml:"deploy" doc:"How a release earns its traffic. It gets all at once when left out, or without steps."`
+	Migrate      migrateFormat            `yaml:"migrate" doc:"A command that a release needs run once, between the readiness of its instances and its cutover. If it fails, or takes too long, the old release serves on, and the new one is bad."`
 	Environments map[string]envFormat     `yaml:"environments" jsonschema:"example={beta: {gates: [{run: ./smoke.sh}]}\\, production: {gates: [{approve: [ops]}]}}" doc:"The pipeline: environments in the order in which a release passes them, what is otherwise in each, and its gates."`
 	Experiments  []design.Plan            `yaml:"experiments" doc:"Experiments that semper experiment start NAME begins. A deploy neither begins nor ends one."`
 	Webhooks     []webhook                `yaml:"webhooks" doc:"Who is told the events of the app."`

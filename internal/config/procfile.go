@@ -57,15 +57,16 @@ func (c *checker) process(number int, line string) {
 	fail := func(message, hint string) { c.addAt(number, indent+1, width, "services."+title, message, hint) }
 	name := slug(title)
 	path := "services." + name
+	release := name == "release" // it runs before each release, and nothing waits for it
+	if release {
+		path = "migrate"
+	}
 	switch {
 	case !ok:
 		fail("this line is not of the form name: command", "begin a comment with #")
 		return
 	case name == "" || strings.Trim(strings.ToLower(title), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		fail(fmt.Sprintf("%q is not a valid name of a process", title), "letters, digits, dashes and underscores")
-		return
-	case name == "release":
-		fail("a release command is not run by semper yet", "run it before `semper deploy`, and take the line out")
 		return
 	case c.given(path):
 		fail(fmt.Sprintf("process %q is given twice", name), fmt.Sprintf("the first is in line %d", c.key(path).Line))
@@ -79,7 +80,11 @@ func (c *checker) process(number int, line string) {
 	if name == "web" {
 		s.Type = string(semper.Web)
 	}
-	c.f.Services[name] = s
+	if release {
+		c.f.Migrate = migrateFormat{Command: argv, Hold: string(semper.HoldNone)}
+	} else {
+		c.f.Services[name] = s
+	}
 	key := &yaml.Node{Kind: yaml.ScalarNode, Value: title, Line: number, Column: indent + 1}
 	value := &yaml.Node{Kind: yaml.ScalarNode, Value: strings.TrimSpace(text), Line: number, Column: indent + width + 2}
 	c.places[path] = place{key, value}

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"slices"
+	"time"
+
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,6 +43,25 @@ func TestProcfile(t *testing.T) {
 	}
 }
 
+// TestProcfileRelease: what runs before each release elsewhere is a migration that nothing waits for.
+func TestProcfileRelease(t *testing.T) {
+	t.Parallel()
+	f, err := parseProcfile("Procfile", "/srv/shop", []byte("web: ./a\nrelease: ./manage migrate\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := f.Spec.Migrate
+	if m == nil || !slices.Equal(m.Command, []string{"/bin/sh", "-c", "exec ./manage migrate"}) || m.Hold != semper.HoldNone || m.Deadline.D() != 5*time.Minute {
+		t.Errorf("migration %+v", m)
+	}
+	if len(f.Spec.Services) != 1 || f.Origins["migrate.command"].Line != 2 {
+		t.Errorf("services %v, origins %v", f.Spec.Services, f.Origins["migrate.command"])
+	}
+	if _, err := parseProcfile("Procfile", "/srv/shop", []byte("release: ./manage migrate\n"), nil); err == nil || !strings.Contains(err.Error(), "there is no process") {
+		t.Errorf("a release line alone: %v", err)
+	}
+}
+
 func TestProcfileErrors(t *testing.T) {
 	t.Parallel()
 	text := "web: ./a\nrelease: ./migrate\nno colon here\n  web : ./b\nw!b: ./c\nempty:\nquote: 'a\n"
@@ -50,7 +72,6 @@ func TestProcfileErrors(t *testing.T) {
 	}
 	checkPlaces(t, []byte(text), *err.(*Errors))
 	for _, want := range []string{
-		`:2:1: a release command is not run by semper yet: run it before`,
 		`:3:1: this line is not of the form name: command`,
 		`:4:3: process "web" is given twice: the first is in line 1`,
 		`:5:1: "w!b" is not a valid name of a process`,
@@ -61,7 +82,7 @@ func TestProcfileErrors(t *testing.T) {
 			t.Errorf("no %q in\n%v", want, err)
 		}
 	}
-	if n := len(*err.(*Errors)); n != 6 {
+	if n := len(*err.(*Errors)); n != 5 {
 		t.Errorf("%d problems:\n%v", n, err)
 	}
 	for text, want := range map[string]string{"": "there is no process", "# only\n": "there is no process", "web: \xff\n": "is not UTF-8"} {

@@ -109,8 +109,8 @@ func elsewhere(path, key string) string {
 		return `a secret is a value in env: "NAME: {secret: name}"`
 	case "depends_on":
 		return "services of an app start together; let health say when one is ready"
-	case "migrate", "release":
-		return "there is no step before a release yet: run it before semper deploy"
+	case "release", "migration", "migrations", "pre_deploy", "release_command":
+		return `what a release needs run once before it serves is "migrate" at the top level: "migrate: {command: …}"`
 	case "route", "host", "domain", "domains":
 		if path != "" && !strings.HasPrefix(path, "routes") {
 			return `"routes" at the top level say which requests go to a service`

@@ -9,6 +9,7 @@ import (
 	"semper"
 	"semper/pipeline"
 	"semper/pipeline/attest"
+	"semper/pipeline/course"
 )
 
 // keepRuns is how many ended runs of an app stay.
@@ -20,15 +21,15 @@ type Change struct {
 	key    *attest.Key // signs
 	If     []semper.Condition
 	Then   []semper.Write
-	runs   map[string]semper.Run
+	runs   map[string]course.Run
 	proofs map[string][]pipeline.Proof // signed by this change, by app and subject
-	lines  map[string]semper.Line
+	lines  map[string]course.Line
 	keys   attest.Keyring // changed by this change
 }
 
 // Change is an empty one. key signs what it attests; nil: nothing can be attested.
 func (r *Records) Change(key *attest.Key) *Change {
-	return &Change{r: r, key: key, runs: map[string]semper.Run{}, proofs: map[string][]pipeline.Proof{}, lines: map[string]semper.Line{}, keys: attest.Keyring{}}
+	return &Change{r: r, key: key, runs: map[string]course.Run{}, proofs: map[string][]pipeline.Proof{}, lines: map[string]course.Line{}, keys: attest.Keyring{}}
 }
 
 // Empty reports whether there is nothing to write.
@@ -50,14 +51,14 @@ func (c *Change) write(key string, version int64, v any) {
 }
 
 // SetRun writes a run. Of those of its app that have ended, the oldest make room.
-func (c *Change) SetRun(run semper.Run) {
+func (c *Change) SetRun(run course.Run) {
 	c.runs[run.ID] = run
 	old, known := c.r.runs[run.ID]
 	c.write(preRun+run.ID, old.version, run)
 	if known {
 		return
 	}
-	ended := slices.DeleteFunc(c.r.Runs(run.App), func(r semper.Run) bool { return r.State == semper.RunRunning })
+	ended := slices.DeleteFunc(c.r.Runs(run.App), func(r course.Run) bool { return r.State == course.Running })
 	for _, r := range ended[min(keepRuns, len(ended)):] {
 		c.If = append(c.If, semper.Condition{Key: preRun + r.ID, Version: c.r.runs[r.ID].version})
 		c.Then = append(c.Then, semper.Write{Key: preRun + r.ID, Delete: true})
@@ -65,7 +66,7 @@ func (c *Change) SetRun(run semper.Run) {
 }
 
 // Run is a run as it is after this change.
-func (c *Change) Run(id string) (semper.Run, bool) {
+func (c *Change) Run(id string) (course.Run, bool) {
 	if r, ok := c.runs[id]; ok {
 		return r, true
 	}
@@ -73,7 +74,7 @@ func (c *Change) Run(id string) (semper.Run, bool) {
 }
 
 // Runs of an app as they are after this change, the newest first.
-func (c *Change) Runs(app string) []semper.Run {
+func (c *Change) Runs(app string) []course.Run {
 	out := c.r.Runs(app)
 	for i, r := range out {
 		if now, ok := c.runs[r.ID]; ok {
@@ -85,7 +86,7 @@ func (c *Change) Runs(app string) []semper.Run {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b semper.Run) int { return int(b.Number - a.Number) })
+	slices.SortFunc(out, func(a, b course.Run) int { return int(b.Number - a.Number) })
 	return out
 }
 
@@ -95,7 +96,7 @@ func (c *Change) SetPolicy(p semper.Pipeline) {
 }
 
 // SetLine turns a line's switch.
-func (c *Change) SetLine(l semper.Line) {
+func (c *Change) SetLine(l course.Line) {
 	c.lines[lineKey(l.App)] = l
 	c.write(preLine+lineKey(l.App), c.r.lines[lineKey(l.App)].version, l)
 }

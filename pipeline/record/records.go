@@ -10,6 +10,7 @@ import (
 	"semper"
 	"semper/pipeline"
 	"semper/pipeline/attest"
+	"semper/pipeline/course"
 )
 
 // Prefixes of keys in the store.
@@ -33,8 +34,8 @@ type item[T any] struct {
 // Records are what is stored of all pipelines.
 type Records struct {
 	policies   map[string]item[semper.Pipeline]
-	runs       map[string]item[semper.Run]
-	lines      map[string]item[semper.Line]
+	runs       map[string]item[course.Run]
+	lines      map[string]item[course.Line]
 	served     map[string]bool
 	keys       map[string]item[attest.Trusted]
 	statements map[string]map[string]*statement // by app and subject, then by the rest of the key
@@ -55,7 +56,7 @@ func (s *statement) check(ring attest.Keyring) {
 // New is no records.
 func New() *Records {
 	return &Records{
-		policies: map[string]item[semper.Pipeline]{}, runs: map[string]item[semper.Run]{}, lines: map[string]item[semper.Line]{},
+		policies: map[string]item[semper.Pipeline]{}, runs: map[string]item[course.Run]{}, lines: map[string]item[course.Line]{},
 		served: map[string]bool{}, keys: map[string]item[attest.Trusted]{}, statements: map[string]map[string]*statement{},
 	}
 }
@@ -169,25 +170,25 @@ func (r *Records) Policies() []semper.Pipeline {
 }
 
 // Run of an id.
-func (r *Records) Run(id string) (semper.Run, bool) {
+func (r *Records) Run(id string) (course.Run, bool) {
 	v, ok := r.runs[id]
 	return v.value, ok
 }
 
 // Runs of an app, or of all where that is empty, the newest first.
-func (r *Records) Runs(app string) []semper.Run {
-	out := make([]semper.Run, 0, len(r.runs))
+func (r *Records) Runs(app string) []course.Run {
+	out := make([]course.Run, 0, len(r.runs))
 	for _, v := range r.runs {
 		if app == "" || v.value.App == app {
 			out = append(out, v.value)
 		}
 	}
-	slices.SortFunc(out, func(a, b semper.Run) int { return int(b.Number - a.Number) })
+	slices.SortFunc(out, func(a, b course.Run) int { return int(b.Number - a.Number) })
 	return out
 }
 
 // Line is the switch of an app; empty for that of all.
-func (r *Records) Line(app string) semper.Line { return r.lines[lineKey(app)].value }
+func (r *Records) Line(app string) course.Line { return r.lines[lineKey(app)].value }
 
 // Stopped says why nothing of an app may be promoted; "" while it may.
 func (r *Records) Stopped(app string) string {
