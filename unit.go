@@ -39,6 +39,7 @@ const (
 	ReasonSignal   ReasonKind = "signal"   // ended by a signal nobody of semper sent
 	ReasonOOM      ReasonKind = "oom"      // killed for memory
 	ReasonHealth   ReasonKind = "health"   // killed by semper because its liveness check failed
+	ReasonDeadline ReasonKind = "deadline" // had not ended when its time was over (InstanceSpec.Until)
 	ReasonStart    ReasonKind = "start"    // could not be started at all
 	ReasonUnknown  ReasonKind = "unknown"  // ended while nobody could see how
 	ReasonCrash    ReasonKind = "crash"    // a panic or an error inside a program, which itself goes on
@@ -77,6 +78,8 @@ func (r Reason) String() string {
 		s = "out of memory"
 	case ReasonHealth:
 		s = "liveness check failed"
+	case ReasonDeadline:
+		s = "did not end in time"
 	case ReasonStart:
 		s = "could not start"
 	case ReasonUnknown:
@@ -100,6 +103,8 @@ type InstanceSpec struct {
 	Spec        Service     `json:"spec"` // secrets already resolved are NOT here; see Secrets
 	// Previous is the release that was good before this one, for crash reports. Empty for the first.
 	Previous ReleaseName `json:"previous,omitempty"`
+	// Until is when it must have been told to end, whoever else is away; zero is never. Its keeper goes by its own clock.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // InstanceStatus is what a keeper knows of an instance. Health is judged elsewhere; a keeper reports

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"semper"
@@ -28,6 +29,7 @@ type incarnation struct {
 	logPath string
 	drain   func() // asks a part that has to be drained; nil: signal
 	asked   sync.Once
+	overdue atomic.Bool // it is told to end because its time is over
 	done    chan struct{}
 	end     semper.End // valid once done is closed; the supervisor's decision is added by observe
 	reason  supervise.Reason
@@ -40,6 +42,7 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 	if c := m.adopted; c != nil {
 		m.adopted = nil
 		k.mu.Unlock()
+		k.limitRun(m, c)
 		return c
 	}
 	m.rec.Incarnation++
@@ -66,6 +69,7 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 	}
 	k.began(m, c)
 	k.limitYielding(m, c, yields)
+	k.limitRun(m, c)
 	return c
 }
 
@@ -108,6 +112,9 @@ func (c *incarnation) conclude() {
 	c.end = semper.End{
 		Reason: c.p.Reason(), At: now, Uptime: semper.Duration(now.Sub(c.p.StartedAt()).Round(time.Millisecond)),
 		Incarnation: c.n, PID: c.p.PID(), Peak: c.p.Peak(),
+	}
+	if c.overdue.Load() {
+		c.end.Reason = overdue(c.end.Reason)
 	}
 	if c.end.Reason.Abnormal() {
 		c.end.Tail, _ = process.Tail(c.logPath, tailLines, tailBytes) // no tail is no reason to say nothing

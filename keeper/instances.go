@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -145,6 +146,9 @@ func (k *keeper) instanceOptions(ctx context.Context, m *member) (process.Option
 	in := *m.rec.Instance
 	k.mu.Unlock()
 	spec := in.Spec
+	if err := tooLate(spec, time.Now()); err != nil {
+		return process.Options{}, err
+	}
 	if err := k.unpack(ctx, spec.Artifact); err != nil {
 		return process.Options{}, err
 	}

@@ -130,6 +130,9 @@ func (d *step) migrated(r *semper.Rollout, in Instance) bool {
 		if e != nil {
 			why, r.Tail = e.Reason.String(), e.Tail
 		}
+		if e != nil && e.Reason.Kind == semper.ReasonDeadline { // its keeper was the first to look at a clock
+			why = fmt.Sprintf("it did not end within %s", d.plan(r).Deadline)
+		}
 		d.spoil(r, why)
 		return true
 	}

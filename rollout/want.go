@@ -54,12 +54,12 @@ func (d *step) spec(p *semper.Placement, u semper.PlacedUnit) (semper.InstanceSp
 		ID: u.ID, App: d.Env.App, Environment: d.Env.Name, Service: u.Service, Release: p.Release,
 		Generation: p.Generation, Artifact: rel.Artifact, Spec: rel.Spec.Services[u.Service],
 	}
-	if r := d.Env.Rollout; r != nil && r.Migration != nil {
+	if r := d.Env.Rollout; r != nil && r.Migration != nil { // its keeper ends it in time even where nobody decides any more
 		switch m := rel.Spec.Migrate; u.ID {
 		case r.Migration.Unit.ID:
-			s.Spec = m.Service
+			s.Spec, s.Until = m.Service, r.Deadline
 		case r.Migration.Undo.ID:
-			s.Spec = m.Service
+			s.Spec, s.Until = m.Service, r.Deadline
 			s.Spec.Command = m.OnFailure
 		}
 	}
