@@ -11,7 +11,7 @@ SCHEDULES  = 20000
 CASES      = 2500
 FUZZ       = 10m
 
-.PHONY: build run test faults oracle fuzz bench bench-proxy bench-gate lint fmt simulate soak clean
+.PHONY: build run test migrations faults oracle fuzz bench bench-proxy bench-gate lint fmt simulate soak clean
 
 ## build: one static binary, bin/semper
 build:
@@ -24,6 +24,10 @@ run: build
 ## test: all tests with the race detector
 test:
 	$(GO) test -race -p 2 -timeout 14m ./...
+
+## migrations: a column renamed under load, failing, hanging and well, on SQLite and on a PostgreSQL of its own; wants postgresql and python3-psycopg2
+migrations:
+	SEMPER_POSTGRES=1 $(GO) test -count=1 -v -timeout 10m -run '^TestMigrations' ./e2e
 
 ## faults: an edge with as many connections as the limit of descriptors lets, and aborts at every byte
 faults:

@@ -91,7 +91,7 @@ func busy(e semper.Environment) bool {
 		return len(e.Retiring) > 0
 	}
 	switch r.State {
-	case semper.RolloutConnect, semper.RolloutDrain, semper.RolloutRollingBack:
+	case semper.RolloutHold, semper.RolloutConnect, semper.RolloutDrain, semper.RolloutRollingBack:
 		return true
 	}
 	return r.State == semper.RolloutTrial && r.Trial.Since.IsZero()

@@ -9,7 +9,7 @@ import (
 )
 
 // simMigrations are what becomes of migrations.
-var simMigrations = []string{"begun", "ended well", "ended badly", "stopped", "forgotten", "undoing", "refused again"}
+var simMigrations = []string{"begun", "ended well", "ended badly", "overdue", "stopped", "forgotten", "undoing", "refused again"}
 
 func isTask(id semper.InstanceID) bool { return strings.HasPrefix(string(id), "app/migrate.") }
 
@@ -41,6 +41,10 @@ func (s *sim) task(id semper.InstanceID, in *simInstance) {
 		s.forget(id)
 	case in.stopped:
 		s.exit(in, semper.Reason{Kind: semper.ReasonKilled})
+	case !s.now.Before(in.until): // the keeper does not wait to be told
+		s.exit(in, semper.Reason{Kind: semper.ReasonDeadline})
+		s.migrations["overdue"]++
+	case in.broken: // it hangs
 	case p == 0 && s.seesEnd(id): // the keeper lost its journal
 		s.migrations["forgotten"]++
 		delete(s.instances, id)
@@ -97,6 +101,7 @@ func (s *sim) begins(spec semper.InstanceSpec) {
 	if !isTask(spec.ID) {
 		return
 	}
+	s.outlived(spec)
 	if s.undoes(spec.ID) {
 		s.migrations["undoing"]++
 		return
@@ -128,6 +133,19 @@ func (s *sim) begins(spec semper.InstanceSpec) {
 			if p.Hold == nil || p.Hold.Writes && m.Hold != semper.HoldWrites {
 				s.failf("%s begins while edge %d (epoch %d) holds %+v", spec.ID, i, e.table.Epoch, p.Hold)
 			}
+		}
+	}
+}
+
+// outlived checks that no hold ends, with nobody to decide any more, while spec may still run: its keeper has killed it before.
+func (s *sim) outlived(spec semper.InstanceSpec) {
+	if spec.Until.IsZero() {
+		s.failf("%s may run for ever", spec.ID)
+	}
+	gone := spec.Until.Add(spec.Spec.Stop.Timeout.D())
+	for _, p := range s.table.Pools {
+		if p.Hold != nil && !p.Hold.Until.IsZero() && !gone.Before(p.Hold.Until) {
+			s.failf("%s may run until %v, and its hold ends at %v", spec.ID, gone, p.Hold.Until)
 		}
 	}
 }

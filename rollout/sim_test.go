@@ -74,7 +74,8 @@ func TestSimulation(t *testing.T) {
 type simInstance struct {
 	rollout.Instance
 	stopped bool // semper asked it to end
-	broken  bool // its release always crashes
+	broken  bool // its release always crashes, or it is a command that hangs
+	until   time.Time
 }
 
 type simEdge struct {
@@ -300,7 +301,7 @@ func (s *sim) do(c rollout.Command) {
 		if s.instances[c.Spec.ID] == nil {
 			s.note("start %s", c.Spec.ID)
 			s.begins(c.Spec)
-			s.instances[c.Spec.ID] = &simInstance{Instance: rollout.Instance{State: semper.Starting, Address: "a"}, broken: c.Spec.Release.Number() == 5}
+			s.instances[c.Spec.ID] = &simInstance{Instance: rollout.Instance{State: semper.Starting, Address: "a"}, broken: c.Spec.Release.Number() == 5 || isTask(c.Spec.ID) && s.r.IntN(5) == 0, until: c.Spec.Until}
 		}
 	case rollout.Stop:
 		in := s.instances[c.ID]
