@@ -91,8 +91,8 @@ func migrations(t *testing.T, db database) {
 	l.atTheGate(load, l.release("cents", l.command("rename fail", "writes", "30s")), func(r result) {
 		wants(t, r, 3, "amount is called cents", "the migration failed: exit code 1", "the books do not balance", "it was undone")
 	})
-	wants(t, l.s.cli("deploy", "-f", l.release("cents", l.command("rename hang", "writes", "6s"))), 3,
-		"did not end within 6s", "it was undone")
+	wants(t, l.s.cli("deploy", "-f", l.release("cents", l.command("rename hang", "writes", "8s"))), 3,
+		"did not end within 8s", "it was undone")
 	if st := l.s.status(); st.Release != "r1" {
 		t.Errorf("after two that went wrong %s serves", st.Release)
 	}
