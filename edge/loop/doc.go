@@ -35,6 +35,8 @@
 // Long content of a known length that goes as it came is not read at all: splice(2) moves the kernel's own pages from one socket to the
 // other, through a pipe that each loop has for it, and that is empty whenever another flow begins.
 //
+// What comes without end, in either direction, lets the others in after a megabyte, and goes on in the next batch.
+//
 // # Invariants
 //
 //   - No call blocks but the wait.

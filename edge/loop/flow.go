@@ -282,7 +282,11 @@ func (f *flow) waitForMore() {
 // upload passes on what the client sends.
 func (f *flow) upload() {
 	c, l := f.conn, f.loop
-	for !c.dead && c.flow == f && !f.uploaded && len(f.out) == 0 && f.up != nil && !f.up.connecting {
+	for got := 0; !c.dead && c.flow == f && !f.uploaded && len(f.out) == 0 && f.up != nil && !f.up.connecting; {
+		if got >= l.share {
+			l.postpone(&c.endpoint)
+			return
+		}
 		buf := c.in
 		if len(buf) == 0 {
 			if !c.readable {
@@ -305,6 +309,7 @@ func (f *flow) upload() {
 				c.readable = false
 			}
 			buf = l.rbuf[:n]
+			got += n
 		}
 		if !f.relay(buf) {
 			return

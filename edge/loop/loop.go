@@ -40,6 +40,10 @@ type loop struct {
 	again  []*conn // have something to do at the end of the batch
 	queue  []*flow // wait for a place in the queue of their target
 
+	share     int         // see fairShare
+	postponed []*endpoint // have had it, and go on in the next batch
+	turns     int64       // how often somebody had it, so far
+
 	swept bool
 	over  bool
 
@@ -60,6 +64,7 @@ type endpoint struct {
 	writable bool
 	ended    bool // its peer sends no more
 	timer    timer
+	late     bool // it is among the loop's postponed
 
 	// One of these is whose it is.
 	conn *conn
@@ -70,7 +75,7 @@ type endpoint struct {
 func newLoop(d *Driver, n int) (*loop, error) {
 	l := &loop{
 		d: d, n: n, start: d.o.Origin, wbuf: make([]byte, 0, bufferSize+4096),
-		pools: make(map[*front.Target]*pool), gone: make(chan struct{}), dated: -1,
+		pools: make(map[*front.Target]*pool), gone: make(chan struct{}), dated: -1, share: fairShare,
 	}
 	l.front = make([]byte, headroom+bufferSize)
 	l.rbuf = l.front[headroom:]
@@ -113,6 +118,7 @@ func (l *loop) run() {
 			n = l.poll.wait(l.pause())
 		}
 		l.now = int64(time.Since(l.start))
+		l.goOn()
 		for i := range n {
 			e := l.poll.events[i]
 			if at := l.slots[e.Fd]; at != nil && at.gen == uint32(e.Pad) {
@@ -134,10 +140,44 @@ func (l *loop) run() {
 
 // pause is how many milliseconds to wait for events; -1: as long as it takes.
 func (l *loop) pause() int {
-	if len(l.queue) > 0 {
+	switch {
+	case len(l.postponed) > 0:
+		return 0
+	case len(l.queue) > 0:
 		return 1
 	}
 	return l.wheel.next(l.now)
+}
+
+// fairShare is how many bytes one content may bring in one batch, about. Where both its ends are fast there is always more of it, and
+// everybody else's requests would wait for its end.
+const fairShare = 1 << 20
+
+// postpone lets e, which may have more to read, go on in the next batch.
+func (l *loop) postpone(e *endpoint) {
+	l.turns++
+	if !e.late {
+		e.late = true
+		l.postponed = append(l.postponed, e)
+	}
+}
+
+// goOn does what was postponed in the batch before.
+func (l *loop) goOn() {
+	if len(l.postponed) == 0 {
+		return
+	}
+	todo := l.postponed
+	l.postponed = nil
+	for _, e := range todo {
+		e.late = false
+		switch {
+		case e.conn != nil:
+			e.conn.run() // nothing, if it is closed
+		case e.up.flow != nil: // nor if that is
+			e.up.flow.progress()
+		}
+	}
 }
 
 // patient lets f wait for a place in the queue of its target: unlike with TCP, the kernel does not wait for one of a

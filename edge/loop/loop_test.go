@@ -571,26 +571,33 @@ func TestSweep(t *testing.T) {
 
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
-	r := start(t, Options{Loops: 1, Head: 400 * time.Millisecond, Body: 400 * time.Millisecond, Idle: 400 * time.Millisecond, Response: 400 * time.Millisecond},
-		raw(t, func(_ int, head string, c net.Conn) {
-			if strings.Contains(head, "/answer") {
-				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") //nolint:errcheck // the client tells
-			}
-		}))
-	for request, want := range map[string]string{
-		"": "", "GET / HTT": "HTTP/1.1 408 ", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab": "HTTP/1.1 408 ",
-		"GET / HTTP/1.1\r\nHost: a\r\n\r\n": "HTTP/1.1 502 ", "GET /answer HTTP/1.1\r\nHost: a\r\n\r\n": "HTTP/1.1 200 ",
+	const soon = 400 * time.Millisecond
+	target := raw(t, func(_ int, head string, c net.Conn) {
+		if strings.Contains(head, "/answer") {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") //nolint:errcheck // the client tells
+		}
+	})
+	for _, c := range []struct {
+		request, want string
+		bounds        Options // no others: on a busy machine they may pass first
+	}{
+		{"", "", Options{Head: soon}},
+		{"GET / HTT", "HTTP/1.1 408 ", Options{Head: soon}},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", "HTTP/1.1 408 ", Options{Body: soon}},
+		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 502 ", Options{Response: soon, Idle: soon}},
+		{"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 ", Options{Idle: soon}},
 	} {
-		t.Run(strings.ReplaceAll(request, "/", "_"), func(t *testing.T) {
+		t.Run(strings.ReplaceAll(c.request, "/", "_"), func(t *testing.T) {
 			t.Parallel()
-			c, err := net.Dial("tcp", r.addr)
+			c.bounds.Loops = 1
+			conn, err := net.Dial("tcp", start(t, c.bounds, target).addr)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.Close()            //nolint:errcheck // a test
-			io.WriteString(c, request) //nolint:errcheck // the answer tells
-			b, _ := io.ReadAll(c)
-			if !strings.HasPrefix(string(b), want) || want == "" && len(b) > 0 {
+			defer conn.Close()              //nolint:errcheck // a test
+			io.WriteString(conn, c.request) //nolint:errcheck // the answer tells
+			b, _ := io.ReadAll(conn)
+			if !strings.HasPrefix(string(b), c.want) || c.want == "" && len(b) > 0 {
 				t.Errorf("%q", b)
 			}
 		})

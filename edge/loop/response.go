@@ -25,12 +25,17 @@ func (f *flow) resume() {
 	}
 }
 
-// receive reads what the target sends, while the client takes it.
+// receive reads what the target sends, while the client takes it and the other flows can wait.
 func (f *flow) receive() {
 	u, l := f.up, f.loop
-	for f.up == u && u.flow == f && u.readable && len(f.conn.out) == 0 {
+	for got := 0; f.up == u && u.flow == f && u.readable && len(f.conn.out) == 0; {
+		if got >= l.share {
+			l.postpone(&u.endpoint)
+			return
+		}
 		if f.splices() {
-			if !f.splice() {
+			n, ok := f.splice()
+			if got += n; !ok {
 				return
 			}
 			continue
@@ -51,6 +56,7 @@ func (f *flow) receive() {
 			u.readable = false
 		}
 		l.filled = n
+		got += n
 		if f.answered {
 			f.content(l.wbuf[:0], l.rbuf[:n])
 		} else {

@@ -33,9 +33,22 @@ func (t *tube) ready() bool {
 		return false
 	}
 	t.read, t.write, t.made = fds[0], fds[1], true
-	// It has room for so many pages, some of which are only used in part. A smaller pipe takes more turns.
-	unix.FcntlInt(uintptr(t.write), unix.F_SETPIPE_SZ, 4*bufferSize) //nolint:errcheck // beyond the user's share it stays as it is
-	return true
+	// It has room for so many pages, some of which are only used in part. A user who has many pipes gets smaller ones, at last of two
+	// pages: through such a one it would take longer than by copying.
+	size, err := unix.FcntlInt(uintptr(t.write), unix.F_SETPIPE_SZ, 4*bufferSize)
+	if err != nil {
+		size, err = unix.FcntlInt(uintptr(t.write), unix.F_GETPIPE_SZ, 0)
+	}
+	if err != nil || size < bufferSize/4 {
+		t.giveUp()
+	}
+	return t.made
+}
+
+// giveUp is close for good.
+func (t *tube) giveUp() {
+	t.close()
+	t.useless = true
 }
 
 // close gives up the pipe with what is in it.
@@ -47,6 +60,8 @@ func (t *tube) close() {
 	}
 }
 
+// splice moves up to n bytes. Towards a client who has gone it raises SIGPIPE, as there is no way to ask it not to; Go's runtime ignores
+// that where it is not about standard output.
 func splice(from, to, n int) (int, syscall.Errno) {
 	for {
 		m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
@@ -56,59 +71,69 @@ func splice(from, to, n int) (int, syscall.Errno) {
 	}
 }
 
+// unfit reports whether e says that the kernel does not splice here: not between such descriptors, or not for this process (seccomp).
+func unfit(e syscall.Errno) bool {
+	return e == unix.EINVAL || e == unix.ENOSYS || e == unix.EPERM || e == unix.EOPNOTSUPP
+}
+
 // splices reports whether what comes next of the content can go through the pipe. Its end never does: who reads that ends the answer.
 func (f *flow) splices() bool {
 	return f.answered && f.download.Left() >= 2*bufferSize && !f.rechunk && f.x.Tee == nil && f.conn.writable && f.loop.tube.ready()
 }
 
-// splice moves some content from the target to the client. It reports whether to go on.
-func (f *flow) splice() bool {
+// splice moves some content from the target to the client, of so many bytes. It reports whether to go on.
+func (f *flow) splice() (moved int, ok bool) {
 	u, t := f.up, &f.loop.tube
 	n, errno := splice(u.fd, t.write, bufferSize)
 	switch {
 	case errno == unix.EAGAIN:
 		u.readable = false
-		return false
-	case errno == unix.EINVAL: // not from such a socket: nothing was taken
-		t.close()
-		t.useless = true
-		return true
+		return 0, false
+	case unfit(errno): // nothing was taken
+		t.giveUp()
+		return 0, true
 	case errno != 0:
 		f.broken(errno)
-		return false
+		return 0, false
 	case n == 0:
 		f.ended()
-		return false
+		return 0, false
 	}
 	t.moved += int64(n)
 	f.download.Skip(int64(n))
 	f.x.Sent += int64(n)
 	if !f.pour(n) {
-		return false
+		return n, false
 	}
 	f.listen()
-	return true
+	return n, true
 }
 
 // pour gives the client the n bytes that are in the pipe. It reports whether the client is there.
 func (f *flow) pour(n int) bool {
-	c, l := f.conn, f.loop
+	c, t := f.conn, &f.loop.tube
 	for n > 0 {
-		m, errno := splice(l.tube.read, c.fd, n)
-		if errno == unix.EAGAIN {
-			break
-		}
-		if errno != 0 || m == 0 {
-			l.tube.close()
+		m, errno := splice(t.read, c.fd, n)
+		switch {
+		case errno == unix.EAGAIN:
+			c.writable = false
+			return f.bail(n)
+		case unfit(errno):
+			defer t.giveUp()
+			return f.bail(n)
+		case errno != 0 || m == 0:
+			t.close()
 			c.drop(front.ClientGone)
 			return false
 		}
 		n -= m
 	}
-	if n == 0 {
-		return true
-	}
-	c.writable = false
+	return true
+}
+
+// bail empties the pipe of its n bytes, and sends them as what was read. It reports whether the client is there.
+func (f *flow) bail(n int) bool {
+	c, l := f.conn, f.loop
 	for rest := l.rbuf[:n]; len(rest) > 0; {
 		m, err := unix.Read(l.tube.read, rest)
 		if err != nil || m == 0 { // it has what was put into it

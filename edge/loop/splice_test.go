@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"semper/edge/front"
 )
 
@@ -49,18 +51,35 @@ func spliced(r *rig) (some bool) {
 	return some
 }
 
+// ways are those in which a long answer may go, by what makes a loop take them.
+var ways = map[string]func(*testing.T, *loop){
+	"spliced":  func(*testing.T, *loop) {},
+	"copied":   func(_ *testing.T, l *loop) { l.tube.giveUp() },
+	"in turns": func(_ *testing.T, l *loop) { l.share = 1 },
+	"refused": func(t *testing.T, l *loop) { // as by a kernel that does not splice: this is no pipe
+		null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		unix.Close(l.tube.write) //nolint:errcheck // another takes its place
+		l.tube.write = null
+	},
+}
+
 // TestLongAnswers has several of them at once through one loop, to clients that take them in pieces and to some that leave in the
 // midst: nobody gets a byte of another's.
 func TestLongAnswers(t *testing.T) {
 	t.Parallel()
 	for _, network := range []string{"tcp", "unix"} {
-		for _, useless := range []bool{false, true} {
-			t.Run(fmt.Sprint(network, " without a pipe ", useless), func(t *testing.T) {
+		for way, prepare := range ways {
+			if network == "unix" && way != "spliced" && way != "copied" {
+				continue // no other than with tcp
+			}
+			t.Run(network+" "+way, func(t *testing.T) {
 				t.Parallel()
 				r := start(t, Options{Loops: 1}, longApp(t, network))
-				if useless {
-					r.loops[0].sync(func(l *loop) { l.tube.close(); l.tube.useless = true })
-				}
+				r.loops[0].sync(func(l *loop) { prepare(t, l) })
 				var clients sync.WaitGroup
 				for n := range uint64(6) {
 					clients.Go(func() {
@@ -85,9 +104,14 @@ func TestLongAnswers(t *testing.T) {
 					})
 				}
 				clients.Wait()
-				if spliced(r) == useless {
-					t.Errorf("something went through the pipe: %v", !useless)
+				if some := spliced(r); some != (way == "spliced" || way == "in turns") {
+					t.Errorf("something went through the pipe: %v", some)
 				}
+				r.loops[0].sync(func(l *loop) {
+					if way == "refused" && !l.tube.useless || way == "in turns" && l.turns < longAnswer/bufferSize {
+						t.Errorf("the loop gave up the pipe: %v; somebody waited for another turn %d times", l.tube.useless, l.turns)
+					}
+				})
 			})
 		}
 	}
@@ -137,6 +161,97 @@ func TestALongAnswerThatBreaksOff(t *testing.T) {
 	defer r.edge.mu.Unlock()
 	for _, how := range r.edge.outcomes {
 		if how != front.BrokenOff {
+			t.Errorf("it ended as %v", how)
+		}
+	}
+}
+
+// TestALongRequestInTurns comes whole, though each of its pieces waits for the next batch.
+func TestALongRequestInTurns(t *testing.T) {
+	t.Parallel()
+	r := start(t, Options{Loops: 1}, app(t, func(w http.ResponseWriter, q *http.Request) {
+		got, err := io.ReadAll(q.Body)
+		fmt.Fprint(w, bytes.Equal(got, long(1)), " ", err)
+	}))
+	r.loops[0].sync(func(l *loop) { l.share = 1 })
+	c := client(t)
+	for range 2 { // on one connection
+		resp, err := c.Post("http://"+r.addr, "", bytes.NewReader(long(1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := io.ReadAll(resp.Body)
+		resp.Body.Close() //nolint:errcheck // a test
+		if string(said) != "true <nil>" || err != nil {
+			t.Errorf("%q, %v", said, err)
+		}
+	}
+	r.loops[0].sync(func(l *loop) {
+		if l.turns < longAnswer/bufferSize {
+			t.Errorf("it waited %d times for another turn", l.turns)
+		}
+	})
+}
+
+// TestAConnectionAfterALongAnswer is as good as before: the same one brings the next answer, long or short, and none for HEAD.
+func TestAConnectionAfterALongAnswer(t *testing.T) {
+	t.Parallel()
+	r := start(t, Options{Loops: 1}, longApp(t, "tcp"))
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // a test
+	in := bufio.NewReader(c)
+	for n, method := range []string{"GET", "HEAD", "GET", "HEAD"} {
+		fmt.Fprintf(c, "%s /%d HTTP/1.1\r\nHost: a\r\n\r\n", method, n) //nolint:errcheck // the answer tells
+		resp, err := http.ReadResponse(in, &http.Request{Method: method})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close() //nolint:errcheck // a test
+		if err != nil || resp.ContentLength != longAnswer || method == "GET" && !bytes.Equal(got, long(uint64(n))) {
+			t.Errorf("%s %d: %d bytes of %d, %v", method, n, len(got), resp.ContentLength, err)
+		}
+	}
+	if opened := r.edge.opened.Load(); opened != 1 || !spliced(r) {
+		t.Errorf("%d connections, and something went through the pipe: %v", opened, spliced(r))
+	}
+}
+
+// TestLongAnswersThatAreCut in the midst end for their clients as what they are, and leave nothing in the pipe for the next.
+func TestLongAnswersThatAreCut(t *testing.T) {
+	t.Parallel()
+	r := start(t, Options{Loops: 1}, raw(t, func(_ int, _ string, c net.Conn) {
+		_, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 1<<40)
+		for err == nil { // more than there is room for on the way
+			_, err = c.Write(long(1))
+		}
+		c.Close() //nolint:errcheck // a test
+	}))
+	for range 3 {
+		c, resp := ask(t, r.addr, 1)
+		got := make([]byte, 1<<20)
+		if _, err := io.ReadFull(resp.Body, got); err != nil {
+			t.Fatal(err)
+		}
+		r.Cut(func(front.Session) bool { return true })
+		// What is on its way to it still comes, and its end.
+		rest, err := io.ReadAll(resp.Body)
+		got = append(got, rest...)
+		if want := bytes.Repeat(long(1), len(got)/longAnswer+1)[:len(got)]; !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		c.Close() //nolint:errcheck // a test
+	}
+	if !spliced(r) {
+		t.Error("nothing went through the pipe: this tests nothing")
+	}
+	r.edge.mu.Lock()
+	defer r.edge.mu.Unlock()
+	for _, how := range r.edge.outcomes {
+		if how != front.CutOff {
 			t.Errorf("it ended as %v", how)
 		}
 	}
