@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -57,7 +58,7 @@ type machine struct {
 	execs       int
 	stagePanics int            // how many more stagings panic
 	broken      bool           // the next Exec panics
-	foundReady  []string       // what the keeper was told of, and when
+	foundReady  []string       // what the keeper was told of, and whether an edge could know it
 	looks       int            // at what an instance listens on
 	gates       map[string]int // exit codes of gates' commands, by argv[0]
 }
@@ -253,10 +254,17 @@ func (m *machine) Kill(_ context.Context, id semper.InstanceID, r semper.Reason)
 }
 
 func (m *machine) Ready(_ context.Context, id semper.InstanceID, incarnation int64) error {
+	known := m.published(id)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.foundReady = append(m.foundReady, fmt.Sprintf("%s incarnation %d at epoch %d", id, incarnation, m.epochs[0]))
+	m.foundReady = append(m.foundReady, fmt.Sprintf("%s incarnation %d, edges know of it: %t", id, incarnation, known))
 	return nil
+}
+
+// published reports whether the table that edges follow, as it is now, has id.
+func (m *machine) published(id semper.InstanceID) bool {
+	v, err := m.store.Get(context.Background(), "table")
+	return err == nil && bytes.Contains(v.Value, []byte(`"id":"`+string(id)+`"`))
 }
 
 func (m *machine) Exec(context.Context, semper.InstanceID, []string, time.Duration) (int, string, error) {
