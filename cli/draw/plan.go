@@ -62,7 +62,7 @@ func Migration(w io.Writer, p Paint, plan api.Plan) {
 
 // expected says in words who waits for m, and how long.
 func expected(m *api.PlanMigration) string {
-	who := map[semper.Holding]string{semper.HoldAll: "all requests wait", semper.HoldWrites: "requests with unsafe methods wait; others go on to the old release"}[m.Hold]
+	who := map[semper.Holding]string{semper.HoldAll: "all requests wait", semper.HoldWrites: "requests with unsafe methods wait"}[m.Hold]
 	if who == "" {
 		return "nobody waits"
 	}
@@ -70,7 +70,11 @@ func expected(m *api.PlanMigration) string {
 	if e := m.Elsewhere; e != nil {
 		long = fmt.Sprintf("about %s, as in %s; at most %s", e.Took, m.In, m.Deadline)
 	}
-	return fmt.Sprintf("%s, %s; up to %d of them, each up to %s, then 503 with Retry-After", who, long, m.Limits.Requests, m.Limits.Age)
+	rest := ""
+	if m.Hold == semper.HoldWrites {
+		rest = "; others go on to the old release"
+	}
+	return fmt.Sprintf("%s, %s; up to %d of them, each up to %s, then 503 with Retry-After%s", who, long, m.Limits.Requests, m.Limits.Age, rest)
 }
 
 // Changes prints differences, one a line.
