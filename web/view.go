@@ -200,8 +200,10 @@ func timeline(ro *api.RolloutStatus) []step {
 
 // stepWords is what the rollout waits for, without the state it begins with.
 func stepWords(ro *api.RolloutStatus) string {
-	w := strings.TrimPrefix(ro.Step, string(ro.State))
-	return strings.TrimSpace(strings.TrimPrefix(w, ":"))
+	if ro.Step == string(ro.State) {
+		return ""
+	}
+	return strings.TrimSpace(strings.TrimPrefix(ro.Step, string(ro.State)+":"))
 }
 
 // summary is the rollout in one sentence, as it is read aloud when it changes.
