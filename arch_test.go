@@ -196,29 +196,31 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/judging/telling", "control/lab", "control/prepare", "edge/mirror/told", "pipeline", "rollout", "store", "supervise", "webhook", "experiment/design", "internal/pause", "pipeline/course"}, tests: []string{"pipeline/attest", "edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/judging/telling", "control/lab", "control/prepare", "control/queues", "edge/mirror/told", "pipeline", "rollout", "store", "supervise", "webhook", "experiment/design", "internal/pause", "pipeline/course"}, tests: []string{"pipeline/attest", "edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 	{pkg: "control/judging/telling", may: []string{"", "api", "control/judging", "verify"}, why: "a judge's record in the words of the API: the judge knows no API, and control no statistics"},
 	{pkg: "control/lab", may: []string{"", "api", "edge/route", "experiment", "internal/nearest", "experiment/design", "internal/pause", "verify"}, tests: []string{"store/mem"}, why: "experiments kept: entries and parts in the store, reports out; of the edge it knows the hash of a user's key"},
 	{pkg: "control/judging", may: []string{"", "edge/mirror/told", "edge/sketch", "verify", "verify/diff"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
+	{pkg: "control/queues", may: []string{"", "api", "internal/nearest", "queue"}, tests: []string{"queue/etcd", "store/mem"}, why: "what people see of queues and do to them, over an engine that is handed in"},
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit", "pipeline/course"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},
+	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
-	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "verify", "verify/diff", "experiment/design", "internal/pause", "pipeline/course"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
-	{pkg: "api/apitest", may: []string{"", "api", "edge/mirror/told", "pipeline", "verify", "verify/diff", "experiment/design", "pipeline/course"}, why: "a real service in memory, for the tests of cli and web"},
+	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "queue", "verify", "verify/diff", "experiment/design", "internal/pause", "pipeline/course"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
+	{pkg: "api/apitest", may: []string{"", "api", "control/queues", "edge/mirror/told", "pipeline", "queue/mem", "verify", "verify/diff", "experiment/design", "pipeline/course"}, why: "a real service in memory, for the tests of cli and web"},
 	{pkg: "web", may: []string{"", "api", "experiment", "experiment/design", "pipeline/course"}, tests: []string{"api/apitest", "verify"}, why: "the page, over the api only; what an experiment says it says in its own words"},
 	{pkg: "cli/draw", may: []string{"", "api", "experiment", "verify", "verify/diff", "verify/replay", "experiment/design", "pipeline/course"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
+	{pkg: "cli/queue", may: []string{"", "api", "cli/draw", "queue"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of queues; flags, output and the server are given to them"},
 	{pkg: "cli/experiment", may: []string{"", "api", "cli/draw", "experiment", "experiment/design", "internal/nearest"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of A/B tests; flags, output and the server are given to them"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},
 	{pkg: "cli/recorded", may: []string{"cli/draw", "verify/capture", "verify/diff", "verify/replay"}, tests: []string{"google.golang.org/protobuf"}, why: "recordings compared and sent again, by the texts of flags; knows no server and no cobra"},
 	{pkg: "cli/source", may: []string{"", "cli/draw", "internal/config", "store/blob"}, why: "what is deployed: read, built and packed"},
-	{pkg: "cli", may: []string{"", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "experiment/design", "internal/config", "internal/strict", "verify", "verify/diff", "verify/offline", "verify/replay", "cli/experiment", "pipeline/course"},
+	{pkg: "cli", may: []string{"cli/queue", "queue", "", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "experiment/design", "internal/config", "internal/strict", "verify", "verify/diff", "verify/offline", "verify/replay", "cli/experiment", "pipeline/course"},
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
 	{pkg: "internal/pause", why: "a wait that ends with its owner: time alone"},

@@ -21,6 +21,7 @@ func (v *server) routes() http.Handler {
 	v.changes(mux)
 	v.delivery(mux)
 	v.experiments(mux)
+	v.queues(mux)
 	mux.HandleFunc("HEAD /v1/artifacts/{digest}", v.hasArtifact)
 	mux.HandleFunc("PUT /v1/artifacts/{digest}", v.putArtifact)
 	mux.HandleFunc("GET /v1/metrics", v.metrics)

@@ -67,6 +67,7 @@ type Service interface {
 	Upgrade(ctx context.Context, binary string) (<-chan UpgradeStep, error)
 
 	Experiments
+	Queues
 
 	SetSecret(ctx context.Context, app, name string, value []byte, by string) (version int, err error)
 	Secrets(ctx context.Context, app string) ([]string, error)

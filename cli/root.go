@@ -37,7 +37,7 @@ var (
 	colors     = []string{"auto", "always", "never"}
 )
 
-var plurals = map[string]string{"pipeline": "pipelines", "user": "users", "release": "releases", "crash": "crashes", "secret": "secrets", "config": "configs", "server": "servers"}
+var plurals = map[string]string{"pipeline": "pipelines", "queue": "queues", "user": "users", "release": "releases", "crash": "crashes", "secret": "secrets", "config": "configs", "server": "servers"}
 
 const about = `semper runs services as immutable releases under supervision trees and moves production
 atomically from one vetted release to the next.
@@ -86,13 +86,13 @@ func (c *command) root() *cobra.Command {
 	}
 	group("daily", c.initCommand(), c.planCommand(), c.deployCommand(), c.statusCommand(), c.logsCommand(),
 		c.promoteCommand(), c.abortCommand(), c.rollbackCommand(), c.scaleCommand(), c.restartCommand(), c.holdCommand(), c.pauseCommand(), c.resumeCommand())
-	group("resources", c.releaseCommand(), c.treeCommand(), c.crashCommand(), c.eventsCommand(), c.ledgerCommand(), c.trafficCommand(), c.routeCommand(), c.verifyCommand(), c.pipelineCommand(), c.experimentCommand(), c.secretCommand(), c.userCommand(), c.configCommand())
+	group("resources", c.releaseCommand(), c.treeCommand(), c.crashCommand(), c.eventsCommand(), c.ledgerCommand(), c.trafficCommand(), c.routeCommand(), c.verifyCommand(), c.pipelineCommand(), c.experimentCommand(), c.queueCommand(), c.secretCommand(), c.userCommand(), c.configCommand())
 	group("operate", c.serverCommand(), c.edgeCommand(), c.doctorCommand())
 	group("tools", c.versionCommand(), c.manCommand(), c.completionCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommandGroupID("tools")
 	root.AddCommand(c.partCommands()...)
-	for _, cmd := range []*cobra.Command{c.pipelineCommand(), c.userCommand(), c.releaseCommand(), c.crashCommand(), c.secretCommand(), c.configCommand(), c.serverCommand()} {
+	for _, cmd := range []*cobra.Command{c.pipelineCommand(), c.queueCommand(), c.userCommand(), c.releaseCommand(), c.crashCommand(), c.secretCommand(), c.configCommand(), c.serverCommand()} {
 		cmd.Use, cmd.Hidden = plurals[cmd.Use], true // who says "semper releases list" is understood
 		root.AddCommand(cmd)
 	}

@@ -125,6 +125,8 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 func fake(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(serverKey{}).(*apitest.Semper)
 	switch args[0] {
+	case "queue", "bury": // queue|bury service jobs
+		fakeQueue(ts, s, args)
 	case "stall":
 		s.Stall(semper.RolloutState(args[1]))
 	case "break": // break before|after exit-code line…

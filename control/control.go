@@ -12,6 +12,7 @@ import (
 	"semper/api"
 	"semper/control/delivery"
 	"semper/control/lab"
+	"semper/control/queues"
 	"semper/edge/mirror/told"
 	"semper/experiment/design"
 	"semper/rollout"
@@ -122,7 +123,7 @@ type Secrets interface {
 	List(app string) ([]string, error)
 }
 
-// Options of a control process. All but Log and Supervision are required.
+// Options of a control process. All but Log, Queues and Supervision are required.
 type Options struct {
 	Store   semper.Store
 	Keeper  Keeper
@@ -141,6 +142,8 @@ type Options struct {
 	// Supervision gives each supervisor of the tree its options, from the context it is started with; nil: what they do
 	// goes to Log. It has the id "model" for the one child that is a process of package actor.
 	Supervision func(context.Context) supervise.Options
+	// Queues are those of services; nil: there are none.
+	Queues queues.Engine
 	// ID names this process for the leadership: unique per process, for ever.
 	ID string
 }
@@ -148,6 +151,7 @@ type Options struct {
 // Control is the service behind the API. It is safe for concurrent use.
 type Control struct {
 	delivery.Surface
+	queues.Desk
 
 	o     Options
 	model *seat // who leads here, if anybody does
@@ -172,6 +176,7 @@ func New(o Options) *Control {
 	}
 	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
 	c.Surface = c.surface()
+	c.Desk = queues.Desk{Engine: o.Queues, Log: o.Log, Tell: c.happened}
 	return c
 }
 

@@ -234,16 +234,17 @@ func (c *Control) SetSecret(ctx context.Context, app, name string, value []byte,
 	if err != nil {
 		return 0, err
 	}
-	err = c.ask(ctx, "secret set", func(m *model) error {
+	return n, c.happened(ctx, semper.Event{Kind: "secret.set", App: app, By: by, Message: fmt.Sprintf("secret %s has version %d", name, n)})
+}
+
+// happened stores an event of what is not the model's.
+func (c *Control) happened(ctx context.Context, e semper.Event) error {
+	return c.ask(ctx, e.Kind, func(m *model) error {
 		t := m.newChange(time.Now())
-		t.events = []semper.Event{{At: t.now, Kind: "secret.set", App: app, By: by, Message: fmt.Sprintf("secret %s has version %d", name, n)}}
-		if err := m.commit(*t); err != nil {
-			return unavailable(err)
-		}
-		c.feed.send(t.events)
-		return nil
+		e.At = t.now
+		t.events = []semper.Event{e}
+		return c.keep(m, t)
 	})
-	return n, err
 }
 
 // Secrets are the names of an app's secrets with their newest versions: "database_url@3".

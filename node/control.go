@@ -17,6 +17,7 @@ import (
 	"semper/edge/config"
 	"semper/internal/handoff"
 	"semper/keeper"
+	queue "semper/queue/etcd"
 	"semper/store/blob"
 	"semper/store/etcd"
 	"semper/supervise"
@@ -56,11 +57,16 @@ func Control(ctx context.Context, o PartOptions) error {
 	defer certs.close() //nolint:errcheck // nothing was written that was not reported
 	k := keeper.NewClient(d.keeper())
 	defer k.Close()
+	jobs, err := queue.New(s, queue.Options{ID: o.ID, Bodies: d.bodies(), Log: o.Log, Apart: true})
+	if err != nil {
+		return err
+	}
+	defer jobs.Close() //nolint:errcheck // it has none
 	edges := newEdges(k)
 	defer edges.close()
 	c := control.New(control.Options{
 		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
-		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Keys: keys, Check: config.CheckSpec,
+		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Keys: keys, Check: config.CheckSpec, Queues: jobs,
 		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
 	})
 	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, User: c.User, PeerCredCheck: true, UI: web.Handler(c)})

@@ -19,6 +19,9 @@ func (d dirs) blobs() string          { return filepath.Join(string(d), "blobs")
 // tree is where an artifact is unpacked.
 func (d dirs) tree(a semper.Digest) string { return blob.TreeIn(d.blobs(), a) }
 
+// bodies is where large bodies of jobs are.
+func (d dirs) bodies() string { return filepath.Join(string(d), "queue") }
+
 func (d dirs) edge() string     { return filepath.Join(string(d), "edge") }
 func (d dirs) logs() string     { return filepath.Join(string(d), "logs") }
 func (d dirs) secrets() string  { return filepath.Join(string(d), "secrets") }

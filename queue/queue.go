@@ -1,6 +1,17 @@
 package queue
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// A Listing is a queue as its dispatcher wrote it down.
+type Listing struct {
+	Service Service   `json:"service"`
+	Policy  Policy    `json:"policy"` // filled
+	Stats   Stats     `json:"stats"`  // of At; without the pause, which is asked for
+	At      time.Time `json:"at"`
+}
 
 // Engine holds queues. Its methods are safe for concurrent use.
 type Engine interface {

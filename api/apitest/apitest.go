@@ -13,10 +13,15 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/control/queues"
+	"semper/queue/mem"
 )
 
 // Semper is the server in memory. It is safe for concurrent use. Close it.
 type Semper struct {
+	queues.Desk
+
+	jobs   *mem.Engine
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // rollouts under way
@@ -68,8 +73,9 @@ var _ api.Service = (*Semper)(nil)
 // New is a semper that runs nothing yet.
 func New() *Semper {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Semper{
-		ctx: ctx, cancel: cancel,
+	s := &Semper{
+		jobs: mem.New(),
+		ctx:  ctx, cancel: cancel,
 		changed:   make(chan struct{}),
 		now:       time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 		envs:      map[semper.EnvironmentKey]*environment{},
@@ -80,11 +86,14 @@ func New() *Semper {
 		delivery:  newDelivery(),
 		stall:     semper.RolloutWatch,
 	}
+	s.Desk = s.desk()
+	return s
 }
 
 // Close ends what is under way and waits for it.
 func (s *Semper) Close() {
 	s.cancel()
+	_ = s.jobs.Close() // it cannot fail
 	s.wg.Wait()
 }
 

@@ -14,7 +14,9 @@
 //	deed/<id>     what an operator did
 //	pause         who paused it. Each claim is on condition that it is absent
 //	bell          what a process that is not the dispatcher has changed; see below
-//	stat          the dispatcher's numbers, for others
+//
+// Below qs/<app>/<environment>/<service> the dispatcher writes down the policy and the numbers, for others. By it one
+// knows which queues there are.
 //
 // A job that is in none of run, delay and dead is queued. Every change is one commit with conditions on what it takes
 // away, so each transition happens once, whoever tries it, and a repeated one fails on its own success. The store adds a

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -17,6 +18,7 @@ type Options struct {
 	ID     string       // of this process: unique among those alive, the same over restarts
 	Bodies string       // directory of large bodies; empty: bodies over queue.Inline are refused
 	Log    *slog.Logger // nil: slog.Default()
+	Apart  bool         // it never hands out jobs, so its Claim waits in vain: for processes that only accept, look or operate
 }
 
 // Engine is a [queue.Engine] over a store. Its methods are safe for concurrent use.
@@ -24,6 +26,7 @@ type Engine struct {
 	store  store.Bulk
 	id     string
 	bodies string // directory; empty: none
+	apart  bool
 	log    *slog.Logger
 
 	ctx context.Context // ends with Close
@@ -38,7 +41,7 @@ var _ queue.Engine = (*Engine)(nil)
 
 // New is an engine over s, which stays the caller's.
 func New(s store.Bulk, o Options) (*Engine, error) {
-	e := &Engine{store: s, id: o.ID, bodies: o.Bodies, log: o.Log, queues: map[queue.Service]*Queue{}}
+	e := &Engine{store: s, id: o.ID, bodies: o.Bodies, apart: o.Apart, log: o.Log, queues: map[queue.Service]*Queue{}}
 	if e.log == nil {
 		e.log = slog.Default()
 	}
@@ -49,7 +52,7 @@ func New(s store.Bulk, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// Open is the queue of a service. It offers itself as the queue's dispatcher from now on.
+// Open is the queue of a service. Unless the engine is apart, it offers itself as the queue's dispatcher from now on.
 func (e *Engine) Open(ctx context.Context, s queue.Service, p queue.Policy) (queue.Queue, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -80,8 +83,25 @@ func (e *Engine) Open(ctx context.Context, s queue.Service, p queue.Policy) (que
 	for range committers {
 		e.wg.Go(q.commits)
 	}
-	e.wg.Go(q.campaign)
+	if !e.apart {
+		e.wg.Go(q.campaign)
+	}
 	return q, nil
+}
+
+// Queues are all that ever had a dispatcher, by name, with what the last one wrote down: the policy and the numbers of At.
+func (e *Engine) Queues(ctx context.Context) ([]queue.Listing, error) {
+	items, _, err := e.store.List(ctx, statPrefix)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]queue.Listing, len(items))
+	for i, it := range items {
+		if err := json.Unmarshal(it.Value, &out[i]); err != nil {
+			return nil, damaged(it.Key, err)
+		}
+	}
+	return out, nil
 }
 
 // Close gives dispatching up and returns when nothing of the engine runs.

@@ -206,8 +206,12 @@ const (
 	kDeed  = "deed/"
 	kPause = "pause"
 	kBell  = "bell"
-	kStat  = "stat"
 )
+
+// statPrefix is of what dispatchers write down of their queues, for others: away from the jobs, so that all are listed at once.
+const statPrefix = "qs/"
+
+func (q *Queue) statKey() string { return statPrefix + q.service.String() }
 
 func (q *Queue) key(kind string, id queue.ID) string { return q.prefix + kind + id.String() }
 

@@ -55,11 +55,11 @@ func sweepEvery(p queue.Policy) time.Duration {
 }
 
 func (q *Queue) publish(ctx context.Context, t *term, s queue.Stats) error {
-	text, err := json.Marshal(numbers{Stats: s, At: time.Now().Round(0)})
+	text, err := json.Marshal(queue.Listing{Service: q.service, Policy: q.rules(), Stats: s, At: time.Now().Round(0)})
 	if err != nil {
 		return err
 	}
-	_, err = q.e.store.Commit(ctx, semper.Txn{If: []semper.Condition{t.fence}, Then: []semper.Write{{Key: q.prefix + kStat, Value: text}}})
+	_, err = q.e.store.Commit(ctx, semper.Txn{If: []semper.Condition{t.fence}, Then: []semper.Write{{Key: q.statKey(), Value: text}}})
 	return err
 }
 

@@ -188,12 +188,6 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 	return out, nil
 }
 
-// numbers are the dispatcher's, for other processes.
-type numbers struct {
-	queue.Stats
-	At time.Time `json:"at"`
-}
-
 // Stats are the queue in numbers.
 func (q *Queue) Stats(ctx context.Context) (queue.Stats, error) {
 	if err := q.alive(ctx); err != nil {
@@ -218,12 +212,12 @@ func (q *Queue) Stats(ctx context.Context) (queue.Stats, error) {
 
 // farStats are the numbers that the dispatcher last wrote down. When nobody dispatches yet, they are counted.
 func (q *Queue) farStats(ctx context.Context) (queue.Stats, error) {
-	items, err := q.e.store.Fetch(ctx, q.prefix+kStat, store.LeadKey(q.role()))
+	items, err := q.e.store.Fetch(ctx, q.statKey(), store.LeadKey(q.role()))
 	if err != nil {
 		return queue.Stats{}, err
 	}
 	if items[1].Version != 0 && items[0].Version > items[1].Version {
-		var n numbers
+		var n queue.Listing
 		if err := json.Unmarshal(items[0].Value, &n); err != nil {
 			return queue.Stats{}, damaged(items[0].Key, err)
 		}

@@ -3,6 +3,8 @@ package mem
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -104,6 +106,22 @@ func (e *Engine) Open(ctx context.Context, s queue.Service, p queue.Policy) (que
 		m.tell()
 	}
 	return &Queue{engine: e, m: m}, nil
+}
+
+// Queues are all there are, by name.
+func (e *Engine) Queues(ctx context.Context) ([]queue.Listing, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	e.world.mu.Lock()
+	defer e.world.mu.Unlock()
+	now := time.Now()
+	var out []queue.Listing
+	for s, m := range e.world.queues {
+		out = append(out, queue.Listing{Service: s, Policy: m.policy, Stats: m.back.Stats(now), At: now})
+	}
+	slices.SortFunc(out, func(a, b queue.Listing) int { return strings.Compare(a.Service.String(), b.Service.String()) })
+	return out, nil
 }
 
 func (e *Engine) closed() bool {
