@@ -63,10 +63,10 @@ type seen struct {
 }
 
 // visit has clients ask for such pairs, half of them in the other order, until the returned function is called.
-func (s *server) visit(clients int) (stop func() *seen) {
+func (s *server) visit(clients int) (out *seen, stop func()) {
 	var end atomic.Bool
 	var wg sync.WaitGroup
-	out := &seen{pairs: map[[2]string]int{}}
+	out = &seen{pairs: map[[2]string]int{}}
 	for i := range clients {
 		wg.Go(func() {
 			c := http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{}}
@@ -92,10 +92,9 @@ func (s *server) visit(clients int) (stop func() *seen) {
 			}
 		})
 	}
-	return func() *seen {
+	return out, func() {
 		end.Store(true)
 		wg.Wait()
-		return out
 	}
 }
 
@@ -112,6 +111,13 @@ func (s *server) release(c *http.Client, path string) (string, error) {
 	return resp.Header.Get("X-Semper-Release"), err
 }
 
+// count is how many pairs these releases served.
+func (v *seen) count(first, second string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.pairs[[2]string{first, second}]
+}
+
 // none fails the test where a request failed.
 func (v *seen) none(t *testing.T, what string) {
 	t.Helper()
@@ -124,20 +130,22 @@ func (v *seen) none(t *testing.T, what string) {
 func (s *server) together(t *testing.T) {
 	t.Helper()
 	s.must("deploy", "-f", twins(t, "one", "", ""))
-	stop := s.visit(8)
+	v, stop := s.visit(8)
+	eventually(t, "the first release serves", func() bool { return v.count("r1", "r1") > 0 })
 	s.must("deploy", "-f", twins(t, "two", "", ""))
-	v := stop()
+	eventually(t, "the second release serves", func() bool { return v.count("r2", "r2") > 0 })
+	stop()
 	v.none(t, "two services at once")
-	old, mixed, now := v.pairs[[2]string{"r1", "r1"}], v.pairs[[2]string{"r1", "r2"}], v.pairs[[2]string{"r2", "r2"}]
-	if old == 0 || len(v.pairs) > 3 || len(v.pairs) == 3 && mixed == 0 {
-		t.Errorf("pairs of requests were served by %v", v.pairs)
+	old, over, now := v.count("r1", "r1"), v.count("r1", "r2"), v.count("r2", "r2")
+	if n := v.count("r2", "r1"); n > 0 {
+		t.Errorf("%d times, who had seen one service of r2 saw the other one of r1: %v", n, v.pairs)
 	}
 	for _, path := range []string{"/", "/api"} {
 		if rel, err := s.release(http.DefaultClient, path); rel != "r2" || err != nil {
 			t.Errorf("%s is of %s: %v", path, rel, err)
 		}
 	}
-	want := map[semper.ReleaseName]int{"r1": 2*old + mixed, "r2": 2*now + mixed + 2}
+	want := map[semper.ReleaseName]int{"r1": 2*old + over, "r2": 2*now + over + 2}
 	eventually(t, "the ledger knows of each request, and the release", func() bool {
 		ledger := s.status().Ledger
 		return int(ledger["r1"].Served) == want["r1"] && int(ledger["r2"].Served) == want["r2"]
@@ -193,9 +201,13 @@ func TestPromotion(t *testing.T) {
 	write(t, key, "0123456789abcdef", 0o600)
 	s.must("secret", "set", "hook_key", "-a", "bar", "--from", key)
 
-	const hangs = "#!/bin/sh\ntrap '' TERM\nsetsid sleep 86401 &\nsleep 86401\n"
+	// Who is told to end does not, and who it began has left its group.
+	const hangs = "#!/bin/sh\ntrap '' TERM\nsetsid sleep 86401 &\necho it hangs\nsleep 86401\n"
 	s.must("pipeline", "run", "-f", promoted(t, "three", hangs, "5s", hook), "--detach")
-	eventually(t, "the gate's command and what it began run", func() bool { return len(s.smoking()) >= 3 })
+	eventually(t, "the gate's command runs", func() bool { return strings.Contains(s.must("logs", "-e", "beta"), "it hangs") })
+	if pids := s.smoking(); len(pids) < 2 && s.runs()[0].State == semper.RunRunning {
+		t.Errorf("the command and what it began are %v", pids)
+	}
 	vera, pass := s.caller(addr, "vera", "--role", "viewer")
 	dave, _ := s.caller(addr, "dave", "--role", "deployer")
 	olga, _ := s.caller(addr, "olga", "--role", "deployer", "--group", "ops")
@@ -226,12 +238,14 @@ func TestPromotion(t *testing.T) {
 		}
 	}
 
-	stop := s.visit(8)
+	v, stop := s.visit(8)
 	if _, err := olga.Approve(t.Context(), "bar", "", "seen"); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the release is on trial, or was", func() bool { return v.count("r4", "r4") > 0 || s.runs()[0].State != semper.RunRunning })
 	eventually(t, "the run ends", func() bool { return s.runs()[0].State != semper.RunRunning })
-	stop().none(t, "a promotion on trial")
+	stop()
+	v.none(t, "a promotion on trial")
 	s.arrived(t, olga, asked)
 	eventually(t, "nothing is left of the gate's command", func() bool { return len(s.smoking()) == 0 })
 }
