@@ -16,6 +16,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/pipeline/course"
 )
 
 // twins is an app of two web services that are two copies of one program.
@@ -205,13 +206,13 @@ func TestPromotion(t *testing.T) {
 	const hangs = "#!/bin/sh\ntrap '' TERM\nsetsid sleep 86401 &\necho it hangs\nsleep 86401\n"
 	s.must("pipeline", "run", "-f", promoted(t, "three", hangs, "5s", hook), "--detach")
 	eventually(t, "the gate's command runs", func() bool { return strings.Contains(s.must("logs", "-e", "beta"), "it hangs") })
-	if pids := s.smoking(); len(pids) < 2 && s.runs()[0].State == semper.RunRunning {
+	if pids := s.smoking(); len(pids) < 2 && s.runs()[0].State == course.Running {
 		t.Errorf("the command and what it began are %v", pids)
 	}
 	vera, pass := s.caller(addr, "vera", "--role", "viewer")
 	dave, _ := s.caller(addr, "dave", "--role", "deployer")
 	olga, _ := s.caller(addr, "olga", "--role", "deployer", "--group", "ops")
-	eventually(t, "the gate's deadline", func() bool { return s.runs()[0].State == semper.RunFailed })
+	eventually(t, "the gate's deadline", func() bool { return s.runs()[0].State == course.Failed })
 	if r := s.runs()[0]; !strings.Contains(r.Reason, "it took longer than 5s") {
 		t.Errorf("the run of a gate that hangs ended: %s", r.Reason)
 	}
@@ -242,8 +243,8 @@ func TestPromotion(t *testing.T) {
 	if _, err := olga.Approve(t.Context(), "bar", "", "seen"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the release is on trial, or was", func() bool { return v.count("r4", "r4") > 0 || s.runs()[0].State != semper.RunRunning })
-	eventually(t, "the run ends", func() bool { return s.runs()[0].State != semper.RunRunning })
+	eventually(t, "the release is on trial, or was", func() bool { return v.count("r4", "r4") > 0 || s.runs()[0].State != course.Running })
+	eventually(t, "the run ends", func() bool { return s.runs()[0].State != course.Running })
 	stop()
 	v.none(t, "a promotion on trial")
 	s.arrived(t, olga, asked)
@@ -282,7 +283,7 @@ func (s *server) refused(t *testing.T, c *api.Client, what string) {
 func (s *server) arrived(t *testing.T, c *api.Client, asked *atomic.Int64) {
 	t.Helper()
 	run := s.runs()[0]
-	if run.State != semper.RunPassed {
+	if run.State != course.Passed {
 		t.Fatalf("the run ended %s: %s\n%s", run.State, run.Reason, s.must("pipeline", "show"))
 	}
 	s.serves(string(run.Release), "four")
