@@ -53,11 +53,12 @@ var rules = []rule{
 	{pkg: "actor/observer", may: []string{"actor", "supervise"}, why: "the tree seen from inside and, over a socket, from outside; both ends of the protocol"},
 	{pkg: "actor/application", may: []string{"supervise"}, tests: []string{"actor"}, why: "trees in the order of their dependencies: over supervise alone, whatever is in the trees"},
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
-	{pkg: "rollout", may: []string{"", "experiment/design"},
+	{pkg: "rollout", may: []string{"", "experiment/design", "internal/nearest"},
 		why: "a pure state machine over the nouns"},
-	{pkg: "edge", may: []string{"", "supervise", "edge/arms", "edge/background", "edge/balance", "edge/balance/admit", "edge/carry", "edge/compress", "edge/config", "edge/control", "edge/dial", "edge/epoch", "edge/flight", "edge/front", "edge/gate", "edge/heal", "edge/hedge/race", "edge/hold", "edge/http1", "edge/lane", "edge/ledger", "edge/local", "edge/loop", "edge/message", "edge/metrics", "edge/mirror", "edge/mirror/told", "edge/probe", "edge/procid", "edge/refusal", "edge/replay", "edge/route", "edge/route/sticky", "edge/server", "edge/strain", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/variant", "edge/witness", "experiment/design"},
+	{pkg: "edge", may: []string{"", "supervise", "edge/onward", "edge/arms", "edge/background", "edge/balance", "edge/balance/admit", "edge/carry", "edge/compress", "edge/config", "edge/control", "edge/dial", "edge/epoch", "edge/flight", "edge/front", "edge/gate", "edge/heal", "edge/hedge/race", "edge/hold", "edge/http1", "edge/lane", "edge/ledger", "edge/local", "edge/loop", "edge/message", "edge/metrics", "edge/mirror", "edge/mirror/told", "edge/probe", "edge/procid", "edge/refusal", "edge/replay", "edge/route", "edge/route/sticky", "edge/server", "edge/strain", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/variant", "edge/witness", "experiment/design"},
 		tests: []string{"google.golang.org/protobuf", "golang.org/x/sys", "edge/accesslog", "edge/hedge", "edge/trace", "verify/diff", "edge/wsframe", "github.com/coder/websocket", "github.com/prometheus/client_model", "github.com/prometheus/common", "golang.org/x/net"},
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
+	{pkg: "edge/onward", why: "content on its way to a client of net/http, by the standard library alone"},
 	{pkg: "edge/background", may: []string{"supervise"}, why: "what works beside the requests of an edge, as a supervision tree; what the parts do is given to it"},
 	{pkg: "edge/config", may: []string{"", "edge/balance", "edge/balance/admit", "edge/front", "edge/hedge", "edge/hold", "edge/http1", "edge/message", "edge/route", "edge/route/sticky", "edge/tablefile", "edge/upstream", "edge/words", "edge/mirror", "verify/diff"}, why: "what an edge goes by, as values, made ready before a request is looked at"},
 	{pkg: "edge/arms", may: []string{"", "edge/ledger", "edge/metrics", "edge/refusal", "edge/route", "edge/route/sticky", "edge/sketch", "edge/words"}, why: "which arm of a split a request belongs to, and what became of it there: no connection, no clock but a cookie's"},
@@ -229,7 +230,7 @@ var rules = []rule{
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.
-	{pkg: "e2e", tests: []string{"", "api", "edge/certs/pebbletest", "pipeline/course", "github.com/quic-go/quic-go", "google.golang.org/grpc"}, why: "drives the binary from outside; the nouns for what it asks of the API"},
+	{pkg: "e2e", tests: []string{"", "api", "edge/certs/pebbletest", "github.com/quic-go/quic-go", "google.golang.org/grpc"}, why: "drives the binary from outside; the nouns for what it asks of the API"},
 	{pkg: "e2e/app", external: []string{"google.golang.org/grpc"}, why: "the app that e2e deploys"},
 	{pkg: "docs/guides", tests: []string{"actor", "actor/observer", "supervise"}, why: "the code that the guides show"},
 	{pkg: "examples", tests: []string{"bench/rig", "github.com/coder/websocket"}, why: "apps of their own, deployed by a test"},

@@ -16,7 +16,7 @@ type Environment struct {
 	Previous *Placement `json:"previous,omitempty"`
 	// Retiring are placements that lost their traffic and end as soon as they have nothing in flight.
 	Retiring []Placement `json:"retiring,omitempty"`
-	Hold     *Hold       `json:"hold,omitempty"`
+	Hold     Holds       `json:"hold,omitempty"`
 	Rollout  *Rollout    `json:"rollout,omitempty"` // the newest, running or ended
 	// Experiments run beside releases: a rollout neither begins nor ends one. Package experiment/design reads and writes them.
 	Experiments json.RawMessage `json:"experiments,omitempty"`

@@ -39,6 +39,7 @@ type Route struct {
 	Pool PoolKey `json:"pool"` // empty: the edge answers itself
 	// Artifact is whose files answer, where the Answer is files.
 	Artifact Digest `json:"artifact,omitempty"`
+	Hold     Holds  `json:"hold,omitempty"` // of its requests alone
 	RouteWords
 }
 
@@ -59,7 +60,7 @@ type Pool struct {
 	App     string      `json:"app"`
 	Release ReleaseName `json:"release"`
 	Backend []Backend   `json:"backends"`
-	Hold    *Hold       `json:"hold,omitempty"` // requests wait while set
+	Hold    Holds       `json:"hold,omitempty"` // of all its requests
 	Limits  HoldLimits  `json:"hold_limits"`
 	// Protocol is what its instances speak, Policy how they are treated: see [Service].
 	Protocol Protocol        `json:"protocol,omitempty"`
@@ -86,10 +87,24 @@ type Backend struct {
 
 // A Hold makes requests wait, bounded, while something changes underneath.
 type Hold struct {
-	Writes bool      `json:"writes"` // hold only unsafe methods (RFC 9110, 9.2.1)
-	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until,omitzero"` // when it ends by itself, whoever is away
-	By     string    `json:"by,omitempty"`
+	Service string    `json:"service,omitempty"` // holds only its requests
+	Route   string    `json:"route,omitempty"`   // or only those of this one, by its host and path; with neither it holds all
+	Writes  bool      `json:"writes"`            // hold only unsafe methods (RFC 9110, 9.2.1)
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until,omitzero"` // when it ends by itself, whoever is away
+	By      string    `json:"by,omitempty"`
+}
+
+// Holds are all that hold something, each target once. In JSON one alone may stand as an object, as there could be only one before.
+type Holds []Hold
+
+// UnmarshalJSON reads an array, or one hold.
+func (h *Holds) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '{' {
+		*h = make(Holds, 1)
+		return json.Unmarshal(b, &(*h)[0])
+	}
+	return json.Unmarshal(b, (*[]Hold)(h))
 }
 
 // Draining is a release on its way out of an app, with the instants at which each connection class is cut.
@@ -161,6 +176,7 @@ type EdgeState struct {
 	Epoch    Epoch                   `json:"epoch"`              // of the table it serves by
 	InFlight map[InstanceID]InFlight `json:"in_flight"`          // instances with anything in hand
 	Held     map[PoolKey]int         `json:"held"`               // requests waiting
+	Waiting  map[string]int          `json:"waiting,omitempty"`  // of them, for routes that are held by themselves
 	Ejected  []InstanceID            `json:"ejected,omitempty"`  // backends it found dead by itself
 	Draining bool                    `json:"draining,omitempty"` // takes no new connections
 }

@@ -153,11 +153,11 @@ func TestEverythingCrossesTheWire(t *testing.T) {
 	}
 	same("secrets", func(s api.Service) (any, error) { return s.Secrets(ctx, "bar") })
 
-	one, err := c.Hold(ctx, "bar", "", true, "ann")
+	one, err := c.Hold(ctx, "bar", "", api.HoldRequest{Writes: true, By: "ann"})
 	if err != nil {
 		t.Error(err)
 	}
-	two, err := c.Resume(ctx, "bar", "", "ann")
+	two, err := c.Resume(ctx, "bar", "", api.HoldRequest{By: "ann"})
 	if err != nil || two != one+1 {
 		t.Errorf("hold was epoch %d, resume %d, %v", one, two, err)
 	}

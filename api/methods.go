@@ -131,14 +131,14 @@ func (c *Client) ResumeRollout(ctx context.Context, app, env, by string) (semper
 }
 
 // Hold implements [Service].
-func (c *Client) Hold(ctx context.Context, app, env string, writes bool, by string) (semper.Epoch, error) {
-	b, err := post[epochBody](ctx, c, "/v1/hold", changeBody{App: app, Environment: env, Writes: writes, By: by}, true)
+func (c *Client) Hold(ctx context.Context, app, env string, h HoldRequest) (semper.Epoch, error) {
+	b, err := post[epochBody](ctx, c, "/v1/hold", holdBody{App: app, Environment: env, HoldRequest: h}, true)
 	return b.Epoch, err
 }
 
 // Resume implements [Service].
-func (c *Client) Resume(ctx context.Context, app, env, by string) (semper.Epoch, error) {
-	b, err := post[epochBody](ctx, c, "/v1/resume", changeBody{App: app, Environment: env, By: by}, true)
+func (c *Client) Resume(ctx context.Context, app, env string, h HoldRequest) (semper.Epoch, error) {
+	b, err := post[epochBody](ctx, c, "/v1/resume", holdBody{App: app, Environment: env, HoldRequest: h}, true)
 	return b.Epoch, err
 }
 

@@ -251,7 +251,7 @@ func TestFollowedEventsSurvive(t *testing.T) {
 			r.breakNow()
 		case 6: // the last there is
 			r.breakNow()
-			if _, err := s.Hold(t.Context(), "bar", "", false, ""); err != nil {
+			if _, err := s.Hold(t.Context(), "bar", "", api.HoldRequest{Writes: false, By: ""}); err != nil {
 				t.Fatal(err)
 			}
 		case 7:

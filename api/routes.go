@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -111,16 +112,23 @@ func (v *server) changes(mux *http.ServeMux) {
 	v.one(mux, "POST /v1/rollout/resume", change(func(r *http.Request, b changeBody) (any, error) {
 		return v.s.ResumeRollout(r.Context(), b.App, b.Environment, b.By)
 	}))
-	v.one(mux, "POST /v1/hold", change(func(r *http.Request, b changeBody) (any, error) {
-		epoch, err := v.s.Hold(r.Context(), b.App, b.Environment, b.Writes, b.By)
-		return epochBody{epoch}, err
-	}))
-	v.one(mux, "POST /v1/resume", change(func(r *http.Request, b changeBody) (any, error) {
-		epoch, err := v.s.Resume(r.Context(), b.App, b.Environment, b.By)
-		return epochBody{epoch}, err
-	}))
+	v.one(mux, "POST /v1/hold", v.holding(v.s.Hold))
+	v.one(mux, "POST /v1/resume", v.holding(v.s.Resume))
 	v.one(mux, "POST /v1/releases/gc", v.gc)
 	v.one(mux, "POST /v1/secrets", v.setSecret)
+}
+
+// holding is a call that begins or ends a hold.
+func (v *server) holding(do func(ctx context.Context, app, env string, h HoldRequest) (semper.Epoch, error)) call {
+	return func(r *http.Request) (any, error) {
+		var b holdBody
+		if err := read(r, &b); err != nil {
+			return nil, err
+		}
+		b.By = by(r, b.By)
+		epoch, err := do(r.Context(), b.App, b.Environment, b.HoldRequest)
+		return epochBody{epoch}, err
+	}
 }
 
 // list is l, never null: an empty list is [] in JSON.

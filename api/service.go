@@ -47,9 +47,10 @@ type Service interface {
 	// ("paused"), or ended otherwise.
 	WaitRollout(ctx context.Context, app, env, id, until string) (semper.Rollout, error)
 
-	Hold(ctx context.Context, app, env string, writes bool, by string) (semper.Epoch, error)
-	// Resume lets held requests go on.
-	Resume(ctx context.Context, app, env, by string) (semper.Epoch, error)
+	// Hold makes requests wait. What the same target had before is replaced.
+	Hold(ctx context.Context, app, env string, h HoldRequest) (semper.Epoch, error)
+	// Resume lets held requests go on; without a target all of them.
+	Resume(ctx context.Context, app, env string, h HoldRequest) (semper.Epoch, error)
 
 	Releases(ctx context.Context, app string) ([]ReleaseInfo, error)
 	ReleaseDiff(ctx context.Context, app string, from, to semper.ReleaseName) (ReleaseDiff, error)

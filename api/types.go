@@ -87,7 +87,7 @@ type Status struct {
 	PinnedUntil time.Time                            `json:"pinned_until,omitzero"` // previous serves the clients that stick to it
 	Epoch       semper.Epoch                         `json:"epoch"`
 	Revision    int64                                `json:"revision"`
-	Hold        *semper.Hold                         `json:"hold,omitempty"`
+	Hold        semper.Holds                         `json:"hold,omitempty"`
 	Rollout     *RolloutStatus                       `json:"rollout"`
 	Instances   []Instance                           `json:"instances"`
 	Scale       map[string]int                       `json:"scale"`

@@ -78,7 +78,6 @@ type (
 		Release     semper.ReleaseName `json:"release,omitempty"`
 		Scale       map[string]int     `json:"scale,omitempty"`
 		Services    []string           `json:"services,omitempty"`
-		Writes      bool               `json:"writes,omitempty"`
 		Full        bool               `json:"full,omitempty"`
 		Step        int                `json:"step,omitempty"`
 		By          string             `json:"by,omitempty"`

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -189,44 +188,4 @@ func (c *command) abortCommand() *cobra.Command {
 			return nil
 		}),
 	}
-}
-
-// epoch is what hold and resume print.
-type epoch struct {
-	App         string       `json:"app"`
-	Environment string       `json:"environment"`
-	Epoch       semper.Epoch `json:"epoch"`
-}
-
-func (c *command) holdCommand() *cobra.Command {
-	var writes bool
-	cmd := &cobra.Command{
-		Use: "hold", Short: "make requests wait, bounded, while something changes underneath",
-		Long: `Requests wait at the edge until semper resume, at most as many, as large and as long as the app's hold
-limits say; over a limit they are refused with 503 and Retry-After.`,
-		Example: "  semper hold\n  semper hold --writes",
-		Args:    cobra.NoArgs,
-		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
-			return c.gate(ctx, s, "requests wait; let them go: semper resume%s", func(st api.Status) (semper.Epoch, error) {
-				return s.Hold(ctx, st.App, st.Environment, writes, c.by())
-			})
-		}),
-	}
-	cmd.Flags().BoolVar(&writes, "writes", false, "hold only what may change something (unsafe methods)")
-	return cmd
-}
-
-func (c *command) gate(ctx context.Context, s *api.Client, words string, do func(api.Status) (semper.Epoch, error)) error {
-	st, err := c.target(ctx, s)
-	if err != nil {
-		return err
-	}
-	n, err := do(st)
-	if err != nil {
-		return err
-	}
-	return c.print(epoch{st.App, st.Environment, n}, []string{environmentName(st)}, func(w io.Writer, _ draw.Paint) {
-		words = strings.ReplaceAll(words, "%s", draw.Scope(st.App, st.Environment))
-		fmt.Fprintf(w, "%s · %s  epoch %d: %s\n", st.App, st.Environment, n, words)
-	})
 }

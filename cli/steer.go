@@ -82,11 +82,12 @@ returned while it is paused, too. semper resume lets it go on.`,
 
 func (c *command) resumeCommand() *cobra.Command {
 	var requests, deploy bool
+	var h api.HoldRequest
 	cmd := &cobra.Command{
 		Use: "resume", Short: "let go on what waits: a paused rollout, or held requests",
-		Long: `A paused rollout goes on with its steps; held requests go on, paced, onto whatever serves now. Where both wait,
-say which.`,
-		Example: "  semper resume\n  semper resume --requests   # a rollout is paused as well",
+		Long: `A paused rollout goes on with its steps; held requests go on, paced, onto whatever serves now: all of them, or those
+of one hold. Where a rollout and requests wait, say which.`,
+		Example: "  semper resume\n  semper resume --requests   # a rollout is paused as well\n  semper resume --service web",
 		Args:    cobra.NoArgs,
 		RunE: c.ask(func(ctx context.Context, s *api.Client) error {
 			st, err := c.target(ctx, s)
@@ -94,24 +95,24 @@ say which.`,
 				return err
 			}
 			paused := st.Rollout != nil && st.Rollout.Trial != nil && st.Rollout.Trial.Paused && !st.Rollout.State.Ended()
-			if paused && st.Hold != nil && !requests && !deploy {
+			if paused && len(st.Hold) > 0 && !requests && !deploy {
 				return &exit{code: exitUsage, err: errors.New("a rollout is paused, and requests are held"), hint: "semper resume --rollout or semper resume --requests"}
 			}
 			if deploy || paused && !requests {
 				return c.resumeRollout(ctx, s, st)
 			}
-			return c.gate(ctx, s, "requests go on", func(st api.Status) (semper.Epoch, error) {
-				return s.Resume(ctx, st.App, st.Environment, c.by())
-			})
+			return c.resumeHeld(ctx, s, h)
 		}),
 	}
 	cmd.Flags().BoolVar(&requests, "requests", false, "held requests")
 	cmd.Flags().BoolVar(&deploy, "rollout", false, "the paused rollout")
+	targetFlags(cmd, &h)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
+		requests = requests || h.Service != "" || h.Route != ""
 		if requests && deploy {
-			return &exit{code: exitUsage, err: errors.New("--requests and --rollout exclude each other"), hint: "semper resume --help"}
+			return &exit{code: exitUsage, err: errors.New("--rollout is for the paused rollout, and the others are for held requests: take one"), hint: "semper resume --help"}
 		}
-		return nil
+		return checkTarget(h)
 	}
 	return cmd
 }

@@ -299,7 +299,7 @@ func TestStatusWatchShowsChanges(t *testing.T) {
 	if l := firstLine(lines); !strings.Contains(l, `"app":"bar"`) || strings.Contains(l, `"hold"`) {
 		t.Errorf("first line: %s", l)
 	}
-	if _, err := s.Hold(t.Context(), "bar", "", true, "ann"); err != nil {
+	if _, err := s.Hold(t.Context(), "bar", "", api.HoldRequest{Writes: true, By: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -307,7 +307,7 @@ func TestStatusWatchShowsChanges(t *testing.T) {
 		if l == "" {
 			t.Fatal("the stream ended before it showed the hold")
 		}
-		if strings.Contains(l, `"hold":{"writes":true`) {
+		if strings.Contains(l, `"hold":[{"writes":true`) {
 			break
 		}
 	}

@@ -317,14 +317,14 @@ func (s *mortalStore) dead() bool {
 func TestHoldIsAcknowledged(t *testing.T) {
 	in(t, func(t *testing.T, m *machine, c *control.Control) {
 		deploy(t, c, "one")
-		epoch, err := c.Hold(t.Context(), "", "", true, "tester")
+		epoch, err := c.Hold(t.Context(), "", "", api.HoldRequest{Writes: true, By: "tester"})
 		if err != nil || m.epochs[0] < epoch {
 			t.Fatalf("hold at %d, edge at %d: %v", epoch, m.epochs[0], err)
 		}
-		if s := current(t, c); s.Hold == nil || !s.Hold.Writes {
+		if s := current(t, c); len(s.Hold) != 1 || !s.Hold[0].Writes {
 			t.Fatalf("hold is %+v", s.Hold)
 		}
-		if _, err := c.Resume(t.Context(), "", "", "tester"); err != nil || current(t, c).Hold != nil {
+		if _, err := c.Resume(t.Context(), "", "", api.HoldRequest{By: "tester"}); err != nil || len(current(t, c).Hold) > 0 {
 			t.Fatalf("resume: %v", err)
 		}
 	})

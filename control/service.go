@@ -300,18 +300,24 @@ func parseInstance(id semper.InstanceID) (service string, rel semper.ReleaseName
 func naturally(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }
 
 // Hold makes requests wait at every edge; it returns once all of them do.
-func (c *Control) Hold(ctx context.Context, app, env string, writes bool, by string) (semper.Epoch, error) {
-	return c.setHold(ctx, "hold", app, env, &semper.Hold{Writes: writes, Since: time.Now(), By: by}, by)
+func (c *Control) Hold(ctx context.Context, app, env string, h api.HoldRequest) (semper.Epoch, error) {
+	return c.setHold(ctx, "hold", app, env, func(rel semper.Release, now time.Time, e semper.Environment) (semper.Environment, []semper.Event, error) {
+		return rollout.BeginHold(e, rel, semper.Hold{Service: h.Service, Route: h.Route, Writes: h.Writes, By: h.By}, h.For.D(), now)
+	})
 }
 
 // Resume lets held requests go on, paced, onto whatever is current.
-func (c *Control) Resume(ctx context.Context, app, env, by string) (semper.Epoch, error) {
-	return c.setHold(ctx, "resume", app, env, nil, by)
+func (c *Control) Resume(ctx context.Context, app, env string, h api.HoldRequest) (semper.Epoch, error) {
+	return c.setHold(ctx, "resume", app, env, func(rel semper.Release, now time.Time, e semper.Environment) (semper.Environment, []semper.Event, error) {
+		return rollout.EndHold(e, rel, semper.Hold{Service: h.Service, Route: h.Route, By: h.By}, now)
+	})
 }
 
-func (c *Control) setHold(ctx context.Context, op, app, env string, h *semper.Hold, by string) (semper.Epoch, error) {
-	if err := c.command(ctx, op, app, env, func(_ *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
-		return rollout.SetHold(e, h, t.now, by)
+type holding func(semper.Release, time.Time, semper.Environment) (semper.Environment, []semper.Event, error)
+
+func (c *Control) setHold(ctx context.Context, op, app, env string, do holding) (semper.Epoch, error) {
+	if err := c.command(ctx, op, app, env, func(m *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
+		return do(m.current(e), t.now, e)
 	}); err != nil {
 		return 0, err
 	}

@@ -90,12 +90,12 @@ func TestPanicInTheModelCostsOneCommand(t *testing.T) {
 		synctest.Wait()
 		n := m.seen()
 		s.commit.Store(true)
-		_, err := c.Hold(t.Context(), "", "", true, "tester")
+		_, err := c.Hold(t.Context(), "", "", api.HoldRequest{Writes: true, By: "tester"})
 		if semper.CodeOf(err) != semper.Internal || !strings.Contains(err.Error(), "may have been stored or not") || !strings.Contains(err.Error(), "the store broke") {
 			t.Fatalf("the command in whose middle the model broke: %v", err)
 		}
 		deploy(t, c, "two") // by the next model
-		if s := current(t, c); s.Release != "r2" || s.Hold != nil {
+		if s := current(t, c); s.Release != "r2" || len(s.Hold) > 0 {
 			t.Fatalf("after it: %s, hold %v", s.Release, s.Hold)
 		}
 		if len(m.reports) != 1 || m.reports[0].Label != "model" || m.reports[0].LastMessage != "command hold" || !strings.Contains(m.reports[0].Stack, "Commit") {
@@ -121,7 +121,7 @@ func TestModelThatBreaksForEverGivesTheTermUp(t *testing.T) {
 		deploy(t, c, "one")
 		for range 6 {
 			s.commit.Store(true)
-			if _, err := c.Hold(t.Context(), "", "", true, "tester"); semper.CodeOf(err) != semper.Internal {
+			if _, err := c.Hold(t.Context(), "", "", api.HoldRequest{Writes: true, By: "tester"}); semper.CodeOf(err) != semper.Internal {
 				t.Fatalf("while it breaks: %v", err)
 			}
 		}
@@ -141,10 +141,10 @@ func TestCommandWaitsForTheStore(t *testing.T) {
 		for _, times := range []int32{1, 2, 20} { // one restart more, two, and more than the term has
 			s.away.Store(times)
 			s.commit.Store(true)
-			if _, err := c.Hold(t.Context(), "", "", true, "tester"); semper.CodeOf(err) != semper.Internal {
+			if _, err := c.Hold(t.Context(), "", "", api.HoldRequest{Writes: true, By: "tester"}); semper.CodeOf(err) != semper.Internal {
 				t.Fatalf("the command in whose middle the model broke: %v", err)
 			}
-			if _, err := c.Resume(t.Context(), "", "", "tester"); err != nil {
+			if _, err := c.Resume(t.Context(), "", "", api.HoldRequest{By: "tester"}); err != nil {
 				t.Errorf("with the store away %d times: %v", times, err)
 			}
 			if n := s.away.Load(); n != 0 {
@@ -171,10 +171,10 @@ func TestLostLeadershipEndsTheTermInOrder(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := c.Hold(ctx, "", "", true, "tester"); semper.CodeOf(err) != semper.Unavailable || !strings.Contains(err.Error(), "nothing was changed") {
+		if _, err := c.Hold(ctx, "", "", api.HoldRequest{Writes: true, By: "tester"}); semper.CodeOf(err) != semper.Unavailable || !strings.Contains(err.Error(), "nothing was changed") {
 			t.Fatalf("a command between two terms: %v", err)
 		}
-		if deploy(t, c, "two"); current(t, c).Release != "r2" || current(t, c).Hold != nil {
+		if deploy(t, c, "two"); current(t, c).Release != "r2" || len(current(t, c).Hold) > 0 {
 			t.Error("the next term does not work, or took what was withdrawn")
 		}
 	})

@@ -44,6 +44,7 @@ type asking struct {
 	pinned bool      // to a release, whatever a split says
 
 	counted bool // against the rate limits
+	exam    bool // asks whether a service is well that is held, or was until a moment ago
 	gate    *gate.Gate
 	backend *backend // claimed
 	class   flight.Class
@@ -96,8 +97,8 @@ func (a *asking) claim(now int64) decision {
 		a.entry.Accept(p.slot)
 		a.seen.Enter(t.place)
 		a.arm.Enter(t.tally, a.seen.Shard())
-		if p.holds(a.unsafe) || !a.ticket && p.lane.Behind(a.unsafe) {
-			return a.inLine(p, now)
+		if !a.exam && (t.held.Holds(a.unsafe, now) || !a.ticket && t.lane.Behind(a.unsafe)) {
+			return a.inLine(t, now)
 		}
 		if t.gate != nil && a.gate == nil {
 			if !t.gate.Enter(t.room(now), a.rule.Priority) {
@@ -111,7 +112,7 @@ func (a *asking) claim(now int64) decision {
 			if a.fall() {
 				continue
 			}
-			return a.inLine(p, now)
+			return a.inLine(t, now)
 		case balance.AllBusy:
 			a.leaveGate()
 			return a.atGate(now, true)
@@ -173,6 +174,9 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 	if a.gate != a.target.gate {
 		a.leaveGate()
 	}
+	// Who asks whether a service is well is answered while it is held, or would take it for dead.
+	t := a.target
+	a.exam = (len(t.held) > 0 || t.lane.Behind(false)) && len(t.pool.Backend) > 0 && r.Examines(&a.query, &t.pool.Backend[0].Health)
 	return given
 }
 

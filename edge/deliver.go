@@ -3,9 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"semper/edge/config"
@@ -13,14 +11,9 @@ import (
 	"semper/edge/ledger"
 	"semper/edge/local"
 	"semper/edge/message"
+	"semper/edge/onward"
 	"semper/edge/route"
 )
-
-const (
-	copyBuffer = 32 << 10
-)
-
-var buffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // deliver passes the backend's answer on as it comes.
 func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response) {
@@ -44,7 +37,11 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 		quiet = time.AfterFunc(silence, func() { a.cancel(errLate) })
 		defer quiet.Stop()
 	}
-	err := x.copy(flush, resp, quiet, silence)
+	o := onward.Options{Quiet: quiet, Silence: silence, Tee: x.copied, Sent: &x.ended.Sent}
+	if x.r.ProtoMajor == 1 {
+		o.Write = x.rule.Bounds.Write
+	}
+	err := onward.Copy(x.w, flush, resp, o)
 	x.copied.TrailerHTTP(resp.Trailer)
 	for k, v := range resp.Trailer {
 		if message.TrailerAllowed(k) {
@@ -59,7 +56,7 @@ func (x *exchange) deliver(ctx context.Context, a *attempt, resp *http.Response)
 	case errors.Is(context.Cause(ctx), errCut), stream && errors.Is(context.Cause(ctx), errLate):
 		x.done(ledger.Cut)
 		x.broken = !stream || resp.ContentLength >= 0 // an event stream may end at any time: its client comes back
-	case x.r.Context().Err() != nil || errors.Is(err, errDownstream):
+	case x.r.Context().Err() != nil || errors.Is(err, onward.ErrDownstream):
 		x.done(ledger.Gone)
 		x.broken = true
 	default:
@@ -102,57 +99,6 @@ func (x *exchange) head(resp *http.Response, b *backend) {
 		}
 	}
 	x.w.WriteHeader(resp.StatusCode)
-}
-
-// errDownstream: the client did not take the answer.
-var errDownstream = errors.New("the client went away")
-
-// copy passes the body on, each piece as soon as it is there.
-func (x *exchange) copy(flush *http.ResponseController, resp *http.Response, quiet *time.Timer, silence time.Duration) error {
-	if resp.Body == http.NoBody {
-		return nil
-	}
-	buf := buffers.Get().(*[copyBuffer]byte) //nolint:errcheck // nothing else is put there
-	defer buffers.Put(buf)
-	var total int64
-	var armed time.Time
-	write := x.rule.Bounds.Write
-	for {
-		if quiet != nil {
-			quiet.Reset(silence)
-		}
-		n, err := resp.Body.Read(buf[:])
-		if quiet != nil {
-			quiet.Stop()
-		}
-		if n > 0 {
-			if total > 0 && write > 0 && x.r.ProtoMajor == 1 {
-				if now := time.Now(); now.Sub(armed) > write/8 {
-					armed = now
-					flush.SetWriteDeadline(now.Add(write)) //nolint:errcheck // a connection without deadlines has none
-				}
-			}
-			total += int64(n)
-			x.ended.Sent = total
-			x.copied.Write(buf[:n]) //nolint:errcheck // it never fails
-			_, werr := x.w.Write(buf[:n])
-			if werr == nil && total != resp.ContentLength && err == nil {
-				werr = flush.Flush()
-			}
-			if werr != nil {
-				return errors.Join(errDownstream, werr)
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			if !armed.IsZero() {
-				flush.SetWriteDeadline(time.Time{}) //nolint:errcheck // the next answer sets its own
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // local answers by itself, as the request's rule says. Where a directory is not that of the rule any more, it says what becomes

@@ -101,7 +101,8 @@ type Edge struct {
 	gates    map[gateKey]*gate.Gate
 	memories map[string]*config.Memory // by the name of a rule
 	retired  local.Retired
-	key      []byte // for cookies, where a Config brings none
+	ends     config.Ends // of the holds of its table
+	key      []byte      // for cookies, where a Config brings none
 
 	mu     sync.Mutex // guards what follows; innermost
 	closed bool
@@ -312,6 +313,7 @@ func (e *Edge) State() semper.EdgeState {
 		if n := l.Waiting(); n > 0 {
 			s.Held[k] = n
 		}
+		s.Waiting = l.AppendRoutes(s.Waiting)
 	}
 	return s
 }

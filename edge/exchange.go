@@ -124,6 +124,7 @@ type exchange struct {
 	peer    string           // the same, as a field has it
 	trusted bool
 	upgrade string // the protocol it asks to change to
+	expects bool   // its client waits for 100 Continue
 	id      string
 	body    *replay.Body
 	made    *rule // by which its path was made; nil: it is as it came
@@ -153,7 +154,7 @@ type exchange struct {
 func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *exchange {
 	x := &exchange{w: w, r: r, upgrade: message.UpgradeOf(r), began: e.now(), bell: make(chan struct{}, 1)}
 	x.inherit(w)
-	x.edge, x.waker = e, x
+	x.edge, x.waker, x.expects = e, x, r.Header["Expect"] != nil
 	x.unsafe, x.idempotent = !message.Safe(r.Method), message.Idempotent(r.Method)
 	if x.length = max(r.ContentLength, 0); r.ContentLength < 0 {
 		x.length = replayLimit
@@ -276,7 +277,11 @@ func (x *exchange) Wake(uint64) {
 
 // await stands in line until it is let go.
 func (x *exchange) await() decision {
-	x.body.Fetch()
+	if !x.expects { // or it would be told to send what is not wanted yet
+		x.body.Fetch()
+	}
+	message.Queue(x.w, true)
+	defer message.Queue(x.w, false)
 	select {
 	case <-x.bell:
 		if x.r.Context().Err() == nil && x.body.Failure() == nil {

@@ -104,7 +104,7 @@ func (x *exchange) beside(b *backend) *lap {
 	x.early.Lock()
 	answers := x.early.n > 0
 	x.early.Unlock()
-	if answers || !x.body.Replayable() || x.edge.snapshot() != x.snap || p.holds(x.unsafe) || p.lane.Behind(x.unsafe) {
+	if answers || !x.body.Replayable() || x.edge.snapshot() != x.snap || t.held.Holds(x.unsafe, now) || t.lane.Behind(x.unsafe) {
 		return nil
 	}
 	x.shun(b)

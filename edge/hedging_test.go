@@ -328,12 +328,12 @@ func TestNothingIsHedgedRoundAChange(t *testing.T) {
 	}{
 		"as it is":    {func(*exchange) {}, true},
 		"a new table": {func(*exchange) { f.table(1, nil, a.Backend, b.Backend) }, false},
-		"a hold":      {func(x *exchange) { x.target.pool.Hold = &semper.Hold{} }, false},
+		"a hold":      {func(x *exchange) { x.target.held = hold.Terms{{Until: hold.Never}} }, false},
 		"who waits": {func(x *exchange) {
-			x.target.pool.lane = &line{Lane: lane.New(lane.Options{
+			x.target.lane = lane.New(lane.Options{
 				Gate: func() hold.Gate { return hold.Gate{All: true} }, Pump: func(func(context.Context)) bool { return false },
-			})}
-			x.target.pool.lane.Join(&hold.Waiter{}, hold.Bounds{}, true)
+			})
+			x.target.lane.Join(&hold.Waiter{}, hold.Bounds{}, true)
 		}, false},
 		"early answers": {func(x *exchange) { x.early.n = 1 }, false},
 		"one is left": {func(x *exchange) {

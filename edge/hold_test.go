@@ -19,7 +19,7 @@ import (
 
 func holding(writes bool, l semper.HoldLimits) func(*semper.Table) {
 	return func(t *semper.Table) {
-		t.Pools[0].Hold, t.Pools[0].Limits = &semper.Hold{Writes: writes, By: "test"}, l
+		t.Pools[0].Hold, t.Pools[0].Limits = semper.Holds{{Writes: writes, By: "test"}}, l
 	}
 }
 
@@ -135,15 +135,15 @@ func TestHeldRequestsBelongToTheReleaseThatServesThem(t *testing.T) {
 func TestHoldBounds(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name   string
+		word   string
 		limits semper.HoldLimits
 		bodies []int // one after the other
 		shed   int   // of them, at the end
 	}{
-		{"count", semper.HoldLimits{Requests: 3}, []int{1, 1, 1, 1, 1}, 2},
+		{"requests", semper.HoldLimits{Requests: 3}, []int{1, 1, 1, 1, 1}, 2},
 		{"bytes", semper.HoldLimits{Bytes: 1000}, []int{600, 600, 300, 200}, 2},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
+		t.Run(tc.word, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			a := start(t, "tcp", "web.r1.1", says(1))
@@ -170,7 +170,7 @@ func TestHoldBounds(t *testing.T) {
 			}
 			for range shed {
 				resp := <-status
-				if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || resp.Header.Get("X-Semper-Error") != "hold-limit" {
+				if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || resp.Header.Get("X-Semper-Error") != "hold-"+tc.word {
 					t.Errorf("%s %v", resp.Status, resp.Header)
 				}
 			}
@@ -194,7 +194,7 @@ func TestHoldAge(t *testing.T) {
 	a := start(t, "tcp", "web.r1.1", says(1))
 	f.table(1, holding(false, semper.HoldLimits{Age: semper.Duration(20 * time.Millisecond)}), a.Backend)
 	resp, _ := get(t, client(t), f.url("/"))
-	if resp.StatusCode != 503 || resp.Header.Get("X-Semper-Error") != "hold-limit" {
+	if resp.StatusCode != 503 || resp.Header.Get("X-Semper-Error") != "hold-age" {
 		t.Errorf("%s %v", resp.Status, resp.Header)
 	}
 	if got, want := f.settled(1), (semper.Ledger{Accepted: 1, Shed: 1, Held: 1}); got != want {
@@ -249,7 +249,7 @@ func TestResumeIsInOrder(t *testing.T) {
 			}
 			order <- i
 		}}
-		if !l.Join(w, hold.Bounds{Requests: n, Bytes: 1}, false) {
+		if l.Join(w, hold.Bounds{Requests: n, Bytes: 1}, false) != hold.Wait {
 			t.Fatalf("number %d does not wait", i)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"semper/edge/balance"
 	"semper/edge/config"
 	"semper/edge/gate"
+	"semper/edge/hold"
+	"semper/edge/lane"
 	"semper/edge/local"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
@@ -30,6 +32,8 @@ type target struct {
 	pool   *pool
 	picker *balance.Picker
 	place  *witness.Place
+	held   hold.Terms // of the pool's, and of the rule
+	lane   *lane.Lane
 	gate   *gate.Gate // nil: there is always room
 	most   int64      // in flight to each backend; 0: any number
 	ours   sticky.Tag // the pool's
@@ -62,6 +66,8 @@ func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates
 	t := target{pool: p, most: int64(o.MaxInFlight), tally: p.arms.Tally, split: p.arms.Split, picker: balance.NewPicker(balance.Options{
 		Policy: config.Balancing(o.Balance.Algorithm), SlowStart: p.slowStart, Panic: config.OrNever(p.panicBelow), MaxInFlight: int64(o.MaxInFlight),
 	}, p.members)}
+	own := s.held[c.Name]
+	t.held, t.lane = append(p.held[:len(p.held):len(p.held)], own...), p.lane.Of(c.Name, len(own) > 0)
 	p.timed = p.timed || o.Balance.Algorithm == route.LeastTime
 	c.Aside = c.Aside || p.foreign
 	c.copies = c.copies || p.mirror != nil && o.Shadow == route.ShadowAll

@@ -109,18 +109,18 @@ func (s *session) story(x *front.Exchange, how front.Outcome) witness.End {
 	return end
 }
 
+// shedBy are the events of refusals that protect the rest, by their words.
+var shedBy = map[string]metrics.Event{
+	refusal.Rate.Word: metrics.ShedRate, refusal.Busy.Word: metrics.ShedQueue,
+	refusal.HoldRequests.Word: metrics.ShedHoldRequests, refusal.HoldBytes.Word: metrics.ShedHoldBytes, refusal.HoldAge.Word: metrics.ShedHoldAge,
+}
+
 // count counts what is remarkable about an end; word is that of the refusal.
 func count(q *witness.Request, how ledger.End, word string) {
-	switch {
-	case how == ledger.Cut:
+	if how == ledger.Cut {
 		q.Count(metrics.Cut)
-	case how != ledger.Shed:
-	case word == refusal.Rate.Word:
-		q.Count(metrics.ShedRate)
-	case word == refusal.Busy.Word:
-		q.Count(metrics.ShedQueue)
-	case word == refusal.Held.Word:
-		q.Count(metrics.ShedHold)
+	} else if e, ok := shedBy[word]; ok && how == ledger.Shed {
+		q.Count(e)
 	}
 }
 

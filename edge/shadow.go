@@ -27,7 +27,7 @@ func (e *Edge) sender(k semper.PoolKey) mirror.Sender {
 		for {
 			s := e.snapshot()
 			p := s.pools[k]
-			if p == nil || p.Hold != nil {
+			if p == nil || p.held.Holds(true, e.now()) {
 				return nil, nil, mirror.ErrNobody
 			}
 			picked, v := p.ready.Pick(balance.Query{Now: e.now(), Random: rand.Uint64()})

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"semper"
@@ -34,6 +35,7 @@ type snapshot struct {
 	drain   map[semper.InstanceID]semper.Draining // instances on their way out
 	sites   map[int]*local.Site                   // of the rules that answer with files
 	places  []*witness.Place
+	held    map[string]hold.Terms // of routes by themselves, by the names of their rules
 }
 
 // rule is the rule for q; nil when there is none.
@@ -56,7 +58,7 @@ func (s *snapshot) answer(sites map[int]*local.Site) {
 // A line is what lives on of a pool from snapshot to snapshot: who waits in front of it, who is left out for his answers,
 // and how much was tried twice, by whatever rule.
 type line struct {
-	*lane.Lane
+	*lane.Lanes
 	heal   *heal.Ward // nil: never was one; guarded by Edge.registry
 	budget admit.Budget
 }
@@ -70,6 +72,7 @@ type pool struct {
 	index    map[*balance.Backend]*backend
 	lane     *line
 	slot     *ledger.Slot
+	held     hold.Terms
 	bounds   hold.Bounds
 	age      time.Duration
 	release  []byte    // Pool.Release, as a field has it
@@ -84,20 +87,17 @@ type pool struct {
 	foreign    bool            // drivers do not speak to its backends
 }
 
-// gate is what stands before the pool at this instant. A pool that is nil is gone.
-func (p *pool) gate(now int64) hold.Gate {
+// gate is what stands before a pool at this instant, or before one route to it. A pool that is not there any more is gone.
+func (s *snapshot) gate(k semper.PoolKey, route string, now int64) hold.Gate {
+	p := s.pools[k]
 	if p == nil {
 		return hold.Gate{Gone: true}
 	}
-	g := hold.Gate{Ready: p.ready.Fit(now) > 0, Rate: p.Limits.Rate}
-	if p.Hold != nil {
-		g.All, g.Writes = !p.Hold.Writes, p.Hold.Writes
-	}
+	g, wall := hold.Gate{Ready: p.ready.Fit(now) > 0, Rate: p.Limits.Rate}, time.Now()
+	g.Close(p.held, now, wall)
+	g.Close(s.held[route], now, wall)
 	return g
 }
-
-// holds reports whether a request has to wait for the end of a hold.
-func (p *pool) holds(unsafe bool) bool { return p.Hold != nil && (unsafe || !p.Hold.Writes) }
 
 // add makes b one of the pool's.
 func (p *pool) add(b *backend, weight int) {
@@ -139,8 +139,10 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 	if err != nil {
 		e.log.Warn("a shadow is not understood; nothing is copied for it", "epoch", t.Epoch, "error", err)
 	}
+	e.ends.Turn(time.Now(), e.now())
 	for _, p := range plan {
 		c := e.newPool(p.Pool)
+		c.held = e.ends.OfPool(p.Hold)
 		c.tabled, c.arms, c.mirror = true, p, mirrors[p.Key]
 		c.bounds, c.age = config.Holds(&c.Limits)
 		said, err := config.OfPool(&c.Pool)
@@ -175,9 +177,13 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 func (e *Edge) newPool(p semper.Pool) *pool {
 	c := &pool{Pool: p, lane: e.lanes[p.Key], release: []byte(p.Release), index: make(map[*balance.Backend]*backend)}
 	if c.lane == nil {
-		c.lane = &line{Lane: lane.New(lane.Options{
-			Gate: func() hold.Gate { return e.snapshot().pools[p.Key].gate(e.now()) },
-			Pump: func(f func(context.Context)) bool { return e.background.Spawn(&e.background.Lines, string(p.Key), f) },
+		c.lane = &line{Lanes: lane.NewLanes(func(route string) *lane.Lane {
+			return lane.New(lane.Options{
+				Gate: func() hold.Gate { return e.snapshot().gate(p.Key, route, e.now()) },
+				Pump: func(f func(context.Context)) bool {
+					return e.background.Spawn(&e.background.Lines, strings.TrimSpace(string(p.Key)+" "+route), f)
+				},
+			})
 		})}
 		e.lanes[p.Key] = c.lane
 	}
@@ -194,12 +200,15 @@ func (e *Edge) addRules(s *snapshot) error {
 	e.memories = make(map[string]*config.Memory, len(known))
 	gates := e.gates
 	e.gates = make(map[gateKey]*gate.Gate, len(gates))
-	s.rules = make([]rule, len(s.matcher.Rules()))
+	s.rules, s.held = make([]rule, len(s.matcher.Rules())), make(map[string]hold.Terms)
 	for i := range s.rules {
 		r := &s.matcher.Rules()[i]
 		made, err := config.NewRule(r)
 		if err != nil {
 			return err
+		}
+		if len(r.Held) > 0 {
+			s.held[r.Name] = e.ends.OfRule(r.Held)
 		}
 		c := rule{Rule: made}
 		n := config.Name(r)

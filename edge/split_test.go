@@ -348,7 +348,7 @@ func TestAHeldPoolHoldsItsArms(t *testing.T) {
 		_, stable, arms := namedArms(t)
 		f.try(policy, shares("", 1, 0), stable, arms)
 		held := f.tab
-		held.Epoch, held.Pools[0].Hold = held.Epoch+1, &semper.Hold{By: "test"}
+		held.Epoch, held.Pools[0].Hold = held.Epoch+1, semper.Holds{{By: "test"}}
 		if err := f.Apply(held); err != nil {
 			t.Fatal(err)
 		}

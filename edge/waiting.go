@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"semper/edge/balance/admit"
+	"semper/edge/config"
 	"semper/edge/gate"
 	"semper/edge/hold"
 	"semper/edge/lane"
@@ -17,21 +18,18 @@ type waiting struct {
 	lane *lane.Lane
 	gate *gate.Gate
 	at   gate.Wait
-	told atomic.Int32 // one of the following
+	told atomic.Int32 // the lane's verdict, or the gate's
 }
 
-const (
-	untold  int32 = iota
-	toGo          // ask again
-	toEnter       // the same, and the gate has counted it
-	toShed
-	toLate
-	toNobody // no backend came
-)
+// heldTooMuch are the refusals of a lane.
+var heldTooMuch = [...]refusal.Refusal{hold.Wait: refusal.HoldRequests, hold.ShedRequests: refusal.HoldRequests, hold.ShedBytes: refusal.HoldBytes, hold.ShedAge: refusal.HoldAge}
 
-// inLine stands in the pool's line.
-func (a *asking) inLine(p *pool, now int64) decision {
-	a.leaveGate()
+// inLine stands in the line before the pool, or before the route to it. A health check that nobody could answer does not wait.
+func (a *asking) inLine(t *target, now int64) decision {
+	p := t.pool
+	if a.leaveGate(); a.exam && t.held.Holds(false, now) {
+		return a.refuse(refusal.Backend, ledger.EdgeErrors)
+	}
 	again := a.ticket
 	bounds, age := p.bounds, p.age
 	if !p.tabled { // it has no holds: it is a backend that there is none of
@@ -39,18 +37,18 @@ func (a *asking) inLine(p *pool, now int64) decision {
 			return a.refuse(refusal.Backend, ledger.EdgeErrors)
 		}
 	}
-	w := &waiting{lane: p.lane.Lane}
+	w := &waiting{lane: t.lane}
 	if a.waiter == nil {
 		wall := time.Now()
-		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, backendWait))}
+		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Class: config.Class(a.rule.Priority), Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, backendWait))}
 	}
 	waker, turn := a.waker, a.turn
 	a.waiter.Let = func(v hold.Verdict) {
-		w.told.Store([...]int32{hold.Go: toGo, hold.Shed: toShed, hold.NoBackend: toNobody}[v])
+		w.told.Store(int32(v))
 		waker.Wake(turn)
 	}
-	if !p.lane.Join(a.waiter, bounds, again) {
-		return a.refuse(refusal.Held, ledger.Shed)
+	if v := t.lane.Join(a.waiter, bounds, again); v != hold.Wait {
+		return a.refuse(heldTooMuch[v], ledger.Shed)
 	}
 	a.wait = w
 	a.entry.Hold()
@@ -67,7 +65,7 @@ func (a *asking) atGate(now int64, full bool) decision {
 	w := &waiting{gate: t.gate}
 	waker, turn := a.waker, a.turn
 	w.at = gate.Wait{Priority: a.rule.Priority, Told: func(v admit.Verdict) {
-		w.told.Store([...]int32{admit.Go: toEnter, admit.Shed: toShed, admit.Late: toLate}[v])
+		w.told.Store(int32(v))
 		waker.Wake(turn)
 	}}
 	switch t.gate.Join(&w.at, t.room(now), full) {
@@ -87,27 +85,28 @@ func (a *asking) atGate(now int64, full bool) decision {
 func (a *asking) woken(now int64) decision {
 	w := a.wait
 	a.wait = nil
-	told := w.told.Load()
-	a.seen.Let(now, told == toGo || told == toEnter)
-	switch told {
-	case toEnter:
-		a.gate = w.gate
-		if a.target == nil || a.target.gate != w.gate {
-			a.leaveGate()
+	if w.lane != nil {
+		v := hold.Verdict(w.told.Load())
+		a.seen.Let(now, v == hold.Go)
+		switch v {
+		case hold.Go:
+			a.ticket = true
+			return a.claim(now)
+		case hold.NoBackend:
+			return a.refuse(refusal.Backend, ledger.EdgeErrors)
 		}
-		return a.claim(now)
-	case toGo:
-		a.ticket = true
-		return a.claim(now)
-	case toNobody:
-		return a.refuse(refusal.Backend, ledger.EdgeErrors)
-	case toLate:
+		return a.refuse(heldTooMuch[v], ledger.Shed)
+	}
+	v := admit.Verdict(w.told.Load()) //nolint:gosec // it was one
+	a.seen.Let(now, v == admit.Go)
+	if v != admit.Go {
 		return a.refuse(refusal.Busy, ledger.Shed)
 	}
-	if w.gate != nil {
-		return a.refuse(refusal.Busy, ledger.Shed)
+	a.gate = w.gate // which has counted it
+	if a.target == nil || a.target.gate != w.gate {
+		a.leaveGate()
 	}
-	return a.refuse(refusal.Held, ledger.Shed)
+	return a.claim(now)
 }
 
 // quit gives up a wait. What it was told meanwhile is given back.
@@ -120,7 +119,7 @@ func (a *asking) quit() {
 	switch {
 	case w.lane != nil:
 		w.lane.Leave(a.waiter)
-	case !w.gate.Quit(&w.at) && w.told.Load() == toEnter:
+	case !w.gate.Quit(&w.at) && admit.Verdict(w.told.Load()) == admit.Go:
 		w.gate.Leave()
 	}
 }

@@ -119,27 +119,6 @@ func Restart(env semper.Environment, rel semper.Release, services []string, q Re
 	return env, ev, nil
 }
 
-// SetHold holds requests to env, or lets them go where h is nil.
-func SetHold(env semper.Environment, h *semper.Hold, now time.Time, by string) (semper.Environment, []semper.Event, error) {
-	env = clone(env)
-	ev := semper.Event{At: now, App: env.App, Environment: env.Name, By: by}
-	switch {
-	case env.Current == nil:
-		return env, nil, noCurrent(env, "hold")
-	case h != nil && env.Hold != nil && h.Writes == env.Hold.Writes, h == nil && env.Hold == nil:
-		return env, nil, nil
-	case h == nil:
-		ev.Kind, ev.Message = "hold.ended", "requests go on"
-	case h.Writes:
-		ev.Kind, ev.Message = "hold.begun", "requests with unsafe methods wait"
-	default:
-		ev.Kind, ev.Message = "hold.begun", "all requests wait"
-	}
-	env.Hold = h
-	ev.Release = env.Current.Release
-	return env, []semper.Event{ev}, nil
-}
-
 func move(env semper.Environment, kind semper.RolloutKind, rel semper.Release, scale map[string]int, q Request) (semper.Environment, []semper.Event, error) {
 	env = clone(env)
 	if err := free(env, string(kind)); err != nil {

@@ -21,6 +21,7 @@ func Step(env semper.Environment, w World) Decision {
 	for d.advance() {
 		d.Changed = true
 	}
+	d.endHolds()
 	d.expirePins()
 	d.expireWarm()
 	d.retire()

@@ -242,21 +242,21 @@ func Moves(env semper.Environment, next semper.Epoch) bool {
 	return r != nil && (r.Epoch == next || r.Migration != nil && r.Migration.Epoch == next)
 }
 
-// holdOf is the hold of an environment's pools: somebody's, or the one that its migration asks for. That begins before the
-// migration does, and ends by the table that connects the new release, or by the one of a failure: whoever waited learns in one
-// moment that he may go on and where to.
-func holdOf(s Site) *semper.Hold {
-	h, r := s.Env.Hold, s.Env.Rollout
-	if r == nil || r.Migration == nil || r.Migration.Epoch == 0 || !beforeConnect(r.State) || h != nil && !h.Writes {
-		return h
+// migrationHold is the hold that an environment's migration asks for; false for none. It begins before the migration does, and
+// ends by the table that connects the new release, or by the one of a failure: whoever waited learns in one moment that he may go
+// on and where to.
+func migrationHold(s Site) (semper.Hold, bool) {
+	r := s.Env.Rollout
+	if r == nil || r.Migration == nil || r.Migration.Epoch == 0 || !beforeConnect(r.State) {
+		return semper.Hold{}, false
 	}
 	plan := s.Releases[r.To].Spec.Migrate
-	if plan == nil || h != nil && plan.Hold == semper.HoldWrites {
-		return h
+	if plan == nil {
+		return semper.Hold{}, false
 	}
 	last := plan.Deadline.D() + plan.Stop.Timeout.D() + holdGrace
 	if len(plan.OnFailure) > 0 {
 		last += plan.Deadline.D() + plan.Stop.Timeout.D()
 	}
-	return &semper.Hold{Writes: plan.Hold == semper.HoldWrites, Since: r.Migration.Since, Until: r.Migration.Since.Add(last), By: r.ID}
+	return semper.Hold{Writes: plan.Hold == semper.HoldWrites, Since: r.Migration.Since, Until: r.Migration.Since.Add(last), By: r.ID}, true
 }

@@ -27,7 +27,7 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 		release := s.Releases[s.Env.Current.Release]
 		spec := release.Spec
 		for _, r := range spec.Routes {
-			out := semper.Route{Host: r.Host, Path: r.Path, RouteWords: r.RouteWords}
+			out := semper.Route{Host: r.Host, Path: r.Path, RouteWords: r.RouteWords, Hold: routeHolds(s.Env, r)}
 			if r.Files {
 				out.Artifact = release.Artifact
 			}
@@ -105,7 +105,7 @@ func pool(s Site, service string, p semper.Placement, instances map[semper.Insta
 	svc := spec.Services[service]
 	out := semper.Pool{
 		Key: semper.NamePool(s.Env.App, s.Env.Name, service), App: s.Env.App, Release: p.Release,
-		Backend: []semper.Backend{}, Hold: holdOf(s), Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool,
+		Backend: []semper.Backend{}, Hold: serviceHolds(s, service), Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool,
 		Variations: design.Variations(s.Env.Experiments, service),
 	}
 	for _, u := range p.Instances {

@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +131,7 @@ func (s *sim) begins(spec semper.InstanceSpec) {
 	}
 	for i, e := range s.alive() {
 		for _, p := range e.table.Pools {
-			if p.Hold == nil || p.Hold.Writes && m.Hold != semper.HoldWrites {
+			if !holds(p.Hold, m.Hold == semper.HoldWrites) {
 				s.failf("%s begins while edge %d (epoch %d) holds %+v", spec.ID, i, e.table.Epoch, p.Hold)
 			}
 		}
@@ -144,10 +145,17 @@ func (s *sim) outlived(spec semper.InstanceSpec) {
 	}
 	gone := spec.Until.Add(spec.Spec.Stop.Timeout.D())
 	for _, p := range s.table.Pools {
-		if p.Hold != nil && !p.Hold.Until.IsZero() && !gone.Before(p.Hold.Until) {
-			s.failf("%s may run until %v, and its hold ends at %v", spec.ID, gone, p.Hold.Until)
+		for _, h := range p.Hold {
+			if !h.Until.IsZero() && !gone.Before(h.Until) {
+				s.failf("%s may run until %v, and its hold ends at %v", spec.ID, gone, h.Until)
+			}
 		}
 	}
+}
+
+// holds reports whether a request waits by h.
+func holds(h semper.Holds, unsafe bool) bool {
+	return slices.ContainsFunc(h, func(h semper.Hold) bool { return unsafe || !h.Writes })
 }
 
 // unmet fails where a request goes on at an edge while a command runs that it must not meet.
@@ -186,7 +194,7 @@ func (s *sim) migrates() {
 			}
 		}
 		for _, p := range s.table.Pools {
-			if p.Hold != nil {
+			if len(p.Hold) > 0 {
 				s.failf("epoch %d holds %s though %s is at %s", s.table.Epoch, p.Key, r.ID, r.State)
 			}
 		}

@@ -403,7 +403,7 @@ func (s *sim) request() {
 			s.failf("an edge at epoch %d routes to %s, which semper ended", e.table.Epoch, b.ID)
 		}
 		unsafe := s.r.IntN(2) == 0
-		if p.Hold != nil && (unsafe || !p.Hold.Writes) {
+		if holds(p.Hold, unsafe) {
 			continue // it waits
 		}
 		s.unmet(e, unsafe)

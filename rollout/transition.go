@@ -94,7 +94,7 @@ func orNone(r semper.ReleaseName) semper.ReleaseName {
 func clone(e semper.Environment) semper.Environment {
 	e.Current = clonePlacement(e.Current)
 	e.Previous = clonePlacement(e.Previous)
-	e.Retiring = slices.Clone(e.Retiring)
+	e.Retiring, e.Hold = slices.Clone(e.Retiring), slices.Clone(e.Hold)
 	e.InstanceSeq, e.Migrated = maps.Clone(e.InstanceSeq), maps.Clone(e.Migrated)
 	if e.Rollout != nil {
 		r := *e.Rollout

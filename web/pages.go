@@ -40,7 +40,7 @@ type pages struct {
 func parsePages(version string) *pages {
 	t := template.New("").Funcs(template.FuncMap{
 		"mark": markOf, "needs": needs, "ways": ways, "runMark": runMark, "rolloutMark": rolloutMark, "health": healthOf, "readiness": readyOf, "timeline": timeline,
-		"summary": summary, "stepWords": stepWords, "commands": commands, "eventTone": eventTone, "pips": pipsOf,
+		"summary": summary, "holdWords": holdWords, "waiting": waiting, "stepWords": stepWords, "commands": commands, "eventTone": eventTone, "pips": pipsOf,
 		"leaf": leafName, "local": localID, "link": link, "stamp": stamp, "took": took, "num": num, "bytes": bytesOf,
 		"traffic": trafficOf, "perSecond": perSecond, "millis": millis, "part": partOf, "hint": semper.HintOf, "keyOf": keyOf, "join": strings.Join, "change": changeOf,
 		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "short": short,

@@ -76,7 +76,7 @@ func healthOf(s api.Status) mark {
 	switch {
 	case r.Of > 0 && r.Ready == 0:
 		return markOf("down")
-	case s.Hold != nil:
+	case len(s.Hold) > 0:
 		return markOf("held")
 	case moving && ro.State == semper.RolloutRollingBack:
 		return markOf(ro.State)
@@ -219,6 +219,15 @@ func summary(ro *api.RolloutStatus) string {
 	return s
 }
 
+// holdWords say what h holds, as the beginning of a sentence.
+func holdWords(h semper.Hold) string {
+	w := api.HoldWords(h)
+	return strings.ToUpper(w[:1]) + w[1:]
+}
+
+// waiting is how many requests wait by h.
+func waiting(s api.Status, h semper.Hold) uint64 { return uint64(s.Waiting(h)) } //nolint:gosec // a count
+
 // commands are what one may want to type next about an environment.
 func commands(s api.Status) []string {
 	at := " -a " + s.App
@@ -226,7 +235,7 @@ func commands(s api.Status) []string {
 		at += " -e " + s.Environment
 	}
 	var out []string
-	if s.Hold != nil {
+	if len(s.Hold) > 0 {
 		out = append(out, "semper resume"+at)
 	}
 	switch ro := s.Rollout; {

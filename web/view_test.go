@@ -25,8 +25,8 @@ func TestHealthOf(t *testing.T) {
 		"not deployed": {},
 		"serving":      {Release: "r1", Instances: current(semper.Ready, semper.Ready), Rollout: in(semper.RolloutWatch)},
 		"degraded":     {Release: "r1", Instances: current(semper.Ready, semper.Waiting)},
-		"down":         {Release: "r1", Instances: current(semper.NotReady), Hold: &semper.Hold{}},
-		"held":         {Release: "r1", Instances: current(semper.Ready), Hold: &semper.Hold{}},
+		"down":         {Release: "r1", Instances: current(semper.NotReady), Hold: semper.Holds{{}}},
+		"held":         {Release: "r1", Instances: current(semper.Ready), Hold: semper.Holds{{}}},
 		"rolling out":  {Release: "r1", Instances: current(semper.Ready), Rollout: in(semper.RolloutReady)},
 		"rolling-back": {Release: "r1", Instances: current(semper.Ready), Rollout: in(semper.RolloutRollingBack)},
 	} {

@@ -103,21 +103,26 @@ func (s *Semper) statusLocked(e *environment) api.Status {
 }
 
 // Hold implements [api.Service].
-func (s *Semper) Hold(_ context.Context, app, env string, writes bool, by string) (semper.Epoch, error) {
+func (s *Semper) Hold(_ context.Context, app, env string, h api.HoldRequest) (semper.Epoch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, err := s.findLocked(app, env)
 	if err != nil {
 		return 0, err
 	}
+	now := s.clockLocked()
+	begun := semper.Hold{Service: h.Service, Route: h.Route, Writes: h.Writes, Since: now, By: h.By}
+	if h.For > 0 {
+		begun.Until = now.Add(h.For.D())
+	}
 	s.epoch++
-	e.Hold = &semper.Hold{Writes: writes, Since: s.clockLocked(), By: by}
-	s.eventLocked(semper.Event{Kind: "hold.begun", App: e.App, Environment: e.Name, Epoch: s.epoch, By: by, Message: "requests wait"})
+	e.Hold = append(slices.DeleteFunc(slices.Clone(e.Hold), sameTarget(h)), begun)
+	s.eventLocked(semper.Event{Kind: "hold.begun", App: e.App, Environment: e.Name, Epoch: s.epoch, By: h.By, Message: "requests wait"})
 	return s.epoch, nil
 }
 
 // Resume implements [api.Service].
-func (s *Semper) Resume(_ context.Context, app, env, by string) (semper.Epoch, error) {
+func (s *Semper) Resume(_ context.Context, app, env string, h api.HoldRequest) (semper.Epoch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, err := s.findLocked(app, env)
@@ -125,9 +130,17 @@ func (s *Semper) Resume(_ context.Context, app, env, by string) (semper.Epoch, e
 		return 0, err
 	}
 	s.epoch++
-	e.Hold = nil
-	s.eventLocked(semper.Event{Kind: "hold.ended", App: e.App, Environment: e.Name, Epoch: s.epoch, By: by, Message: "requests go on"})
+	left := slices.DeleteFunc(slices.Clone(e.Hold), sameTarget(h))
+	if h.Service == "" && h.Route == "" {
+		left = nil
+	}
+	e.Hold = left
+	s.eventLocked(semper.Event{Kind: "hold.ended", App: e.App, Environment: e.Name, Epoch: s.epoch, By: h.By, Message: "requests go on"})
 	return s.epoch, nil
+}
+
+func sameTarget(h api.HoldRequest) func(semper.Hold) bool {
+	return func(o semper.Hold) bool { return o.Service == h.Service && o.Route == h.Route }
 }
 
 // Releases implements [api.Service]: newest first.

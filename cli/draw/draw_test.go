@@ -18,7 +18,13 @@ var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 func status() api.Status {
 	old := now.Add(-90 * time.Minute)
 	return api.Status{
-		App: "shop", Environment: "beta", Release: "r17", Previous: "r16", Epoch: 41, Hold: &semper.Hold{Since: now.Add(-3 * time.Second)},
+		App: "shop", Environment: "beta", Release: "r17", Previous: "r16", Epoch: 41, Hold: semper.Holds{
+			{Since: now.Add(-3 * time.Second)}, {Route: "a.example/pay", Writes: true, Since: now.Add(-time.Minute), Until: now.Add(time.Minute), By: "ann"},
+		},
+		Edges: []semper.EdgeState{{
+			Held:    map[semper.PoolKey]int{"shop/beta/web": 3, "shop/beta/web@candidate": 1, "shop/production/web": 9},
+			Waiting: map[string]int{"a.example/pay": 2},
+		}},
 		Rollout: &api.RolloutStatus{ID: "d-9", Kind: semper.KindDeploy, State: semper.RolloutFailed, Step: "failed", From: "r17", To: "r18", StartedAt: now.Add(-8 * time.Second), EndedAt: now.Add(-time.Second), Reason: "web.r18.1 was not ready within 30s:\nnothing listens on 127.0.0.1:20001"},
 		Instances: []api.Instance{
 			{ID: "shop/web.r17.2", Service: "web", Release: "r17", State: semper.NotReady, Role: "current", PID: 12, Address: "127.0.0.1:20002", StartedAt: old, Reason: "GET / answers 500"},
@@ -33,7 +39,8 @@ func status() api.Status {
 
 const picture = `shop · beta  r17 serves  epoch 41  before: r16
 ✗ deploy d-9  r17 → r18  failed  7s
-‖ hold  all requests wait since 3s; semper resume -a shop -e beta
+‖ hold  all requests wait: 4 now, since 3s; semper resume -a shop -e beta
+‖ hold  writes of route a.example/pay wait: 2 now, since 1m0s, by ann, ends in 1m0s; semper resume --route a.example/pay -a shop -e beta
 ├─ r18 candidate  worker 0/1 ready
 │  └─ ✗ worker.r18.1  waiting  pid -  -  4 restarts  exit code 1�[2J
 ├─ r17 current  web 1/2 ready

@@ -49,12 +49,8 @@ func Status(st api.Status, p Paint, now time.Time) []string {
 		out = append(out, rolloutLine(*st.Rollout, p, now))
 		out = append(out, trialLines(*st.Rollout, p, now)...)
 	}
-	if st.Hold != nil {
-		what := "all requests wait"
-		if st.Hold.Writes {
-			what = "writes wait"
-		}
-		out = append(out, p.Warn("‖ hold")+"  "+what+" since "+Span(now.Sub(st.Hold.Since))+"; semper resume"+Scope(st.App, st.Environment))
+	for _, h := range st.Hold {
+		out = append(out, holdLine(&st, h, p, now))
 	}
 	branches := append(instanceBranches(st, p, now), ledgerBranch(st, p)...)
 	out = append(out, branches...)
@@ -65,6 +61,25 @@ func Status(st api.Status, p Paint, now time.Time) []string {
 		out = append(out, p.Bad("why: ")+OneLine(st.Rollout.Reason))
 	}
 	return out
+}
+
+// holdLine says what waits, how many, for how long still, and who wanted it.
+func holdLine(st *api.Status, h semper.Hold, p Paint, now time.Time) string {
+	s := p.Warn("‖ hold") + fmt.Sprintf("  %s wait: %d now, since %s", OneLine(api.HoldWords(h)), st.Waiting(h), Span(now.Sub(h.Since)))
+	if h.By != "" {
+		s += ", by " + OneLine(h.By)
+	}
+	if !h.Until.IsZero() {
+		s += ", ends in " + Span(max(h.Until.Sub(now), 0))
+	}
+	s += "; semper resume"
+	if h.Service != "" {
+		s += " --service " + h.Service
+	}
+	if h.Route != "" {
+		s += " --route " + OneLine(h.Route)
+	}
+	return s + Scope(st.App, st.Environment)
 }
 
 func headline(st api.Status, p Paint) string {

@@ -30,7 +30,7 @@ func candidate(t *arms.Tallies) semper.ArmCounts {
 func TestPlanKnowsWhatEachPoolIs(t *testing.T) {
 	t.Parallel()
 	p := pools("", map[semper.Arm]float64{semper.ArmCandidate: .25, semper.ArmBaseline: .25})
-	p[0].Hold = &semper.Hold{By: "me"}
+	p[0].Hold = semper.Holds{{By: "me"}}
 	p = append(p, semper.Pool{Key: "bar/production/api", Release: "r1"}, semper.Pool{Key: "bar/production/api@candidate", Release: "r2", Arm: semper.ArmCandidate})
 	all, err := arms.NewTallies("edge-1", began, 1).Plan(p, key, began)
 	if err != nil {
@@ -69,7 +69,7 @@ func TestAccounts(t *testing.T) {
 		"broken off":    {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.EdgeErrors, "", 1) }, semper.ArmCounts{Requests: 1, Failed: 1}},
 		"too busy":      {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.Shed, refusal.Busy.Word, 1) }, semper.ArmCounts{Requests: 1, Failed: 1}},
 		"rate":          {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.Shed, refusal.Rate.Word, 1) }, semper.ArmCounts{}},
-		"hold":          {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.Shed, refusal.Held.Word, 1) }, semper.ArmCounts{}},
+		"hold":          {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.Shed, refusal.HoldAge.Word, 1) }, semper.ArmCounts{}},
 		"no memory":     {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.Shed, refusal.Memory.Word, 1) }, semper.ArmCounts{}},
 		"cut":           {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.Cut, refusal.Cut.Word, 1) }, semper.ArmCounts{}},
 		"client gone":   {func(r *arms.Request, _ *arms.Tally) { r.End(ledger.Gone, "", 1) }, semper.ArmCounts{Gone: 1}},

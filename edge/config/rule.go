@@ -5,10 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"semper"
 	"semper/edge/balance/admit"
 	"semper/edge/front"
 	"semper/edge/hedge"
@@ -183,6 +186,31 @@ func priority(c route.Class) admit.Priority {
 		return admit.Low
 	}
 	return admit.Normal
+}
+
+// Examines reports whether a request by r is the question that h describes, whoever asks it. One that is asked at "/" cannot be told
+// from a visit.
+func (r *Rule) Examines(q *route.Query, h *semper.Health) bool {
+	if m := string(q.Method); h.Kind != semper.HealthHTTP || m != http.MethodGet && m != http.MethodHead {
+		return false
+	}
+	want, _, _ := strings.Cut(h.Path, "?")
+	path := q.Path
+	if r.Rewrites() {
+		path, _ = r.AppendPath(nil, path)
+	}
+	return len(path) > 1 && string(path) == want
+}
+
+// Class is p as a line has it: the lower is given up first.
+func Class(p admit.Priority) uint8 {
+	switch p {
+	case admit.High:
+		return 2
+	case admit.Low:
+		return 0
+	}
+	return 1
 }
 
 // edit is e for messages of package http1; nil where it changes nothing.

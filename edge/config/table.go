@@ -75,6 +75,9 @@ func ofRoute(r *semper.Route, lenient bool) (rule route.Rule, ok bool, err error
 	if r.Pool != "" {
 		rule.Action = &route.Forward{Pools: []route.Share{{Pool: string(r.Pool), Weight: 1}}}
 	}
+	for _, h := range r.Hold {
+		rule.Held = append(rule.Held, route.Held{Writes: h.Writes, Until: h.Until})
+	}
 	if err = words.Read(r.RouteWords, &rule, lenient); err != nil {
 		err = fmt.Errorf("route %s: %w", rule.Name, err)
 	}

@@ -9,10 +9,7 @@
 // A Line has no lock, no clock and no goroutine: its owner brings those.
 package hold
 
-import (
-	"container/list"
-	"time"
-)
+import "time"
 
 const (
 	// rampEvery is how often the pace doubles for what joined a line that is being let go.
@@ -28,6 +25,8 @@ type Gate struct {
 	Writes bool // unsafe methods are held
 	Ready  bool // there is a backend to go to
 	Rate   int  // requests per second let go
+	// Until is when the first of what holds ends by itself; zero for never.
+	Until time.Time
 }
 
 // Holds reports whether a request has to wait for the hold to end.
@@ -47,15 +46,21 @@ type Verdict int
 
 // The verdicts.
 const (
-	Wait      Verdict = iota
-	Go                // on: ask for a backend again
-	Shed              // refused by a bound of the line, or held for too long
-	NoBackend         // no backend came in time
+	Wait         Verdict = iota
+	Go                   // on: ask for a backend again
+	ShedRequests         // refused: as many wait as may
+	ShedBytes            // refused: those who wait bring as much content as may be
+	ShedAge              // refused: held for too long
+	NoBackend            // no backend came in time
 )
+
+// Classes is how many classes of requests there are. Of two classes the lower is given up first.
+const Classes = 3
 
 // A Waiter is one request in a line. The fields are set before it joins and not changed after.
 type Waiter struct {
 	Unsafe  bool      // its method is not safe (RFC 9110, 9.2.1)
+	Class   uint8     // below Classes
 	Bytes   int64     // of its body, as declared
 	Held    time.Time // how long it waits for a hold to end
 	Backend time.Time // how long it waits for a backend
@@ -63,12 +68,15 @@ type Waiter struct {
 	Let func(Verdict)
 
 	seq  uint64
-	elem *list.Element
+	in   bool
+	line links // of all who wait
+	peer links // of those of its class
 }
 
 // A Line is the requests that wait for one pool. The zero Line is empty.
 type Line struct {
-	waiting list.List
+	waiting queue
+	class   [Classes]queue
 	bytes   int64
 	seq     uint64
 	all     bool // safe methods wait in this line too, or behind it
@@ -82,51 +90,80 @@ type Line struct {
 }
 
 // Len is how many wait.
-func (l *Line) Len() int { return l.waiting.Len() }
+func (l *Line) Len() int { return l.waiting.n }
 
 // Behind reports whether a request that arrives now has to go behind the line: where only unsafe
 // methods are held, safe ones pass it by.
-func (l *Line) Behind(unsafe bool) bool { return l.waiting.Len() > 0 && (unsafe || l.all) }
+func (l *Line) Behind(unsafe bool) bool { return l.waiting.n > 0 && (unsafe || l.all) }
 
-// Join puts w at the end of the line, or refuses it. A line that moves refuses nobody for want of
-// room: it lets somebody go instead.
-func (l *Line) Join(w *Waiter, g Gate, b Bounds) Verdict {
-	full := l.waiting.Len() >= b.Requests || l.bytes+w.Bytes > b.Bytes
-	switch {
-	case full && !g.passes(w.Unsafe):
-		return Shed
-	case full:
-		l.over++
+// Join puts w at the end of the line, or refuses it. In a line that is full it takes the place of the newest of a lower class,
+// of the lowest first: those are told. A line that moves refuses nobody for want of room: it lets somebody go instead.
+func (l *Line) Join(w *Waiter, g Gate, b Bounds, tell func(*Waiter, Verdict)) Verdict {
+	if v := l.full(w, b); v != Wait {
+		switch {
+		case g.passes(w.Unsafe):
+			l.over++
+		case !l.yields(w, b):
+			return v
+		default:
+			for ; v != Wait; v = l.full(w, b) {
+				least := l.lowest(w.Class)
+				l.remove(least)
+				tell(least, v)
+			}
+		}
 	}
 	l.seq++
 	w.seq = l.seq
-	w.elem = l.waiting.PushBack(w)
-	l.bytes += w.Bytes
-	l.mark(w, g)
+	l.put(w, g)
 	return Wait
 }
 
-// Rejoin puts w, which was let go in vain, back to where it stood.
-func (l *Line) Rejoin(w *Waiter, g Gate) {
-	at := l.waiting.Front()
-	for at != nil && at.Value.(*Waiter).seq < w.seq {
-		at = at.Next()
+// full says by which bound there is no room for w; Wait for none.
+func (l *Line) full(w *Waiter, b Bounds) Verdict {
+	switch {
+	case l.waiting.n >= b.Requests:
+		return ShedRequests
+	case l.bytes+w.Bytes > b.Bytes:
+		return ShedBytes
 	}
-	if at == nil {
-		w.elem = l.waiting.PushBack(w)
-	} else {
-		w.elem = l.waiting.InsertBefore(w, at)
-	}
-	l.bytes += w.Bytes
-	l.mark(w, g)
+	return Wait
 }
 
-// mark notes whether w's wait makes safe methods wait behind it too.
-func (l *Line) mark(w *Waiter, g Gate) { l.all = l.all || !w.Unsafe || g.All || !g.Holds(true) }
+// yields reports whether those of lower classes than w's have the room that it needs.
+func (l *Line) yields(w *Waiter, b Bounds) bool {
+	n, bytes := 0, int64(0)
+	for i := range l.class[:w.Class] {
+		n += l.class[i].n
+		bytes += l.class[i].bytes
+	}
+	return n > 0 && l.waiting.n-n < b.Requests && l.bytes-bytes+w.Bytes <= b.Bytes
+}
+
+// lowest is the newest of the lowest class below c that anybody is of.
+func (l *Line) lowest(c uint8) *Waiter {
+	for i := range l.class[:c] {
+		if l.class[i].n > 0 {
+			return l.class[i].last
+		}
+	}
+	return nil
+}
+
+// Rejoin puts w, which was let go in vain, back to where it stood.
+func (l *Line) Rejoin(w *Waiter, g Gate) { l.put(w, g) }
+
+func (l *Line) put(w *Waiter, g Gate) {
+	w.in = true
+	l.waiting.put(w, byArrival)
+	l.class[w.Class].put(w, byClass)
+	l.bytes += w.Bytes
+	l.all = l.all || !w.Unsafe || g.All || !g.Holds(true) // safe methods wait behind it too
+}
 
 // Leave takes w out. It reports false when w is in the line no longer: it has its verdict.
 func (l *Line) Leave(w *Waiter) bool {
-	if w.elem == nil {
+	if !w.in {
 		return false
 	}
 	l.remove(w)
@@ -134,10 +171,11 @@ func (l *Line) Leave(w *Waiter) bool {
 }
 
 func (l *Line) remove(w *Waiter) {
-	l.waiting.Remove(w.elem)
-	w.elem = nil
+	w.in = false
+	l.waiting.remove(w, byArrival)
+	l.class[w.Class].remove(w, byClass)
 	l.bytes -= w.Bytes
-	if l.waiting.Len() == 0 {
+	if l.waiting.n == 0 {
 		*l = Line{seq: l.seq, pacing: l.pacing, batch: l.batch, rate: l.rate, rampAt: l.rampAt, next: l.next}
 	}
 }
@@ -148,9 +186,9 @@ func (l *Line) Step(now time.Time, g Gate, tell func(*Waiter, Verdict)) time.Tim
 	l.pace(now, g)
 	var wake time.Time
 	safe := false
-	for e := l.waiting.Front(); e != nil; {
-		w := e.Value.(*Waiter)
-		e = e.Next()
+	var next *Waiter // w's, which a verdict takes away
+	for w := l.waiting.first; w != nil; w = next {
+		next = w.line.next
 		v, at := l.judge(w, now, g)
 		if v != Wait {
 			l.remove(w)
@@ -165,14 +203,17 @@ func (l *Line) Step(now time.Time, g Gate, tell func(*Waiter, Verdict)) time.Tim
 	if !safe && g.Holds(true) && !g.Holds(false) { // only writes wait, and only writes are held
 		l.all = false
 	}
+	if end := g.Until; l.waiting.n > 0 && !end.IsZero() && end.Before(wake) {
+		return end
+	}
 	return wake
 }
 
 // pace begins or ends a paced resume.
 func (l *Line) pace(now time.Time, g Gate) {
 	n := 0
-	for e := l.waiting.Front(); e != nil; e = e.Next() {
-		if g.passes(e.Value.(*Waiter).Unsafe) {
+	for w := l.waiting.first; w != nil; w = w.line.next {
+		if g.passes(w.Unsafe) {
 			n++
 		}
 	}
@@ -190,7 +231,7 @@ func (l *Line) judge(w *Waiter, now time.Time, g Gate) (Verdict, time.Time) {
 	case g.Gone:
 		return Go, time.Time{}
 	case g.Holds(w.Unsafe):
-		return late(now, w.Held, Shed)
+		return late(now, w.Held, ShedAge)
 	case !g.Ready:
 		return late(now, w.Backend, NoBackend)
 	case l.over > 0:

@@ -18,6 +18,9 @@ func waiter(unsafe bool) *Waiter {
 	return &Waiter{Unsafe: unsafe, Held: t0.Add(time.Hour), Backend: t0.Add(time.Minute)}
 }
 
+// nobody is for those who displace nobody.
+func nobody(w *Waiter, v Verdict) { panic(fmt.Sprint("displaced: ", w, v)) }
+
 // step is the verdicts of one step.
 func step(l *Line, now time.Time, g Gate) (went []*Waiter, verdicts []Verdict, wake time.Time) {
 	wake = l.Step(now, g, func(w *Waiter, v Verdict) { went, verdicts = append(went, w), append(verdicts, v) })
@@ -29,7 +32,7 @@ func TestResumeIsPaced(t *testing.T) {
 	var l Line
 	held := Gate{All: true, Ready: true, Rate: 10}
 	for range 20 {
-		l.Join(waiter(false), held, wide)
+		l.Join(waiter(false), held, wide, nobody)
 	}
 	if went, _, _ := step(&l, t0, held); len(went) != 0 {
 		t.Fatal("let go while held")
@@ -54,14 +57,14 @@ func TestALineInFrontOfABusyPoolEnds(t *testing.T) {
 	var l Line
 	held, open := Gate{All: true, Ready: true, Rate: 10}, Gate{Ready: true, Rate: 10}
 	for range 64 {
-		l.Join(waiter(false), held, wide)
+		l.Join(waiter(false), held, wide, nobody)
 	}
 	now := t0
 	for l.Len() > 0 {
 		went, _, wake := step(&l, now, open)
 		for range went {
 			if l.Behind(false) {
-				l.Join(waiter(false), open, wide)
+				l.Join(waiter(false), open, wide, nobody)
 			}
 		}
 		if now.Sub(t0) > 10*time.Second {
@@ -81,21 +84,21 @@ func TestBounds(t *testing.T) {
 	g, b := Gate{All: true, Ready: true}, Bounds{Requests: 2, Bytes: 100}
 	big := waiter(true)
 	big.Bytes = 90
-	if l.Join(big, g, b) != Wait {
+	if l.Join(big, g, b, nobody) != Wait {
 		t.Error("within bounds, refused")
 	}
 	more := waiter(true)
 	more.Bytes = 11
-	if l.Join(more, g, b) != Shed {
+	if l.Join(more, g, b, nobody) != ShedBytes {
 		t.Error("too many bytes, accepted")
 	}
-	if l.Join(waiter(true), g, b) != Wait || l.Join(waiter(true), g, b) != Shed {
+	if l.Join(waiter(true), g, b, nobody) != Wait || l.Join(waiter(true), g, b, nobody) != ShedRequests {
 		t.Error("two and no more")
 	}
 	if !l.Leave(big) || l.Leave(big) {
 		t.Error("left not once")
 	}
-	if l.Join(more, g, b) != Wait {
+	if l.Join(more, g, b, nobody) != Wait {
 		t.Error("room was not given back")
 	}
 }
@@ -108,14 +111,14 @@ func TestALineThatMovesShedsNobody(t *testing.T) {
 	var ws []*Waiter
 	for range 3 {
 		ws = append(ws, waiter(false))
-		l.Join(ws[len(ws)-1], Gate{All: true, Ready: true}, b)
+		l.Join(ws[len(ws)-1], Gate{All: true, Ready: true}, b, nobody)
 	}
 	open := Gate{Ready: true, Rate: 1}
 	step(&l, t0, open)
 	for range 4 {
 		w := waiter(false)
 		ws = append(ws, w)
-		if l.Join(w, open, b) != Wait {
+		if l.Join(w, open, b, nobody) != Wait {
 			t.Fatal("shed")
 		}
 	}
@@ -129,13 +132,13 @@ func TestSafeOnesPassUnsafeOnes(t *testing.T) {
 	t.Parallel()
 	var l Line
 	writes := Gate{Writes: true, Ready: true, Rate: 1000}
-	l.Join(waiter(true), writes, wide)
+	l.Join(waiter(true), writes, wide, nobody)
 	if l.Behind(false) || !l.Behind(true) {
 		t.Error("with writes held, reads pass and writes do not")
 	}
 	none := Gate{Writes: true, Rate: 1000}
 	read := waiter(false)
-	l.Join(read, none, wide)
+	l.Join(read, none, wide, nobody)
 	if !l.Behind(false) {
 		t.Error("a read overtakes a read")
 	}
@@ -149,7 +152,7 @@ func TestAges(t *testing.T) {
 	t.Parallel()
 	var l Line
 	w := waiter(false)
-	l.Join(w, Gate{}, wide)
+	l.Join(w, Gate{}, wide, nobody)
 	if _, _, wake := step(&l, t0, Gate{}); !wake.Equal(w.Backend) {
 		t.Errorf("wakes at %v", wake)
 	}
@@ -159,11 +162,11 @@ func TestAges(t *testing.T) {
 	if _, v, _ := step(&l, w.Backend, Gate{}); !slices.Equal(v, []Verdict{NoBackend}) {
 		t.Errorf("got %v", v)
 	}
-	l.Join(w, Gate{All: true}, wide)
-	if _, v, _ := step(&l, w.Held, Gate{All: true}); !slices.Equal(v, []Verdict{Shed}) {
+	l.Join(w, Gate{All: true}, wide, nobody)
+	if _, v, _ := step(&l, w.Held, Gate{All: true}); !slices.Equal(v, []Verdict{ShedAge}) {
 		t.Errorf("got %v", v)
 	}
-	l.Join(w, Gate{All: true}, wide)
+	l.Join(w, Gate{All: true}, wide, nobody)
 	if _, v, _ := step(&l, t0, Gate{Gone: true}); !slices.Equal(v, []Verdict{Go}) {
 		t.Errorf("got %v", v)
 	}
@@ -183,7 +186,7 @@ func TestLine(t *testing.T) {
 				w := &Waiter{Unsafe: rapid.Bool().Draw(t, "unsafe"), Held: now.Add(time.Second), Backend: now.Add(time.Second / 2)}
 				names[w] = n
 				full := len(model) >= 10
-				if v := l.Join(w, g, Bounds{Requests: 10, Bytes: 1}); v == Wait {
+				if v := l.Join(w, g, Bounds{Requests: 10, Bytes: 1}, nobody); v == Wait {
 					model = append(model, w)
 				} else if !full || g.passes(w.Unsafe) {
 					t.Fatalf("refused without need")
@@ -210,7 +213,7 @@ func TestLine(t *testing.T) {
 				switch {
 				case v == Go && !g.passes(w.Unsafe):
 					t.Fatalf("%d let go through a closed gate", names[w])
-				case v == Shed && now.Before(w.Held), v == NoBackend && now.Before(w.Backend), v == Wait:
+				case v == ShedAge && now.Before(w.Held), v == NoBackend && now.Before(w.Backend), v == Wait:
 					t.Fatalf("%d got %d too early", names[w], v)
 				}
 				for _, before := range model[:i] {

@@ -32,6 +32,7 @@ type Lane struct {
 	mu      sync.Mutex // guards what follows
 	line    hold.Line
 	pumping bool
+	next    time.Time // when the pump looks again; zero: it looks now
 }
 
 // What Lane.state says.
@@ -66,23 +67,30 @@ func (l *Lane) setStateLocked() {
 	}
 }
 
-// Join puts w in line, again when it was let go in vain, and reports whether it waits now.
-func (l *Lane) Join(w *hold.Waiter, b hold.Bounds, again bool) bool {
+// Join puts w in line, again when it was let go in vain, and says whether it waits now. Those who have to make room for it have
+// their verdict then.
+func (l *Lane) Join(w *hold.Waiter, b hold.Bounds, again bool) hold.Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.o.Gate()
 	if again {
 		l.line.Rejoin(w, g)
-	} else if l.line.Join(w, g, b) != hold.Wait {
-		return false
+	} else if v := l.line.Join(w, g, b, let); v != hold.Wait {
+		return v
 	}
 	l.setStateLocked()
 	if !l.pumping {
 		l.pumping = l.o.Pump(l.pump)
+		l.next = time.Time{}
 	}
-	l.Wake()
-	return true
+	// A line that stands is not looked through for everybody who joins it.
+	if l.next.IsZero() || !g.Holds(w.Unsafe) || w.Held.Before(l.next) {
+		l.Wake()
+	}
+	return hold.Wait
 }
+
+func let(w *hold.Waiter, v hold.Verdict) { w.Let(v) }
 
 // Leave takes w out; false when its verdict is on its way.
 func (l *Lane) Leave(w *hold.Waiter) bool {
@@ -139,7 +147,8 @@ func (l *Lane) pump(ctx context.Context) {
 func (l *Lane) step(now time.Time) (next time.Time, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next = l.line.Step(now, l.o.Gate(), func(w *hold.Waiter, v hold.Verdict) { w.Let(v) })
+	next = l.line.Step(now, l.o.Gate(), let)
+	l.next = next
 	l.setStateLocked()
 	if l.line.Len() == 0 {
 		l.pumping = false

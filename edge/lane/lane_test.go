@@ -38,11 +38,11 @@ func TestWhoWaitsGoesInOrder(t *testing.T) {
 					order = append(order, i)
 				}
 			}}
-			if !l.Join(w, hold.Bounds{Requests: 5, Bytes: 1}, false) {
+			if l.Join(w, hold.Bounds{Requests: 5, Bytes: 1}, false) != hold.Wait {
 				t.Fatalf("number %d does not wait", i)
 			}
 		}
-		if l.Join(&hold.Waiter{Held: far, Backend: far}, hold.Bounds{Requests: 5, Bytes: 1}, false) {
+		if l.Join(&hold.Waiter{Held: far, Backend: far}, hold.Bounds{Requests: 5, Bytes: 1}, false) != hold.ShedRequests {
 			t.Error("there was room for a sixth")
 		}
 		if !l.Behind(false) || !l.Behind(true) || l.Waiting() != 5 || began != 1 {
@@ -71,7 +71,7 @@ func TestWhoLeavesIsNotLetGo(t *testing.T) {
 	})
 	far := time.Now().Add(time.Hour)
 	w := &hold.Waiter{Unsafe: true, Held: far, Backend: far, Let: func(hold.Verdict) { t.Error("let go") }}
-	if !l.Join(w, hold.Bounds{Requests: 1, Bytes: 1}, false) || l.Behind(false) || !l.Behind(true) {
+	if l.Join(w, hold.Bounds{Requests: 1, Bytes: 1}, false) != hold.Wait || l.Behind(false) || !l.Behind(true) {
 		t.Error("only unsafe requests wait behind it")
 	}
 	if !l.Leave(w) || l.Leave(w) || l.Waiting() != 0 {

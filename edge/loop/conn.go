@@ -58,6 +58,10 @@ func (c *conn) run() {
 		case c.closing:
 			return
 		case c.flow != nil:
+			if c.flow.waiting && c.ended { // half closed: who only waits, and for nobody, has no claim to a place
+				c.drop(front.ClientGone)
+				return
+			}
 			c.flow.upload()
 			return
 		case len(c.in) > 0 && c.head == nil:

@@ -32,6 +32,16 @@ func Patience(w http.ResponseWriter, d time.Duration) {
 	}
 }
 
+// Queued is an http.ResponseWriter that looks more closely whether its client is there while the request waits for its turn.
+type Queued interface{ SetQueued(waits bool) }
+
+// Queue tells w, where it wants to know, that its request waits for its turn, or no longer does.
+func Queue(w http.ResponseWriter, waits bool) {
+	if q, ok := within[Queued](w); ok {
+		q.SetQueued(waits)
+	}
+}
+
 // A Switched is a client's connection after a change of protocol.
 type Switched struct {
 	net.Conn

@@ -12,7 +12,9 @@ const (
 	Hedged                        // tried at a second instance while the first took long
 	HedgeWon                      // answered by the second instance
 	HedgeDenied                   // not tried at a second instance: the budget was used up
-	ShedHold                      // refused: no place in the line of a hold
+	ShedHoldRequests              // refused: as many wait for a hold to end as may
+	ShedHoldBytes                 // refused: those who wait for it bring as much content as may be
+	ShedHoldAge                   // refused: held for too long
 	ShedQueue                     // refused: no place in the queue, or too long in it
 	ShedLimit                     // refused: too many in flight
 	ShedLoad                      // refused: of a class that is given up first
@@ -70,7 +72,9 @@ var seriesEvents = []counted{
 	{int(Hedged), "semper_edge_hedges_total", "Requests given to a second instance while the first took long.", "", ""},
 	{int(HedgeWon), "semper_edge_hedges_won_total", "Requests that got the answer of the second instance.", "", ""},
 	{int(HedgeDenied), "semper_edge_hedges_denied_total", "Requests not given to a second instance because the budget was used up.", "", ""},
-	{int(ShedHold), "semper_edge_shed_total", "Requests refused to protect the rest, by which bound.", "reason", "hold"},
+	{int(ShedHoldRequests), "semper_edge_shed_total", "Requests refused to protect the rest, by which bound.", "reason", "hold_requests"},
+	{int(ShedHoldBytes), "semper_edge_shed_total", "", "reason", "hold_bytes"},
+	{int(ShedHoldAge), "semper_edge_shed_total", "", "reason", "hold_age"},
 	{int(ShedQueue), "semper_edge_shed_total", "", "reason", "queue"},
 	{int(ShedLimit), "semper_edge_shed_total", "", "reason", "limit"},
 	{int(ShedLoad), "semper_edge_shed_total", "", "reason", "load"},

@@ -75,7 +75,7 @@ func (s *Series) reading(old *Reading) Reading {
 		for _, e := range [...]Event{RetryConnect, RetryReset, RetryStatus} {
 			r.Retries += c.events[e].Load()
 		}
-		for _, e := range [...]Event{ShedHold, ShedQueue, ShedLimit, ShedLoad, ShedRate} {
+		for _, e := range [...]Event{ShedHoldRequests, ShedHoldBytes, ShedHoldAge, ShedQueue, ShedLimit, ShedLoad, ShedRate} {
 			r.Shed += c.events[e].Load()
 		}
 		r.Held += c.held.count()

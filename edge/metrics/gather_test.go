@@ -79,7 +79,7 @@ func compare(t *testing.T, want *sum, got *Reading) {
 		}
 	}
 	e := &want.events
-	retries, shed := e[RetryConnect]+e[RetryReset]+e[RetryStatus], e[ShedHold]+e[ShedQueue]+e[ShedLimit]+e[ShedLoad]+e[ShedRate]
+	retries, shed := e[RetryConnect]+e[RetryReset]+e[RetryStatus], e[ShedHoldRequests]+e[ShedHoldBytes]+e[ShedHoldAge]+e[ShedQueue]+e[ShedLimit]+e[ShedLoad]+e[ShedRate]
 	if got.Key != want.key || got.Classes != classes || got.InFlight != want.active || got.UpstreamFailures != failures || got.Retries != retries ||
 		got.Shed != shed || got.Held != want.held.count() || !reflect.DeepEqual(got.Latency, want.latency) || !reflect.DeepEqual(got.Upstream, want.upstream) {
 		t.Fatalf("a reading of %+v; a scrape has classes %v, %d in flight, %d failures, %d retries, %d shed, %d held, latencies %d and %d", got,

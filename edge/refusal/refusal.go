@@ -30,11 +30,14 @@ var (
 	Misdirected = Refusal{Status: http.StatusMisdirectedRequest, Word: "misdirected", Text: "This connection was opened for another host: use one for this host."}
 	Route       = Refusal{Status: http.StatusNotFound, Word: "no-route", Text: "No app answers here."}
 	Backend     = Refusal{Status: http.StatusServiceUnavailable, Word: "no-backend", Text: "The app has no instance that is ready.", Retry: 1}
-	Held        = Refusal{Status: http.StatusServiceUnavailable, Word: "hold-limit", Text: "The app is on hold, and no more requests can wait for it.", Retry: 5}
-	Connect     = Refusal{Status: http.StatusServiceUnavailable, Word: "connect", Text: "The app's instances do not take connections.", Retry: 1}
-	Broken      = Refusal{Status: http.StatusBadGateway, Word: "bad-gateway", Text: "The app broke off before it answered."}
-	Timeout     = Refusal{Status: http.StatusGatewayTimeout, Word: "timeout", Text: "The app did not answer in time."}
-	Upgrade     = Refusal{Status: http.StatusBadGateway, Word: "bad-upgrade", Text: "The app changed to a protocol that was not asked for.", Close: true}
+	// The next three are for those who cannot wait for the end of a hold, by what bounds it.
+	HoldRequests = Refusal{Status: http.StatusServiceUnavailable, Word: "hold-requests", Text: "The app takes no requests for a moment, and as many wait for it as may.", Retry: 5}
+	HoldBytes    = Refusal{Status: http.StatusServiceUnavailable, Word: "hold-bytes", Text: "The app takes no requests for a moment, and those that wait bring as much content as may be.", Retry: 5}
+	HoldAge      = Refusal{Status: http.StatusServiceUnavailable, Word: "hold-age", Text: "The app took no requests for longer than one may wait.", Retry: 5}
+	Connect      = Refusal{Status: http.StatusServiceUnavailable, Word: "connect", Text: "The app's instances do not take connections.", Retry: 1}
+	Broken       = Refusal{Status: http.StatusBadGateway, Word: "bad-gateway", Text: "The app broke off before it answered."}
+	Timeout      = Refusal{Status: http.StatusGatewayTimeout, Word: "timeout", Text: "The app did not answer in time."}
+	Upgrade      = Refusal{Status: http.StatusBadGateway, Word: "bad-upgrade", Text: "The app changed to a protocol that was not asked for.", Close: true}
 	// Plain is for an extended CONNECT (RFC 8441), whose client would take the app's 200 for a WebSocket.
 	Plain = Refusal{Status: http.StatusBadGateway, Word: "no-upgrade", Text: "The app does not change to the protocol that was asked for."}
 	Files = Refusal{Status: http.StatusServiceUnavailable, Word: "no-files", Text: "The directory that answers here is not there.", Retry: 5}

@@ -122,16 +122,19 @@ func (b *Body) Received() int64 {
 	return b.total
 }
 
-// Fetch begins to read ahead into what is kept, until that is full or the body ends. While a request
-// is held this is what notices that its client went away.
+// little is a body that costs less to keep than to ask for again.
+const little = 1 << 10
+
+// Fetch reads a little body ahead while its request waits, which notices that its client sends no more of it. A larger one, or one of
+// unknown length, stays with its client.
 func (b *Body) Fetch() {
-	if b == nil || b.fetched != nil {
+	if b == nil || b.fetched != nil || b.r.ContentLength < 0 || b.r.ContentLength > little {
 		return
 	}
 	b.fetched = make(chan struct{})
 	go func() { // waited for by Finish
 		defer close(b.fetched)
-		p := make([]byte, 8<<10)
+		p := make([]byte, little)
 		r := &Reading{body: b, ahead: true}
 		for {
 			if _, err := r.Read(p); err != nil {

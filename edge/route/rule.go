@@ -1,16 +1,25 @@
 package route
 
+import "time"
+
 // A Rule is for the requests that its Match describes: they get its Action, under its Policy.
 type Rule struct {
 	Name   string // for people: in the access log, metrics and errors
 	Match  Match
 	Action Action
 	Policy Policy
+	Held   []Held // what holds its requests, beside what holds those of its pools
 
 	index    int // in the order given to Compile
 	depth    int // segments of the path that a prefix rule matches
 	rewrite  rewriter
 	location template // of a Redirect
+}
+
+// Held says which requests have to wait, and until when; zero for as long as it stands in the rule.
+type Held struct {
+	Writes bool // only those with unsafe methods (RFC 9110, 9.2.1)
+	Until  time.Time
 }
 
 // Index is the rule's place among those that were given to [Compile], from 0.

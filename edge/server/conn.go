@@ -85,6 +85,7 @@ type conn struct {
 	armedW    int64 // the write deadline; the writer's
 	idleUntil int64
 	idle      atomic.Bool   // waits for a request
+	held      atomic.Bool   // its request waits for its turn
 	user      atomic.Int64  // a handler's own read deadline; 0 for none
 	userW     atomic.Bool   // a handler has set the write deadline
 	marks     atomic.Uint32 // written with mu held

@@ -238,6 +238,8 @@ func (f *flow) frame(dst, piece []byte, done bool) []byte {
 func (f *flow) wait() (front.Action, ending) {
 	c := f.c
 	c.in.rest()
+	c.held.Store(true)
+	defer c.held.Store(false)
 	for {
 		if ticket := f.state.Load() >> 1; f.state.CompareAndSwap(ticket<<1|1, ticket<<1) {
 			return c.askAgain(f), proceed

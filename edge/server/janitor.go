@@ -87,7 +87,10 @@ func (j *janitor) watch(s *Server, turn int) {
 		if age < int64(lookEvery) || age > 20*int64(lookEvery) && (turn+shard)%4 != 0 || c.raw == nil {
 			return
 		}
-		j.hung = false
+		j.hung, j.fd[0].Events = false, 0
+		if c.held.Load() { // for its turn, in a place that others may want
+			j.fd[0].Events = unix.POLLRDHUP
+		}
 		if c.raw.Control(j.look) == nil && j.hung {
 			c.interrupt(markGone)
 		}
@@ -95,9 +98,9 @@ func (j *janitor) watch(s *Server, turn int) {
 }
 
 // poll asks for nothing, and so is told only of an error and of an end in both directions. A client that has ended only
-// what it sends is there, and waits.
+// what it sends is there, and waits; unless it waits for its turn, where it is taken to have given up.
 func (j *janitor) poll(fd uintptr) {
-	j.fd[0] = unix.PollFd{Fd: int32(fd)} //nolint:gosec // a descriptor
+	j.fd[0].Fd, j.fd[0].Revents = int32(fd), 0 //nolint:gosec // a descriptor
 	n, err := unix.Poll(j.fd[:], 0)
-	j.hung = err == nil && n > 0 && j.fd[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+	j.hung = err == nil && n > 0 && j.fd[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLRDHUP) != 0
 }

@@ -113,6 +113,9 @@ func (w *writer) earlyLocked(status int) {
 	give(b)
 }
 
+// SetQueued says that the request waits for its turn: a client that sends no more has given up then.
+func (w *writer) SetQueued(waits bool) { w.c.held.Store(waits) }
+
 // sayContinue answers an expectation, unless the response has begun.
 func (w *writer) sayContinue() {
 	w.mu.Lock()

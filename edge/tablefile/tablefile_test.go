@@ -14,7 +14,7 @@ func TestTablesSurviveTheFile(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	want := semper.Table{
 		Epoch: 9, Routes: []semper.Route{{Host: "a<&>.example", Path: "/x", Pool: "a/p/w"}},
-		Pools: []semper.Pool{{Key: "a/p/w", App: "a", Release: "r1", Hold: &semper.Hold{Writes: true, Since: at, By: "me"},
+		Pools: []semper.Pool{{Key: "a/p/w", App: "a", Release: "r1", Hold: semper.Holds{{Writes: true, Since: at, By: "me"}},
 			Limits:  semper.HoldLimits{Requests: 1, Bytes: 2, Age: 3, Rate: 4},
 			Backend: []semper.Backend{{ID: "a/w.r1.1", Address: "unix:/x", PID: 1, StartTicks: 1 << 63, Health: semper.Health{Kind: semper.HealthHTTP, Path: "/"}}}}},
 		Draining: []semper.Draining{{App: "a", Release: "r0", Instances: []semper.InstanceID{"x"}, Request: at, Stream: at, WebSocket: at}},
