@@ -11,7 +11,7 @@ import (
 	jobs "semper/queue"
 )
 
-// queueCommand holds what people do about queues.
+// queueCommand holds what people do about queues. The keeper starts the part of that name by it.
 func (c *command) queueCommand() *cobra.Command {
 	s := &queue.Shell{
 		Topic: topic, App: func() string { return c.app }, Environment: func() string { return c.environment }, By: c.by,
@@ -27,5 +27,18 @@ func (c *command) queueCommand() *cobra.Command {
 			return draw.Screen{W: c.env.Stdout, Size: c.env.Size}, c.paint(c.env.Stdout)
 		},
 	}
-	return s.Command()
+	cmd := s.Command()
+	cmd.Annotations = onServer
+	c.asPart(cmd, "queue")
+	part := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("id") { // the keeper: a part has its name
+			return part(cmd, args)
+		}
+		return cmd.Help()
+	}
+	for _, name := range []string{"data", "id"} {
+		cmd.Flags().Lookup(name).Hidden = true
+	}
+	return cmd
 }
