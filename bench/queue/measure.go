@@ -13,7 +13,6 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 
 	"semper/queue"
 	engine "semper/queue/etcd"
@@ -27,6 +26,8 @@ type bench struct {
 	acceptRate float64
 	jobRate    float64
 	services   int
+	jobs       int              // of the backlog
+	raws       *clientv3.Client // of the store, without semper
 }
 
 var body = make([]byte, 1024)
@@ -52,8 +53,13 @@ func (b *bench) open(ctx context.Context, again bool) (queue.Queue, func(), erro
 	return q, func() { _ = errors.Join(e.Close(), client.Close()) }, err
 }
 
-// rate runs f in n goroutines for the span, or until f has nothing left, and gives what they did per second.
-func (b *bench) rate(n int, f func(ctx context.Context) (int, error)) (float64, error) {
+// rate runs f in n goroutines for the span, or until f has nothing left, and gives what they did per second and what
+// that cost.
+func (b *bench) rate(n int, f func(ctx context.Context) (int, error)) (float64, string, error) {
+	was, err := b.spent()
+	if err != nil {
+		return 0, "", err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.span)
 	defer cancel()
 	var done atomic.Int64
@@ -76,29 +82,26 @@ func (b *bench) rate(n int, f func(ctx context.Context) (int, error)) (float64, 
 	took := time.Since(begin).Seconds()
 	select {
 	case err := <-errs:
-		return 0, err
+		return 0, "", err
 	default:
-		return float64(done.Load()) / took, nil
+		return float64(done.Load()) / took, b.per(was, done.Load()), nil
 	}
 }
 
 // raw is etcd without a queue: puts of 1 KB, 128 to a transaction, as many transactions at a time as the queue has.
 func (b *bench) raw(w io.Writer) error {
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + b.store.socket()}, Logger: zap.NewNop()})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
 	var n atomic.Int64
-	b.rawRate, err = b.rate(3, func(ctx context.Context) (int, error) {
+	var price string
+	var err error
+	b.rawRate, price, err = b.rate(3, func(ctx context.Context) (int, error) {
 		ops := make([]clientv3.Op, 128)
 		for i := range ops {
 			ops[i] = clientv3.OpPut(fmt.Sprint("raw/", n.Add(1)), string(body))
 		}
-		_, err := c.Txn(ctx).Then(ops...).Commit()
+		_, err := b.raws.Txn(ctx).Then(ops...).Commit()
 		return len(ops), err
 	})
-	fmt.Fprintf(w, "| raw etcd, puts in transactions of 128 | %.0f/s | |\n", b.rawRate)
+	fmt.Fprintf(w, "| raw etcd, puts in transactions of 128 | %.0f/s | %s | |\n", b.rawRate, price)
 	return err
 }
 
@@ -108,12 +111,13 @@ func (b *bench) accept(w io.Writer) error {
 		return err
 	}
 	defer end()
-	b.acceptRate, err = b.enqueueRate(q)
-	fmt.Fprintf(w, "| accepted, 512 callers | %.0f/s, %.2f of raw | 0.8 of raw |\n", b.acceptRate, b.acceptRate/b.rawRate)
+	var price string
+	b.acceptRate, price, err = b.enqueueRate(q)
+	fmt.Fprintf(w, "| accepted, 512 callers | %.0f/s, %.2f of raw | %s | 0.8 of raw |\n", b.acceptRate, b.acceptRate/b.rawRate, price)
 	return err
 }
 
-func (b *bench) enqueueRate(q queue.Queue) (float64, error) {
+func (b *bench) enqueueRate(q queue.Queue) (float64, string, error) {
 	return b.rate(512, func(ctx context.Context) (int, error) {
 		_, err := q.Enqueue(ctx, job())
 		if err != nil {
@@ -133,8 +137,9 @@ func (b *bench) dispatch(w io.Writer) error {
 	if err := first(q); err != nil {
 		return err
 	}
-	b.jobRate, err = b.rate(32, func(ctx context.Context) (int, error) { return work(ctx, q, 32, nil) })
-	fmt.Fprintf(w, "| jobs claimed and completed, from a backlog | %.0f/s | 4,000/s |\n", b.jobRate)
+	var price string
+	b.jobRate, price, err = b.rate(32, func(ctx context.Context) (int, error) { return work(ctx, q, 32, nil) })
+	fmt.Fprintf(w, "| jobs claimed and completed, from a backlog | %.0f/s | %s | 4,000/s |\n", b.jobRate, price)
 	return err
 }
 
@@ -176,6 +181,10 @@ func (b *bench) latency(w io.Writer) error {
 	if err := first(q); err != nil {
 		return err
 	}
+	was, err := b.spent()
+	if err != nil {
+		return err
+	}
 	rate := b.jobRate / 2
 	ctx, cancel := context.WithTimeout(context.Background(), b.span)
 	defer cancel()
@@ -212,17 +221,26 @@ func (b *bench) latency(w io.Writer) error {
 		return errors.New("no job was done")
 	}
 	at := func(p float64) time.Duration { return took[int(p*float64(len(took)-1))].Round(10 * time.Microsecond) }
-	fmt.Fprintf(w, "| from Enqueue to the start of the job, %.0f/s, %d jobs | p50 %s, p99 %s | 5 ms, 25 ms |\n", rate, len(took), at(.5), at(.99))
+	fmt.Fprintf(w, "| from Enqueue to the start of the job, %.0f/s, %d jobs | p50 %s, p99 %s | %s | 5 ms, 25 ms |\n", rate, len(took), at(.5), at(.99), b.per(was, int64(len(took))))
 	return nil
 }
 
-// backlog is what a large one costs: memory, a restart of everything, and the rate of accepting.
-func (b *bench) backlog(w io.Writer, jobs int) error {
+// fill makes a large backlog, in a store that holds nothing else.
+func (b *bench) fill(w io.Writer, jobs int) error {
 	ctx := context.Background()
+	if err := b.fresh(); err != nil {
+		return err
+	}
 	q, end, err := b.open(ctx, false)
 	if err != nil {
 		return err
 	}
+	defer end()
+	was, err := b.spent()
+	if err != nil {
+		return err
+	}
+	b.jobs = jobs
 	var left atomic.Int64
 	left.Store(int64(jobs))
 	var wg sync.WaitGroup
@@ -238,19 +256,30 @@ func (b *bench) backlog(w io.Writer, jobs int) error {
 		})
 	}
 	wg.Wait()
-	end()
 	select {
 	case err := <-errs:
 		return err
 	default:
 	}
+	fmt.Fprintf(w, "| a backlog of %d; memory of the store, of this process | %s, %s | %s | 700 MB |\n", jobs, rss(b.store.cmd.Process.Pid, "VmRSS"), rss(os.Getpid(), "VmRSS"), b.per(was, int64(jobs)))
+	return nil
+}
+
+// restart is what the backlog costs after kill -9 of everything: the time to the first job, memory, and the rate of
+// accepting.
+func (b *bench) restart(w io.Writer) error {
+	ctx := context.Background()
 	b.store.kill()
 	begin := time.Now()
 	if err := b.store.start(); err != nil {
 		return err
 	}
 	up := time.Since(begin)
-	q, end, err = b.open(ctx, true)
+	was, err := b.spent()
+	if err != nil {
+		return err
+	}
+	q, end, err := b.open(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -258,10 +287,11 @@ func (b *bench) backlog(w io.Writer, jobs int) error {
 	if err := first(q); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "| backlog of %d: from kill -9 to the first job | %s, of which the store %s | 3 s |\n", jobs, time.Since(begin).Round(time.Millisecond), up.Round(time.Millisecond))
-	fmt.Fprintf(w, "| its memory: store, this process | %s, %s (most: %s, %s) | 700 MB |\n", rss(b.store.cmd.Process.Pid, "VmRSS"), rss(os.Getpid(), "VmRSS"), rss(b.store.cmd.Process.Pid, "VmHWM"), rss(os.Getpid(), "VmHWM"))
-	rate, err := b.enqueueRate(q)
-	fmt.Fprintf(w, "| accepted with that backlog | %.0f/s, %.2f of without | unchanged |\n", rate, rate/b.acceptRate)
+	fmt.Fprintf(w, "| from kill -9 to its first job | %s, of which the store %s | %.0f ms in the store's start; %s | 3 s |\n",
+		time.Since(begin).Round(time.Millisecond), up.Round(time.Millisecond), was.store.Seconds()*1000, b.per(was, int64(b.jobs)))
+	fmt.Fprintf(w, "| its memory: store, this process | %s, %s (most: %s, %s) | | 700 MB |\n", rss(b.store.cmd.Process.Pid, "VmRSS"), rss(os.Getpid(), "VmRSS"), rss(b.store.cmd.Process.Pid, "VmHWM"), rss(os.Getpid(), "VmHWM"))
+	rate, price, err := b.enqueueRate(q)
+	fmt.Fprintf(w, "| accepted with that backlog | %.0f/s, %.2f of without | %s | unchanged |\n", rate, rate/b.acceptRate, price)
 	return err
 }
 
