@@ -23,6 +23,10 @@ type Bulk interface {
 type Range struct {
 	Prefix string
 	After  string
+	// Keys leaves the values out, which makes it many times cheaper. They are not checked either.
+	Keys bool
+	// Lax visits a damaged value as nil. Otherwise it ends the scan with its Tampered error. A value that is empty is not nil.
+	Lax bool
 }
 
 // CheckFetch is nil when n keys may be fetched at once.

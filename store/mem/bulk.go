@@ -20,6 +20,9 @@ func (s *Store) Scan(ctx context.Context, ranges []store.Range, visit func(sempe
 			if len(it.Key) < len(r.Prefix) || it.Key[:len(r.Prefix)] != r.Prefix || it.Key <= r.After {
 				continue
 			}
+			if r.Keys {
+				it.Value = nil
+			}
 			if err := visit(it); err != nil {
 				return revision, err
 			}

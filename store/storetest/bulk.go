@@ -18,6 +18,7 @@ func RunBulk(t *testing.T, open func(t *testing.T) store.Bulk) {
 		"Scan/Ranges":      scanRanges,
 		"Scan/OneRevision": scanOneRevision,
 		"Scan/Ends":        scanEnds,
+		"Scan/Keys":        scanKeys,
 		"Fetch":            fetch,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,6 +104,41 @@ func scanOneRevision(f *fixture, s store.Bulk) {
 	if batch := <-w; len(batch) != 2 { // what the scan did not see
 		f.Errorf("a watch from there gives %v", batch)
 	}
+}
+
+// scanKeys leaves the values out, over more than a page, and gives empty ones as empty where they are asked for.
+func scanKeys(f *fixture, s store.Bulk) {
+	const n = 600
+	version := int64(0)
+	for at := 0; at < n; at += 200 {
+		var t semper.Txn
+		for i := range 200 {
+			t.Then = append(t.Then, semper.Write{Key: f.key(fmt.Sprintf("k/%05d", at+i)), Value: []byte("value")})
+		}
+		version = f.commit(t)
+	}
+	f.put("l/1", "")
+	var last semper.Item
+	count := 0
+	_, err := s.Scan(f.ctx, []store.Range{{Prefix: f.key("k/"), Keys: true}}, func(it semper.Item) error {
+		if it.Value != nil || it.Key <= last.Key {
+			f.Errorf("%s = %q after %s", it.Key, it.Value, last.Key)
+		}
+		last = it
+		count++
+		return nil
+	})
+	f.must(err)
+	if count != n || last.Version != version {
+		f.Errorf("%d keys, the last of version %d; want %d and %d", count, last.Version, n, version)
+	}
+	_, err = s.Scan(f.ctx, []store.Range{{Prefix: f.key("l/"), Lax: true}}, func(it semper.Item) error {
+		if it.Value == nil || len(it.Value) != 0 {
+			f.Errorf("an empty value is %#v", it.Value)
+		}
+		return nil
+	})
+	f.must(err)
 }
 
 func scanEnds(f *fixture, s store.Bulk) {
