@@ -13,6 +13,7 @@ type Backlog struct {
 	paused bool
 
 	jobs  map[queue.ID]*Entry
+	pages map[int32]int // how many of them say that page
 	lanes map[string]*lane
 	free  *lane // of jobs that keep nobody waiting
 
@@ -41,6 +42,7 @@ func New(p queue.Policy) *Backlog {
 	b := &Backlog{
 		policy: p.Filled(),
 		jobs:   map[queue.ID]*Entry{},
+		pages:  map[int32]int{},
 		times:  heap[*Entry]{less: byTime, at: inTime},
 		leases: heap[*Entry]{less: byTime, at: inTime},
 		ttl:    heap[*Entry]{less: func(a, b *Entry) bool { return a.Expires.Before(b.Expires) }, at: func(e *Entry) *int32 { return &e.inTTL }},
@@ -121,7 +123,29 @@ func (b *Backlog) Add(e Entry, now time.Time) {
 	job.state = waiting
 	b.jobs[e.ID] = job
 	b.bytes += e.Size
+	b.onPage(e.Page, 1)
 	b.wait(job, now)
+}
+
+// Indexed is that a job is written down on a page.
+func (b *Backlog) Indexed(id queue.ID, page int32) {
+	if e := b.jobs[id]; e != nil {
+		b.onPage(e.Page, -1)
+		b.onPage(page, 1)
+		e.Page = page
+	}
+}
+
+// OnPage is how many jobs say a page.
+func (b *Backlog) OnPage(page int32) int { return b.pages[page] }
+
+func (b *Backlog) onPage(page int32, n int) {
+	if page == 0 {
+		return
+	}
+	if b.pages[page] += n; b.pages[page] == 0 {
+		delete(b.pages, page)
+	}
 }
 
 // wait puts e where waiting jobs are, by its At.
@@ -208,6 +232,7 @@ func (b *Backlog) Remove(id queue.ID, now time.Time) {
 		b.leave(e, now)
 		delete(b.jobs, id)
 		b.bytes -= e.Size
+		b.onPage(e.Page, -1)
 	}
 }
 

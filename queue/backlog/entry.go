@@ -23,6 +23,8 @@ type Entry struct {
 	Token int64 // of the running attempt
 	// Note is the engine's own, about the present wait; it is gone when the job starts or waits anew.
 	Note int64
+	// Page is the engine's own too: where it has written down what is known of this job; 0 is nowhere.
+	Page int32
 	// Seen is the revision of the last change that the engine has told of, for engines that may hear of them out of turn.
 	Seen int64
 
@@ -56,6 +58,9 @@ func (e *Entry) State() queue.State {
 	}
 	return queue.Queued
 }
+
+// Waits is whether the job neither runs nor is dead.
+func (e *Entry) Waits() bool { return e.state == waiting }
 
 // isLate is 1 for a job that waits for its next attempt, else 0.
 func (e *Entry) isLate() int {

@@ -193,7 +193,12 @@ func (q *Queue) perform(ops []*op) {
 // compose is ops as one commit: of the dispatcher, on condition of its fence; of any other process, with the bell.
 func (q *Queue) compose(ops []*op) (t semper.Txn, term *term, err error) {
 	var notices []notice
+	named := false
 	for _, o := range ops {
+		if len(o.txn.If) == 0 && !named {
+			// New jobs have names that nobody had before. One condition makes the commit such that it can be sent again.
+			t.If, named = append(t.If, semper.Condition{Key: o.txn.Then[0].Key}), true
+		}
 		t.If = append(t.If, o.txn.If...)
 		t.Then = append(t.Then, o.txn.Then...)
 		notices = append(notices, o.notices...)
@@ -211,8 +216,12 @@ func (q *Queue) compose(ops []*op) (t semper.Txn, term *term, err error) {
 }
 
 func (q *Queue) performed(ops []*op, t *term, revision int64) {
+	var notices []notice
 	for _, o := range ops {
-		q.learn(t != nil, revision, o.notices)
+		notices = append(notices, o.notices...)
+	}
+	q.learn(t != nil, revision, notices)
+	for _, o := range ops {
 		o.done <- outcome{revision: revision}
 	}
 }

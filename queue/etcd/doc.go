@@ -10,6 +10,7 @@
 //	delay/<id>    it waits after an attempt, or was retried: the same, and when it is due
 //	dead/<id>     no attempt completed it: the same, why, and the last response
 //	res/<id>      it is over: how, all attempts, the response
+//	index/<id>    what deciding needs of many jobs that wait; derived, see below
 //	idem/<hash>   an idempotency key: the job, the request's digest, until when
 //	deed/<id>     what an operator did
 //	pause         who paused it. Each claim is on condition that it is absent
@@ -35,6 +36,13 @@
 // A dispatcher that no longer knows its backlog (a commit whose answer was lost, a watch that broke off) reads
 // it again. A backlog that is wrong about a job cannot harm it: the conditions are on the store.
 //
+// # The index
+//
+// A dispatcher that begins reads the keys of jobs, which the store has in memory, and not their values. What deciding
+// needs of those that have waited for a second or so it reads from pages, of thousands of jobs each, that the one before
+// it wrote beside its work; of the others, which are few, from their records. A page is believed only where it says the
+// version of the job's key, so a page too many, too few or too old does no harm.
+//
 // # Group commit
 //
 // Calls that change something while a commit is under way go into the next one together, as far as they do not touch
@@ -43,6 +51,6 @@
 // # What it will not do
 //
 // Poll the store while nothing happens, but for processes that wait for another's dispatcher. Hold bodies of a backlog in
-// memory, but for the newest few megabytes. Keep queues of services that no longer exist: whoever removes a service
+// memory, but for a few megabytes of those that start next. Keep queues of services that no longer exist: whoever removes a service
 // drains it first.
 package etcd

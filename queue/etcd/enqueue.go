@@ -36,6 +36,7 @@ func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error)
 		return queue.Receipt{}, err
 	}
 	defer release()
+	named := j.ID != queue.ID{}
 	j = j.Ready(p, now)
 	m := metaOf(j, q.place.Add(1))
 	if len(j.Request.Body) > queue.Inline {
@@ -43,7 +44,7 @@ func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error)
 			return queue.Receipt{}, err
 		}
 	}
-	r, err := q.accept(ctx, m, j, k, now.Add(p.Dedup))
+	r, err := q.accept(ctx, m, j, named, k, now.Add(p.Dedup))
 	if r.Duplicate || errors.Is(err, queue.ErrState) || errors.Is(err, queue.ErrKeyReused) {
 		q.removeFiles([]string{m.Body}) // of nobody; where it is not known whose it is, it stays
 	}
@@ -62,18 +63,22 @@ func (q *Queue) spill(j queue.Job) (string, error) {
 	return q.bodies.Put("job-"+j.ID.String(), j.Request.Body)
 }
 
-// accept commits the job, with its idempotency key if it has one, of which k was read, until a time.
-func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, k taken, until time.Time) (queue.Receipt, error) {
+// accept commits the job, with its idempotency key if it has one, of which k was read, until a time. An
+// ID that was named by the caller may be there already.
+func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, named bool, k taken, until time.Time) (queue.Receipt, error) {
 	text, err := sealed(m, j)
 	if err != nil {
 		return queue.Receipt{}, err
 	}
-	if m.Body == "" {
+	if m.Body == "" && !j.NotBefore.After(j.Accepted) {
 		q.remember(j)
 	}
 	key := q.key(kJob, j.ID)
 	for range maxTries {
-		txn := semper.Txn{If: []semper.Condition{{Key: key}}, Then: []semper.Write{{Key: key, Value: text}}}
+		txn := semper.Txn{Then: []semper.Write{{Key: key, Value: text}}}
+		if named {
+			txn.If = []semper.Condition{{Key: key}}
+		}
 		if m.Dedup != "" {
 			write, err := claimKey(q.prefix+kIdem+m.Dedup, j, until)
 			if err != nil {
@@ -114,10 +119,13 @@ func claimKey(key string, j queue.Job, until time.Time) (semper.Write, error) {
 
 // remember keeps the request for its start, and shares no memory with the caller's.
 func (q *Queue) remember(j queue.Job) {
-	j.Request.Body = bytes.Clone(j.Request.Body)
-	j.Request.Header = j.Request.Header.Clone()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.term == nil || q.recent.full() {
+		return
+	}
+	j.Request.Body = bytes.Clone(j.Request.Body)
+	j.Request.Header = j.Request.Header.Clone()
 	q.recent.put(j)
 }
 
@@ -180,12 +188,11 @@ func (q *Queue) hold(ctx context.Context, size int64) (release func(), err error
 	}
 	if time.Since(q.far.read) > farAge {
 		q.mu.Unlock()
-		s, err := q.farStats(ctx)
+		err := q.lookFar(ctx)
 		q.mu.Lock()
 		if err != nil {
 			return nil, err
 		}
-		q.far = far{stats: s, read: time.Now()}
 	}
 	s := q.far.stats
 	jobs, bytes := s.Queued+s.Delayed+s.Running+s.Dead+q.far.jobs, s.Bytes+q.far.bytes
@@ -195,4 +202,24 @@ func (q *Queue) hold(ctx context.Context, size int64) (release func(), err error
 	q.far.jobs++
 	q.far.bytes += size
 	return func() {}, nil
+}
+
+// lookFar reads the numbers of another process, unless somebody has just done so.
+func (q *Queue) lookFar(ctx context.Context) error {
+	q.farRead.Lock()
+	defer q.farRead.Unlock()
+	q.mu.Lock()
+	fresh := time.Since(q.far.read) <= farAge
+	q.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	s, err := q.farStats(ctx)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.far = far{stats: s, read: time.Now()}
+	return nil
 }

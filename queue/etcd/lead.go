@@ -67,7 +67,7 @@ func (q *Queue) serve(l semper.Leadership) {
 func (q *Queue) round(ctx context.Context, fence semper.Condition) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := &term{fence: fence, own: map[int64]bool{}}
+	t := &term{fence: fence, own: map[int64]bool{}, pages: map[int32]page{}}
 	q.mu.Lock()
 	q.term = t
 	q.mu.Unlock()
@@ -92,12 +92,7 @@ func (q *Queue) round(ctx context.Context, fence semper.Condition) error {
 // load reads the backlog and makes it the term's, with what has happened since.
 func (q *Queue) load(ctx context.Context, t *term) (<-chan []semper.Change, error) {
 	b := backlog.New(q.rules())
-	r := &reading{q: q, b: b, now: time.Now()}
-	var ranges []store.Range
-	for _, kind := range []string{kPause, kBell, kRun, kDelay, kDead, kJob} {
-		ranges = append(ranges, store.Range{Prefix: q.prefix + kind})
-	}
-	revision, err := q.e.store.Scan(ctx, ranges, r.item)
+	r, revision, err := q.read(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +105,10 @@ func (q *Queue) load(ctx context.Context, t *term) (<-chan []semper.Change, erro
 	b.SetPolicy(q.policy, time.Now())
 	b.Pause(r.pause != nil)
 	t.back, t.base, t.belled, t.pause = b, revision, r.belled, r.pause
+	t.fresh = r.ids
+	for _, p := range r.pages {
+		t.addPage(p)
+	}
 	for _, p := range t.pending {
 		t.learn(p)
 	}
@@ -117,41 +116,48 @@ func (q *Queue) load(ctx context.Context, t *term) (<-chan []semper.Change, erro
 	return bell, nil
 }
 
-// reading builds a backlog from records.
-type reading struct {
-	q      *Queue
-	b      *backlog.Backlog
-	now    time.Time
-	pause  *queue.Pause
-	belled int64
+// read fills b with what is stored as of a revision. Values are read of all but the jobs themselves.
+func (q *Queue) read(ctx context.Context, b *backlog.Backlog) (*reading, int64, error) {
+	r := &reading{q: q, b: b, now: time.Now(), facts: map[queue.ID]fact{}}
+	var ranges []store.Range
+	for _, kind := range []string{kPause, kBell, kIndex, kRun, kDelay, kDead, kJob} {
+		ranges = append(ranges, store.Range{Prefix: q.prefix + kind, Keys: kind == kJob || kind == kBell, Lax: true})
+	}
+	revision, err := q.e.store.Scan(ctx, ranges, r.item)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.facts = nil
+	return r, revision, r.fetch(ctx)
 }
 
 func (r *reading) item(it semper.Item) error {
 	key := strings.TrimPrefix(it.Key, r.q.prefix)
 	kind := key[:strings.IndexByte(key, '/')+1]
-	if key == kBell {
+	switch {
+	case key == kBell:
 		r.belled = it.Version
 		return nil
-	}
-	if key == kPause {
+	case key == kPause:
 		p, err := pauseOf(it)
 		r.pause = p
 		return err
+	case kind == kIndex:
+		r.index(it)
+		return nil
 	}
 	id, err := r.q.idOf(it.Key, kind)
 	if err != nil {
 		return damaged(it.Key, err)
 	}
 	if kind == kJob {
-		var m meta
-		if _, err := unpack(it.Key, it.Value, &m); err != nil {
-			return err
-		}
-		r.b.Add(m.entry(id, it.Version), r.now) // unless it stands in another state already
+		r.job(id, it.Version)
 		return nil
 	}
 	var s state
-	if _, err := unpack(it.Key, it.Value, &s); err != nil {
+	if it.Value == nil { // its attempts are forgotten; it is dead as soon as it is to start
+		s = state{Meta: meta{Accepted: id.Time()}, Order: it.Version, Attempt: 1}
+	} else if _, err := unpack(it.Key, it.Value, &s); err != nil {
 		return err
 	}
 	r.state(id, kind, s, it.Version)

@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +31,8 @@ type Queue struct {
 	moved    chan struct{} // closed and replaced when a job stopped running
 	recent   recent
 	far      far
+
+	farRead sync.Mutex // held by who reads far's numbers, for all who wait for them
 }
 
 var _ queue.Queue = (*Queue)(nil)
@@ -49,6 +50,10 @@ type term struct {
 	pause   *queue.Pause
 	own     map[int64]bool     // bells of this process that are still to be heard
 	early   map[queue.ID]int64 // ends that were heard of before the beginning, and their revisions
+
+	pages    map[int32]page // of the index
+	lastPage int32
+	fresh    []queue.ID // jobs that may be on none
 }
 
 type learned struct {
@@ -190,6 +195,9 @@ func (t *term) apply(revision int64, notices []notice) {
 				e.Attempt, e.At, e.Expires = int32(n.Attempt), time.Time{}, time.Time{}
 			}
 			t.back.Add(e, now)
+			if e.Attempt == 0 {
+				t.fresh = append(t.fresh, n.ID)
+			}
 		case nBack:
 			t.back.Back(n.ID, n.Attempt, n.Due, now)
 		case nBury:
@@ -236,37 +244,30 @@ func (t *term) stale(n notice, revision int64) bool {
 	return ended && revision < end
 }
 
-// recent is the newest requests that were accepted here, so that a job that starts soon is not read again.
+// recent is requests that were accepted here while the dispatcher was, so that a job that starts soon is not read
+// again. The oldest stay, because they start first.
 type recent struct {
 	jobs  map[queue.ID]queue.Job
-	order []queue.ID
 	bytes int64
 }
 
 // recentBytes is how much of them is kept.
 const recentBytes = 8 << 20
 
+func (r *recent) full() bool { return r.bytes >= recentBytes }
+
 func (r *recent) put(j queue.Job) {
 	r.jobs[j.ID] = j
-	r.order = append(r.order, j.ID)
 	r.bytes += j.Size()
-	for r.bytes > recentBytes {
-		r.drop(r.order[0])
-		r.order = r.order[1:]
-	}
-	if len(r.order) > 2*len(r.jobs)+64 {
-		r.order = slices.DeleteFunc(r.order, func(id queue.ID) bool { _, there := r.jobs[id]; return !there })
-	}
 }
 
-func (r *recent) drop(id queue.ID) {
-	if j, ok := r.jobs[id]; ok {
-		delete(r.jobs, id)
-		r.bytes -= j.Size()
-	}
-}
+func (r *recent) drop(id queue.ID) { r.take(id) }
 
 func (r *recent) take(id queue.ID) (queue.Job, bool) {
 	j, ok := r.jobs[id]
+	if ok {
+		delete(r.jobs, id)
+		r.bytes -= j.Size()
+	}
 	return j, ok
 }

@@ -204,6 +204,7 @@ const (
 	kRes   = "res/"
 	kIdem  = "idem/"
 	kDeed  = "deed/"
+	kIndex = "index/"
 	kPause = "pause"
 	kBell  = "bell"
 )

@@ -35,6 +35,9 @@ func (q *Queue) sweeps(ctx context.Context, t *term) {
 				last = s
 			}
 		}
+		if err := errors.Join(q.writeIndex(ctx, t), q.sweepIndex(ctx, t)); err != nil && ctx.Err() == nil {
+			q.e.log.Warn("queue: index", "service", q.service.String(), "error", err)
+		}
 		now := time.Now()
 		if !now.Before(next) {
 			if err := q.sweep(ctx, p, now); err != nil && ctx.Err() == nil {

@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/backlog"
 	"semper/store"
 )
 
@@ -226,35 +227,9 @@ func (q *Queue) farStats(ctx context.Context) (queue.Stats, error) {
 	return q.count(ctx)
 }
 
-// count reads everything.
-func (q *Queue) count(ctx context.Context) (s queue.Stats, err error) {
-	var ranges []store.Range
-	for _, k := range []string{kRun, kDelay, kDead, kJob} {
-		ranges = append(ranges, store.Range{Prefix: q.prefix + k})
-	}
-	_, err = q.e.store.Scan(ctx, ranges, func(it semper.Item) error {
-		switch k := q.kindOf(it.Key); k {
-		case kRun:
-			s.Running++
-		case kDead:
-			s.Dead++
-		case kDelay:
-			s.Delayed++
-		case kJob:
-			var m meta
-			if _, err := unpack(it.Key, it.Value, &m); err != nil {
-				return err
-			}
-			s.Queued++
-			s.Bytes += m.Size
-			if s.Oldest.IsZero() || m.Accepted.Before(s.Oldest) {
-				s.Oldest = m.Accepted
-			}
-		}
-		return nil
-	})
-	s.Queued = max(0, s.Queued-s.Running-s.Delayed-s.Dead)
-	p := q.rules()
-	s.Full = s.Queued+s.Running+s.Delayed+s.Dead >= p.MaxJobs || s.Bytes >= p.MaxBytes
-	return s, err
+// count reads the backlog as a dispatcher does.
+func (q *Queue) count(ctx context.Context) (queue.Stats, error) {
+	b := backlog.New(q.rules())
+	_, _, err := q.read(ctx, b)
+	return b.Stats(time.Now()), err
 }
