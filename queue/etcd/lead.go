@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -102,7 +103,9 @@ func (q *Queue) load(ctx context.Context, t *term) (<-chan []semper.Change, erro
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	b.SetPolicy(q.policy, time.Now())
+	if !reflect.DeepEqual(q.policy, b.Policy()) { // it was changed meanwhile
+		b.SetPolicy(q.policy, time.Now())
+	}
 	b.Pause(r.pause != nil)
 	t.back, t.base, t.belled, t.pause = b, revision, r.belled, r.pause
 	t.fresh = r.ids

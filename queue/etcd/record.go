@@ -115,12 +115,30 @@ func sealed(m meta, j queue.Job) ([]byte, error) {
 	if m.Body != "" {
 		body = nil
 	}
-	return pack(body, m, j)
+	return pack(body, m, request{j.DedupKey, j.Request})
+}
+
+// request is the part of a job that is in its own record alone.
+type request struct {
+	DedupKey string        `json:"idempotency,omitempty"`
+	Request  queue.Request `json:"request"`
+}
+
+// job is the job of m with its request, but its body.
+func (m meta) job(id queue.ID, r request) queue.Job {
+	return queue.Job{ID: id, Key: m.Key, Priority: m.Priority, NotBefore: m.NotBefore, Expires: m.Expires, Accepted: m.Accepted,
+		DedupKey: r.DedupKey, Request: r.Request}
 }
 
 // jobOf reads a record under job.
 func (q *Queue) jobOf(key string, record []byte) (m meta, j queue.Job, err error) {
-	body, err := unpack(key, record, &m, &j)
+	id, err := q.idOf(key, kJob)
+	if err != nil {
+		return m, j, damaged(key, err)
+	}
+	var r request
+	body, err := unpack(key, record, &m, &r)
+	j = m.job(id, r)
 	switch {
 	case err != nil:
 		return m, j, err
