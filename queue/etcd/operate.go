@@ -103,7 +103,7 @@ func (q *Queue) Drained(ctx context.Context) error {
 		moved := q.moved
 		q.mu.Unlock()
 		runs := false
-		_, err := q.e.store.Scan(ctx, []store.Range{{Prefix: q.prefix + kRun}}, func(semper.Item) error {
+		_, err := q.e.store.Scan(ctx, []store.Range{{Prefix: q.prefix + kRun, Keys: true}}, func(semper.Item) error {
 			runs = true
 			return errStop
 		})

@@ -8,6 +8,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/store"
 )
 
 // starting is a job whose claim is being written down.
@@ -65,7 +66,7 @@ func (q *Queue) prepare(ctx context.Context, t *term, shares []share) (starts []
 	return good, nil
 }
 
-// fetched is an item, or why it cannot be read.
+// fetched is an item, or its version and why it cannot be read.
 type fetched struct {
 	semper.Item
 	err error
@@ -89,15 +90,34 @@ func (q *Queue) fetchAll(ctx context.Context, keys []string) (map[string]fetched
 	}
 	for _, key := range keys {
 		it, err := q.e.store.Get(ctx, key)
-		if err != nil && !errors.Is(err, semper.ErrNotFound) && semper.CodeOf(err) != semper.Tampered {
+		switch {
+		case errors.Is(err, semper.ErrNotFound):
+			it, err = semper.Item{Key: key}, nil
+		case semper.CodeOf(err) == semper.Tampered:
+			if it, err = q.versionOf(ctx, key, err); it.Version == 0 {
+				return nil, err
+			}
+		case err != nil:
 			return nil, err
-		}
-		if errors.Is(err, semper.ErrNotFound) {
-			err = nil
 		}
 		out[key] = fetched{it, err}
 	}
 	return out, nil
+}
+
+// versionOf is all that can be known of a damaged item, with the damage, or an error with no item.
+func (q *Queue) versionOf(ctx context.Context, key string, damage error) (semper.Item, error) {
+	item := semper.Item{Key: key}
+	_, err := q.e.store.Scan(ctx, []store.Range{{Prefix: key, Keys: true}}, func(it semper.Item) error {
+		if it.Key == key {
+			item = it
+		}
+		return nil
+	})
+	if err != nil {
+		return semper.Item{}, err
+	}
+	return item, damage
 }
 
 // fillIn makes the record of the attempt that begins.
@@ -146,9 +166,8 @@ func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) er
 // buryDamaged makes a job dead whose record cannot be read, and leaves the record where it is.
 func (q *Queue) buryDamaged(ctx context.Context, t *term, st *starting, why error) error {
 	e := st.entry
-	now := time.Now()
-	s := state{Meta: meta{Schema: schema, Key: e.Key, Priority: int(e.Priority), Accepted: e.Accepted, Size: e.Size}, Order: e.Revision,
-		Attempt: int(e.Attempt), Why: "it cannot be read: " + why.Error(), Ended: now.Round(0), Kept: now.Add(q.rules().RetainDead).Round(0)}
+	s := unreadable(meta{Schema: schema, Key: e.Key, Priority: int(e.Priority), Accepted: e.Accepted, Size: e.Size}, why, time.Now(), q.rules())
+	s.Order, s.Attempt = e.Revision, int(e.Attempt)
 	text, err := pack(nil, s)
 	if err != nil {
 		return err
@@ -164,6 +183,11 @@ func (q *Queue) buryDamaged(ctx context.Context, t *term, st *starting, why erro
 		return nil
 	}
 	return err
+}
+
+// unreadable is the record of a job that is dead because another of its records cannot be read.
+func unreadable(m meta, why error, now time.Time, p queue.Policy) state {
+	return state{Meta: m, Why: "it cannot be read: " + why.Error(), Ended: now.Round(0), Kept: now.Add(p.RetainDead).Round(0)}
 }
 
 // sort finds out why claims were refused: another dispatches, the queue was paused, something was accepted before, or

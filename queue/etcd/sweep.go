@@ -100,9 +100,12 @@ func (q *Queue) sweep(ctx context.Context, p queue.Policy, now time.Time) error 
 // overdue are the items below kind, up to an id, that are over.
 func (q *Queue) overdue(ctx context.Context, kind string, until queue.ID, over func(semper.Item) (bool, error)) (out []semper.Item, err error) {
 	end := q.key(kind, until)
-	_, err = q.e.store.Scan(ctx, []store.Range{{Prefix: q.prefix + kind}}, func(it semper.Item) error {
+	_, err = q.e.store.Scan(ctx, []store.Range{{Prefix: q.prefix + kind, Lax: true}}, func(it semper.Item) error {
 		if it.Key >= end || len(out) >= 2000 {
 			return errStop
+		}
+		if it.Value == nil { // damaged: an operator has to see it
+			return nil
 		}
 		is, err := over(it)
 		if err == nil && is {
@@ -174,7 +177,7 @@ func (q *Queue) sweepResults(ctx context.Context, now time.Time, p queue.Policy)
 
 func (q *Queue) sweepDeeds(ctx context.Context) error {
 	var keys []string
-	if _, err := q.e.store.Scan(ctx, []store.Range{{Prefix: q.prefix + kDeed}}, func(it semper.Item) error {
+	if _, err := q.e.store.Scan(ctx, []store.Range{{Prefix: q.prefix + kDeed, Keys: true}}, func(it semper.Item) error {
 		keys = append(keys, it.Key)
 		return nil
 	}); err != nil {

@@ -17,13 +17,17 @@ func (q *Queue) Get(ctx context.Context, id queue.ID) (queue.Status, error) {
 	if err := q.alive(ctx); err != nil {
 		return queue.Status{}, err
 	}
-	items, err := q.e.store.Fetch(ctx, q.key(kRes, id), q.key(kDead, id), q.key(kRun, id), q.key(kDelay, id), q.key(kJob, id))
+	keys := []string{q.key(kRes, id), q.key(kDead, id), q.key(kRun, id), q.key(kDelay, id), q.key(kJob, id)}
+	items, err := q.fetchAll(ctx, keys)
 	if err != nil {
 		return queue.Status{}, err
 	}
-	for _, it := range items {
-		if it.Version != 0 {
-			return q.statusOf(id, it)
+	for _, key := range keys {
+		switch it := items[key]; {
+		case it.err != nil:
+			return queue.Status{}, it.err
+		case it.Version != 0:
+			return q.statusOf(id, it.Item)
 		}
 	}
 	return queue.Status{}, queue.Unknown(id)
@@ -146,9 +150,9 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 	elsewhere := map[queue.ID]bool{} // jobs that are not queued
 	var ranges []store.Range
 	for _, k := range others {
-		ranges = append(ranges, store.Range{Prefix: q.prefix + k})
+		ranges = append(ranges, store.Range{Prefix: q.prefix + k, Lax: true})
 	}
-	last := store.Range{Prefix: q.prefix + kind}
+	last := store.Range{Prefix: q.prefix + kind, Lax: true}
 	if after != (queue.ID{}) {
 		last.After = q.key(kind, after)
 	}
@@ -164,16 +168,15 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 		if k == kind && elsewhere[id] {
 			return nil
 		}
-		st, err := q.statusOf(id, it)
-		if err != nil {
-			return err
+		st := queue.Status{ID: id, State: stateOf(k, s), Accepted: id.Time(), Why: "its record is damaged"}
+		if it.Value != nil {
+			if st, err = q.statusOf(id, it); err != nil {
+				return err
+			}
 		}
 		if k != kind {
-			elsewhere[id] = st.State != s
-			if st.State != s {
-				return nil
-			}
-			return nil // listed where its job is
+			elsewhere[id] = st.State != s // else it is listed where its job is
+			return nil
 		}
 		if st.State != s {
 			return nil
@@ -187,6 +190,19 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 		return nil, err
 	}
 	return out, nil
+}
+
+// stateOf is the state of a damaged record of a kind, which listing s came upon: of a result only that it is one is known.
+func stateOf(kind string, s queue.State) queue.State {
+	switch kind {
+	case kRun:
+		return queue.Running
+	case kDelay:
+		return queue.Delayed
+	case kDead:
+		return queue.Dead
+	}
+	return s
 }
 
 // Stats are the queue in numbers.

@@ -146,6 +146,9 @@ func (q *Queue) Fail(ctx context.Context, l queue.Lease, f queue.Failure) (queue
 // failing is the change that ends an attempt which did not complete its job.
 func (q *Queue) failing(ctx context.Context, l queue.Lease, f queue.Failure, now time.Time) (c change, err error) {
 	s, err := q.own(ctx, l)
+	if semper.CodeOf(err) == semper.Tampered {
+		return q.buryRunning(ctx, l, err, now)
+	}
 	if err != nil {
 		return c, err
 	}
@@ -167,6 +170,27 @@ func (q *Queue) failing(ctx context.Context, l queue.Lease, f queue.Failure, now
 	text, err := pack(body, s)
 	c.txn = semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
 		{Key: q.key(kind, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}}
+	return c, err
+}
+
+// buryRunning is the change that makes a job dead of whose attempt the record is damaged.
+func (q *Queue) buryRunning(ctx context.Context, l queue.Lease, why error, now time.Time) (c change, err error) {
+	items, err := q.fetchAll(ctx, []string{q.key(kJob, l.ID)})
+	if err != nil {
+		return c, err
+	}
+	s := unreadable(meta{Schema: schema, Accepted: l.ID.Time()}, why, now, q.rules())
+	s.Attempt = l.Attempt
+	if it := items[q.key(kJob, l.ID)]; it.err == nil && it.Version != 0 {
+		s.Order = it.Version
+		if _, err := unpack(it.Key, it.Value, &s.Meta); err != nil {
+			return c, err
+		}
+	}
+	text, err := pack(nil, s)
+	c.state, c.notice = queue.Dead, notice{Kind: nBury, ID: l.ID, Attempt: s.Attempt}
+	c.txn = semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
+		{Key: q.key(kDead, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}}
 	return c, err
 }
 
@@ -212,9 +236,11 @@ func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why st
 	case job.Version == 0 && job.err == nil:
 		return change{}, queue.Unknown(id)
 	}
-	var st state
-	if _, err := unpack(job.Key, job.Value, &st.Meta); err != nil && items[q.key(kDead, id)].Version == 0 {
-		return change{}, err
+	st := state{Meta: meta{Schema: schema, Accepted: id.Time()}} // as much as is known when nothing can be read
+	if job.err == nil {
+		if _, err := unpack(job.Key, job.Value, &st.Meta); err != nil {
+			return change{}, err
+		}
 	}
 	var last *queue.Result
 	var conditions []semper.Condition
@@ -226,6 +252,9 @@ func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why st
 			continue
 		}
 		writes = append(writes, semper.Write{Key: it.Key, Delete: true})
+		if it.err != nil {
+			continue
+		}
 		body, err := unpack(it.Key, it.Value, &st)
 		if err != nil {
 			return change{}, err
@@ -235,10 +264,7 @@ func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why st
 		}
 	}
 	c, err := q.ending(id, st.Meta, s, st.History, why, last, now)
-	c.txn.If = append(conditions, semper.Condition{Key: q.key(kRun, id)})
-	if job.err == nil { // what cannot be read cannot be compared either, and is dead
-		c.txn.If = append(c.txn.If, semper.Condition{Key: q.key(kJob, id), Version: job.Version})
-	}
+	c.txn.If = append(conditions, semper.Condition{Key: q.key(kRun, id)}, semper.Condition{Key: q.key(kJob, id), Version: job.Version})
 	c.txn.Then = append(c.txn.Then, writes...)
 	return c, err
 }
