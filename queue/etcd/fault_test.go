@@ -9,9 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
-
 	"semper"
 	"semper/queue"
 	"semper/store"
@@ -93,28 +90,73 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// TestDamage overwrites one record of a job in a real store. The job becomes dead and says why, nothing else is held up
-// by it, and an operator can discard it.
+// damagedDisk is a store that finds one value damaged; as store/etcd does, which tests that.
+type damagedDisk struct {
+	*mem.Store
+	key string // of it
+}
+
+func (d *damagedDisk) damage() error {
+	return &semper.Error{Code: semper.Tampered, Op: "store", Message: d.key, Err: semper.ErrCorrupt}
+}
+
+// hit is whether the damaged value is there.
+func (d *damagedDisk) hit(ctx context.Context, key string) bool {
+	items, err := d.Store.Fetch(ctx, d.key)
+	return key == d.key && err == nil && items[0].Version != 0
+}
+
+func (d *damagedDisk) Get(ctx context.Context, key string) (semper.Item, error) {
+	if d.hit(ctx, key) {
+		return semper.Item{}, d.damage()
+	}
+	return d.Store.Get(ctx, key)
+}
+
+func (d *damagedDisk) Fetch(ctx context.Context, keys ...string) ([]semper.Item, error) {
+	for _, key := range keys {
+		if d.hit(ctx, key) {
+			return nil, d.damage()
+		}
+	}
+	return d.Store.Fetch(ctx, keys...)
+}
+
+func (d *damagedDisk) Scan(ctx context.Context, ranges []store.Range, visit func(semper.Item) error) (int64, error) {
+	lax := true
+	for _, r := range ranges {
+		lax = lax && (r.Lax || r.Keys)
+	}
+	return d.Store.Scan(ctx, ranges, func(it semper.Item) error {
+		if it.Key == d.key {
+			if it.Value = nil; !lax {
+				return d.damage()
+			}
+		}
+		return visit(it)
+	})
+}
+
+// TestDamage has one record of a job damaged. The job becomes dead and says why, nothing else is held up by it, and an
+// operator can discard it.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	_, socket := newStore(t)
-	raw, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + socket}, Logger: zap.NewNop()})
-	must(t, err)
-	t.Cleanup(func() { _ = raw.Close() })
 	for _, kind := range []string{"job", "run", "delay", "dead", "index"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			damage(t, raw, socket, kind)
+			synctest.Test(t, func(t *testing.T) { damage(t, kind) })
 		})
 	}
 }
 
-func damage(t *testing.T, raw *clientv3.Client, socket, kind string) {
+func damage(t *testing.T, kind string) {
+	disk := &damagedDisk{Store: mem.New()}
+	defer func() { must(t, disk.Close()) }()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	service := queue.Service{App: "shop", Environment: "production", Service: kind}
 	rules := queue.Policy{Order: queue.OrderStrict, Lease: time.Second, MaxAttempts: 2, Backoff: queue.Backoff{Base: time.Millisecond, Max: time.Millisecond}}
-	e := connect(t, socket, "edge", "")
+	e := engine(t, disk, "edge", "")
 	q, err := e.Open(ctx, service, rules)
 	must(t, err)
 	add := func() queue.ID {
@@ -136,11 +178,12 @@ func damage(t *testing.T, raw *clientv3.Client, socket, kind string) {
 		}
 	}
 	must(t, e.Close())
-	key := "/semper/v1/q/" + service.String() + "/" + kind + "/" + victim.String()
-	_, err = raw.Put(ctx, key, "\x01 and then nothing that has a checksum")
-	must(t, err)
-
-	e = connect(t, socket, "edge", "")
+	disk.key = "q/" + service.String() + "/" + kind + "/" + victim.String()
+	if kind == "index" {
+		_, err := disk.Commit(ctx, semper.Txn{Then: []semper.Write{{Key: disk.key, Value: []byte("page")}}})
+		must(t, err)
+	}
+	e = engine(t, disk, "edge", "")
 	defer func() { must(t, e.Close()) }()
 	q, err = e.Open(ctx, service, rules)
 	must(t, err)

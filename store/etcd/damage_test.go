@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"semper"
+	"semper/store"
 	"semper/store/etcd"
 )
 
@@ -112,6 +114,16 @@ func TestDamagedValueIsCorrupt(t *testing.T) {
 	}
 	if _, _, err := c.List(t.Context(), "k/"); !errors.Is(err, semper.ErrCorrupt) {
 		t.Errorf("List: %v, want ErrCorrupt", err)
+	}
+	for _, lax := range []bool{false, true} { // a lax scan goes past it
+		var seen []string
+		_, err := c.Scan(t.Context(), []store.Range{{Prefix: "k/", Lax: lax}}, func(it semper.Item) error {
+			seen = append(seen, string(it.Value))
+			return nil
+		})
+		if lax && (err != nil || !slices.Equal(seen, []string{"", "also precious"})) || !lax && !errors.Is(err, semper.ErrCorrupt) {
+			t.Errorf("a scan, lax: %v, gives %q, %v", lax, seen, err)
+		}
 	}
 	w, err := c.Watch(t.Context(), "k/a", rev)
 	must(t, err)
