@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -72,15 +73,26 @@ func walk(prefix string, v any, out map[string]string) {
 		}
 	case nil:
 	case string:
-		if strings.ContainsAny(v, "\r\n") { // an answer's body: that it differs is what a line can tell
-			v = fmt.Sprintf("%d bytes, %s", len(v), semper.DigestOf([]byte(v)).Short())
-		}
-		if v != "" {
+		if v = printed(prefix, v); v != "" {
 			out[prefix] = v
 		}
 	default:
 		out[prefix] = fmt.Sprint(v)
 	}
+}
+
+// descriptors is the key of a descriptor set, which is base64 in JSON.
+const descriptors = "deploy.shadow.rules.protobuf.set"
+
+// printed is a text as one line tells it. Of an answer's body and of a descriptor set that is how long it is, and its digest.
+func printed(key, text string) string {
+	file := []byte(text)
+	if set, err := base64.StdEncoding.DecodeString(text); err == nil && key == descriptors {
+		file = set
+	} else if !strings.ContainsAny(text, "\r\n") {
+		return text
+	}
+	return fmt.Sprintf("%d bytes, %s", len(file), semper.DigestOf(file).Short())
 }
 
 // walkRoutes names each route by its host and path, and the second of the same ones by its place among them as well.

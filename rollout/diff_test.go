@@ -1,7 +1,10 @@
 package rollout
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,7 +34,23 @@ func TestDiffOfRoutes(t *testing.T) {
 		"+ routes[a/old].answer.respond.status: 410",
 		"- routes[a/old].to: web",
 	}
-	if diff := cmp.Diff(want, Diff(a, b)); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(want, Diff(a, b)); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestDiffOfDescriptors: a descriptor set is told by the digest of its file, as sha256sum prints it, and not by its bytes.
+func TestDiffOfDescriptors(t *testing.T) {
+	t.Parallel()
+	of := func(set string) semper.Release {
+		rules := fmt.Appendf(nil, `{"mask":["password"],"protobuf":{"set":%q,"messages":{"GET /orders":"shop.Orders"}}}`, base64.StdEncoding.EncodeToString([]byte(set)))
+		return semper.Release{Spec: semper.Spec{App: "shop", Deploy: &semper.Deploy{Shadow: semper.Shadowing{Rules: rules}}}}
+	}
+	old, now := "\n\x0ashop.proto", strings.Repeat("\x00\xff", 4096)
+	want := []string{
+		"~ deploy.shadow.rules.protobuf.set: 12 bytes, " + semper.DigestOf([]byte(old)).Short() + " → 8192 bytes, " + semper.DigestOf([]byte(now)).Short(),
+	}
+	if d := cmp.Diff(want, Diff(of(old), of(now))); d != "" {
+		t.Error(d)
 	}
 }

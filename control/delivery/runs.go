@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,10 +54,10 @@ func (d *Desk) Command(o Office, c *Change, verb Verb, app, id, why string, call
 		others := slices.DeleteFunc(d.records.Runs(run.App), func(other course.Run) bool { return other.ID == run.ID })
 		dec, err = pipeline.Rerun(run, others, who.Name, o.Now())
 	}
-	if semper.CodeOf(err) == semper.Forbidden {
+	if refused, ok := errors.AsType[*semper.Error](err); ok && refused.Code == semper.Forbidden {
 		o.Tell(semper.Event{
 			At: o.Now(), Kind: "pipeline.refused", App: run.App, Release: run.Release, Run: run.ID, By: who.Name,
-			Message: fmt.Sprintf("%s of %s refused: %v", verb, run.ID, err),
+			Message: fmt.Sprintf("%s of %s refused: %s", verb, run.ID, refused.Message),
 		})
 	}
 	if err != nil {

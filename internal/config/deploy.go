@@ -66,7 +66,7 @@ type shadowFormat struct {
 	Body        size            `yaml:"body" jsonschema:"default=1MiB" doc:"The largest body that is copied or compared; others are counted and skipped."`
 	Timeout     semper.Duration `yaml:"timeout" jsonschema:"default=10s" doc:"How long a copy may take."`
 	Again       share           `yaml:"again" jsonschema:"default=100%" doc:"Which part of the copies the current release gets a second time, to see what differs by itself."`
-	Headers     []string        `yaml:"headers" jsonschema:"example=[content-type, location]" doc:"The header fields of answers that are compared."`
+	Headers     []string        `yaml:"headers" jsonschema:"example=[content-type\\, location]" doc:"The header fields of answers that are compared."`
 	Mask        []string        `yaml:"mask" jsonschema:"example=[password]" doc:"Names whose values are never shown or stored, besides those that always are not."`
 	Protobuf    protobufFormat  `yaml:"protobuf" doc:"What answers in Protocol Buffers hold, so that they are compared by field. Without it they are compared by their bytes."`
 	Ignore      []string        `yaml:"ignore" jsonschema:"example=[body.**.updated_at]" doc:"Paths at which a difference does not matter, as semper verify diff has them."`

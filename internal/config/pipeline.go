@@ -16,7 +16,7 @@ type envFormat struct {
 	Env         map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: debug}" doc:"Environment variables of every service here. They win over a service's own."`
 	Hosts       map[string]hostName      `yaml:"hosts" jsonschema:"example={shop.example.com: beta.example.com}" doc:"Hosts of routes here, by those they stand in for. \"*\" is for routes of any host."`
 	Gates       []gate                   `yaml:"gates" jsonschema:"example=[{run: ./smoke.sh}]" doc:"What has to hold before a release enters (soak, approve, window) or once it serves (run, http, canary, shadow), in this order."`
-	Requires    []string                 `yaml:"requires" jsonschema:"example=[tests, soak, approve]" doc:"Gates whose signed statements let a release in, whoever deploys it: a name, or environment/name. Every gate on the way when left out."`
+	Requires    []string                 `yaml:"requires" jsonschema:"example=[tests\\, soak\\, approve]" doc:"Gates whose signed statements let a release in, whoever deploys it: a name, or environment/name. Every gate on the way when left out."`
 	Concurrency string                   `yaml:"concurrency" jsonschema:"enum=supersede,enum=queue,default=supersede" doc:"What happens when a newer run comes while one waits here: supersede ends the older one, queue has the newer one wait."`
 }
 
@@ -47,7 +47,7 @@ type window struct {
 type webhook struct {
 	URL      string   `yaml:"url" jsonschema:"required,example=https://hooks.example.com/semper" doc:"Where events are sent to, by POST as Standard Webhooks say."`
 	Secret   string   `yaml:"secret" jsonschema:"required,example=hook_key" doc:"Name of the secret that signs them: semper secret set NAME."`
-	Events   []string `yaml:"events" jsonschema:"example=[gate.*, rollout.failed]" doc:"Kinds of events, with .* for all that begin so. All when left out."`
+	Events   []string `yaml:"events" jsonschema:"example=[gate.*\\, rollout.failed]" doc:"Kinds of events, with .* for all that begin so. All when left out."`
 	Internal bool     `yaml:"internal" jsonschema:"enum=true" doc:"Allow link-local addresses, where clouds keep the credentials of their machines."`
 }
 

@@ -389,6 +389,10 @@ func TestReferencePage(t *testing.T) {
 		if !strings.Contains(page, "`"+s.path+"`") && !strings.Contains(s.path, "liveness.") && !strings.HasPrefix(s.path, "defaults.") {
 			t.Errorf("%s is not mentioned", s.path)
 		}
+		var example map[string]any
+		if err := yaml.Unmarshal([]byte(s.name+": "+s.example), &example); err != nil {
+			t.Errorf("the example of %s is no YAML (a comma in it is written \\\\, in the tag): %s", s.path, s.example)
+		}
 	}
 }
 
