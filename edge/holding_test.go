@@ -69,10 +69,13 @@ func TestAHoldEndsAtItsTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	a := start(t, "tcp", "web.r1.1", says(1))
-	until := time.Now().Add(300 * time.Millisecond)
+	until := time.Now().Add(2 * time.Second)
 	f.table(1, func(t *semper.Table) {
 		t.Pools[0].Hold = semper.Holds{{Until: until}, {Writes: true, Until: time.Now().Add(time.Hour)}}
 	}, a.Backend)
+	if time.Until(until) < time.Second {
+		t.Skip("the machine has slept over it")
+	}
 	resp, _ := get(t, client(t), f.url("/"))
 	if resp.StatusCode != 200 || time.Now().Before(until) {
 		t.Errorf("%s, %v before the end of the hold", resp.Status, time.Until(until))
@@ -84,7 +87,6 @@ func TestAHoldEndsAtItsTime(t *testing.T) {
 		t.Error("the other hold goes on for writes, and for nothing else")
 	}
 	was := f.snapshot().pools[webPool].held[1].Until
-	f.tab.Pools[0].Limits.Rate = 77
 	f.table(1, func(t *semper.Table) { t.Pools[0].Hold = f.snapshot().pools[webPool].Hold }, a.Backend)
 	if now := f.snapshot().pools[webPool].held[1].Until; now != was {
 		t.Errorf("the end of a hold that was known has moved by %v", time.Duration(now-was))
