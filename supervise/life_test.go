@@ -64,6 +64,30 @@ func TestStartContext(t *testing.T) {
 	})
 }
 
+// TestAStartThatIsOverIsNotBrokenOff: the end of ctx behind the last start does not take it back, whichever is heard of first.
+func TestAStartThatIsOverIsNotBrokenOff(t *testing.T) {
+	t.Parallel()
+	for range 300 {
+		ctx, cancel := context.WithCancel(bg)
+		runs := 0
+		s, err := Start(ctx, Flags{Intensity: 1, Period: time.Second}, []ChildSpec{{ID: "a", Start: Serve(func(ctx context.Context) error {
+			if runs++; runs == 1 {
+				return errors.New("again") // so that the next run begins behind the start
+			}
+			cancel()
+			<-ctx.Done()
+			return nil
+		})}}, Options{})
+		if err != nil {
+			t.Fatalf("start: %v", err)
+		}
+		if err := s.Stop(bg); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+}
+
 func TestCallContextEndsOnlyTheWaiting(t *testing.T) {
 	bubble(t, func(l *lab) {
 		s := l.sup(Flags{})

@@ -43,16 +43,26 @@ func (l *loop) launch(ctx context.Context, c *core, o Options) error {
 	go l.run()
 	select {
 	case err := <-boot.ret:
-		if err != nil {
-			<-l.gone
-		}
-		return err
+		return l.launched(err)
 	case <-ctx.Done():
-		err := fmt.Errorf("start of supervisor %s: %w", c.flags.Name, context.Cause(ctx))
-		l.box.put(stop{reason: Reason{Kind: Shutdown, Err: err}})
-		<-l.gone
-		return err
 	}
+	select {
+	case err := <-boot.ret: // it was over before ctx was
+		return l.launched(err)
+	default:
+	}
+	err := fmt.Errorf("start of supervisor %s: %w", c.flags.Name, context.Cause(ctx))
+	l.box.put(stop{reason: Reason{Kind: Shutdown, Err: err}})
+	<-l.gone
+	return err
+}
+
+// launched is what the first starts came to. After an error nothing runs any more.
+func (l *loop) launched(err error) error {
+	if err != nil {
+		<-l.gone
+	}
+	return err
 }
 
 // usable refuses a context that nothing can be done with.
