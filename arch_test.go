@@ -53,14 +53,14 @@ var rules = []rule{
 	{pkg: "actor/observer", may: []string{"actor", "supervise"}, why: "the tree seen from inside and, over a socket, from outside; both ends of the protocol"},
 	{pkg: "actor/application", may: []string{"supervise"}, tests: []string{"actor"}, why: "trees in the order of their dependencies: over supervise alone, whatever is in the trees"},
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
-	{pkg: "rollout", may: []string{"", "experiment/design", "internal/nearest"},
+	{pkg: "rollout", may: []string{"", "experiment/design", "internal/nearest", "internal/inbox"},
 		why: "a pure state machine over the nouns"},
 	{pkg: "edge", may: []string{"", "supervise", "edge/onward", "edge/arms", "edge/background", "edge/balance", "edge/balance/admit", "edge/carry", "edge/compress", "edge/config", "edge/control", "edge/dial", "edge/epoch", "edge/flight", "edge/front", "edge/gate", "edge/heal", "edge/hedge/race", "edge/hold", "edge/http1", "edge/lane", "edge/ledger", "edge/local", "edge/loop", "edge/message", "edge/metrics", "edge/mirror", "edge/mirror/told", "edge/probe", "edge/procid", "edge/refusal", "edge/replay", "edge/route", "edge/route/sticky", "edge/server", "edge/strain", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/variant", "edge/witness", "experiment/design"},
 		tests: []string{"google.golang.org/protobuf", "golang.org/x/sys", "edge/accesslog", "edge/hedge", "edge/trace", "verify/diff", "edge/wsframe", "github.com/coder/websocket", "github.com/prometheus/client_model", "github.com/prometheus/common", "golang.org/x/net"},
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
 	{pkg: "edge/onward", why: "content on its way to a client of net/http, by the standard library alone"},
 	{pkg: "edge/background", may: []string{"supervise"}, why: "what works beside the requests of an edge, as a supervision tree; what the parts do is given to it"},
-	{pkg: "edge/config", may: []string{"", "edge/balance", "edge/balance/admit", "edge/front", "edge/hedge", "edge/hold", "edge/http1", "edge/message", "edge/route", "edge/route/sticky", "edge/tablefile", "edge/upstream", "edge/words", "edge/mirror", "verify/diff"}, why: "what an edge goes by, as values, made ready before a request is looked at"},
+	{pkg: "edge/config", may: []string{"", "edge/balance", "edge/balance/admit", "edge/front", "edge/hedge", "edge/hold", "edge/http1", "edge/message", "edge/route", "edge/route/sticky", "edge/tablefile", "edge/upstream", "edge/words", "edge/mirror", "verify/diff", "internal/inbox"}, why: "what an edge goes by, as values, made ready before a request is looked at"},
 	{pkg: "edge/arms", may: []string{"", "edge/ledger", "edge/metrics", "edge/refusal", "edge/route", "edge/route/sticky", "edge/sketch", "edge/words"}, why: "which arm of a split a request belongs to, and what became of it there: no connection, no clock but a cookie's"},
 	{pkg: "edge/mirror", may: []string{"", "edge/http1", "edge/message", "edge/metrics", "edge/mirror/told", "edge/replay", "edge/route", "edge/sketch", "edge/trace", "verify/diff"}, external: []string{"github.com/klauspost/compress"},
 		why: "copies of requests, beside their way, and what their answers come to: verify's comparison, which is numbers in and counts out"},
@@ -110,7 +110,7 @@ var rules = []rule{
 		why:   "counters on the request's path and their exposition; the official library judges it in tests only"},
 	{pkg: "edge/sketch", why: "durations in fixed buckets, to add up, to ask for quantiles, to send"},
 	{pkg: "edge/witness", may: []string{"edge/accesslog", "edge/http1", "edge/metrics", "edge/trace"}, why: "one story of a request for counters, log and trace; the only place where the three meet"},
-	{pkg: "edge/route", why: "which rule a request falls under, as a value: no connection, no file, no clock"},
+	{pkg: "edge/route", may: []string{"internal/inbox"}, why: "which rule a request falls under, as a value: no connection, no file, no clock"},
 	{pkg: "edge/trace", why: "the W3C's trace context and nothing more"},
 	{pkg: "edge/certs", may: []string{"", "edge/certs/localca", "supervise"}, external: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"},
 		tests: []string{"store", "store/mem", "edge/certs/pebbletest", "edge/certs/storagetest", "golang.org/x/crypto"},
@@ -171,6 +171,8 @@ var rules = []rule{
 	{pkg: "queue/backlog", may: []string{"queue"}, why: "what a queue does next, decided: no clock, no lock, no I/O"},
 	{pkg: "queue/etcd", may: []string{"", "queue", "queue/backlog", "queue/spill", "store"}, tests: []string{"queue/queuetest", "store/etcd", "store/mem"},
 		why: "queues in the store, by its contract alone: knows neither etcd nor who hands it over"},
+	{pkg: "queue/accept", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "the HTTP face of queues, by their contract alone: knows no engine and no edge"},
+	{pkg: "queue/dispatch", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "jobs to requests and answers to ends: whom it asks is given to it as a transport"},
 	{pkg: "queue/spill", may: []string{""}, why: "large bodies as files; knows no queue"},
 	{pkg: "queue/mem", may: []string{"queue", "queue/backlog"}, tests: []string{"queue/queuetest"}, why: "the contract in memory, for tests and as a model"},
 	{pkg: "queue/queuetest", may: []string{"", "queue"}, external: []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, why: "the contract suite, run by every engine"},
@@ -208,7 +210,7 @@ var rules = []rule{
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit", "pipeline/course"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design"},
+	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design", "queue", "queue/accept", "queue/dispatch", "internal/inbox"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
@@ -224,9 +226,11 @@ var rules = []rule{
 	{pkg: "cli", may: []string{"cli/queue", "queue", "", "api", "cli/draw", "cli/progress", "cli/recorded", "cli/source", "experiment/design", "internal/config", "internal/strict", "verify", "verify/diff", "verify/offline", "verify/replay", "cli/experiment", "pipeline/course"},
 		external: []string{"github.com/spf13/cobra", "golang.org/x/term", "go.yaml.in/yaml/v4"},
 		tests:    []string{"api/apitest"}, why: "the verbs, over the api only; cobra is known here alone"},
+	{pkg: "internal/inbox", may: []string{""}, why: "names that edges, control and the queue process have in common"},
 	{pkg: "internal/pause", why: "a wait that ends with its owner: time alone"},
+	{pkg: "internal/argv", why: "command lines as words: functions of text"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
-	{pkg: "internal/config", may: []string{"", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config", may: []string{"", "internal/argv", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "queue", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

@@ -65,6 +65,7 @@ type Pool struct {
 	// Protocol is what its instances speak, Policy how they are treated: see [Service].
 	Protocol Protocol        `json:"protocol,omitempty"`
 	Policy   json.RawMessage `json:"policy,omitempty"`
+	Jobs     json.RawMessage `json:"jobs,omitempty"` // of [Service]: its requests come from a queue, too
 	// Split and Shadow are of a pool whose service is on trial. The arms' pools stand in the table too, by [PoolKey.PoolOf], with
 	// their Arm; no route leads to them.
 	Split  *Split  `json:"split,omitempty"`

@@ -71,6 +71,7 @@ type Service struct {
 	Restart   Restart           `json:"restart"`
 	Intensity Intensity         `json:"intensity"`
 	Backoff   Backoff           `json:"backoff"`
+	Jobs      json.RawMessage   `json:"jobs,omitempty"` // how its queue is worked, as package queue writes it; without one it has no queue
 	User      string            `json:"user,omitempty"` // strict when set; empty lets semper choose the least privilege it can give
 }
 
@@ -168,6 +169,7 @@ type RouteRule struct {
 	// StickFor is how long after a cutover a client goes on being served by the release before, if it has come to know that one.
 	StickFor Duration `json:"stick_for,omitempty"`
 	Files    bool     `json:"files,omitempty"` // its Answer is files of the release's artifact
+	Async    bool     `json:"async,omitempty"` // its requests are written down, acknowledged, and done later
 	RouteWords
 }
 

@@ -326,7 +326,7 @@ type Check struct {
 
 // UpgradeStep is one line of an upgrade's progress.
 type UpgradeStep struct {
-	Part   string `json:"part"` // "keeper", "store", "control", "edge"
+	Part   string `json:"part"` // "keeper", "store", "control", "queue", "edge"
 	Status string `json:"status"`
 	Detail string `json:"detail,omitempty"`
 	Error  string `json:"error,omitempty"`

@@ -68,7 +68,7 @@ type ServerCommands struct {
 	Run func(ctx context.Context, o RunOptions) error
 	// Keeper is the keeper itself, as Run executes it.
 	Keeper func(ctx context.Context, o RunOptions) error
-	// Part is a child of the keeper: kind is "store", "control" or "edge".
+	// Part is a child of the keeper: kind is "store", "control", "queue" or "edge".
 	Part func(ctx context.Context, kind string, o PartOptions) error
 	// Edge is `semper edge run`: the edge alone, by a file of routes; check: only look whether it could be.
 	Edge func(ctx context.Context, o EdgeOptions, check bool) error

@@ -35,7 +35,7 @@ func (c *command) runCommand(use string, run func(context.Context, RunOptions) e
 	var o RunOptions
 	cmd := &cobra.Command{
 		Use: use, Short: "run the server of this machine",
-		Long: `Run keeper, store, control and edge on a data directory. SIGTERM ends the keeper and leaves everything it
+		Long: `Run keeper, store, control, queue and edge on a data directory. SIGTERM ends the keeper and leaves everything it
 runs to the next one, as systemctl restart needs it; Ctrl-C stops everything in order.
 
 With --https, every host of a route has a certificate: from the pairs NAME.crt and NAME.key in DATA/tls, else from the
@@ -140,7 +140,7 @@ func (c *command) upgradeCommand() *cobra.Command {
 	var binary string
 	cmd := &cobra.Command{
 		Use: "upgrade", Short: "replace every part of the running server, without losing a request",
-		Long: `Execute the keeper anew in place (pid, children and sockets stay), then replace store, control and edge by
+		Long: `Execute the keeper anew in place (pid, children and sockets stay), then replace store, edge, queue and control by
 the same steps as a service's instances. Instances are not touched.`,
 		Example: "  semper server upgrade --binary ./semper-new",
 		Args:    cobra.NoArgs,

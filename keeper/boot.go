@@ -168,6 +168,7 @@ func (k *keeper) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	wants = append(wants, sockets.Want{Name: "queue", Network: "unix", Addr: k.dir.QueueSocket()})
 	have := k.sockets
 	if len(have) == 0 {
 		have = k.takeBack(ctx)
@@ -197,7 +198,7 @@ func (k *keeper) listen(ctx context.Context) error {
 // takeBack, before any other goroutine knows the members, fetches the sockets living parts hold.
 func (k *keeper) takeBack(ctx context.Context) []handoff.Socket {
 	var all []handoff.Socket
-	for _, kind := range []string{kindEdge, kindControl} {
+	for _, kind := range []string{kindEdge, kindControl, kindQueue} {
 		var living []*member
 		var holders []sockets.Holder
 		for _, m := range k.partsOf(kind) {

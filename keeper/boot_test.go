@@ -21,7 +21,7 @@ func TestPartsRunUnderTheirNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).run()
 	parts := w.parts()
-	for id, kind := range map[string]string{"store": "store", "control-1": "control", "edge-1": "edge"} {
+	for id, kind := range map[string]string{"store": "store", "control-1": "control", "edge-1": "edge", "queue-1": "queue"} {
 		p, ok := parts[id]
 		if !ok || p.Kind != kind {
 			t.Fatalf("parts %v have no %s", parts, id)
@@ -42,7 +42,7 @@ func TestPartsRunUnderTheirNames(t *testing.T) {
 	if err != nil || tree.Kind != "node" || len(tree.Children) != 1 {
 		t.Fatalf("tree %+v, %v", tree, err)
 	}
-	if tree = tree.Children[0]; len(tree.Children) != 2 || len(tree.Children[0].Children) != 3 {
+	if tree = tree.Children[0]; len(tree.Children) != 2 || len(tree.Children[0].Children) != 4 {
 		t.Errorf("tree %+v, %v", tree, err)
 	}
 }
@@ -309,7 +309,7 @@ func TestAnotherAddressReplacesTheEdge(t *testing.T) {
 	})
 	w.eventually("one edge is left", func() bool {
 		p := w.parts()
-		return p["edge-2"].Ready && p["edge-1"].PID == 0 && len(p) == 4
+		return p["edge-2"].Ready && p["edge-1"].PID == 0 && len(p) == 5
 	})
 }
 

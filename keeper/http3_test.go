@@ -112,7 +112,7 @@ func TestPacketsFollowTheEdges(t *testing.T) {
 	expect("no keeper", "edge-2", false)
 	w.run(with...)
 	expect("another keeper", "edge-2", false)
-	if now := w.parts()["edge-2"]; now.PID == pid || len(w.parts()) != 4 {
+	if now := w.parts()["edge-2"]; now.PID == pid || len(w.parts()) != 5 {
 		t.Errorf("the edge was replaced: %+v", w.parts())
 	}
 	w.upgrade("")
@@ -120,7 +120,7 @@ func TestPacketsFollowTheEdges(t *testing.T) {
 
 	w.end(syscall.SIGTERM) // what it runs goes on
 	w.run("--https", addr)
-	w.eventually("edges without HTTP/3", func() bool { return w.parts()["edge-4"].PID != 0 && len(w.parts()) == 4 })
+	w.eventually("edges without HTTP/3", func() bool { return w.parts()["edge-4"].PID != 0 && len(w.parts()) == 5 })
 	c, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		t.Fatalf("somebody still has the sockets: %v", err)

@@ -66,7 +66,7 @@ func play(role string, f map[string]string) error {
 		return notify.Send(notify.Ready)
 	case "program":
 		return program(ctx)
-	case "store", "control":
+	case "store", "control", "queue":
 		return holder(ctx, f)
 	case "edge":
 		return edge(ctx, f)

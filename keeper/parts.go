@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -25,8 +26,12 @@ import (
 const (
 	kindStore   = "store"
 	kindControl = "control"
+	kindQueue   = "queue"
 	kindEdge    = "edge"
 )
+
+// kinds are all of them, in the order of starting.
+var kinds = []string{kindStore, kindControl, kindQueue, kindEdge}
 
 // partLog is how much of a part's own output is kept.
 const partLog = 16 << 20
@@ -42,7 +47,7 @@ func partShutdown(kind string) time.Duration {
 
 // systemSpecs are all parts in the order of starting; a kind that has none yet gets one.
 func (k *keeper) systemSpecs() (specs []supervise.ChildSpec) {
-	for _, kind := range []string{kindStore, kindControl, kindEdge} {
+	for _, kind := range kinds {
 		of := k.partsOf(kind)
 		if len(of) == 0 {
 			of = append(of, k.newPart(kind))
@@ -58,7 +63,7 @@ func (k *keeper) systemSpecs() (specs []supervise.ChildSpec) {
 // parts are all there are, in the order of starting and then of age.
 func (k *keeper) parts() []*member {
 	var all []*member
-	for _, kind := range []string{kindStore, kindControl, kindEdge} {
+	for _, kind := range kinds {
 		all = append(all, k.partsOf(kind)...)
 	}
 	return all
@@ -89,7 +94,7 @@ func (k *keeper) newPart(kind string) *member {
 	if kind != kindStore {
 		k.numbers[kind]++
 		name = fmt.Sprintf("%s-%d", kind, k.numbers[kind])
-		numbers := map[string]int{kindControl: k.numbers[kindControl], kindEdge: k.numbers[kindEdge]}
+		numbers := maps.Clone(k.numbers)
 		k.journal.Do(func() {
 			if err := journal.WriteJSON(k.dir.KeeperFile("numbers.json"), numbers, true); err != nil {
 				k.log.Error("numbers of parts not written", "error", err)
@@ -144,7 +149,7 @@ func (k *keeper) argsOf(kind string) []string {
 
 // socketsOf are the sockets a kind of part gets.
 func (k *keeper) socketsOf(kind string) []handoff.Socket {
-	names := map[string][]string{kindEdge: {"http", "https"}, kindControl: {"api", "apitcp"}}[kind]
+	names := map[string][]string{kindEdge: {"http", "https"}, kindControl: {"api", "apitcp"}, kindQueue: {"queue"}}[kind]
 	listeners, udp := sockets.Apart(k.sockets)
 	var of []handoff.Socket
 	for _, s := range listeners {

@@ -20,7 +20,7 @@ func (k *keeper) converge(ctx context.Context, report func(api.UpgradeStep)) err
 	k.converging.Lock()
 	defer k.converging.Unlock()
 	var errs error
-	for _, kind := range []string{kindStore, kindEdge, kindControl} {
+	for _, kind := range []string{kindStore, kindEdge, kindQueue, kindControl} {
 		err := k.convergeKind(ctx, kind, report)
 		if err != nil {
 			report(api.UpgradeStep{Part: kind, Status: "failed", Error: err.Error()})

@@ -37,6 +37,7 @@ func (k *keeper) stopAll(ctx context.Context) {
 		}
 	}
 	wg.Wait()
+	k.terminate(ctx, k.system, k.partsOf(kindQueue), 0)
 	k.terminate(ctx, k.system, k.partsOf(kindControl), 0)
 	k.terminate(ctx, k.system, k.partsOf(kindStore), 0)
 }

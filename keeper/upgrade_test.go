@@ -53,7 +53,8 @@ func TestUpgradeInPlaceKeepsPidChildrenAndConnections(t *testing.T) {
 	}
 	want := []string{
 		"keeper checking", "keeper replacing", "keeper replaced", "store stopping", "store starting", "store ready",
-		"edge starting", "edge ready", "edge draining", "edge ended", "control starting", "control ready", "control draining", "semper done",
+		"edge starting", "edge ready", "edge draining", "edge ended", "queue starting", "queue ready", "queue draining", "queue ended",
+		"control starting", "control ready", "control draining", "semper done",
 	}
 	if !slices.Equal(order, want) {
 		t.Errorf("steps %q", order)
@@ -221,6 +222,6 @@ func TestDrainingEdgeOutlivesTheKeeper(t *testing.T) {
 	})
 	w.eventually("one of each is left", func() bool {
 		p := w.parts()
-		return len(p) == 4 && p["edge-2"].PID != 0 && p["control-2"].PID != 0
+		return len(p) == 5 && p["edge-2"].PID != 0 && p["control-2"].PID != 0
 	})
 }

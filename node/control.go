@@ -57,7 +57,7 @@ func Control(ctx context.Context, o PartOptions) error {
 	defer certs.close() //nolint:errcheck // nothing was written that was not reported
 	k := keeper.NewClient(d.keeper())
 	defer k.Close()
-	jobs, err := queue.New(s, queue.Options{ID: o.ID, Bodies: d.bodies(), Log: o.Log, Apart: true})
+	jobs, err := queue.New(s, queue.Options{ID: o.ID, Bodies: d.queue(), Log: o.Log, Apart: true})
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,11 @@ func (d dirs) blobs() string          { return filepath.Join(string(d), "blobs")
 // tree is where an artifact is unpacked.
 func (d dirs) tree(a semper.Digest) string { return blob.TreeIn(d.blobs(), a) }
 
-// bodies is where large bodies of jobs are.
-func (d dirs) bodies() string { return filepath.Join(string(d), "queue") }
+func (d dirs) queue() string       { return filepath.Join(string(d), "queue") }
+func (d dirs) queueSocket() string { return d.run("queue.sock") }
+
+// jobsSocket is where an edge takes the requests that queues send.
+func (d dirs) jobsSocket(edge string) string { return d.run(edge + ".jobs.sock") }
 
 func (d dirs) edge() string     { return filepath.Join(string(d), "edge") }
 func (d dirs) logs() string     { return filepath.Join(string(d), "logs") }

@@ -35,7 +35,8 @@ import (
 //	│  └─ table     follows the route table
 //	└─ listeners    (one for one, gives up)
 //	   ├─ https 0  one accept loop for each listening socket
-//	   └─ http3 0  and for the UDP side of one, where there is HTTP/3
+//	   ├─ http3 0  and for the UDP side of one, where there is HTTP/3
+//	   └─ jobs     and for the socket over which queues send their requests
 //
 // Nothing here depends on the life of a sibling, only on the edge itself, so each is restarted alone. The edge serves
 // without its helpers, by the table it has: their faults are tried again for ever, ever later up to a second, and never
@@ -171,6 +172,7 @@ func (p *plane) accepting(listeners map[string][]net.Listener) supervise.ChildSp
 			add("http3", i, accept.Start(p.edge, port, terms, p.o.Log, nil))
 		}
 	}
+	specs = append(specs, supervise.ChildSpec{ID: "jobs", Restart: supervise.Transient, Backoff: gently, Start: supervise.Serve(p.acceptJobs)})
 	return supervise.ChildSpec{ID: "listeners", Supervisor: true, Restart: supervise.Temporary, Significant: true,
 		Start: subtree(p.o.Log, bounded(p.o.ID, "listeners"), specs)}
 }

@@ -60,6 +60,7 @@ func (p *plane) apply(it semper.Item) {
 	var t semper.Table
 	err := json.Unmarshal(it.Value, &t)
 	if err == nil {
+		withQueue(&t, p.dirs)
 		p.certs.expect(t)
 		if err = p.edge.Apply(t); err == nil {
 			p.certs.serve(t)

@@ -13,13 +13,13 @@ import (
 
 // runTree starts the supervisor that a part of semper consists of, with everything below it. It shows the tree and the
 // crashes in it to whoever SEMPER_TREE names, by a child "observer" that comes first and ends last; crashes are logged
-// too. processes are the ids of those specs that are actors, as in [observe]. The end of ctx breaks off the start and
+// too. The end of ctx breaks off the start and
 // nothing later: who starts a tree stops it.
-func runTree(ctx context.Context, o PartOptions, f supervise.Flags, specs []supervise.ChildSpec, processes ...string) (*supervise.Supervisor, error) {
+func runTree(ctx context.Context, o PartOptions, f supervise.Flags, specs []supervise.ChildSpec) (*supervise.Supervisor, error) {
 	u := observer.NewUplink(observer.Options{Program: "semper " + o.ID})
 	ctx = actor.WithReporter(ctx, crashLog(o.Log))
 	report := u.Reporter(actor.ReporterOf(ctx)) // what Run gives those below
-	return u.Run(ctx, f, specs, supervise.Options{Observe: observer.Services(report, eventLog(o.Log), processes...)})
+	return u.Run(ctx, f, specs, supervise.Options{Observe: observer.Services(report, eventLog(o.Log))})
 }
 
 // subtree is the start of a supervisor below one of runTree. Its name is its path in the tree: events and crash reports

@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/experiment/design"
+	"semper/internal/inbox"
 )
 
 // Site is an environment with the releases it names.
@@ -20,6 +21,7 @@ type Site struct {
 // each points to, and what is draining. Its epoch is 0; who publishes it numbers it.
 func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table {
 	t := semper.Table{Routes: []semper.Route{}, Pools: []semper.Pool{}}
+	asked := queues{}
 	for _, s := range slices.SortedFunc(slices.Values(sites), func(a, b Site) int { return cmp.Compare(a.Env.Key(), b.Env.Key()) }) {
 		if s.Env.Current == nil {
 			continue
@@ -34,6 +36,11 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 			if r.To != "" {
 				out.Pool = semper.NamePool(s.Env.App, s.Env.Name, r.To)
 			}
+			if r.Async {
+				asked.add(r.Host, out.Pool)
+				out.Policy = queued(out.Policy, out.Pool)
+				out.Pool = inbox.Pool
+			}
 			if r.Special() {
 				t.Rules = append(t.Rules, out)
 				continue
@@ -47,6 +54,7 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 		}
 		t.Draining = append(t.Draining, draining(s.Env)...)
 	}
+	t.Routes = append(t.Routes, asked.routes()...)
 	return t
 }
 
@@ -105,7 +113,7 @@ func pool(s Site, service string, p semper.Placement, instances map[semper.Insta
 	svc := spec.Services[service]
 	out := semper.Pool{
 		Key: semper.NamePool(s.Env.App, s.Env.Name, service), App: s.Env.App, Release: p.Release,
-		Backend: []semper.Backend{}, Hold: serviceHolds(s, service), Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool,
+		Backend: []semper.Backend{}, Hold: serviceHolds(s, service), Limits: spec.Hold, Protocol: svc.Protocol, Policy: svc.Pool, Jobs: svc.Jobs,
 		Variations: design.Variations(s.Env.Experiments, service),
 	}
 	for _, u := range p.Instances {

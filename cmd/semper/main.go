@@ -106,6 +106,8 @@ func runPart(ctx context.Context, kind string, o cli.PartOptions) error {
 	case "control":
 		background(p.Log)
 		return node.Control(ctx, p)
+	case "queue":
+		return node.Queue(ctx, p)
 	case "edge":
 		return node.Edge(ctx, p)
 	}

@@ -137,6 +137,7 @@ func routes(version string) http.Handler {
 		fmt.Fprintf(w, "%s slow\n", os.Getenv("SEMPER_RELEASE"))
 	})
 	mux.HandleFunc("/orders/", order)
+	mux.HandleFunc("/jobs/", job)
 	mux.HandleFunc("/variant", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s", r.Header.Get("Semper-Variant"), r.Header.Get("Semper-Variant-Key"))
 	})

@@ -10,6 +10,7 @@ import (
 	"semper/edge/message"
 	"semper/edge/route"
 	"semper/edge/words"
+	"semper/internal/inbox"
 )
 
 // What holds for the requests of a table whose routes say nothing.
@@ -55,6 +56,11 @@ func OfTable(t semper.Table, trees Trees) (m *route.Matcher, problems, err error
 	for i := range t.Rules {
 		add(&t.Rules[i])
 	}
+	for i := range t.Pools {
+		if p := &t.Pools[i]; p.Jobs != nil {
+			rules = append(rules, ofQueue(p))
+		}
+	}
 	m, err = route.Compile(rules)
 	if err != nil {
 		return nil, nil, &semper.Error{Code: semper.Invalid, Op: fmt.Sprintf("route table %d", t.Epoch), Err: err}
@@ -86,6 +92,15 @@ func ofRoute(r *semper.Route, lenient bool) (rule route.Rule, ok bool, err error
 		rule.Match.Path, ok = encode(rule.Match.Path)
 	}
 	return rule, ok && rule.Action != nil, err
+}
+
+// ofQueue is the rule of requests that the queue of p's service sends: they are as its instances get them already.
+func ofQueue(p *semper.Pool) route.Rule {
+	rule := route.Rule{Name: "jobs of " + string(p.Key), Match: route.Match{Queue: string(p.Key)}, Policy: words.Base().Policy}
+	rule.Action = &route.Forward{Pools: []route.Share{{Pool: string(p.Key), Weight: 1}}}
+	rule.Policy.Patient = true
+	rule.Policy.Headers.Request.Remove = []string{inbox.Field}
+	return rule
 }
 
 // encode is a path of a table's, which is written as people read it, as a rule has it. ok is false for one that no request has.

@@ -82,6 +82,10 @@ func (c *compiler) rule(i int, r *Rule) {
 	if len(c.problems) > before {
 		return
 	}
+	if name := r.Match.Queue; name != "" {
+		c.queue(r, name)
+		return
+	}
 	hosts := r.Match.Hosts
 	if len(hosts) == 0 {
 		hosts = []string{""}
@@ -94,6 +98,18 @@ func (c *compiler) rule(i int, r *Rule) {
 		}
 		c.hang(r, root, segments, e, h)
 	}
+}
+
+// queue makes r the rule of a queue.
+func (c *compiler) queue(r *Rule, name string) {
+	if c.m.queue == nil {
+		c.m.queue = map[string]*Rule{}
+	}
+	if other := c.m.queue[name]; other != nil {
+		c.add(r, "queue", "rule %d is for the same queue, %s", other.index+1, name)
+		return
+	}
+	c.m.queue[name] = r
 }
 
 // hang puts a rule where its path ends.

@@ -1,6 +1,10 @@
 package route
 
-import "bytes"
+import (
+	"bytes"
+
+	"semper/internal/inbox"
+)
 
 // A Matcher holds rules compiled. It is immutable, and any number of goroutines may use it.
 type Matcher struct {
@@ -8,6 +12,7 @@ type Matcher struct {
 	exact map[string]*node // by host
 	wild  map[string]*node // by what stands behind "*."
 	any   *node
+	queue map[string]*Rule // by Match.Queue; nil: there are none
 }
 
 // A node is the end of a path of segments from the root, which is "". Rules hang where their paths end.
@@ -48,6 +53,11 @@ const (
 // Match is the rule for q; nil when there is none. It allocates nothing, but for parameters that have to be decoded the
 // first time q is used.
 func (m *Matcher) Match(q *Query) *Rule {
+	if m.queue != nil && !q.Client.IsValid() {
+		if name, ok := q.field(inbox.Field); ok {
+			return m.queue[string(name)]
+		}
+	}
 	var buffer [maxHost]byte
 	host := q.Host
 	if n := len(host); n > 0 && host[n-1] == '.' {

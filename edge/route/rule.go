@@ -38,6 +38,9 @@ type Match struct {
 	Scheme string
 	// Methods the request may have; none: any. GET stands for HEAD as well.
 	Methods []string
+	// Queue is the name by which a queue of this machine asks for the rule, in Semper-Queue. Clients with an address, which is
+	// all but those of a unix socket, never get such a rule, whatever they say. The rest of Match is not looked at.
+	Queue string
 	// Conditions have to be met all.
 	Conditions []Condition
 }

@@ -63,6 +63,9 @@ func (c *checker) buildService(path string, s service) semper.Service {
 		User:      s.User,
 		Pool:      words.Source{Doc: c.words}.CarryPool(path, &s.Pool),
 	}
+	if c.queued(path) {
+		out.Jobs = s.Jobs.build()
+	}
 	if s.Protocol != string(semper.ProtocolH1) {
 		out.Protocol = semper.Protocol(s.Protocol)
 	}

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"semper"
+	"semper/internal/argv"
 	"semper/verify/diff"
 )
 
@@ -123,7 +124,7 @@ func (c *checker) env(path string, env map[string]semper.EnvVar) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		at := join(path, name)
 		switch {
-		case name == "" || nameLength(name) != len(name):
+		case name == "" || argv.NameLength(name) != len(name):
 			c.misplaced(at, fmt.Sprintf("%q is not a name of an environment variable", name), "letters, digits and underscores, no digit first")
 		case isGiven(name) || strings.HasPrefix(name, "SEMPER_"):
 			c.misplaced(at, fmt.Sprintf("%s is given by semper", name), "remove it")

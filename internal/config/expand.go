@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+	"semper/internal/argv"
 )
 
 // maxNesting bounds ${A:-${B:-…}}.
@@ -94,7 +95,7 @@ func closing(s string) int {
 // variable is the value of expr: ${NAME}, ${NAME:-default} or ${NAME:?message}.
 func (e *expansion) variable(expr string, depth int) string {
 	inner := expr[2 : len(expr)-1]
-	name := inner[:nameLength(inner)]
+	name := inner[:argv.NameLength(inner)]
 	rest := inner[len(name):]
 	switch {
 	case name == "":
@@ -130,17 +131,6 @@ func (e *expansion) variable(expr string, depth int) string {
 
 func (e *expansion) add(search, message, hint string) {
 	e.wrong = append(e.wrong, wrong{search, message, hint})
-}
-
-// nameLength is how much of s is the name of a variable.
-func nameLength(s string) int {
-	for i := range len(s) {
-		c := s[i]
-		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
-			return i
-		}
-	}
-	return len(s)
 }
 
 // isGiven tells the variables an instance gets from semper when it starts.

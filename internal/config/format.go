@@ -50,13 +50,31 @@ type service struct {
 	Intensity intensity                `yaml:"intensity" doc:"How many restarts are allowed within a period before semper calls it a crash loop."`
 	Backoff   backoff                  `yaml:"backoff" doc:"The pause before a restart. The first restart has none."`
 	User      string                   `yaml:"user" jsonschema:"pattern=^[A-Za-z0-9_][A-Za-z0-9_.-]{0\\,31}$,example=www-data" doc:"OS user to run as. Refused where semper may not change to it; when left out, semper takes the least privileged one it can give."`
+	Jobs      jobs                     `yaml:"jobs" doc:"How requests of routes with mode: async are done later (web only)."`
 	words.Pool
+}
+
+// jobs is how a service's queue is worked.
+type jobs struct {
+	Order    string          `yaml:"order" jsonschema:"enum=none,enum=key,enum=strict,default=none" doc:"none: as they come, several at a time. key: one at a time of those with one key, as accepted. strict: one at a time of all."`
+	Key      string          `yaml:"key" jsonschema:"example=X-Customer" doc:"Header field whose value is the key of a request, for order: key."`
+	Attempts int             `yaml:"attempts" jsonschema:"minimum=1,maximum=1000,default=10" doc:"How often a request is tried before it is given up."`
+	RetryOn  []string        `yaml:"retry_on" jsonschema:"example=[error\\, 429\\, 5xx]" doc:"After what it is tried again: statuses, kinds of them (5xx), or error for no answer. Any other answer is the client's. error, 408, 425, 429 and 5xx when left out."`
+	Timeout  semper.Duration `yaml:"timeout" jsonschema:"default=30s" doc:"How long one attempt may take; then another instance may get the request. At least 1s."`
+	TTL      semper.Duration `yaml:"ttl" jsonschema:"example=1h" doc:"How long a request may wait for an attempt. For ever when left out."`
+	Running  int             `yaml:"running" jsonschema:"minimum=1,maximum=100000,example=8" doc:"How many are done at a time, at most. 256 when left out."`
+	Rate     int             `yaml:"rate" jsonschema:"minimum=1,maximum=1000000,example=50" doc:"How many are begun in a second, at most. No bound when left out."`
+	Backlog  int             `yaml:"backlog" jsonschema:"minimum=1,maximum=10000000,default=200000" doc:"How many may wait. Beyond: 429."`
+	Body     size            `yaml:"body" jsonschema:"default=1MiB" doc:"Body of a request. Beyond: 413."`
+	Retain   semper.Duration `yaml:"retain" jsonschema:"default=24h" doc:"How long the answer can be asked for."`
+	Dedup    semper.Duration `yaml:"dedup" jsonschema:"default=24h" doc:"How long an Idempotency-Key is remembered."`
 }
 
 type routeFormat struct {
 	Host string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host name to match, without a port. Any host when left out."`
 	Path string `yaml:"path" jsonschema:"default=/" doc:"Path prefix to match, on whole segments: /api matches /api and /api/x, not /apix."`
 	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service. Each route has this, redirect, respond or files."`
+	Mode string `yaml:"mode" jsonschema:"enum=sync,enum=async,default=sync" doc:"async: a request is on disk and acknowledged with 202 at once, and is done as soon as an instance takes it; its Location has the answer. See jobs of the service."`
 	words.Match
 	words.Answer
 	words.Policy
@@ -122,7 +140,7 @@ type hold struct {
 // size is a number of bytes, written "64MiB".
 type size int64
 
-// command is an argv; text goes through [splitCommand].
+// command is an argv; text goes through [argv.Split].
 type command []string
 
 // shellCommand is an argv; text is always run by a shell.

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"semper"
+	"semper/internal/argv"
 )
 
 // LoadProcfile reads the Procfile at path: web becomes the web service, with every request routed to
@@ -72,7 +73,7 @@ func (c *checker) process(number int, line string) {
 		fail(fmt.Sprintf("process %q is given twice", name), fmt.Sprintf("the first is in line %d", c.key(path).Line))
 		return
 	}
-	argv, err := execCommand(text)
+	argv, err := argv.Exec(text)
 	if err != nil {
 		fail(err.Error(), "")
 	}

@@ -75,6 +75,7 @@ func (c *checker) action(path string, r *routeFormat, webs []string) {
 		c.files(path+".files", r.Files)
 	}
 	c.target(path+".to", r.To, webs)
+	c.mode(path, r)
 	c.window(path, r)
 	if c.given(path+".exact") && c.given(path+".path") {
 		c.misplaced(path+".exact", "the path is given twice", "keep path, for a prefix, or exact")
@@ -117,7 +118,7 @@ func (c *checker) from(path, key string) string {
 // carry makes what a table has of a route that may be used.
 func (c *checker) carry(path string, r *routeFormat) {
 	rule := semper.RouteRule{Host: r.Host, Path: r.Path, To: r.To}
-	rule.Files = r.Files != nil
+	rule.Files, rule.Async = r.Files != nil, r.Mode == async
 	if r.To != "" && r.Sticky.By == route.ByRelease {
 		rule.StickFor = semper.Duration(r.Sticky.For)
 	}
@@ -161,7 +162,8 @@ func (c *checker) compile() {
 
 // pool looks at how a service's instances are treated.
 func (c *checker) pool(path string, s service) {
-	for _, key := range append([]string{"protocol"}, c.fields.poolKeys()...) {
+	c.jobs(path, s.Jobs)
+	for _, key := range append([]string{"protocol", "jobs"}, c.fields.poolKeys()...) {
 		if !s.isWeb() && c.given(path+"."+key) {
 			c.misplaced(path+"."+key, fmt.Sprintf("%q is of requests, and a worker takes none", key), `remove it, or set "type: web"`)
 		}

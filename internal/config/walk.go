@@ -10,6 +10,7 @@ import (
 
 	"semper"
 	"semper/edge/words"
+	"semper/internal/argv"
 )
 
 // maxVisits bounds how many values a file may have once its aliases are expanded.
@@ -41,9 +42,9 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string, f field) {
 	case *stepFormat:
 		r.step(n, p, path)
 	case *command:
-		*p = r.command(n, path, splitCommand)
+		*p = r.command(n, path, argv.Split)
 	case *shellCommand:
-		*p = shellCommand(r.command(n, path, shellWords))
+		*p = shellCommand(r.command(n, path, argv.Shell))
 	case *defaults:
 		p.Policy = r.policy
 		r.structure(n, v, path)

@@ -25,6 +25,9 @@ func (d Dir) LockFile() string { return d.join("lock") }
 // API is the socket of the API.
 func (d Dir) API() string { return d.join("api.sock") }
 
+// QueueSocket is where edges hand over requests that are to be done later.
+func (d Dir) QueueSocket() string { return d.join("run", "queue.sock") }
+
 // KeeperSocket is where the keeper answers.
 func (d Dir) KeeperSocket() string { return d.join("run", "keeper.sock") }
 

@@ -195,7 +195,7 @@ func (h *Held) prepare(version string) error {
 	for name, mode := range map[string]os.FileMode{
 		"": 0o711, "run": 0o711, "run/i": 0o711, "instances": 0o711, "blobs": 0o711, "bin": 0o711,
 		"keeper": 0o700, "keeper/journal": 0o700, "keeper/crashes": 0o700, "keeper/parts": 0o700,
-		"store": 0o700, "edge": 0o700, "secrets": 0o700,
+		"store": 0o700, "queue": 0o700, "edge": 0o700, "secrets": 0o700,
 	} {
 		path := h.Dir.join(name)
 		if err := os.MkdirAll(path, mode); err != nil {

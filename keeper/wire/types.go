@@ -9,7 +9,7 @@ import (
 
 // A Part is one of semper's own processes.
 type Part struct {
-	Kind      string    `json:"kind"` // "keeper", "store", "control" or "edge"
+	Kind      string    `json:"kind"` // "keeper", "store", "control", "queue" or "edge"
 	ID        string    `json:"id"`   // "keeper", "store", "control-1", "edge-2"
 	PID       int       `json:"pid,omitempty"`
 	Socket    string    `json:"socket,omitempty"` // where it answers

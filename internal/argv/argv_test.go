@@ -1,4 +1,4 @@
-package config
+package argv
 
 import (
 	"os/exec"
@@ -52,15 +52,15 @@ func TestSplitCommand(t *testing.T) {
 		"bundle exec puma -p 5":     {"bundle", "exec", "puma", "-p", "5"},
 		"node --expose-gc index.js": {"node", "--expose-gc", "index.js"},
 	} {
-		got, err := splitCommand(text)
+		got, err := Split(text)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%q: %v %s", text, err, diff)
 		}
 	}
 	for text, want := range map[string]error{
-		"": errEmpty, " \n ": errEmpty, "./a 'b": errQuote, `./a "b`: errQuote, `./a \`: errSlash, `./a "\`: errQuote,
+		"": ErrEmpty, " \n ": ErrEmpty, "./a 'b": ErrQuote, `./a "b`: ErrQuote, `./a \`: ErrSlash, `./a "\`: ErrQuote,
 	} {
-		if got, err := splitCommand(text); err != want {
+		if got, err := Split(text); err != want {
 			t.Errorf("%q: %q, %v; want %v", text, got, err, want)
 		}
 	}
@@ -74,7 +74,7 @@ func TestSplitLikeAShell(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		line := "x" + rapid.StringOfN(rapid.SampledFrom([]rune(`ab  '"\=-/.,:~#%+@^`)), 0, 12, -1).Draw(t, "line")
-		argv, err := splitCommand(line)
+		argv, err := Split(line)
 		if err != nil || argv[0] == "/bin/sh" {
 			return
 		}
@@ -95,7 +95,7 @@ func TestExecChangesNothing(t *testing.T) {
 		"echo $HOME", "A=1 B=2 env | grep ^[AB]= | sort", "A=1 env sh -c 'echo $A'", "echo $(echo a; echo b)", "echo `echo a | cat`",
 		"echo a > /dev/null", "echo a 2>&1", "echo $((1+2)) # no", `echo "$(echo "x y")" ~+`, "true && echo b", "echo a; echo b",
 	} {
-		argv, err := execCommand(line)
+		argv, err := Exec(line)
 		if err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}

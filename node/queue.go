@@ -1,0 +1,212 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"semper"
+	"semper/internal/handoff"
+	"semper/queue"
+	"semper/queue/accept"
+	"semper/queue/dispatch"
+	queueetcd "semper/queue/etcd"
+	"semper/store/etcd"
+	"semper/supervise"
+)
+
+// Queue is the queue process: it writes down the requests that edges hand over, and sends each to an instance, by an edge, when
+// there is one. It returns when ctx ends, and with an error when its tree has given up: then the keeper starts another. The
+// socket outlives it, so that edges wait for the next one and lose nothing.
+//
+// It is a tree:
+//
+//	queue-1 (one for one)
+//	├─ observer  shows the tree and its crashes
+//	├─ sockets   gives the listening socket to a keeper that lost its own
+//	├─ queues    follows the route table: opens queues, and does their jobs
+//	└─ face      answers edges
+//
+// The order is that of the end, reversed: first no more requests are taken, then what is under way is given back.
+func Queue(ctx context.Context, o PartOptions) error {
+	d := dirs(o.Dir)
+	sockets, err := handoff.Inherited()
+	if err != nil {
+		return err
+	}
+	defer handoff.Close(sockets)
+	s, err := etcd.Open(ctx, d.storeSocket(), etcd.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close() //nolint:errcheck // every write was acknowledged or reported
+	engine, err := queueetcd.New(s, queueetcd.Options{ID: o.ID, Bodies: d.queue(), Log: o.Log})
+	if err != nil {
+		return err
+	}
+	defer engine.Close() //nolint:errcheck // leases stay as they are
+	edges := towardsEdges(d)
+	defer edges.CloseIdleConnections()
+	c := &clerk{id: o.ID, log: o.Log, store: s, engine: engine, edge: edges, open: map[semper.PoolKey]*work{}}
+	face := &surface{log: o.Log, handler: accept.New(accept.Options{Inbox: c.inbox, Log: o.Log}), sockets: sockets}
+	tree, err := runTree(ctx, o, supervise.Flags{Name: o.ID, Intensity: 5, Period: 10 * time.Second}, []supervise.ChildSpec{
+		{ID: "sockets", Restart: supervise.Transient, Start: supervise.Serve(handBack(ctx, o, sockets))},
+		{ID: "queues", Shutdown: supervise.Infinity, Backoff: gently, Start: supervise.ServeReady(c.follow)},
+		{ID: "face", Shutdown: supervise.Infinity, Start: supervise.ServeReady(face.serve)},
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to end before it was ready
+		}
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return tree.Stop(context.WithoutCancel(ctx))
+	case <-tree.Done():
+		return fmt.Errorf("queue gave up: %w", tree.Reason().Err)
+	}
+}
+
+// clerk has the queues that the route table asks for.
+type clerk struct {
+	id     string
+	log    *slog.Logger
+	store  *etcd.Store
+	engine queue.Engine
+	edge   http.RoundTripper
+
+	mu   sync.Mutex // guards open
+	open map[semper.PoolKey]*work
+}
+
+// work is one queue, and who does its jobs.
+type work struct {
+	accept.Inbox
+	said string             // its settings as the table has them
+	end  context.CancelFunc // of doing jobs
+}
+
+// inbox is the queue of a service, for package accept.
+func (c *clerk) inbox(service semper.PoolKey) (accept.Inbox, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.open[service]
+	if d == nil {
+		return accept.Inbox{}, false
+	}
+	return d.Inbox, true
+}
+
+// follow opens what each new route table asks for, until ctx ends; then it waits for the jobs under way. It is ready at the
+// first table, or when none came in time: edges have requests to hand over only by one.
+func (c *clerk) follow(ctx context.Context, ready func()) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	late := time.AfterFunc(tableWait, ready)
+	defer late.Stop()
+	defer c.forget()
+	again(ctx, 50*time.Millisecond, func(ctx context.Context) {
+		items, rev, err := c.store.List(ctx, tableKey)
+		if err != nil {
+			c.log.Debug("store away; working by the last route table", "error", err)
+			return
+		}
+		for _, it := range items {
+			c.apply(ctx, &wg, it)
+		}
+		ready()
+		ch, err := c.store.Watch(ctx, tableKey, rev)
+		if err != nil {
+			return
+		}
+		for batch := range ch {
+			for _, change := range batch {
+				if !change.Deleted {
+					c.apply(ctx, &wg, change.Item)
+				}
+			}
+		}
+	})
+	return ctx.Err()
+}
+
+// forget closes the inboxes: the next incarnation of follow begins with none.
+func (c *clerk) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.open)
+}
+
+// apply has an inbox for each service of the table that has a queue. The jobs of one that has left it stay where they are, until
+// it is there again.
+func (c *clerk) apply(ctx context.Context, wg *sync.WaitGroup, it semper.Item) {
+	if it.Key != tableKey {
+		return
+	}
+	var t semper.Table
+	if err := json.Unmarshal(it.Value, &t); err != nil {
+		c.log.Error("route table refused; working by the one before", "error", err)
+		return
+	}
+	wanted := map[semper.PoolKey]string{}
+	for _, p := range t.Pools {
+		if p.Jobs != nil && p.Arm == "" {
+			wanted[p.Key] = string(p.Jobs)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, said := range wanted {
+		if d := c.open[key]; d != nil && d.said == said {
+			continue
+		}
+		if err := c.openLocked(ctx, wg, key, said); err != nil {
+			c.log.Error("a queue is not open", "queue", key, "error", err)
+		}
+	}
+	maps.DeleteFunc(c.open, func(key semper.PoolKey, d *work) bool {
+		_, stays := wanted[key]
+		if !stays {
+			d.end()
+		}
+		return !stays
+	})
+}
+
+// openLocked opens a queue and has its jobs done, or gives an open one its new settings.
+func (c *clerk) openLocked(ctx context.Context, wg *sync.WaitGroup, key semper.PoolKey, said string) error {
+	settings, err := queue.ReadSettings(json.RawMessage(said))
+	if err != nil {
+		return err
+	}
+	parts := strings.Split(string(key), "/")
+	if len(parts) != 3 {
+		return &semper.Error{Code: semper.Invalid, Op: "open a queue", Message: fmt.Sprintf("%q is not app/environment/service", key)}
+	}
+	q, err := c.engine.Open(ctx, queue.Service{App: parts[0], Environment: parts[1], Service: parts[2]}, settings.Policy)
+	if err != nil {
+		return err
+	}
+	if d := c.open[key]; d != nil {
+		d.said, d.Settings = said, settings
+		return nil
+	}
+	doing, end := context.WithCancel(ctx)
+	c.open[key] = &work{Inbox: accept.Inbox{Queue: q, Settings: settings}, said: said, end: end}
+	wg.Go(func() {
+		dispatch.Run(doing, q, dispatch.Options{Service: key, Worker: c.id, Edge: c.edge, Log: c.log, Policy: func() queue.Policy {
+			d, _ := c.inbox(key) // none: its last jobs end by the defaults
+			return d.Settings.Policy
+		}})
+	})
+	return nil
+}

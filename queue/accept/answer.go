@@ -1,0 +1,128 @@
+package accept
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"semper"
+	"semper/queue"
+)
+
+// What is wrong with a request before its queue is asked.
+var (
+	errCut    = errors.New("the body did not arrive whole")
+	errMethod = errors.New("a request that was accepted can only be asked about")
+	unopened  = &semper.Error{Code: semper.Unavailable, Op: "queue", Message: "the queue is not open yet"}
+)
+
+// stateField says which state a job is in, whatever the status.
+const stateField = "Semper-Job-State"
+
+// write answers with the state of a job: the response that it was answered with, if it was.
+func write(w http.ResponseWriter, s queue.Status) {
+	h := w.Header()
+	h.Set(stateField, string(s.State))
+	h.Set("Cache-Control", "no-store")
+	switch {
+	case s.State == queue.Done && s.Result != nil:
+		respond(w, s.Result)
+	case s.State == queue.Done:
+		w.WriteHeader(http.StatusNoContent)
+	case s.State == queue.Dead:
+		problem(w, http.StatusBadGateway, "the request was not completed: "+s.Why)
+	case s.State.Terminal():
+		problem(w, http.StatusGone, "the request was "+string(s.State)+": "+s.Why)
+	default:
+		h.Set("Retry-After", "1")
+		encode(w, "application/json", http.StatusAccepted, pending{ID: s.ID, State: s.State, Accepted: s.ID.Time().UTC(), Due: s.Due, Attempts: len(s.Attempts)})
+	}
+}
+
+// pending is a job that is not over, as its client sees it. How attempts went is not for clients: reasons may name what is inside.
+type pending struct {
+	ID       queue.ID    `json:"id"`
+	State    queue.State `json:"state"`
+	Accepted time.Time   `json:"accepted"`
+	Due      time.Time   `json:"due,omitzero"`
+	Attempts int         `json:"attempts,omitempty"`
+}
+
+// own are fields that speak of this answer, not of the one that is stored.
+var own = []string{"Location", "Preference-Applied", "Semper-Duplicate"}
+
+// respond gives the stored response. Its own Location goes before the job's.
+func respond(w http.ResponseWriter, r *queue.Result) {
+	h := w.Header()
+	for name, values := range r.Header {
+		if slices.Contains(own[1:], name) || name == stateField || name == "Content-Length" {
+			continue
+		}
+		h[name] = values
+	}
+	if r.Status != http.StatusNoContent && r.Status != http.StatusNotModified {
+		h.Set("Content-Length", strconv.Itoa(len(r.Body)))
+	}
+	w.WriteHeader(r.Status)
+	_, _ = w.Write(r.Body) // a client that is gone may ask again
+}
+
+// fail answers with what is wrong.
+func (h *Handler) fail(w http.ResponseWriter, err error) {
+	status, detail := http.StatusServiceUnavailable, "the request could not be written down now; it may be sent again"
+	if full, ok := errors.AsType[*queue.Full](err); ok {
+		after := int(math.Ceil(full.RetryAfter.Seconds()))
+		w.Header().Set("Retry-After", strconv.Itoa(max(after, 1)))
+		problem(w, http.StatusTooManyRequests, "the queue is full")
+		return
+	}
+	for _, c := range []struct {
+		err    error
+		status int
+		detail string
+	}{
+		{queue.ErrTooLarge, http.StatusRequestEntityTooLarge, "the body is larger than the queue takes"},
+		{queue.ErrKeyReused, http.StatusUnprocessableEntity, "the Idempotency-Key was used for another request"},
+		{queue.ErrNotFound, http.StatusNotFound, "there is no such request, or it is no longer remembered"},
+		{errCut, http.StatusBadRequest, errCut.Error()},
+		{errMethod, http.StatusMethodNotAllowed, errMethod.Error()},
+	} {
+		if errors.Is(err, c.err) {
+			problem(w, c.status, c.detail)
+			return
+		}
+	}
+	if semper.CodeOf(err) == semper.Invalid {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	h.log.Warn("a request was not taken", "error", err)
+	w.Header().Set("Retry-After", "1")
+	problem(w, status, detail)
+}
+
+// problem answers as RFC 9457 has it.
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Cache-Control", "no-store")
+	encode(w, "application/problem+json", status, struct {
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{http.StatusText(status), status, detail})
+}
+
+func encode(w http.ResponseWriter, kind string, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "the answer cannot be written", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)+1))
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // a client that is gone may ask again
+}

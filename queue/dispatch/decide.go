@@ -1,0 +1,62 @@
+package dispatch
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"semper/queue"
+)
+
+// MaxResult is the largest body of a response that is kept.
+const MaxResult = 1 << 20
+
+// edgeError is in answers that an edge gives in an instance's stead.
+const edgeError = "X-Semper-Error"
+
+// An outcome is what an attempt has come to: a result, or else a failure.
+type outcome struct {
+	result  *queue.Result
+	failure queue.Failure
+}
+
+// decide is what the answer of an attempt means under p. size is what its body had; larger ones than MaxResult are not kept.
+func decide(p queue.Policy, status int, h http.Header, body []byte, now time.Time) outcome {
+	if word := h.Get(edgeError); word != "" {
+		return outcome{failure: queue.Failure{Status: status, Reason: "the edge: " + word, RetryAfter: retryAfter(h, now)}}
+	}
+	r := &queue.Result{Status: status, Header: kept(h), Body: body}
+	if len(body) > MaxResult {
+		r.Body = nil
+		r.Header.Set("Semper-Body-Dropped", strconv.Itoa(MaxResult))
+	}
+	if p.Retries(status) {
+		return outcome{failure: queue.Failure{Status: status, Reason: fmt.Sprintf("answered %d", status), RetryAfter: retryAfter(h, now), Result: r}}
+	}
+	return outcome{result: r}
+}
+
+// kept are the fields of a response that its client gets later.
+func kept(h http.Header) http.Header {
+	h = h.Clone()
+	for _, name := range []string{"Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade", "Date", "X-Request-Id"} {
+		h.Del(name)
+	}
+	return h
+}
+
+// retryAfter is Retry-After, RFC 9110 section 10.2.3; 0 without one.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	if n, err := strconv.Atoi(value); err == nil {
+		return time.Duration(min(max(n, 0), 86400)) * time.Second
+	}
+	if t, err := http.ParseTime(value); err == nil {
+		return max(t.Sub(now), 0)
+	}
+	return 0
+}
+
+// within is how long an attempt may take whose lease holds for d: long enough before its end to say so.
+func within(d time.Duration) time.Duration { return d - min(d/5, 2*time.Second) }
