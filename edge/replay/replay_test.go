@@ -47,7 +47,9 @@ func TestABodyBeyondItsLimit(t *testing.T) {
 
 func TestWhatIsAheadIsBuffered(t *testing.T) {
 	t.Parallel()
-	b := New(httptest.NewRecorder(), request(50), Options{Keep: 20, Trailer: all})
+	q := request(50)
+	q.ContentLength = 50
+	b := New(httptest.NewRecorder(), q, Options{Keep: 20, Trailer: all})
 	b.Fetch()
 	<-b.fetched
 	r := b.Read()
@@ -58,6 +60,24 @@ func TestWhatIsAheadIsBuffered(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(p), err)
 	}
 	b.Finish()
+}
+
+// TestALargeBodyStaysWithItsClient while its request waits, and one of unknown length.
+func TestALargeBodyStaysWithItsClient(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int64{-1, little + 1} {
+		q := request(little + 1)
+		q.ContentLength = length
+		b := New(httptest.NewRecorder(), q, Options{Keep: 2 * little, Trailer: all})
+		b.Fetch()
+		if b.fetched != nil || b.Received() != 0 {
+			t.Errorf("a body of length %d was read ahead", length)
+		}
+		if p, err := io.ReadAll(b.Read()); err != nil || len(p) != little+1 {
+			t.Errorf("%d bytes, %v", len(p), err)
+		}
+		b.Finish()
+	}
 }
 
 func TestNoBodyIsReady(t *testing.T) {
