@@ -93,6 +93,9 @@ func TestEachDeploysAsItIs(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(e.name)); err != nil {
 				t.Fatal(err)
 			}
+			if e.name == "ab-test" {
+				giveToken(t, s, e.name)
+			}
 			deploy(t, s, dir)
 			e.check(t, s, "one", "r1")
 			if e.version == "" {
@@ -110,6 +113,22 @@ func deploy(t *testing.T, s *rig.Server, dir string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if _, err := s.Deploy(ctx, dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// giveToken is the second line of ab-test's README: what its instances push values with.
+func giveToken(t *testing.T, s *rig.Server, app string) {
+	t.Helper()
+	token, err := s.Run(t.Context(), "experiment", "token", "-a", app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(t.Context(), "secret", "set", "metrics_token", "-a", app, "--from", file); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -153,7 +172,7 @@ func (e example) check(t *testing.T, s *rig.Server, version, release string) {
 	switch e.name {
 	case "websocket-echo":
 		e.checkSocket(t, s, release)
-	case "procfile-app":
+	case "procfile-app", "ab-test":
 	default:
 		e.checkEvents(t, s, release)
 	}
