@@ -154,16 +154,7 @@ func TestALongAnswerThatBreaksOff(t *testing.T) {
 		}
 		c.Close() //nolint:errcheck // a test
 	}
-	if !spliced(r) {
-		t.Error("nothing went through the pipe: this tests nothing")
-	}
-	r.edge.mu.Lock()
-	defer r.edge.mu.Unlock()
-	for _, how := range r.edge.outcomes {
-		if how != front.BrokenOff {
-			t.Errorf("it ended as %v", how)
-		}
-	}
+	r.splicedAndEnded(t, front.BrokenOff)
 }
 
 // TestALongRequestInTurns comes whole, though each of its pieces waits for the next batch.
@@ -245,14 +236,20 @@ func TestLongAnswersThatAreCut(t *testing.T) {
 		}
 		c.Close() //nolint:errcheck // a test
 	}
+	r.splicedAndEnded(t, front.CutOff)
+}
+
+// splicedAndEnded checks that contents went through the pipe, and that every exchange ended as want says.
+func (r *rig) splicedAndEnded(t *testing.T, want front.Outcome) {
+	t.Helper()
 	if !spliced(r) {
 		t.Error("nothing went through the pipe: this tests nothing")
 	}
 	r.edge.mu.Lock()
 	defer r.edge.mu.Unlock()
 	for _, how := range r.edge.outcomes {
-		if how != front.CutOff {
-			t.Errorf("it ended as %v", how)
+		if how != want {
+			t.Errorf("it ended as %v, want %v", how, want)
 		}
 	}
 }
