@@ -39,6 +39,7 @@ type Job struct {
 	Expires   time.Time `json:"expires,omitzero"`     // it does not start after; zero: Policy.TTL from now, if any
 	Accepted  time.Time `json:"accepted"`             // set by Enqueue
 	DedupKey  string    `json:"idempotency,omitzero"` // Idempotency-Key; at most 256 bytes
+	Callback  string    `json:"callback,omitempty"`   // who is told of its end, see [Teller]; empty: nobody. At most 2,048 bytes
 
 	Request Request `json:"request"`
 }
@@ -89,6 +90,8 @@ func (j Job) Check(p Policy, now time.Time) error {
 		return invalid(fmt.Sprintf("a key of %d bytes is more than 512", len(j.Key)), "use an id, or a hash of what it is made of")
 	case len(j.DedupKey) > 256:
 		return invalid(fmt.Sprintf("an idempotency key of %d bytes is more than 256", len(j.DedupKey)), "a UUID has 36")
+	case len(j.Callback) > MaxCallback:
+		return invalid(fmt.Sprintf("a callback of %d bytes is more than %d", len(j.Callback), MaxCallback), "send a shorter URL")
 	case j.Priority < -9 || j.Priority > 9:
 		return invalid(fmt.Sprintf("priority %d is not from -9 to 9", j.Priority), "0 is ordinary, higher is earlier")
 	case j.headerSize() > maxHeader:
@@ -100,6 +103,9 @@ func (j Job) Check(p Policy, now time.Time) error {
 	}
 	return nil
 }
+
+// MaxCallback is how long the URL of a callback may be.
+const MaxCallback = 2048
 
 // maxHeader keeps method, target and header within a commit, whatever the body does.
 const maxHeader = 64 << 10

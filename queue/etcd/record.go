@@ -29,6 +29,7 @@ type meta struct {
 	Place     int64     `json:"i,omitempty"` // among those accepted in one commit
 	Dedup     string    `json:"d,omitempty"` // hash of its idempotency key
 	Body      string    `json:"b,omitempty"` // name of its file, where it has one
+	Callback  string    `json:"c,omitempty"` // who is told of its end
 }
 
 // state is a record under run, delay or dead.
@@ -101,7 +102,7 @@ func damaged(key string, err error) error {
 }
 
 func metaOf(j queue.Job, place int64) meta {
-	m := meta{Schema: schema, Key: j.Key, Priority: j.Priority, Accepted: j.Accepted, NotBefore: j.NotBefore.Round(0), Expires: j.Expires, Size: j.Size(), Place: place}
+	m := meta{Schema: schema, Key: j.Key, Priority: j.Priority, Accepted: j.Accepted, NotBefore: j.NotBefore.Round(0), Expires: j.Expires, Size: j.Size(), Place: place, Callback: j.Callback}
 	if j.DedupKey != "" {
 		sum := sha256.Sum256([]byte(j.DedupKey))
 		m.Dedup = hex.EncodeToString(sum[:])
@@ -127,7 +128,7 @@ type request struct {
 // job is the job of m with its request, but its body.
 func (m meta) job(id queue.ID, r request) queue.Job {
 	return queue.Job{ID: id, Key: m.Key, Priority: m.Priority, NotBefore: m.NotBefore, Expires: m.Expires, Accepted: m.Accepted,
-		DedupKey: r.DedupKey, Request: r.Request}
+		DedupKey: r.DedupKey, Request: r.Request, Callback: m.Callback}
 }
 
 // jobOf reads a record under job.
@@ -223,6 +224,7 @@ const (
 	kIdem  = "idem/"
 	kDeed  = "deed/"
 	kIndex = "index/"
+	kTell  = "tell/"
 	kPause = "pause"
 	kBell  = "bell"
 )

@@ -122,7 +122,7 @@ func (q *Queue) ending(id queue.ID, m meta, s queue.State, history []queue.Attem
 	if err != nil {
 		return c, err
 	}
-	c.txn.Then = []semper.Write{{Key: q.key(kRes, id), Value: text}, {Key: q.key(kJob, id), Delete: true}}
+	c.txn.Then = append(q.telling(id, m), semper.Write{Key: q.key(kRes, id), Value: text}, semper.Write{Key: q.key(kJob, id), Delete: true})
 	c.notice = notice{Kind: nEnd, ID: id}
 	c.state = s
 	if m.Body != "" {
@@ -170,6 +170,9 @@ func (q *Queue) failing(ctx context.Context, l queue.Lease, f queue.Failure, now
 	text, err := pack(body, s)
 	c.txn = semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
 		{Key: q.key(kind, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}}
+	if next.Dead {
+		c.txn.Then = append(c.txn.Then, q.telling(l.ID, s.Meta)...)
+	}
 	return c, err
 }
 
@@ -191,6 +194,7 @@ func (q *Queue) buryRunning(ctx context.Context, l queue.Lease, why error, now t
 	c.state, c.notice = queue.Dead, notice{Kind: nBury, ID: l.ID, Attempt: s.Attempt}
 	c.txn = semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
 		{Key: q.key(kDead, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}}
+	c.txn.Then = append(c.txn.Then, q.telling(l.ID, s.Meta)...)
 	return c, err
 }
 

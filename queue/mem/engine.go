@@ -35,7 +35,8 @@ type memory struct {
 	jobs    map[queue.ID]*record
 	keys    map[string]known // idempotency keys
 	ended   []queue.ID       // terminal but dead ones, oldest first
-	buried  []queue.ID       // dead ones, oldest first; some may be so no longer
+	untold  map[queue.ID]queue.End
+	buried  []queue.ID // dead ones, oldest first; some may be so no longer
 	pause   *queue.Pause
 	deeds   []queue.Deed  // oldest first
 	changed chan struct{} // closed and replaced with each change
@@ -98,7 +99,7 @@ func (e *Engine) Open(ctx context.Context, s queue.Service, p queue.Policy) (que
 	defer e.world.mu.Unlock()
 	m := e.world.queues[s]
 	if m == nil {
-		m = &memory{w: e.world, policy: p.Filled(), back: backlog.New(p), jobs: map[queue.ID]*record{}, keys: map[string]known{}, changed: make(chan struct{})}
+		m = &memory{w: e.world, policy: p.Filled(), back: backlog.New(p), jobs: map[queue.ID]*record{}, keys: map[string]known{}, untold: map[queue.ID]queue.End{}, changed: make(chan struct{})}
 		e.world.queues[s] = m
 	} else {
 		m.policy = p.Filled()
@@ -183,6 +184,7 @@ func (m *memory) fail(r *record, f queue.Failure, now time.Time) queue.State {
 		return queue.Delayed
 	}
 	r.state, r.why, r.result, r.ended, r.kept = queue.Dead, next.Why, f.Result, now.Round(0), now.Add(m.policy.RetainDead)
+	m.toTell(r)
 	m.back.Bury(id, r.begun, now)
 	m.buried = append(m.buried, id)
 	return queue.Dead
@@ -195,5 +197,13 @@ func (m *memory) end(r *record, s queue.State, why string, result *queue.Result,
 	r.job.Request.Body = nil
 	m.back.Remove(r.job.ID, now)
 	m.ended = append(m.ended, r.job.ID)
+	m.toTell(r)
 	m.tell()
+}
+
+// toTell remembers that the end of r is to be told, if it is.
+func (m *memory) toTell(r *record) {
+	if r.job.Callback != "" {
+		m.untold[r.job.ID] = queue.End{ID: r.job.ID, To: r.job.Callback, Mark: m.w.revision + 1}
+	}
 }

@@ -65,6 +65,8 @@ func Run(t *testing.T, h Harness) {
 		"Operate/Retry":         retry,
 		"Operate/Discard":       discard,
 		"Operate/Deeds":         deeds,
+		"Tell/Ends":             tellEnds,
+		"Tell/Again":            tellAgain,
 		"View/Unknown":          unknown,
 		"View/Wait":             wait,
 		"View/List":             list,
@@ -75,6 +77,7 @@ func Run(t *testing.T, h Harness) {
 		"Crash/KeepsEverything": crashKeeps,
 		"Crash/KeepsPause":      crashPause,
 		"Crash/KeepsLeases":     crashLeases,
+		"Crash/KeepsEnds":       crashTell,
 		"Crash/AnyTime":         crashAnyTime,
 	}
 	for name, test := range tests {
