@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -26,8 +27,14 @@ type Message struct {
 // Client connects to receivers. It follows no redirect, uses no proxy and, unless internal, refuses link-local addresses. It keeps no connection, and so
 // nothing of it has to be closed.
 func Client(internal bool) *http.Client {
+	return Guarded(allowed(internal))
+}
+
+// Guarded is a [Client] that connects only to what allow has no error for: it is asked about each address that is about to be
+// connected to, after every lookup, unmapped and without a zone. What has no address is not connected to.
+func Guarded(allow func(netip.Addr) error) *http.Client {
 	d := &net.Dialer{Timeout: 5 * time.Second, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		return allowed(address, internal)
+		return look(address, allow)
 	}}
 	return &http.Client{
 		Transport: &http.Transport{
@@ -36,6 +43,14 @@ func Client(internal bool) *http.Client {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+func look(address string, allow func(netip.Addr) error) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return &Forbidden{address}
+	}
+	return allow(ap.Addr().Unmap().WithZone(""))
 }
 
 // A Forbidden is an address that is not connected to.
@@ -48,43 +63,28 @@ func (e *Forbidden) Error() string {
 // metadata are addresses of clouds' metadata services that are not link-local: of AWS over IPv6, Alibaba and Oracle.
 var metadata = []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192")}
 
-// allowed looks at the address that is about to be connected to, after every lookup.
-func allowed(address string, internal bool) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return &Forbidden{address}
-	}
-	a := ap.Addr().Unmap().WithZone("")
-	if a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return &Forbidden{a.String()}
-	}
-	if internal {
-		return nil
-	}
-	if a.IsLinkLocalUnicast() {
-		return &Forbidden{a.String()}
-	}
-	for _, m := range metadata {
-		if a == m {
+// Metadata is whether a is where a cloud keeps the credentials of its machines, and not link-local.
+func Metadata(a netip.Addr) bool { return slices.Contains(metadata, a) }
+
+// allowed is who may be connected to: internal opens link-local addresses.
+func allowed(internal bool) func(netip.Addr) error {
+	return func(a netip.Addr) error {
+		switch {
+		case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}), !internal && (a.IsLinkLocalUnicast() || Metadata(a)):
 			return &Forbidden{a.String()}
 		}
+		return nil
 	}
-	return nil
 }
 
 // Send sends a message once, signed as of now. gone: the receiver wants no more of them. Any answer but 2xx is an error.
 func Send(ctx context.Context, c *http.Client, url string, key []byte, m Message, now time.Time) (gone bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(m.Body))
+	req, err := Request(ctx, url, key, m, now)
 	if err != nil {
 		return false, err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "semper-webhook/1")
-	req.Header.Set(HeaderID, m.ID)
-	req.Header.Set(HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set(HeaderSignature, Sign(key, m.ID, now, m.Body))
 	res, err := c.Do(req)
 	if err != nil {
 		return false, err
@@ -95,6 +95,20 @@ func Send(ctx context.Context, c *http.Client, url string, key []byte, m Message
 		return false, nil
 	}
 	return res.StatusCode == http.StatusGone, fmt.Errorf("the receiver answered %s", res.Status)
+}
+
+// Request is a message as it is sent, signed as of now.
+func Request(ctx context.Context, url string, key []byte, m Message, now time.Time) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(m.Body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "semper-webhook/1")
+	req.Header.Set(HeaderID, m.ID)
+	req.Header.Set(HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set(HeaderSignature, Sign(key, m.ID, now, m.Body))
+	return req, nil
 }
 
 // Bounds of sending again.

@@ -93,6 +93,14 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// Final is an error of a transport after which no further attempt would help.
+type Final struct{ Err error }
+
+func (e *Final) Error() string { return e.Err.Error() }
+
+// Unwrap is what is wrong.
+func (e *Final) Unwrap() error { return e.Err }
+
 // farewell is how long the end of an attempt may take to be written down. The lease ends what is not.
 const farewell = 10 * time.Second
 
@@ -105,7 +113,8 @@ func (d *dispatcher) attempt(ctx context.Context, c *queue.Claim) {
 	case err != nil && ctx.Err() != nil:
 		err = d.queue.Release(end, c.Lease)
 	case err != nil:
-		_, err = d.queue.Fail(end, c.Lease, queue.Failure{Reason: err.Error()})
+		_, final := errors.AsType[*Final](err)
+		_, err = d.queue.Fail(end, c.Lease, queue.Failure{Reason: err.Error(), Final: final})
 	case out.result != nil:
 		err = d.queue.Complete(end, c.Lease, *out.result)
 	default:
