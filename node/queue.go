@@ -53,7 +53,7 @@ func Queue(ctx context.Context, o PartOptions) error {
 	defer engine.Close() //nolint:errcheck // leases stay as they are
 	edges := towardsEdges(d)
 	defer edges.CloseIdleConnections()
-	c := &clerk{id: o.ID, log: o.Log, store: s, engine: engine, edge: edges, open: map[semper.PoolKey]*work{}}
+	c := &clerk{id: o.ID, log: o.Log, store: s, engine: engine, edge: edges, secrets: secrets(d.secrets()), open: map[semper.PoolKey]*work{}}
 	face := &surface{log: o.Log, handler: accept.New(accept.Options{Inbox: c.inbox, Log: o.Log}), sockets: sockets}
 	tree, err := runTree(ctx, o, supervise.Flags{Name: o.ID, Intensity: 5, Period: 10 * time.Second}, []supervise.ChildSpec{
 		{ID: "sockets", Restart: supervise.Transient, Start: supervise.Serve(handBack(ctx, o, sockets))},
@@ -81,6 +81,7 @@ type clerk struct {
 	store  *etcd.Store
 	engine queue.Engine
 	edge   http.RoundTripper
+	secrets
 
 	mu   sync.Mutex // guards open
 	open map[semper.PoolKey]*work
@@ -91,6 +92,7 @@ type work struct {
 	accept.Inbox
 	said string             // its settings as the table has them
 	end  context.CancelFunc // of doing jobs
+	call context.CancelFunc // of callbacks; nil: there are none
 }
 
 // inbox is the queue of a service, for package accept.
@@ -177,6 +179,7 @@ func (c *clerk) apply(ctx context.Context, wg *sync.WaitGroup, it semper.Item) {
 		_, stays := wanted[key]
 		if !stays {
 			d.end()
+			d.hangUp()
 		}
 		return !stays
 	})
@@ -188,25 +191,37 @@ func (c *clerk) openLocked(ctx context.Context, wg *sync.WaitGroup, key semper.P
 	if err != nil {
 		return err
 	}
-	parts := strings.Split(string(key), "/")
-	if len(parts) != 3 {
-		return &semper.Error{Code: semper.Invalid, Op: "open a queue", Message: fmt.Sprintf("%q is not app/environment/service", key)}
-	}
-	q, err := c.engine.Open(ctx, queue.Service{App: parts[0], Environment: parts[1], Service: parts[2]}, settings.Policy)
+	service, err := serviceOf(key)
 	if err != nil {
 		return err
 	}
-	if d := c.open[key]; d != nil {
-		d.said, d.Settings = said, settings
-		return nil
+	q, err := c.engine.Open(ctx, service, settings.Policy)
+	if err != nil {
+		return err
+	}
+	inbox := accept.Inbox{Queue: q, Settings: settings, Allows: allows(settings)}
+	d := c.open[key]
+	if d != nil {
+		d.said, d.Inbox = said, inbox
+		return c.callLocked(ctx, wg, key, d)
 	}
 	doing, end := context.WithCancel(ctx)
-	c.open[key] = &work{Inbox: accept.Inbox{Queue: q, Settings: settings}, said: said, end: end}
+	d = &work{Inbox: inbox, said: said, end: end}
+	c.open[key] = d
 	wg.Go(func() {
 		dispatch.Run(doing, q, dispatch.Options{Service: key, Worker: c.id, Edge: c.edge, Log: c.log, Policy: func() queue.Policy {
 			d, _ := c.inbox(key) // none: its last jobs end by the defaults
 			return d.Settings.Policy
 		}})
 	})
-	return nil
+	return c.callLocked(ctx, wg, key, d)
+}
+
+// serviceOf is whose pool key is.
+func serviceOf(key semper.PoolKey) (queue.Service, error) {
+	parts := strings.Split(string(key), "/")
+	if len(parts) != 3 {
+		return queue.Service{}, &semper.Error{Code: semper.Invalid, Op: "open a queue", Message: fmt.Sprintf("%q is not app/environment/service", key)}
+	}
+	return queue.Service{App: parts[0], Environment: parts[1], Service: parts[2]}, nil
 }

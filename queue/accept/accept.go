@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -19,18 +20,24 @@ import (
 type Inbox struct {
 	queue.Queue
 	Settings queue.Settings
+	// Allows is nil when a client may be told at url, which it has named: see package queue/callback. It is asked only where the
+	// settings have callbacks.
+	Allows func(url string) error
 }
 
 // Options of a [Handler].
 type Options struct {
 	// Inbox is the queue of the service with this pool. ok is false while there is none.
 	Inbox func(service semper.PoolKey) (in Inbox, ok bool)
-	Log   *slog.Logger // nil: slog.Default()
+	// Waiting is how many clients may wait at a time, for the end of a job or with a stream of its states; 0: 4096.
+	Waiting int
+	Log     *slog.Logger // nil: slog.Default()
 }
 
 // Handler answers what edges hand over. It is safe for concurrent use.
 type Handler struct {
 	inboxOf func(semper.PoolKey) (Inbox, bool)
+	places  chan struct{} // has one for each client that waits
 	log     *slog.Logger
 }
 
@@ -39,7 +46,17 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Handler{inboxOf: o.Inbox, log: o.Log}
+	return &Handler{inboxOf: o.Inbox, log: o.Log, places: make(chan struct{}, cmp.Or(o.Waiting, 4096))}
+}
+
+// sit takes a place among those who wait, if there is one; up gives it back.
+func (h *Handler) sit() (up func(), ok bool) {
+	select {
+	case h.places <- struct{}{}:
+		return func() { <-h.places }, true
+	default:
+		return nil, false
+	}
 }
 
 const (
@@ -78,7 +95,12 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, service semper.Po
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	receipt, err := d.Enqueue(ctx, job(r, body, d.Settings.KeyField))
+	j, err := job(r, body, d)
+	if err != nil {
+		h.fail(w, err)
+		return
+	}
+	receipt, err := d.Enqueue(ctx, j)
 	if err != nil {
 		h.fail(w, err)
 		return
@@ -99,22 +121,6 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, service semper.Po
 	write(w, queue.Status{ID: receipt.ID, State: queue.Queued})
 }
 
-// job is what is written down of a request: what the instance gets of it.
-func job(r *http.Request, body []byte, keyField string) queue.Job {
-	header := r.Header.Clone()
-	for _, name := range []string{inbox.Field, "Prefer", "Connection", "Content-Length", "Expect", "Te", "Trailer", "Upgrade"} {
-		header.Del(name)
-	}
-	j := queue.Job{
-		DedupKey: r.Header.Get("Idempotency-Key"),
-		Request:  queue.Request{Method: r.Method, Target: r.URL.RequestURI(), Host: r.Host, Header: header, Body: body},
-	}
-	if keyField != "" {
-		j.Key = r.Header.Get(keyField)
-	}
-	return j
-}
-
 // tell answers with what became of the job called name, which one of services has.
 func (h *Handler) tell(w http.ResponseWriter, r *http.Request, services []string, name string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -127,9 +133,24 @@ func (h *Handler) tell(w http.ResponseWriter, r *http.Request, services []string
 		h.fail(w, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	d, st, err := h.find(r.Context(), services, id)
+	switch p := preferences(r.Header); {
+	case err != nil:
+		h.fail(w, err)
+	case streams(r):
+		h.stream(w, r, d, st)
+	case p.wait > 0 && !st.State.Terminal():
+		h.answer(w, r, d, id, p)
+	default:
+		write(w, st)
+	}
+}
+
+// find is the inbox of the one of services that has the job.
+func (h *Handler) find(ctx context.Context, services []string, id queue.ID) (Inbox, queue.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err = queue.Unknown(id)
+	err := queue.Unknown(id)
 	for _, s := range services {
 		d, ok := h.inboxOf(semper.PoolKey(s))
 		if !ok {
@@ -137,25 +158,23 @@ func (h *Handler) tell(w http.ResponseWriter, r *http.Request, services []string
 			continue
 		}
 		st, e := d.Get(ctx, id)
-		if p := preferences(r.Header); e == nil && p.wait > 0 && !st.State.Terminal() {
-			h.answer(w, r, d, id, p)
-			return
-		}
 		if e == nil {
-			write(w, st)
-			return
+			return d, st, nil
 		}
 		if !errors.Is(e, queue.ErrNotFound) {
 			err = e
 		}
 	}
-	h.fail(w, err)
+	return Inbox{}, queue.Status{}, err
 }
 
-// answer says how the job is, after the wait that p asks for.
+// answer says how the job is, after the wait that p asks for. Where too many wait already it is not gone by, which is allowed.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, d Inbox, id queue.ID, p preference) {
-	if p.wait > 0 {
+	if up, ok := h.sit(); ok {
+		defer up()
 		w.Header().Set(applied, "wait="+strconv.Itoa(int(p.wait/time.Second)))
+	} else {
+		p.wait = 0
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), p.wait)
 	defer cancel()

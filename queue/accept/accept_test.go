@@ -30,9 +30,13 @@ func open(t *testing.T, s queue.Settings) (http.Handler, queue.Queue) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return accept.New(accept.Options{Log: slog.New(slog.DiscardHandler), Inbox: func(k semper.PoolKey) (accept.Inbox, bool) {
-		return accept.Inbox{Queue: q, Settings: s}, k == service
-	}}), q
+	return handler(q, s, accept.Options{}), q
+}
+
+func handler(q queue.Queue, s queue.Settings, o accept.Options) http.Handler {
+	o.Log = slog.New(slog.DiscardHandler)
+	o.Inbox = func(k semper.PoolKey) (accept.Inbox, bool) { return accept.Inbox{Queue: q, Settings: s}, k == service }
+	return accept.New(o)
 }
 
 // ask is the answer to a request that an edge hands over for service.
@@ -160,5 +164,48 @@ func TestWhatIsNotTakenIsSaid(t *testing.T) {
 		if tc.got.Code != tc.status || (h.Get("Retry-After") != "") != tc.comingBack || h.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %d %v %s", what, tc.got.Code, h, tc.got.Body)
 		}
+	}
+}
+
+func TestWhoIsToldIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	_, q := open(t, queue.Settings{})
+	rules := func(url string) error {
+		switch url {
+		case "http://10.0.0.1/":
+			return errors.New("nothing is sent to 10.0.0.1")
+		case "x":
+			return &semper.Error{Code: semper.Invalid, Message: "it is no URL"}
+		}
+		return nil
+	}
+	with := func(c *queue.Callbacks) http.Handler {
+		return accept.New(accept.Options{Log: slog.New(slog.DiscardHandler), Inbox: func(semper.PoolKey) (accept.Inbox, bool) {
+			return accept.Inbox{Queue: q, Settings: queue.Settings{Callbacks: c}, Allows: rules}, true
+		}})
+	}
+	h, nobody := with(&queue.Callbacks{Secret: "k", To: "https://all.example/"}), with(nil)
+	for what, tc := range map[string]struct {
+		got    *httptest.ResponseRecorder
+		status int
+		says   string
+	}{
+		"a forbidden place":                {ask(h, "POST", "/", "x", "Semper-Callback", "http://10.0.0.1/"), 422, "10.0.0.1"},
+		"no URL":                           {ask(h, "POST", "/", "x", "Semper-Callback", "x"), 400, "Semper-Callback: it is no URL"},
+		"a service that tells nobody":      {ask(nobody, "POST", "/", "x", "Semper-Callback", "https://a.example/"), 422, "jobs.callbacks"},
+		"nobody, of one that tells no one": {ask(nobody, "POST", "/", "x"), 202, ""},
+	} {
+		if tc.got.Code != tc.status || !strings.Contains(tc.got.Body.String(), tc.says) {
+			t.Errorf("%s: %d %s", what, tc.got.Code, tc.got.Body)
+		}
+	}
+	ask(h, "POST", "/", "x")
+	ask(h, "POST", "/", "x", "Semper-Callback", "https://one.example/")
+	c, err := q.Claim(t.Context(), "me", 5)
+	if err != nil || len(c) != 3 {
+		t.Fatal(c, err)
+	}
+	if c[0].Callback != "" || c[1].Callback != "https://all.example/" || c[2].Callback != "https://one.example/" || c[2].Request.Header.Get("Semper-Callback") != "" {
+		t.Errorf("told: %q %q %q %v", c[0].Callback, c[1].Callback, c[2].Callback, c[2].Request.Header)
 	}
 }

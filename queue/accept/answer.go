@@ -15,9 +15,10 @@ import (
 
 // What is wrong with a request before its queue is asked.
 var (
-	errCut    = errors.New("the body did not arrive whole")
-	errMethod = errors.New("a request that was accepted can only be asked about")
-	unopened  = &semper.Error{Code: semper.Unavailable, Op: "queue", Message: "the queue is not open yet"}
+	errCut     = errors.New("the body did not arrive whole")
+	errMethod  = errors.New("a request that was accepted can only be asked about")
+	errCrowded = &semper.Error{Code: semper.Unavailable, Op: "queue", Message: "too many clients wait"}
+	unopened   = &semper.Error{Code: semper.Unavailable, Op: "queue", Message: "the queue is not open yet"}
 )
 
 // stateField says which state a job is in, whatever the status.
@@ -96,8 +97,17 @@ func (h *Handler) fail(w http.ResponseWriter, err error) {
 			return
 		}
 	}
+	if e, ok := errors.AsType[*refusal](err); ok {
+		problem(w, e.status, e.detail)
+		return
+	}
 	if semper.CodeOf(err) == semper.Invalid {
 		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if errors.Is(err, errCrowded) {
+		w.Header().Set("Retry-After", "5")
+		problem(w, status, "too many clients wait already; without a stream or a wait it answers at once")
 		return
 	}
 	h.log.Warn("a request was not taken", "error", err)

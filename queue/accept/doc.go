@@ -12,6 +12,10 @@
 //	any method, any path      202 Accepted, Location: /.well-known/semper/requests/ID
 //	GET, HEAD of a Location   202 and the status as JSON while the job is not over, then the response of the instance
 //
+// A GET of a Location that accepts text/event-stream gets each state of the job as a server-sent event, from the beginning or
+// from what Last-Event-ID says was seen, and the end of the stream after the last. The events follow from the job's status
+// alone, so it does not matter which process tells them.
+//
 // With "Prefer: wait=N" (RFC 7240) either waits up to N seconds, a minute at most, for the job's end, and answers with the
 // response if there is one by then. An Idempotency-Key names a request: the same one again gets the Location of the first
 // (Semper-Duplicate: true), another request under the key 422. A queue that is full answers 429, a body over the bound 413, a
