@@ -53,7 +53,9 @@ var rules = []rule{
 	{pkg: "actor/observer", may: []string{"actor", "supervise"}, why: "the tree seen from inside and, over a socket, from outside; both ends of the protocol"},
 	{pkg: "actor/application", may: []string{"supervise"}, tests: []string{"actor"}, why: "trees in the order of their dependencies: over supervise alone, whatever is in the trees"},
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
-	{pkg: "rollout", may: []string{"", "experiment/design", "internal/nearest", "internal/inbox"},
+	{pkg: "autoscale", may: []string{""}, why: "how many instances a load asks for: signals and a time in, a number and its reason out"},
+	{pkg: "autoscale/waking", why: "what edges are told of a service that sleeps: one value"},
+	{pkg: "rollout", may: []string{"", "autoscale", "autoscale/waking", "experiment/design", "internal/nearest", "internal/inbox"},
 		why: "a pure state machine over the nouns"},
 	{pkg: "edge", may: []string{"", "supervise", "edge/onward", "edge/arms", "edge/background", "edge/balance", "edge/balance/admit", "edge/carry", "edge/compress", "edge/config", "edge/control", "edge/dial", "edge/epoch", "edge/flight", "edge/front", "edge/gate", "edge/heal", "edge/hedge/race", "edge/hold", "edge/http1", "edge/lane", "edge/ledger", "edge/local", "edge/loop", "edge/message", "edge/metrics", "edge/mirror", "edge/mirror/told", "edge/probe", "edge/procid", "edge/refusal", "edge/replay", "edge/route", "edge/route/sticky", "edge/server", "edge/strain", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/variant", "edge/witness", "experiment/design"},
 		tests: []string{"google.golang.org/protobuf", "golang.org/x/sys", "edge/accesslog", "edge/hedge", "edge/trace", "verify/diff", "edge/wsframe", "github.com/coder/websocket", "github.com/prometheus/client_model", "github.com/prometheus/common", "golang.org/x/net"},
@@ -231,7 +233,7 @@ var rules = []rule{
 	{pkg: "internal/pause", why: "a wait that ends with its owner: time alone"},
 	{pkg: "internal/argv", why: "command lines as words: functions of text"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
-	{pkg: "internal/config", may: []string{"", "internal/argv", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "queue", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config", may: []string{"", "autoscale", "internal/argv", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "queue", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

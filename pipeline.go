@@ -26,7 +26,7 @@ func (s Spec) In(environment string) Spec {
 	for name, svc := range s.Services {
 		svc.Env = with(svc.Env, o.Env)
 		if n, ok := o.Scale[name]; ok {
-			svc.Instances = n
+			svc.Instances, svc.Autoscale = n, nil
 		}
 		s.Services[name] = svc
 	}

@@ -66,15 +66,15 @@ type Pool struct {
 	Protocol Protocol        `json:"protocol,omitempty"`
 	Policy   json.RawMessage `json:"policy,omitempty"`
 	Jobs     json.RawMessage `json:"jobs,omitempty"` // of [Service]: its requests come from a queue, too
+	Wakes    json.RawMessage `json:"wakes,omitempty"` // a request has instances started: there are none that are ready; as package autoscale/waking writes it
 	// Split and Shadow are of a pool whose service is on trial. The arms' pools stand in the table too, by [PoolKey.PoolOf], with
 	// their Arm; no route leads to them.
 	Split  *Split  `json:"split,omitempty"`
 	Shadow *Shadow `json:"shadow,omitempty"`
 	Arm    Arm     `json:"arm,omitempty"`
 	// ReplacedAt is, of the previous release's pool, when that was not the current one any more: its routes' windows run from then on.
-	ReplacedAt time.Time `json:"replaced_at,omitzero"`
-	// Variations are the experiments that its requests are part of, as package experiment/design writes them.
-	Variations json.RawMessage `json:"variations,omitempty"`
+	ReplacedAt time.Time       `json:"replaced_at,omitzero"`
+	Variations json.RawMessage `json:"variations,omitempty"` // experiments that its requests are part of, as package experiment/design writes them
 }
 
 // A Backend is one ready instance as the edge sees it.

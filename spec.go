@@ -61,6 +61,7 @@ type Service struct {
 	Command   []string          `json:"command"`            // argv; run in the unpacked artifact
 	Env       map[string]EnvVar `json:"env,omitempty"`      // in addition to what semper gives
 	Instances int               `json:"instances"`          // ≥ 0
+	Autoscale json.RawMessage   `json:"autoscale,omitempty"` // by what their number changes by itself, as package autoscale writes it; without one it does not
 	Listen    Listen            `json:"listen,omitempty"`   // web only
 	Protocol  Protocol          `json:"protocol,omitempty"` // web only
 	Pool      json.RawMessage   `json:"pool,omitempty"`     // how the edge treats its instances: an object whose keys are those of semper.yaml

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/autoscale"
 )
 
 // Request is a user's command, with who gave it and when.
@@ -25,13 +26,10 @@ type Request struct {
 // maxInstances is how many instances of one release a service may have, and how many of two releases while one of them is on trial.
 const maxInstances = 1000
 
-// Deploy begins the move of env to rel with the scale its spec names.
+// Deploy begins the move of env to rel with the scale its spec names, or with what a service that is scaled by itself has now.
 func Deploy(env semper.Environment, rel semper.Release, q Request) (semper.Environment, []semper.Event, error) {
-	scale := make(map[string]int, len(rel.Spec.Services))
-	for name, svc := range rel.Spec.Services {
-		scale[name] = svc.Instances
-	}
-	if c := env.Current; c != nil && c.Release == rel.Name() && maps.Equal(c.Scale, scale) {
+	scale := begins(env, rel)
+	if c := env.Current; c != nil && c.Release == rel.Name() && maps.Equal(c.Scale, scale) && len(c.ByHand) == 0 {
 		return nothingToDo(env, rel.Name(), q)
 	}
 	if m := env.Migrated[rel.Name()]; m.Failed != "" {
@@ -54,17 +52,15 @@ func Rollback(env semper.Environment, rel semper.Release, q Request) (semper.Env
 	if env.Current != nil && env.Current.Release == rel.Name() {
 		return env, nil, &semper.Error{Code: semper.Invalid, Op: "rollback", Message: fmt.Sprintf("%s is the current release", rel.Name())}
 	}
-	scale := make(map[string]int)
-	for name, svc := range rel.Spec.Services {
-		scale[name] = svc.Instances
-	}
+	scale := begins(env, rel)
 	if p := env.Previous; p != nil && p.Release == rel.Name() {
 		scale = p.Scale
 	}
 	return move(env, semper.KindRollback, rel, scale, q)
 }
 
-// Scale begins the move to other numbers of instances of the current release.
+// Scale begins the move to other numbers of instances of the current release. A service that is scaled by itself keeps the number
+// given until the next deploy, or until [Auto] is given.
 func Scale(env semper.Environment, rel semper.Release, scale map[string]int, q Request) (semper.Environment, []semper.Event, error) {
 	env = clone(env)
 	if err := free(env, "scale"); err != nil {
@@ -79,15 +75,25 @@ func Scale(env semper.Environment, rel semper.Release, scale map[string]int, q R
 		if _, ok := rel.Spec.Services[svc]; !ok {
 			return env, nil, &semper.Error{Code: semper.NotFound, Op: "scale", Message: fmt.Sprintf("%s has no service %q", cur.Release, svc), Hint: "services: " + names(rel.Spec.Services)}
 		}
-		if n < 0 || n > maxInstances {
+		switch _, auto := autoscale.Of(rel.Spec.Services[svc]); {
+		case n == Auto && !auto:
+			return env, nil, &semper.Error{Code: semper.Invalid, Op: "scale", Message: fmt.Sprintf("%s says nothing of how %s is scaled by itself", cur.Release, svc), Hint: "add scale to the service in semper.yaml, and deploy; or give a number"}
+		case n == Auto:
+			continue
+		case n < 0 || n > maxInstances:
 			return env, nil, &semper.Error{Code: semper.Invalid, Op: "scale", Message: fmt.Sprintf("%s=%d: a service has 0 to %d instances", svc, n, maxInstances)}
 		}
 		next[svc] = n
 	}
-	if maps.Equal(next, cur.Scale) {
+	hands := byHand(cur.ByHand, rel.Spec, scale)
+	switch {
+	case maps.Equal(next, cur.Scale) && slices.Equal(hands, cur.ByHand):
 		return nothingToDo(env, cur.Release, q)
+	case maps.Equal(next, cur.Scale):
+		return automatically(env, hands, q)
 	}
 	target := resize(&env, *cur, next)
+	target.ByHand = hands
 	target.Generation = nextGeneration(&env)
 	ev := begin(&env, semper.KindScale, rel, target, q)
 	return env, ev, nil
@@ -129,7 +135,7 @@ func move(env semper.Environment, kind semper.RolloutKind, rel semper.Release, s
 	switch {
 	case env.Current != nil && env.Current.Release == rel.Name(): // another scale of the same release
 		target = resize(&env, *clonePlacement(env.Current), scale)
-		target.Generation = nextGeneration(&env)
+		target.Generation, target.ByHand = nextGeneration(&env), nil
 		kind = semper.KindScale
 	case env.Previous != nil && env.Previous.Release == rel.Name() && len(env.Previous.Instances) > 0:
 		target = resize(&env, *clonePlacement(env.Previous), scale)

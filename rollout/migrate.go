@@ -168,8 +168,17 @@ func (d *step) give(r *semper.Rollout, in Instance, known bool) bool {
 	if plan == nil || len(plan.OnFailure) == 0 || !m.Seen {
 		return d.fail(r, "the migration failed: "+m.Failed, m.Unit.ID)
 	}
+	until := d.w.Now.Add(plan.Deadline.D())
+	if m.Epoch != 0 { // nobody may meet what undoes it, however late it began
+		if end := m.Since.Add(holdFor(plan) - plan.Stop.Timeout.D() - time.Second); end.Before(until) {
+			until = end
+		}
+		if !d.w.Now.Before(until) {
+			return d.fail(r, "the migration failed: "+m.Failed+", and no time was left to undo it before requests go on", m.Unit.ID)
+		}
+	}
 	m.Undo = semper.PlacedUnit{ID: nextInstance(&d.Env, MigrateService, r.To), Service: MigrateService}
-	d.enter(r, semper.RolloutUndo, d.w.Now.Add(plan.Deadline.D()), "the migration failed: "+m.Failed)
+	d.enter(r, semper.RolloutUndo, until, "the migration failed: "+m.Failed)
 	return true
 }
 
@@ -254,9 +263,14 @@ func migrationHold(s Site) (semper.Hold, bool) {
 	if plan == nil {
 		return semper.Hold{}, false
 	}
+	return semper.Hold{Writes: plan.Hold == semper.HoldWrites, Since: r.Migration.Since, Until: r.Migration.Since.Add(holdFor(plan)), By: r.ID}, true
+}
+
+// holdFor is how long what plan asks for is held at most.
+func holdFor(plan *semper.Migration) time.Duration {
 	last := plan.Deadline.D() + plan.Stop.Timeout.D() + holdGrace
 	if len(plan.OnFailure) > 0 {
 		last += plan.Deadline.D() + plan.Stop.Timeout.D()
 	}
-	return semper.Hold{Writes: plan.Hold == semper.HoldWrites, Since: r.Migration.Since, Until: r.Migration.Since.Add(last), By: r.ID}, true
+	return last
 }

@@ -61,6 +61,9 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 // pools are the service's own, that of the previous release while clients are pinned to it, and those of its arms while it is on trial.
 func pools(s Site, service string, instances map[semper.InstanceID]Instance) []semper.Pool {
 	own := pool(s, service, *s.Env.Current, instances)
+	if len(own.Backend) == 0 {
+		own.Wakes = wakes(s, service, *s.Env.Current, instances)
+	}
 	arm := func(a semper.Arm, p semper.Placement) semper.Pool {
 		out := pool(s, service, p, instances)
 		out.Key, out.Arm = own.Key.PoolOf(a), a

@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"semper"
 	"semper/rollout"
@@ -33,7 +34,7 @@ func (s *sim) command() {
 		if s.env.Current == nil {
 			return
 		}
-		env, _, err = rollout.Scale(s.env, s.releases[s.env.Current.Release], map[string]int{"web": 1 + s.r.IntN(4)}, q)
+		env, _, err = rollout.Scale(s.env, s.releases[s.env.Current.Release], map[string]int{"web": s.number()}, q)
 	case 6:
 		if d, err := rollout.Abort(s.env, s.world(), "sim"); err == nil {
 			s.commit(d)
@@ -83,3 +84,73 @@ func (s *sim) command() {
 }
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// number is what somebody wants of web: now and then nothing, or that it finds it itself.
+func (s *sim) number() int {
+	switch s.r.IntN(12) {
+	case 0:
+		return 0
+	case 1, 2:
+		return rollout.Auto
+	}
+	return 1 + s.r.IntN(4)
+}
+
+// resize is what the load asks for, at any moment.
+func (s *sim) resize() {
+	if s.env.Current == nil {
+		return
+	}
+	before := s.env
+	from := before.Current.Scale["web"]
+	d := rollout.Resize(before, s.world(), map[string]rollout.Resizing{"web": {From: from, To: pick(s.r, 0, 1, 2, 3, 4, 5, 1+s.r.IntN(5), 1+s.r.IntN(5)), Why: "the load"}})
+	if !d.Changed {
+		return
+	}
+	to := d.Env.Current.Scale["web"]
+	running := before.Rollout != nil && !before.Rollout.State.Ended()
+	switch {
+	case before.Current.Release != d.Env.Current.Release:
+		s.failf("a resizing moved the environment")
+	case running && to < from:
+		s.failf("%d of %d instances are taken away during a rollout", from-to, from)
+	case slices.Contains(before.Current.ByHand, "web"):
+		s.failf("what somebody set is changed")
+	case to < from:
+		s.busier(before, d.Env)
+		s.resized["fewer"]++
+	case running:
+		s.resized["more in a rollout"]++
+	case from == 0:
+		s.resized["awake"]++
+	default:
+		s.resized["more"]++
+	}
+	if to == 0 {
+		s.resized["asleep"]++
+	}
+	s.note("web is resized to %d", to)
+	s.commit(d)
+}
+
+// busier checks that those that stay are ready, where some are, and have at least as much in hand as those that go.
+func (s *sim) busier(before, after semper.Environment) {
+	for _, gone := range before.Current.Instances {
+		if slices.Contains(after.Current.Instances, gone) {
+			continue
+		}
+		for _, stays := range after.Current.Instances {
+			a, b := s.instances[gone.ID], s.instances[stays.ID]
+			if stays.Service != gone.Service {
+				continue
+			}
+			ready := func(in *simInstance) bool { return in != nil && in.State == semper.Ready }
+			if ready(a) && !ready(b) || ready(a) == ready(b) && s.inFlight[gone.ID] > s.inFlight[stays.ID] {
+				s.failf("%s goes with %d in hand, and %s stays with %d", gone.ID, s.inFlight[gone.ID], stays.ID, s.inFlight[stays.ID])
+			}
+		}
+	}
+}
+
+// simResizings are what has to happen to instances by the load, for the simulation to be worth something.
+var simResizings = []string{"fewer", "more", "more in a rollout", "awake", "asleep"}

@@ -14,7 +14,7 @@ func (s *sim) pinFor(warm semper.Duration) semper.Duration {
 	if warm == 0 || s.r.IntN(2) == 0 {
 		return 0
 	}
-	return min(warm, semper.Duration(time.Duration(10+s.r.IntN(90))*time.Second))
+	return min(warm, semper.Duration(time.Duration(30+s.r.IntN(150))*time.Second))
 }
 
 // pins looks at what control has just stored: a window begins at a cutover, with the length that the new release's routes say, and

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/autoscale"
 	"semper/rollout"
 )
 
@@ -30,14 +31,14 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		n = 100
 	}
-	seen, trials, ended, migrations := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int), make(map[string]int)
+	seen, trials, ended, migrations, resized := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int), make(map[string]int), make(map[string]int)
 	for seed := first; seed < first+n; seed++ {
 		s := newSim(t, uint64(seed))
 		if s.patient = seed%3 > 0; s.patient { // users who have something, and let a trial take its time
 			s.env, _, _ = rollout.Deploy(s.env, s.releases["r1"], rollout.Request{ID: "d-0", Now: s.now})
 			s.settle()
 		}
-		for range 600 {
+		for range 640 {
 			s.act()
 		}
 		s.settle()
@@ -47,6 +48,7 @@ func TestSimulation(t *testing.T) {
 		add(trials, s.trials)
 		add(ended, s.ended)
 		add(migrations, s.migrations)
+		add(resized, s.resized)
 	}
 	for _, st := range []semper.RolloutState{semper.RolloutDone, semper.RolloutFailed, semper.RolloutRolledBack, semper.RolloutSuperseded} {
 		if seen[st] < n/50 {
@@ -68,7 +70,12 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("only %d migrations %s in %d schedules: the simulation does not reach it", migrations[what], what, n)
 		}
 	}
-	t.Log(seen, trials, ended, migrations)
+	for _, what := range simResizings {
+		if resized[what] < n/200 {
+			t.Errorf("only %d times %s by the load in %d schedules: the simulation does not reach it", resized[what], what, n)
+		}
+	}
+	t.Log(seen, trials, ended, migrations, resized)
 }
 
 type simInstance struct {
@@ -115,6 +122,7 @@ type sim struct {
 	writing    map[semper.InstanceID]int // of what is in flight, that with unsafe methods
 	migrations map[string]int            // what became of them, by a word for it
 	migrated   map[semper.InstanceID]int // how often a command began
+	resized    map[string]int            // how often, by a word for how
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
@@ -124,7 +132,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		releases: make(map[semper.ReleaseName]semper.Release), instances: make(map[semper.InstanceID]*simInstance),
 		staged: make(map[semper.Digest]error), inFlight: make(map[semper.InstanceID]int), deadline: make(map[semper.InstanceID]time.Time), seen: make(map[semper.RolloutState]int),
 		trials: make(map[string]int), ended: make(map[string]int), served: make(map[semper.InstanceID]bool),
-		writing: make(map[semper.InstanceID]int), migrations: make(map[string]int), migrated: make(map[semper.InstanceID]int),
+		writing: make(map[semper.InstanceID]int), migrations: make(map[string]int), migrated: make(map[semper.InstanceID]int), resized: make(map[string]int),
 	}
 	for range 1 + s.r.IntN(2) {
 		s.edges = append(s.edges, &simEdge{})
@@ -133,11 +141,16 @@ func newSim(t *testing.T, seed uint64) *sim {
 		spec := semper.Spec{
 			App:      "app",
 			Services: map[string]semper.Service{"web": {Type: semper.Web, Instances: 1 + s.r.IntN(3)}, "job": {Type: semper.Worker, Instances: s.r.IntN(2)}},
-			Warm:     semper.Duration(time.Duration(s.r.IntN(3)) * time.Minute),
+			Warm:     semper.Duration(time.Duration(s.r.IntN(4)) * time.Minute),
 			Deploy:   s.steps(),
 			Migrate:  s.migration(),
 		}.WithDefaults()
 		spec.Routes = []semper.RouteRule{{Path: "/", To: "web", StickFor: s.pinFor(spec.Warm)}}
+		if s.r.IntN(3) > 0 {
+			web := spec.Services["web"]
+			web.Autoscale = autoscale.Policy{Min: s.r.IntN(2), Max: 2 + s.r.IntN(5)}.WithDefaults(true, false).Encode()
+			spec.Services["web"] = web
+		}
 		if s.r.IntN(4) == 0 {
 			spec.Services["api"] = semper.Service{Type: semper.Web, Instances: s.r.IntN(6)}
 		}
@@ -158,7 +171,7 @@ func (s *sim) failf(format string, args ...any) {
 func (s *sim) note(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
 
 func (s *sim) act() {
-	switch p := s.r.IntN(200); {
+	switch p := s.r.IntN(201); {
 	case p < 54:
 		s.control()
 	case p < 88:
@@ -183,6 +196,8 @@ func (s *sim) act() {
 			s.now = s.now.Add(time.Duration(s.r.IntN(7200)-3600) * time.Second)
 			s.note("the clock is set to %s", s.now)
 		}
+	case p >= 200:
+		s.resize()
 	default:
 		if !s.patient || s.idle() || s.r.IntN(3) == 0 {
 			s.command()

@@ -66,6 +66,9 @@ func (c *checker) buildService(path string, s service) semper.Service {
 	if c.queued(path) {
 		out.Jobs = s.Jobs.build()
 	}
+	if c.given(path + ".scale") {
+		out.Autoscale = c.scaling(path+".scale", s).Encode()
+	}
 	if s.Protocol != string(semper.ProtocolH1) {
 		out.Protocol = semper.Protocol(s.Protocol)
 	}

@@ -39,7 +39,8 @@ type service struct {
 	Type      string                   `yaml:"type" jsonschema:"enum=web,enum=worker,default=web" doc:"web takes HTTP requests; worker takes none and has no route."`
 	Command   command                  `yaml:"command" jsonschema:"required,example=./server --port $PORT" doc:"What to run, in the unpacked artifact. Text is split into words, or run by /bin/sh where it has shell syntax; a list is run as it is."`
 	Env       map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: debug}" doc:"Environment variables of this service: text, a number, true or false, or {secret: NAME}."`
-	Instances int                      `yaml:"instances" jsonschema:"minimum=0,maximum=1000,default=1" doc:"How many copies run."`
+	Instances int                      `yaml:"instances" jsonschema:"minimum=0,maximum=1000,default=1" doc:"How many copies run. With scale: how many it begins with."`
+	Scale     scale                    `yaml:"scale" jsonschema:"example={min: 1\\, max: 10}" doc:"Lets the number of copies follow the load."`
 	Listen    string                   `yaml:"listen" jsonschema:"enum=port,enum=socket,default=port" doc:"How an instance is reached (web only): port gives it PORT, a TCP port on 127.0.0.1; socket gives it SOCKET, the path of a unix socket to listen on."`
 	Protocol  string                   `yaml:"protocol" jsonschema:"enum=h1,enum=h2c,default=h1" doc:"What instances are spoken to in (web only): h1 is HTTP/1.1, h2c HTTP/2 without TLS, as most gRPC servers want it."`
 	Health    health                   `yaml:"health" jsonschema:"example=/healthz" doc:"How to see that an instance is ready to take work. Text is short for path. A web service without it is ready when it accepts connections, a worker when it runs."`

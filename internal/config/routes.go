@@ -163,6 +163,7 @@ func (c *checker) compile() {
 // pool looks at how a service's instances are treated.
 func (c *checker) pool(path string, s service) {
 	c.jobs(path, s.Jobs)
+	c.scale(path, s)
 	for _, key := range append([]string{"protocol", "jobs"}, c.fields.poolKeys()...) {
 		if !s.isWeb() && c.given(path+"."+key) {
 			c.misplaced(path+"."+key, fmt.Sprintf("%q is of requests, and a worker takes none", key), `remove it, or set "type: web"`)
