@@ -10,8 +10,9 @@ SOAK       = 30m
 SCHEDULES  = 20000
 CASES      = 2500
 FUZZ       = 10m
+KILLS      = 500
 
-.PHONY: build run test migrations faults oracle fuzz bench bench-proxy bench-gate lint fmt simulate soak clean
+.PHONY: build run test migrations faults oracle fuzz bench bench-proxy bench-gate bench-hold kills lint fmt simulate soak clean
 
 ## build: one static binary, bin/semper
 build:
@@ -54,6 +55,14 @@ bench-proxy: build
 ## bench-gate: fails when an ordinary request costs more of nginx's processor time than agreed, or than GATE says
 bench-gate: build
 	$(GO) run ./bench/proxy -semper bin/semper -gate $(if $(GATE),-limit $(GATE)) $(ARGS)
+
+## bench-hold: what requests cost that an edge holds, and how they go on; writes bench/hold/RESULTS.md
+bench-hold:
+	$(GO) run ./bench/hold -write $(ARGS)
+
+## kills: KILLS processes of a semper killed at random moments under load, and the books of its queue after it
+kills: build
+	$(GO) run ./bench/kills -semper bin/semper -kills $(KILLS) $(ARGS)
 
 ## lint: formatting, vet, and the linters of .golangci.yml
 lint:

@@ -49,11 +49,11 @@ type request struct {
 
 	// Memory.
 	host, path, other []byte
-	lines             []byte        // of what the backend gets
-	extra             []byte        // of the answer
-	head              []byte        // as it came, to ask again when the driver has it no more
-	again             http1.Request // of head
-	given             [32]byte      // an id of our own
+	lines             []byte         // of what the backend gets
+	extra             []byte         // of the answer
+	head              []byte         // as it came, to ask again when the driver has it no more
+	again             *http1.Request // of head; nil until it is read again
+	given             [32]byte       // an id of our own
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -147,11 +147,14 @@ func (s *session) ask(r *http1.Request) {
 
 // reread makes what is asked good again: the driver has the head no more.
 func (q *request) reread() {
+	if q.again == nil {
+		q.again = new(http1.Request)
+	}
 	q.again.Reset()
 	if n, err := q.again.Parse(q.head, &http1.Default); n == 0 || err != nil {
 		return // a head that was too large for it: rules look at host and path alone
 	}
-	q.fields.Request = &q.again
+	q.fields.Request = q.again
 	q.query.Method, q.query.Path, q.query.Query = q.again.MethodName(), q.again.Path(), q.again.Query()
 }
 
@@ -328,7 +331,7 @@ func (s *session) forget() {
 	q.asking, q.id, q.made, q.oldAt = asking{}, nil, nil, nil
 	q.fields.Request = nil
 	if cap(q.head) > keptHead {
-		q.head, q.again = nil, http1.Request{}
+		q.head, q.again = nil, nil
 	}
 	requests.Put(q)
 }

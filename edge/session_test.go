@@ -19,6 +19,7 @@ type carriage struct {
 	request  http1.Request
 	response http1.Response
 	x        front.Exchange
+	words    front.Words
 	now      int64
 	head     []byte
 	sent     []byte // by the client
@@ -68,7 +69,7 @@ func (c *carriage) carry() bool {
 	if n, err := c.request.Parse(c.sent, &http1.Default); n == 0 || err != nil {
 		return false
 	}
-	c.x = front.Exchange{Request: &c.request, Now: c.now}
+	c.x = front.Exchange{Request: &c.request, Now: c.now, Words: &c.words}
 	if c.session.Begin(&c.x) != front.Forward {
 		return false
 	}

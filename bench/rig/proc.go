@@ -23,10 +23,14 @@ const (
 	Store    Kind = "store"
 	Control  Kind = "control"
 	Edge     Kind = "edge"
+	Queue    Kind = "queue"
 	Instance Kind = "instance"
 )
 
-var order = []Kind{Keeper, Control, Store, Edge, Instance}
+var order = []Kind{Keeper, Control, Store, Edge, Queue, Instance}
+
+// parts are the kinds that are semper's own.
+var parts = order[:5]
 
 // A Process of a server, as /proc shows it.
 type Process struct {
@@ -65,7 +69,7 @@ func (s *Server) process(pid int) (Process, bool) {
 		return Process{}, false // gone, a kernel thread, or a zombie
 	}
 	argv := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-	if len(argv) > 3 && argv[0] == "semper" && slices.Contains(argv, s.Dir) && slices.Contains(order[:4], Kind(argv[1])) {
+	if len(argv) > 3 && argv[0] == "semper" && slices.Contains(argv, s.Dir) && slices.Contains(parts, Kind(argv[1])) {
 		return Process{PID: pid, Kind: Kind(argv[1])}, true
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "environ"))

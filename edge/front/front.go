@@ -109,10 +109,9 @@ type Exchange struct {
 	Waker  Waker
 	Ticket uint64
 
-	// Set by the Session for Forward. Forward counts in Begin, and when Begin answered Wait: the head is made then, once, for
-	// all attempts.
-	Target  *Target
-	Forward http1.Forward
+	// Set by the Session for Forward.
+	Target *Target
+	*Words // set by the driver: room for what the Session says in the call under way
 	// Keep is how much of the content may be kept for another attempt, in bytes; 0 for none.
 	Keep int
 	// Bounds are those of the request's rule: set by the Session with the first Forward or Wait. nil: the driver's own.
@@ -122,16 +121,12 @@ type Exchange struct {
 	Reused bool
 	// Set by the driver before Head.
 	Response *http1.Response
-	// Set by the Session in Head.
-	Answer http1.Answer
-	// Tee gets the content of the response too, as the target sends it; nil: nobody does. It neither blocks nor keeps what it is given,
-	// and what it returns means nothing.
+	// Set by the Session in Head. Tee gets the content of the response too, as the target sends it; nil: nobody does. It neither blocks
+	// nor keeps what it is given, and what it returns means nothing.
 	Tee io.Writer
 	// Stream says, after Head, that the response goes on until somebody ends it: it is no reason to wait for.
 	Stream bool
 
-	// Set by the Session for Refuse.
-	Refusal http1.Refusal
 	// Set by the Session for a Pass that is not Begin's. What it says of the content, the driver sets.
 	Handover *Handover
 
@@ -139,6 +134,17 @@ type Exchange struct {
 	Status int
 	// Received and Sent count the bytes of content from and to the client.
 	Received, Sent int64
+}
+
+// Words are what a Session says in one call, and its driver acts upon before the next. So one room does for many requests of one
+// goroutine, which are the smaller while they wait.
+type Words struct {
+	// Forward counts in Begin, when it answered Forward or Wait: the head is made then, once, for all attempts.
+	Forward http1.Forward
+	// Answer is set in Head.
+	Answer http1.Answer
+	// Refusal is set for Refuse.
+	Refusal http1.Refusal
 }
 
 // Bounds are how long nothing may happen to a request, and how much of it there may be. 0 is no bound. They are never

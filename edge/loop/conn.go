@@ -137,6 +137,7 @@ func (c *conn) begin(r *http1.Request, buf []byte, n int) {
 	f := l.take()
 	f.conn, f.x.Request = c, r
 	f.stamp()
+	l.words = front.Words{}
 	switch action := c.session.Begin(&f.x); action {
 	case front.Forward, front.Wait:
 		c.flow = f

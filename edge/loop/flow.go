@@ -52,7 +52,7 @@ type flow struct {
 }
 
 func (f *flow) reset() {
-	*f = flow{loop: f.loop, kept: recycle(f.kept), spill: recycle(f.spill), x: front.Exchange{Waker: f}}
+	*f = flow{loop: f.loop, kept: recycle(f.kept), spill: recycle(f.spill), x: front.Exchange{Waker: f, Words: &f.loop.words}}
 }
 
 // begin sends the request whose head is r; rest came behind it. r and rest are good only here.
@@ -84,6 +84,9 @@ func (f *flow) act(action front.Action) {
 		f.attempt()
 	case front.Wait:
 		f.waiting = true
+		if cap(f.kept) <= 2*smallBuffer { // there may be very many who wait
+			f.kept = append([]byte(nil), f.kept...)
+		}
 	case front.Pass:
 		f.handOver()
 	default:

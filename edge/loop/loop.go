@@ -35,10 +35,11 @@ type loop struct {
 	free   []int32
 	gen    uint32
 	pools  map[*front.Target]*pool
-	flows  []*flow // free
-	ticket uint64  // of the flow that was taken last
-	again  []*conn // have something to do at the end of the batch
-	queue  []*flow // wait for a place in the queue of their target
+	flows  []*flow     // free
+	words  front.Words // of all of them
+	ticket uint64      // of the flow that was taken last
+	again  []*conn     // have something to do at the end of the batch
+	queue  []*flow     // wait for a place in the queue of their target
 
 	share     int         // see fairShare
 	postponed []*endpoint // have had it, and go on in the next batch
@@ -370,7 +371,7 @@ func (l *loop) take() *flow {
 		return f
 	}
 	f := &flow{loop: l}
-	f.x.Waker, f.x.Ticket = f, l.ticket
+	f.x.Waker, f.x.Ticket, f.x.Words = f, l.ticket, &l.words
 	return f
 }
 

@@ -92,7 +92,7 @@ func (f *flow) head(buf []byte) {
 		}
 		if !r.Informational() {
 			f.stamp()
-			f.x.Response, f.x.Status = r, r.Status
+			f.x.Response, f.x.Status, f.x.Answer = r, r.Status, http1.Answer{}
 			f.conn.session.Head(&f.x)
 			f.pass(w, r, buf[n:])
 			return

@@ -21,6 +21,7 @@ const (
 type flow struct {
 	c     *conn
 	x     front.Exchange
+	words front.Words
 	req   http1.Request
 	resp  http1.Response
 	kept  []byte        // the head as forwarded, and the content while it fits x.Keep
@@ -69,6 +70,7 @@ type progress struct {
 
 func newFlow() *flow {
 	f := &flow{bell: make(chan struct{}, 1)}
+	f.x.Words = &f.words
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
@@ -85,7 +87,7 @@ func (s *Server) give(f *flow) {
 	if f.ctx.Err() != nil {
 		f.ctx, f.cancel = context.WithCancel(context.Background())
 	}
-	f.c, f.x, f.up, f.progress = nil, front.Exchange{}, nil, progress{}
+	f.c, f.x, f.words, f.up, f.progress = nil, front.Exchange{Words: &f.words}, front.Words{}, nil, progress{}
 	s.flows.Put(f)
 }
 

@@ -1,6 +1,9 @@
 package trace
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // maxMembers bounds the entries of a tracestate over all its lines.
 const maxMembers = 32
@@ -13,14 +16,13 @@ type Incoming struct {
 	valid    bool
 	states   int // tracestate lines
 	badState bool
-	members  int
-	keys     [maxMembers]uint64 // hashes of the keys seen
+	keys     []uint64 // hashes of the keys seen; most requests have none
 }
 
 // Reset forgets the request.
 func (in *Incoming) Reset() {
 	in.context, in.parents, in.valid = Context{}, 0, false
-	in.states, in.badState, in.members = 0, false, 0
+	in.states, in.badState, in.keys = 0, false, in.keys[:0]
 }
 
 // Traceparent takes the value of a traceparent line. A second one makes the context invalid.
@@ -49,18 +51,15 @@ func (in *Incoming) Tracestate(v []byte) {
 // member reports whether m may be the next entry of the list.
 func (in *Incoming) member(m []byte) bool {
 	i := bytes.IndexByte(m, '=')
-	if i < 0 || in.members == maxMembers || !key(m[:i]) || !value(m[i+1:]) {
+	if i < 0 || len(in.keys) == maxMembers || !key(m[:i]) || !value(m[i+1:]) {
 		return false
 	}
 	// Of two keys with one hash, which happens by intent alone, the sender has an entry of its own dropped.
 	h := hash(m[:i])
-	for _, seen := range in.keys[:in.members] {
-		if seen == h {
-			return false
-		}
+	if slices.Contains(in.keys, h) {
+		return false
 	}
-	in.keys[in.members] = h
-	in.members++
+	in.keys = append(in.keys, h)
 	return true
 }
 
