@@ -176,6 +176,7 @@ var rules = []rule{
 	{pkg: "queue/accept", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "the HTTP face of queues, by their contract alone: knows no engine and no edge"},
 	{pkg: "queue/callback", may: []string{"", "internal/inbox", "queue", "queue/dispatch", "webhook"}, tests: []string{"queue/mem"}, why: "ends of jobs as signed messages to whom clients name: jobs themselves; knows no engine"},
 	{pkg: "queue/dispatch", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "jobs to requests and answers to ends: whom it asks is given to it as a transport"},
+	{pkg: "queue/meter", may: []string{"", "queue"}, tests: []string{"queue/mem"}, why: "counts around a queue's contract: knows no engine, no store and no exposition"},
 	{pkg: "queue/spill", may: []string{""}, why: "large bodies as files; knows no queue"},
 	{pkg: "queue/mem", may: []string{"queue", "queue/backlog"}, tests: []string{"queue/queuetest"}, why: "the contract in memory, for tests and as a model"},
 	{pkg: "queue/queuetest", may: []string{"", "queue"}, external: []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, why: "the contract suite, run by every engine"},
@@ -209,19 +210,19 @@ var rules = []rule{
 
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
-	{pkg: "control/queues", may: []string{"", "api", "internal/nearest", "queue"}, tests: []string{"queue/etcd", "store/mem"}, why: "what people see of queues and do to them, over an engine that is handed in"},
+	{pkg: "control/queues", may: []string{"", "api", "internal/nearest", "queue", "queue/meter"}, tests: []string{"queue/etcd", "store/mem"}, why: "what people see of queues and do to them, over an engine that is handed in"},
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit", "pipeline/course"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design", "queue", "queue/accept", "queue/dispatch", "queue/callback", "webhook", "internal/inbox"},
+	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design", "queue", "queue/accept", "queue/dispatch", "queue/callback", "queue/meter", "webhook", "internal/inbox"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
-	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "queue", "verify", "verify/diff", "experiment/design", "internal/pause", "pipeline/course"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
+	{pkg: "api", may: []string{"", "edge/mirror/told", "experiment", "queue", "queue/meter", "verify", "verify/diff", "experiment/design", "internal/pause", "pipeline/course"}, external: []string{"golang.org/x/sys"}, tests: []string{"api/apitest"}, why: "the HTTP API, server and client; what it offers is an interface, and what the judge says it says in the judge's words"},
 	{pkg: "api/apitest", may: []string{"", "api", "control/queues", "edge/mirror/told", "pipeline", "queue/mem", "verify", "verify/diff", "experiment/design", "pipeline/course"}, why: "a real service in memory, for the tests of cli and web"},
-	{pkg: "web", may: []string{"", "api", "experiment", "experiment/design", "pipeline/course"}, tests: []string{"api/apitest", "verify"}, why: "the page, over the api only; what an experiment says it says in its own words"},
+	{pkg: "web", may: []string{"", "api", "experiment", "experiment/design", "pipeline/course", "queue", "queue/meter"}, tests: []string{"api/apitest", "verify"}, why: "the page, over the api only; what an experiment says it says in its own words"},
 	{pkg: "cli/draw", may: []string{"", "api", "experiment", "verify", "verify/diff", "verify/replay", "experiment/design", "pipeline/course"}, tests: []string{"edge/mirror/told", "verify/capture"}, why: "values to text: tables, trees, durations; writes nowhere"},
-	{pkg: "cli/queue", may: []string{"", "api", "cli/draw", "queue"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of queues; flags, output and the server are given to them"},
+	{pkg: "cli/queue", may: []string{"", "api", "cli/draw", "queue", "queue/meter"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of queues; flags, output and the server are given to them"},
 	{pkg: "cli/experiment", may: []string{"", "api", "cli/draw", "experiment", "experiment/design", "internal/nearest"}, external: []string{"github.com/spf13/cobra"}, why: "the commands of A/B tests; flags, output and the server are given to them"},
 	{pkg: "cli/progress", may: []string{"", "api", "cli/draw"}, why: "a rollout as it goes, on a terminal, in a pipe, as JSON"},
 	{pkg: "cli/recorded", may: []string{"cli/draw", "verify/capture", "verify/diff", "verify/replay"}, tests: []string{"google.golang.org/protobuf"}, why: "recordings compared and sent again, by the texts of flags; knows no server and no cobra"},
@@ -237,7 +238,7 @@ var rules = []rule{
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.
-	{pkg: "e2e", tests: []string{"", "api", "edge/certs/pebbletest", "pipeline/course", "github.com/quic-go/quic-go", "google.golang.org/grpc"}, why: "drives the binary from outside; the nouns for what it asks of the API"},
+	{pkg: "e2e", tests: []string{"", "api", "edge/certs/pebbletest", "pipeline/course", "queue", "github.com/quic-go/quic-go", "google.golang.org/grpc"}, why: "drives the binary from outside; the nouns for what it asks of the API"},
 	{pkg: "e2e/app", external: []string{"google.golang.org/grpc"}, why: "the app that e2e deploys"},
 	{pkg: "docs/guides", tests: []string{"actor", "actor/observer", "supervise"}, why: "the code that the guides show"},
 	{pkg: "examples", tests: []string{"bench/rig", "github.com/coder/websocket"}, why: "apps of their own, deployed by a test"},

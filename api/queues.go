@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"semper"
 	"semper/queue"
+	"semper/queue/meter"
 )
 
 // Queues is what the API offers of queues. In a [queue.Service] the app, or the environment, may be empty where that leaves one
@@ -19,6 +21,11 @@ type Queues interface {
 	Queue(ctx context.Context, of queue.Service) (QueueInfo, error)
 	// Jobs are those in a state with an ID greater than after, the oldest first, without their results. At most [MaxJobs].
 	Jobs(ctx context.Context, of queue.Service, s queue.State, after queue.ID, limit int) ([]queue.Status, error)
+	// Newest are up to limit jobs in a state, the newest first, without their results.
+	Newest(ctx context.Context, of queue.Service, s queue.State, limit int) ([]queue.Status, error)
+	// QueuePast is what happened to a queue and how it stood, in steps of ten seconds over an hour at most, the oldest first. It begins
+	// anew with the process that works the queue.
+	QueuePast(ctx context.Context, of queue.Service) ([]meter.Point, error)
 	// Job is what is known of one: its life, and its request and response without secrets.
 	Job(ctx context.Context, of queue.Service, id queue.ID) (JobInfo, error)
 	// PauseQueue is a barrier: no job of the queue starts after it has returned. Accepting goes on.
@@ -40,6 +47,28 @@ type QueueInfo struct {
 	Drained bool         `json:"drained,omitempty"` // it is paused and nothing runs
 	Policy  QueuePolicy  `json:"policy"`
 	Deeds   []queue.Deed `json:"deeds,omitempty"` // newest first; of one queue only
+	// Activity is what happens to it; nil where the process that counts does not answer.
+	Activity *QueueActivity `json:"activity,omitempty"`
+}
+
+// QueueActivity is what is counted of a queue.
+type QueueActivity struct {
+	Since  time.Time       `json:"since"` // counters were 0: the process that works the queue began
+	Total  meter.Counts    `json:"total"`
+	Lately meter.Counts    `json:"lately"` // of the last minute or so
+	Over   semper.Duration `json:"over"`   // which is so long
+	// Half and Most are within which half of the jobs done in the last five to ten minutes were, and 99 %, from when they might start;
+	// 0: none was done. They are the ends of a histogram's buckets.
+	Half semper.Duration `json:"half,omitempty"`
+	Most semper.Duration `json:"most,omitempty"`
+}
+
+// PerSecond is n of [QueueActivity].Lately per second; nil and a time too short to tell give 0.
+func (a *QueueActivity) PerSecond(n func(meter.Counts) uint64) float64 {
+	if a == nil || a.Over.D() < time.Second {
+		return 0
+	}
+	return float64(n(a.Lately)) / a.Over.D().Seconds()
 }
 
 // QueuePolicy is what people ask of a queue's policy. 0 is no bound.
@@ -118,6 +147,19 @@ func (c *Client) Jobs(ctx context.Context, of queue.Service, s queue.State, afte
 	return get[[]queue.Status](ctx, c, queuePath(of, "/jobs"), p)
 }
 
+// Newest implements [Queues].
+func (c *Client) Newest(ctx context.Context, of queue.Service, s queue.State, limit int) ([]queue.Status, error) {
+	return get[[]queue.Status](ctx, c, queuePath(of, "/jobs"), params("app", of.App, "env", of.Environment, "state", string(s), "limit", intParam(int64(limit)), "order", newestFirst))
+}
+
+// newestFirst is the order of jobs that is asked for; without one they are in that of their ids.
+const newestFirst = "newest"
+
+// QueuePast implements [Queues].
+func (c *Client) QueuePast(ctx context.Context, of queue.Service) ([]meter.Point, error) {
+	return get[[]meter.Point](ctx, c, queuePath(of, "/past"), params("app", of.App, "env", of.Environment))
+}
+
 // Job implements [Queues].
 func (c *Client) Job(ctx context.Context, of queue.Service, id queue.ID) (JobInfo, error) {
 	return get[JobInfo](ctx, c, queuePath(of, "/jobs/"+id.String()), params("app", of.App, "env", of.Environment))
@@ -155,6 +197,10 @@ func (v *server) queues(mux *http.ServeMux) {
 		return list(l), err
 	})
 	v.one(mux, "GET /v1/queues/{service}", func(r *http.Request) (any, error) { return v.s.Queue(r.Context(), queueOf(r)) })
+	v.one(mux, "GET /v1/queues/{service}/past", func(r *http.Request) (any, error) {
+		l, err := v.s.QueuePast(r.Context(), queueOf(r))
+		return list(l), err
+	})
 	v.one(mux, "GET /v1/queues/{service}/jobs", v.jobs)
 	v.one(mux, "GET /v1/queues/{service}/jobs/{id}", func(r *http.Request) (any, error) {
 		id, err := queue.ParseID(r.PathValue("id"))
@@ -210,6 +256,13 @@ func (v *server) jobs(r *http.Request) (any, error) {
 			return nil, err
 		}
 	}
-	l, err := v.s.Jobs(r.Context(), queueOf(r), queue.State(r.FormValue("state")), after, limit)
+	state := queue.State(r.FormValue("state"))
+	if order := r.FormValue("order"); order == newestFirst && after == (queue.ID{}) {
+		l, err := v.s.Newest(r.Context(), queueOf(r), state, limit)
+		return list(l), err
+	} else if order != "" {
+		return nil, &semper.Error{Code: semper.Invalid, Message: strconv.Quote(order) + " is no order of jobs", Hint: "newest, without after; or none"}
+	}
+	l, err := v.s.Jobs(r.Context(), queueOf(r), state, after, limit)
 	return list(l), err
 }

@@ -123,7 +123,7 @@ type Secrets interface {
 	List(app string) ([]string, error)
 }
 
-// Options of a control process. All but Log, Queues and Supervision are required.
+// Options of a control process. All but Log, Queues, QueueCounters and Supervision are required.
 type Options struct {
 	Store   semper.Store
 	Keeper  Keeper
@@ -144,6 +144,8 @@ type Options struct {
 	Supervision func(context.Context) supervise.Options
 	// Queues are those of services; nil: there are none.
 	Queues queues.Engine
+	// QueueCounters are what is counted of them; nil: nothing is.
+	QueueCounters queues.Counters
 	// ID names this process for the leadership: unique per process, for ever.
 	ID string
 }
@@ -176,7 +178,7 @@ func New(o Options) *Control {
 	}
 	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
 	c.Surface = c.surface()
-	c.Desk = queues.Desk{Engine: o.Queues, Log: o.Log, Tell: c.happened}
+	c.Desk = queues.Desk{Engine: o.Queues, Counters: o.QueueCounters, Log: o.Log, Tell: c.happened}
 	return c
 }
 

@@ -95,10 +95,16 @@ func ordered(c *http.Client, url string) (release string, err error) {
 // verdictPage is the page of a rollout's verdict.
 func (s *server) verdictPage(id string) string {
 	s.t.Helper()
+	return s.page("/verdict/bar/production/" + id)
+}
+
+// page is one of semper's own.
+func (s *server) page(path string) string {
+	s.t.Helper()
 	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", s.dir+"/api.sock")
 	}}}
-	resp, err := c.Get("http://semper/verdict/bar/production/" + id)
+	resp, err := c.Get("http://semper" + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}

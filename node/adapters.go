@@ -88,7 +88,7 @@ func (e *edges) Traffic(ctx context.Context) (api.Traffic, error) {
 	return t, nil
 }
 
-// Metrics are those of the edge with an id; empty is one that takes new connections.
+// Metrics are those of the edge with an id. Empty is one that takes new connections, and with it the queue process, where one answers.
 func (e *edges) Metrics(ctx context.Context, id, accept string) (api.Exposition, error) {
 	parts, err := e.keeper.Parts(ctx)
 	if err != nil {
@@ -100,21 +100,39 @@ func (e *edges) Metrics(ctx context.Context, id, accept string) (api.Exposition,
 	if i < 0 {
 		return api.Exposition{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no edge %q answers", id), Hint: "semper tree shows those there are"}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge/metrics", nil)
+	m, err := e.exposition(ctx, parts[i].Socket, accept)
+	if err != nil || id != "" {
+		return m, err
+	}
+	for _, p := range parts { // one at most takes requests
+		if p.Kind != "queue" || p.PID == 0 || !p.Ready || p.Draining {
+			continue
+		}
+		if q, err := e.exposition(ctx, p.Socket, accept); err == nil && q.ContentType == m.ContentType {
+			m.Text = metrics.Join(m.Text, q.Text)
+			break
+		}
+	}
+	return m, nil
+}
+
+// exposition is the metrics of the part at socket, in the format that accept prefers.
+func (e *edges) exposition(ctx context.Context, socket, accept string) (api.Exposition, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://part/metrics", nil)
 	if err != nil {
 		return api.Exposition{}, err
 	}
 	if accept != "" {
 		req.Header.Set("Accept", accept)
 	}
-	resp, err := e.client(parts[i].Socket).Do(req)
+	resp, err := e.client(socket).Do(req)
 	if err != nil {
 		return api.Exposition{}, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("edge at %s: %s", parts[i].Socket, resp.Status)
+		err = fmt.Errorf("part at %s: %s", socket, resp.Status)
 	}
 	return api.Exposition{ContentType: resp.Header.Get("Content-Type"), Text: text}, err
 }

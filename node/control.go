@@ -62,11 +62,12 @@ func Control(ctx context.Context, o PartOptions) error {
 		return err
 	}
 	defer jobs.Close() //nolint:errcheck // it has none
-	edges := newEdges(k)
+	edges, asking := newEdges(k), newEdges(k)
 	defer edges.close()
+	defer asking.close()
 	c := control.New(control.Options{
 		Store: s, Keeper: k, Edges: edges, Blobs: blobAdapter{blobs}, Ledgers: ledgers(d.edge()),
-		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Keys: keys, Check: config.CheckSpec, Queues: jobs,
+		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Keys: keys, Check: config.CheckSpec, Queues: jobs, QueueCounters: counters{asking},
 		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
 	})
 	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, User: c.User, PeerCredCheck: true, UI: web.Handler(c)})

@@ -17,6 +17,7 @@ import (
 	"semper/queue/accept"
 	"semper/queue/dispatch"
 	queueetcd "semper/queue/etcd"
+	"semper/queue/meter"
 	"semper/store/etcd"
 	"semper/supervise"
 )
@@ -30,6 +31,7 @@ import (
 //	queue-1 (one for one)
 //	├─ observer  shows the tree and its crashes
 //	├─ sockets   gives the listening socket to a keeper that lost its own
+//	├─ meter     tells what happens to queues
 //	├─ queues    follows the route table: opens queues, and does their jobs
 //	└─ face      answers edges
 //
@@ -53,10 +55,11 @@ func Queue(ctx context.Context, o PartOptions) error {
 	defer engine.Close() //nolint:errcheck // leases stay as they are
 	edges := towardsEdges(d)
 	defer edges.CloseIdleConnections()
-	c := &clerk{id: o.ID, log: o.Log, store: s, engine: engine, edge: edges, secrets: secrets(d.secrets()), open: map[semper.PoolKey]*work{}}
+	c := &clerk{id: o.ID, log: o.Log, store: s, engine: engine, edge: edges, secrets: secrets(d.secrets()), meter: meter.New(), open: map[semper.PoolKey]*work{}}
 	face := &surface{log: o.Log, handler: accept.New(accept.Options{Inbox: c.inbox, Log: o.Log}), sockets: sockets}
 	tree, err := runTree(ctx, o, supervise.Flags{Name: o.ID, Intensity: 5, Period: 10 * time.Second}, []supervise.ChildSpec{
 		{ID: "sockets", Restart: supervise.Transient, Start: supervise.Serve(handBack(ctx, o, sockets))},
+		{ID: "meter", Start: supervise.ServeReady(c.tellCounts(o))},
 		{ID: "queues", Shutdown: supervise.Infinity, Backoff: gently, Start: supervise.ServeReady(c.follow)},
 		{ID: "face", Shutdown: supervise.Infinity, Start: supervise.ServeReady(face.serve)},
 	})
@@ -82,6 +85,7 @@ type clerk struct {
 	engine queue.Engine
 	edge   http.RoundTripper
 	secrets
+	meter *meter.Meter
 
 	mu   sync.Mutex // guards open
 	open map[semper.PoolKey]*work
@@ -199,6 +203,7 @@ func (c *clerk) openLocked(ctx context.Context, wg *sync.WaitGroup, key semper.P
 	if err != nil {
 		return err
 	}
+	q = c.meter.Watch(service, q)
 	inbox := accept.Inbox{Queue: q, Settings: settings, Allows: allows(settings)}
 	d := c.open[key]
 	if d != nil {

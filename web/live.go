@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"semper/api"
+	"semper/queue"
 )
 
 const (
@@ -34,9 +35,10 @@ type stream struct {
 	w         http.ResponseWriter
 	rc        *http.ResponseController
 	look      *look
+	queue     queue.Service // of a queue's page
 	fragments []string
 	have      map[string]string // fragment → version in the browser
-	meter     meter
+	meter     rateMeter
 	quiet     int // looks since something was sent
 }
 
@@ -54,7 +56,11 @@ func (u *ui) live(w http.ResponseWriter, r *http.Request) {
 		ui: u, w: w, rc: http.NewResponseController(w), look: &look{App: r.FormValue("app"), Env: r.FormValue("env")},
 		fragments: overviewFragments(), have: map[string]string{},
 	}
-	if st.look.App != "" {
+	switch {
+	case r.FormValue("queue") != "":
+		st.look, st.queue = queueLookOf(r)
+		st.fragments = queueFragments()
+	case st.look.App != "":
 		st.fragments = appFragments()
 	}
 	for pair := range strings.SplitSeq(r.FormValue("have"), ",") {
@@ -114,20 +120,38 @@ func (st *stream) run(ctx context.Context) {
 // is that of a browser gone.
 func (st *stream) push(ctx context.Context, all bool) error {
 	l := st.look
-	before, rated, carried, problem := l.Envs, l.Rates, l.Traffic, l.Problem
+	if l.Queue != nil {
+		return st.pushQueue(ctx, all)
+	}
+	before, rated, carried, problem, queues := l.Envs, l.Rates, l.Traffic, l.Problem, l.Queues
 	l.Problem = st.ui.statuses(ctx, l, all)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if l.Problem == nil {
 		l.Rates = st.meter.read(time.Now(), l.Envs)
+		st.ui.queues(ctx, l)
 	}
-	same := (l.Problem == nil) == (problem == nil) && reflect.DeepEqual(before, l.Envs) && reflect.DeepEqual(rated, l.Rates) && reflect.DeepEqual(carried, l.Traffic)
+	same := (l.Problem == nil) == (problem == nil) && reflect.DeepEqual(before, l.Envs) && reflect.DeepEqual(rated, l.Rates) && reflect.DeepEqual(carried, l.Traffic) && reflect.DeepEqual(queues, l.Queues)
 	if same && !all {
 		return st.idle()
 	}
 	if l.Problem == nil && (all || !reflect.DeepEqual(withoutTraffic(before), withoutTraffic(l.Envs))) {
 		st.ui.parts(ctx, l)
+	}
+	return st.send()
+}
+
+// pushQueue is push for the page of a queue.
+func (st *stream) pushQueue(ctx context.Context, all bool) error {
+	l := st.look
+	before, problem := l.Queue, l.Problem
+	l.Problem = st.ui.queueOf(ctx, l, st.queue, all)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !all && (l.Problem == nil) == (problem == nil) && reflect.DeepEqual(before, l.Queue) {
+		return st.idle()
 	}
 	return st.send()
 }

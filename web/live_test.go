@@ -61,14 +61,20 @@ func (b *browser) Write(p []byte) (int, error) {
 // follow opens a page's stream with what the browser has already.
 func follow(t *testing.T, h http.Handler, app, have string) *browser {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	b := &browser{header: http.Header{}, leave: cancel, gone: make(chan struct{})}
 	q := url.Values{"have": {have}}
 	if app != "" {
 		q.Set("app", app)
 		q.Set("env", semper.DefaultEnvironment)
 	}
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/ui/events?"+q.Encode(), nil)
+	return followed(t, h, "/ui/events?"+q.Encode())
+}
+
+// followed opens the stream at target.
+func followed(t *testing.T, h http.Handler, target string) *browser {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	b := &browser{header: http.Header{}, leave: cancel, gone: make(chan struct{})}
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	go func() {
 		defer close(b.gone)
 		h.ServeHTTP(b, r)

@@ -36,6 +36,9 @@ type look struct {
 	CrashesErr     error
 	Events         []semper.Event // newest first
 	EventsErr      error
+	Queues         []queueRow
+	QueuesErr      error
+	Queue          *queueLook // of a queue's page
 	Info           api.ServerInfo
 	Pipelines      []api.PipelineStatus
 	PipelinesErr   error

@@ -24,11 +24,11 @@ type fragment struct {
 
 // The fragments of the page of all apps and of an app's page, in the order of the page.
 func overviewFragments() []string {
-	return []string{"notice", "needs", "apps", "semper", "crashes", "events"}
+	return []string{"notice", "needs", "apps", "queues", "semper", "crashes", "events"}
 }
 
 func appFragments() []string {
-	return []string{"notice", "needs", "head", "rollout", "pipeline", "traffic", "experiments", "instances", "tree", "releases", "crashes", "events"}
+	return []string{"notice", "needs", "head", "rollout", "pipeline", "traffic", "queues", "experiments", "instances", "tree", "releases", "crashes", "events"}
 }
 
 type pages struct {
@@ -45,6 +45,8 @@ func parsePages(version string) *pages {
 		"traffic": trafficOf, "perSecond": perSecond, "millis": millis, "part": partOf, "hint": semper.HintOf, "keyOf": keyOf, "join": strings.Join, "change": changeOf,
 		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "short": short,
 		"experimentMark": experimentMark, "experimentSays": experimentSays, "experimentCommands": experimentCommands, "usersOf": usersOf, "sharesOf": sharesOf, "mismatchSays": mismatchSays, "effects": effects,
+		"queueMark": queueMark, "jobMark": jobMark, "jobSays": jobSays, "attemptSays": attemptSays, "tries": tries, "tabs": tabs, "flows": flows, "reach": reach,
+		"rules": rulesOf, "rateIn": rateIn, "rateOut": rateOut, "messageOf": messageOf, "may": mayDeploy,
 		"conf": confidence, "conf1": shareWords, "mean": evidenceOf,
 	})
 	return &pages{t: template.Must(t.ParseFS(files, "page/*.html")), version: version}
@@ -118,6 +120,7 @@ func (u *ui) followed(names []string) http.HandlerFunc {
 			return
 		}
 		u.parts(r.Context(), l)
+		u.queues(r.Context(), l)
 		u.past(r.Context(), l, shownEvents)
 		f, err := u.pages.fragments(names, l)
 		if err != nil {

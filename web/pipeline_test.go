@@ -51,7 +51,17 @@ func as(h http.Handler, c api.Caller) http.Handler {
 
 func press(t *testing.T, h http.Handler, path, why string) *http.Response {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(url.Values{"why": {why}}.Encode()))
+	return pressed(t, h, path, "why", why)
+}
+
+// pressed sends a form; it is pairs.
+func pressed(t *testing.T, h http.Handler, path string, form ...string) *http.Response {
+	t.Helper()
+	v := url.Values{}
+	for i := 0; i < len(form); i += 2 {
+		v.Set(form[i], form[i+1])
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(v.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

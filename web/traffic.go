@@ -14,8 +14,8 @@ import (
 // rates are requests accepted per second, by release.
 type rates map[semper.ReleaseName]float64
 
-// A meter turns counters into rates. It belongs to one stream.
-type meter struct {
+// A rateMeter turns counters into rates. It belongs to one stream.
+type rateMeter struct {
 	at   time.Time
 	last map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Ledger
 	now  map[semper.EnvironmentKey]rates
@@ -23,7 +23,7 @@ type meter struct {
 
 // read is the rate since the reading before, nil at the first. Readings closer than half a look give
 // the rate before again: over so short a time it would jump.
-func (m *meter) read(at time.Time, envs []api.Status) map[semper.EnvironmentKey]rates {
+func (m *rateMeter) read(at time.Time, envs []api.Status) map[semper.EnvironmentKey]rates {
 	past := at.Sub(m.at)
 	if m.last != nil && past < lookEvery/2 {
 		return m.now

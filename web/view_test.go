@@ -139,7 +139,7 @@ func TestMeter(t *testing.T) {
 	env := func(n uint64) []api.Status {
 		return []api.Status{{App: "a", Environment: "production", Ledger: map[semper.ReleaseName]semper.Ledger{"r1": {Accepted: n}}}}
 	}
-	var m meter
+	var m rateMeter
 	if m.read(at, env(1000)) != nil {
 		t.Error("a rate from one reading")
 	}

@@ -14,6 +14,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 type ui struct {
 	s      api.Service
 	glance *glance
+	line   *queuesGlance
 	assets *assets
 	pages  *pages
 }
@@ -21,7 +22,7 @@ type ui struct {
 // Handler serves the pages of s. It starts no goroutine that outlives its request.
 func Handler(s api.Service) http.Handler {
 	a := loadAssets()
-	u := &ui{s: s, glance: &glance{s: s}, assets: a, pages: parsePages(a.version)}
+	u := &ui{s: s, glance: &glance{s: s}, line: &queuesGlance{s: s}, assets: a, pages: parsePages(a.version)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", u.followed(overviewFragments()))
 	mux.HandleFunc("GET /app/{app}/{env}", u.followed(appFragments()))
@@ -29,6 +30,9 @@ func Handler(s api.Service) http.Handler {
 	mux.HandleFunc("GET /release/{app}/{release}", u.release)
 	mux.HandleFunc("GET /verdict/{app}/{env}/{rollout}", u.verdict)
 	mux.HandleFunc("GET /experiment/{app}/{env}/{name}", u.experiment)
+	mux.HandleFunc("GET /queue/{app}/{env}/{service}", u.queuePage)
+	mux.HandleFunc("POST /queue/{app}/{env}/{service}/{verb}", u.decideQueue)
+	mux.HandleFunc("GET /job/{app}/{env}/{service}/{id}", u.jobPage)
 	mux.HandleFunc("GET /crash/{id}", u.crash)
 	mux.HandleFunc("GET /event", u.events)
 	mux.HandleFunc("POST /run/{app}/{run}/{verb}", u.decide)

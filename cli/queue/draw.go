@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,6 +14,7 @@ import (
 	"semper/api"
 	"semper/cli/draw"
 	"semper/queue"
+	"semper/queue/meter"
 )
 
 func write(w io.Writer, lines []string) {
@@ -33,16 +35,27 @@ func queues(list []api.QueueInfo, p draw.Paint, now time.Time) []string {
 	if len(list) == 0 {
 		return []string{p.Dim("no queues: a service has one once it takes asynchronous requests")}
 	}
-	g := draw.Grid{{p.Dim("QUEUE"), p.Dim("OF"), p.Dim("STATE"), p.Dim("QUEUED"), p.Dim("DELAYED"), p.Dim("RUNNING"), p.Dim("DEAD"), p.Dim("BYTES"), p.Dim("OLDEST")}}
+	g := draw.Grid{{p.Dim("QUEUE"), p.Dim("OF"), p.Dim("STATE"), p.Dim("QUEUED"), p.Dim("DELAYED"), p.Dim("RUNNING"), p.Dim("DEAD"), p.Dim("BYTES"), p.Dim("IN"), p.Dim("OUT"), p.Dim("OLDEST")}}
 	for _, q := range list {
 		dead := fmt.Sprint(q.Dead)
 		if q.Dead > 0 {
 			dead = p.Bad(dead)
 		}
 		g.Row(draw.OneLine(q.Service.Service), draw.OneLine(q.App+"/"+q.Environment), stateOf(q, p),
-			fmt.Sprint(q.Queued), fmt.Sprint(q.Delayed), fmt.Sprint(q.Running), dead, draw.Size(q.Bytes), age(q, now))
+			fmt.Sprint(q.Queued), fmt.Sprint(q.Delayed), fmt.Sprint(q.Running), dead, draw.Size(q.Bytes), perSecond(q.Activity, accepted), perSecond(q.Activity, done), age(q, now))
 	}
 	return table(g)
+}
+
+func accepted(c meter.Counts) uint64 { return c.Accepted }
+func done(c meter.Counts) uint64     { return c.Done }
+
+// perSecond is how many of something there were a second lately.
+func perSecond(a *api.QueueActivity, n func(meter.Counts) uint64) string {
+	if a == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(a.PerSecond(n), 'g', 3, 64) + "/s"
 }
 
 func age(q api.QueueInfo, now time.Time) string {
@@ -101,13 +114,33 @@ func one(q api.QueueInfo, p draw.Paint, now time.Time) []string {
 		{p.Dim("queued"), fmt.Sprint(q.Queued)}, {p.Dim("oldest"), oldest}, {p.Dim("delayed"), fmt.Sprint(q.Delayed)},
 		{p.Dim("running"), fmt.Sprint(q.Running) + of(q.Policy.Running)}, {p.Dim("dead"), dead},
 		{p.Dim("jobs"), fmt.Sprint(held) + of(q.Policy.MaxJobs)}, {p.Dim("bytes"), draw.Size(q.Bytes) + " of " + draw.Size(q.Policy.MaxBytes)},
-		{p.Dim("rules"), rules(q.Policy)}, {p.Dim("handed out by"), draw.OrDash(draw.OneLine(q.Dispatcher))},
+		{p.Dim("rules"), rules(q.Policy)}, {p.Dim("last minute"), lately(q.Activity)}, {p.Dim("handed out by"), draw.OrDash(draw.OneLine(q.Dispatcher))},
 	}
 	out = append(append(out, ""), table(g)...)
 	if len(q.Deeds) > 0 {
 		out = append(append(out, ""), deeds(q.Deeds, p)...)
 	}
 	return out
+}
+
+// lately is what happened to a queue in the last minute.
+func lately(a *api.QueueActivity) string {
+	if a == nil {
+		return "-"
+	}
+	parts := []string{fmt.Sprintf("%d accepted, %d done", a.Lately.Accepted, a.Lately.Done)}
+	for _, c := range []struct {
+		n    uint64
+		word string
+	}{{a.Lately.Failed, "attempts failed"}, {a.Lately.Dead, "died"}, {a.Lately.Full + a.Lately.Invalid + a.Lately.Unavailable, "refused"}} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.word))
+		}
+	}
+	if a.Half > 0 {
+		parts = append(parts, fmt.Sprintf("half within %s, 99 %% within %s", draw.Span(a.Half.D()), draw.Span(a.Most.D())))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func of(bound int) string {

@@ -81,7 +81,7 @@ func (c *Shell) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "queues, how much waits in each and for how long", Aliases: []string{"ls"},
 		Long: `List queues, one a line. QUEUED may start, DELAYED waits after an attempt that failed, DEAD was given up. OLDEST is how long the
-first of what may start has waited. Without -a and -e they are those of all apps and environments.`,
+first of what may start has waited, IN and OUT are how many were accepted and done a second in the last minute. Without -a and -e they are those of all apps and environments.`,
 		Example: "  semper queue list\n  semper queue list --watch\n  semper queue list -a shop --json | jq '.[] | select(.dead > 0)'", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.With(cmd.Context(), func(ctx context.Context, s *api.Client) error {

@@ -14,6 +14,7 @@ import (
 	"semper/api"
 	"semper/internal/nearest"
 	"semper/queue"
+	"semper/queue/meter"
 )
 
 // Engine is a [queue.Engine] that knows which queues there are.
@@ -23,9 +24,16 @@ type Engine interface {
 	Queues(ctx context.Context) ([]queue.Listing, error)
 }
 
+// Counters is what is counted of queues.
+type Counters interface {
+	// Readings are those of all queues; of one, with its past, where it is named.
+	Readings(ctx context.Context, of queue.Service) ([]meter.Reading, error)
+}
+
 // Desk is the part of the API that is about queues. It is safe for concurrent use.
 type Desk struct {
-	Engine Engine // nil: there are no queues
+	Engine   Engine   // nil: there are no queues
+	Counters Counters // nil: nothing is counted
 	// Tell stores an event.
 	Tell func(ctx context.Context, e semper.Event) error
 	Log  *slog.Logger
@@ -40,6 +48,7 @@ func (d Desk) Queues(ctx context.Context, app, env string) ([]api.QueueInfo, err
 		return nil, err
 	}
 	var out []api.QueueInfo
+	counted := d.counted(ctx)
 	for _, l := range all {
 		if app != "" && l.Service.App != app || env != "" && l.Service.Environment != env {
 			continue
@@ -52,6 +61,7 @@ func (d Desk) Queues(ctx context.Context, app, env string) ([]api.QueueInfo, err
 		if err != nil {
 			return nil, err
 		}
+		info.Activity = counted[l.Service]
 		out = append(out, info)
 	}
 	return out, nil
@@ -145,6 +155,7 @@ func (d Desk) Queue(ctx context.Context, of queue.Service) (api.QueueInfo, error
 	if err != nil {
 		return info, err
 	}
+	info.Activity = d.counted(ctx)[l.Service]
 	info.Deeds, err = q.Deeds(ctx, shownDeeds)
 	return info, err
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // job does what a queue asks for: it leaves a line with the job's id in the file EFFECTS, and answers with what it was asked. What is
-// below /jobs/flaky is refused at its first attempt.
+// below /jobs/flaky is refused at its first attempt, what is below /jobs/bad at each.
 func job(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -19,6 +19,10 @@ func job(w http.ResponseWriter, r *http.Request) {
 	attempt := r.Header.Get("Semper-Attempt")
 	if strings.HasPrefix(r.URL.Path, "/jobs/flaky") && attempt == "1" {
 		http.Error(w, "not yet", http.StatusServiceUnavailable)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/jobs/bad") {
+		http.Error(w, "never", http.StatusInternalServerError)
 		return
 	}
 	if err := effect(r.Header.Get("Semper-Job-Id")); err != nil {

@@ -1,5 +1,7 @@
 package metrics
 
+import "bytes"
+
 // The names that come from outside of this package: OpenTelemetry's, as Prometheus writes them.
 const (
 	nameServerDuration = "http_server_request_duration_seconds"
@@ -46,10 +48,32 @@ func (r *Registry) expose(open bool) []byte {
 	for _, f := range families {
 		t.collected(f)
 	}
-	if open {
-		t.b = append(t.b, "# EOF\n"...)
+	return t.closed()
+}
+
+// eof ends an exposition in OpenMetrics.
+const eof = "# EOF\n"
+
+// closed is the whole text.
+func (t *text) closed() []byte {
+	if t.open {
+		t.b = append(t.b, eof...)
 	}
 	return t.b
+}
+
+// Join is several expositions of one format as one. No family may be in two of them.
+func Join(all ...[]byte) []byte {
+	var out []byte
+	open := false
+	for _, b := range all {
+		rest, ended := bytes.CutSuffix(b, []byte(eof))
+		out, open = append(out, rest...), open || ended
+	}
+	if open {
+		out = append(out, eof...)
+	}
+	return out
 }
 
 func keyLabels(k Key) string {
@@ -166,10 +190,17 @@ func (t *text) own(shards []*Shard) {
 
 // collected writes what others keep.
 func (t *text) collected(f Family) {
-	kind := "counter"
-	if f.Kind == Gauge {
-		kind = "gauge"
-	}
+	kind := [...]string{Counter: "counter", Gauge: "gauge", Histogram: "histogram"}[f.Kind]
 	t.family(f.Name, kind, f.Help)
+	if f.Kind == Histogram {
+		f.Distributions(func(d Distribution, l ...Label) {
+			n := d.Counts
+			if n == nil {
+				n = make([]uint64, len(d.Limits)+1)
+			}
+			t.histogram(f.Name, labels(l...), n, d.Sum, func(i int) float64 { return d.Limits[i] }, nil)
+		})
+		return
+	}
 	f.Collect(func(v float64, l ...Label) { t.value(f.Name, labels(l...), v) })
 }

@@ -15,6 +15,7 @@ type Kind uint8
 const (
 	Counter Kind = iota // only grows; its name ends in _total
 	Gauge
+	Histogram // of durations or sizes, in base units
 )
 
 // A Family is values that somebody else keeps, asked for when somebody looks.
@@ -23,6 +24,25 @@ type Family struct {
 	Kind       Kind
 	// Collect yields each value with its labels; no two have the same labels. It may be called concurrently.
 	Collect func(yield func(value float64, labels ...Label))
+	// Distributions is Collect of a Histogram, which has this alone.
+	Distributions func(yield func(d Distribution, labels ...Label))
+}
+
+// A Distribution is a histogram as its keeper has it.
+type Distribution struct {
+	Limits []float64 // upper ends of its buckets, ascending
+	Counts []uint64  // by limit, and one more for what is above all; none is all 0
+	Sum    float64
+}
+
+// Expose is families as text, in OpenMetrics when open is set, else in Prometheus' format: for what belongs to no edge. They are the
+// caller's to name; see [Registry.Register] for what names have to be.
+func Expose(open bool, families ...Family) []byte {
+	t := &text{open: open}
+	for _, f := range families {
+		t.collected(f)
+	}
+	return t.closed()
 }
 
 var familyName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_]*$`) })
@@ -46,8 +66,8 @@ func (r *Registry) Register(families ...Family) error {
 			problem = "is there already"
 		case (f.Kind == Counter) != isTotal:
 			problem = "must end in _total if it is a counter, and only then"
-		case f.Collect == nil:
-			problem = "has nobody to ask for its values"
+		case f.Kind == Histogram || f.Collect == nil:
+			problem = "has nobody to ask for its values, one by one"
 		default:
 			taken[f.Name] = true
 			continue

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"compress/gzip"
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -15,7 +16,16 @@ const (
 
 // Handler serves the counters to a scrape: as OpenMetrics if the client prefers it, else as Prometheus text. It is for those
 // who operate the edge: the answer names apps, releases and routes.
-func (r *Registry) Handler() http.Handler {
+func (r *Registry) Handler() http.Handler { return handler(r.expose) }
+
+// Handler serves families as [Registry.Handler] does a registry: for what belongs to no edge.
+func Handler(families func(ctx context.Context) []Family) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		handler(func(open bool) []byte { return Expose(open, families(q.Context())...) }).ServeHTTP(w, q)
+	})
+}
+
+func handler(expose func(open bool) []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if q.Method != http.MethodGet && q.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -24,7 +34,7 @@ func (r *Registry) Handler() http.Handler {
 		}
 		accept := strings.Join(q.Header.Values("Accept"), ",")
 		open := quality(accept, "application/openmetrics-text") >= max(quality(accept, "text/plain"), 0.001)
-		body := r.expose(open)
+		body := expose(open)
 		h := w.Header()
 		h.Set("Content-Type", typeText)
 		if open {
