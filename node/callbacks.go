@@ -43,6 +43,7 @@ func (c *clerk) callLocked(ctx context.Context, wg *sync.WaitGroup, key semper.P
 	if err != nil {
 		return err
 	}
+	calls = c.meter.Watch(callback.Of(service), calls)
 	calling, end := context.WithCancel(ctx)
 	d.call = end
 	log := c.log.With("queue", service.String())

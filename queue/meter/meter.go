@@ -22,7 +22,8 @@ type Meter struct {
 // New is a Meter that counts from now on.
 func New() *Meter { return &Meter{since: time.Now(), queues: map[queue.Service]*tally{}} }
 
-// Watch is q, which is the queue of s, and counts. The counters of a service go on where it is watched again.
+// Watch is q, which is the queue of s, and counts; it is a [queue.Teller] if q is one. The counters of a service go on where it is
+// watched again.
 func (m *Meter) Watch(s queue.Service, q queue.Queue) queue.Queue {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -32,7 +33,17 @@ func (m *Meter) Watch(s queue.Service, q queue.Queue) queue.Queue {
 		m.queues[s] = t
 	}
 	t.view(q)
-	return &watched{Queue: q, t: t}
+	w := &watched{Queue: q, t: t}
+	if told, ok := q.(queue.Teller); ok {
+		return &telling{w, told}
+	}
+	return w
+}
+
+// telling is a queue that remembers whose end is to be told.
+type telling struct {
+	*watched
+	queue.Teller
 }
 
 // Readings are those of all queues, by name, without their pasts.

@@ -215,6 +215,21 @@ func TestWatchedAgain(t *testing.T) {
 	})
 }
 
+// TestWhatAQueueCanDoBeside is not hidden by watching it.
+func TestWhatAQueueCanDoBeside(t *testing.T) {
+	t.Parallel()
+	m := New()
+	if _, ok := m.Watch(mail, struct{ queue.Queue }{}).(queue.Teller); ok {
+		t.Error("what tells nothing is a teller")
+	}
+	if _, ok := m.Watch(mail, struct {
+		queue.Queue
+		queue.Teller
+	}{}).(queue.Teller); !ok {
+		t.Error("a teller is none any more")
+	}
+}
+
 func TestWithin(t *testing.T) {
 	t.Parallel()
 	var h Histogram
