@@ -64,7 +64,7 @@ var rules = []rule{
 	{pkg: "edge/background", may: []string{"supervise"}, why: "what works beside the requests of an edge, as a supervision tree; what the parts do is given to it"},
 	{pkg: "edge/config", may: []string{"", "edge/balance", "edge/balance/admit", "edge/front", "edge/hedge", "edge/hold", "edge/http1", "edge/message", "edge/route", "edge/route/sticky", "edge/tablefile", "edge/upstream", "edge/words", "edge/mirror", "verify/diff", "internal/inbox"}, why: "what an edge goes by, as values, made ready before a request is looked at"},
 	{pkg: "edge/arms", may: []string{"", "edge/ledger", "edge/metrics", "edge/refusal", "edge/route", "edge/route/sticky", "edge/sketch", "edge/words"}, why: "which arm of a split a request belongs to, and what became of it there: no connection, no clock but a cookie's"},
-	{pkg: "edge/mirror", may: []string{"", "edge/http1", "edge/message", "edge/metrics", "edge/mirror/told", "edge/replay", "edge/route", "edge/sketch", "edge/trace", "verify/diff"}, external: []string{"github.com/klauspost/compress"},
+	{pkg: "edge/mirror", may: []string{"", "edge/front", "edge/http1", "edge/message", "edge/metrics", "edge/mirror/told", "edge/replay", "edge/route", "edge/sketch", "edge/trace", "verify/diff"}, external: []string{"github.com/klauspost/compress"},
 		why: "copies of requests, beside their way, and what their answers come to: verify's comparison, which is numbers in and counts out"},
 	{pkg: "edge/mirror/told", may: []string{"", "verify/diff"}, why: "what an edge tells of copies, for who counts and who judges"},
 	{pkg: "edge/control", may: []string{"", "edge/ledger", "edge/mirror/told", "experiment/design"}, why: "the words of an edge's own socket: HTTP and JSON around functions"},

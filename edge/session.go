@@ -111,7 +111,7 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	q.enter()
 	s.forward(x, r)
 	if d == given {
-		q.copied = q.target.pool.mirror.Driven(r, &x.Forward, q.rule.Policy.Shadow)
+		q.copied = q.target.pool.mirror.Driven(r, &x.Forward, q.rule.Policy.Shadow, x.Aside)
 		d = s.begin(r, now)
 	}
 	return s.act(x, d)

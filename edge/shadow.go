@@ -5,10 +5,12 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 
 	"semper"
 	"semper/edge/balance"
 	"semper/edge/dial"
+	"semper/edge/front"
 	"semper/edge/mirror"
 )
 
@@ -21,34 +23,66 @@ func (x *exchange) shadow() {
 	x.copied.Send()
 }
 
-// sender sends copies to the pool k. Each is claimed as a request is: who drains an instance waits for it or cuts it, and a hold keeps it out.
+// sender sends copies to the pool k.
 func (e *Edge) sender(k semper.PoolKey) mirror.Sender {
-	return func(r *http.Request) (*http.Response, func() bool, error) {
-		for {
-			s := e.snapshot()
-			p := s.pools[k]
-			if p == nil || p.held.Holds(true, e.now()) {
-				return nil, nil, mirror.ErrNobody
-			}
-			picked, v := p.ready.Pick(balance.Query{Now: e.now(), Random: rand.Uint64()})
-			if v != balance.Picked {
-				return nil, nil, mirror.ErrNobody
-			}
-			if !e.current.Claim(s, &picked.InFlight) {
-				continue
-			}
-			ctx, cancel := context.WithCancelCause(r.Context())
-			a := &attempt{backend: p.of(picked), cancel: cancel}
-			a.backend.begin(a)
-			resp, err := a.backend.pool.RoundTrip(r.WithContext(ctx))
-			if dial.Exhausted(err) { // of this process
-				err = mirror.ErrNobody
-			}
-			return resp, func() bool {
-				cut := errors.Is(context.Cause(ctx), errCut)
-				a.backend.drop(a.backend.end(a))
-				return cut
-			}, err
+	return mirror.Sender{
+		Trip:  func(r *http.Request) (*http.Response, func(error) bool, error) { return e.tripCopy(k, r) },
+		Claim: func(cut func()) (*front.Target, func(error) bool, error) { return e.claimCopy(k, cut) },
+	}
+}
+
+// copyTo claims a backend of k for a copy as a request does: who drains an instance waits for it or cuts it, and a hold keeps it out.
+func (e *Edge) copyTo(k semper.PoolKey, driven bool) (*backend, error) {
+	for {
+		s := e.snapshot()
+		p := s.pools[k]
+		switch {
+		case p == nil || p.held.Holds(true, e.now()):
+			return nil, mirror.ErrNobody
+		case driven && p.foreign:
+			return nil, mirror.ErrForeign
+		}
+		picked, v := p.ready.Pick(balance.Query{Now: e.now(), Random: rand.Uint64()})
+		if v != balance.Picked {
+			return nil, mirror.ErrNobody
+		}
+		if e.current.Claim(s, &picked.InFlight) {
+			return p.of(picked), nil
 		}
 	}
+}
+
+func (e *Edge) tripCopy(k semper.PoolKey, r *http.Request) (*http.Response, func(error) bool, error) {
+	b, err := e.copyTo(k, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	a := &attempt{backend: b, cancel: cancel}
+	b.begin(a)
+	resp, err := b.pool.RoundTrip(r.WithContext(ctx))
+	return resp, func(err error) bool {
+		cut := errors.Is(context.Cause(ctx), errCut)
+		b.drop(b.end(a))
+		return cut || dial.Exhausted(err)
+	}, err
+}
+
+func (e *Edge) claimCopy(k semper.PoolKey, cut func()) (*front.Target, func(error) bool, error) {
+	b, err := e.copyTo(k, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	var was atomic.Bool
+	a := &attempt{backend: b, cancel: func(why error) {
+		if why != nil {
+			was.Store(true)
+			cut()
+		}
+	}}
+	b.begin(a)
+	return b.target, func(err error) bool {
+		b.drop(b.end(a))
+		return was.Load() || dial.Exhausted(err)
+	}, nil
 }

@@ -108,6 +108,8 @@ type Exchange struct {
 	// Waker and Ticket are for Wait: set by the driver.
 	Waker  Waker
 	Ticket uint64
+	// Aside makes requests of the Session's own: set by the driver; nil: it makes none.
+	Aside Runner
 
 	// Set by the Session for Forward.
 	Target *Target

@@ -24,7 +24,8 @@
 //	          └──────────────▲────────────────────────────────────────────┘
 //	conn      a client's connection: idle, reading a head, in a flow, or lingering until the client has read its last answer
 //	flow      one request on its way: conn ↔ up; taken from a free list when a head is whole, given back when it has ended
-//	up        a connection to a target: being made, in a flow, or idle
+//	sub       a request of the edge's own, beside the clients': begun when the events in hand have been answered
+//	up        a connection to a target: being made, in a flow or a sub, or idle
 //
 // Every descriptor is watched for both directions, edge-triggered, from its first moment to its last, so that no call ever
 // changes what is watched. Hence each endpoint notes what it knows (readable, writable), reads until it is told that there

@@ -52,7 +52,7 @@ type flow struct {
 }
 
 func (f *flow) reset() {
-	*f = flow{loop: f.loop, kept: recycle(f.kept), spill: recycle(f.spill), x: front.Exchange{Waker: f, Words: &f.loop.words}}
+	*f = flow{loop: f.loop, kept: recycle(f.kept), spill: recycle(f.spill), x: front.Exchange{Waker: f, Words: &f.loop.words, Aside: f.loop}}
 }
 
 // begin sends the request whose head is r; rest came behind it. r and rest are good only here.
@@ -186,7 +186,7 @@ func (f *flow) attempt() {
 		return
 	}
 	f.x.Reused = false
-	u, err := l.dial(f)
+	u, err := l.dial(f.x.Target)
 	if errors.Is(err, unix.EAGAIN) && l.patient(f) {
 		return
 	}
@@ -194,7 +194,7 @@ func (f *flow) attempt() {
 		f.failed(front.Failure{Kind: front.ConnectFailed, Unsent: true, Err: err})
 		return
 	}
-	f.up, f.patience = u, 0
+	u.flow, f.up, f.patience = f, u, 0
 	if u.connecting {
 		u.arm(f.x.Bounds.Connect)
 		return

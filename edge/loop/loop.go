@@ -40,6 +40,7 @@ type loop struct {
 	ticket uint64      // of the flow that was taken last
 	again  []*conn     // have something to do at the end of the batch
 	queue  []*flow     // wait for a place in the queue of their target
+	subs   []*sub      // are to begin at the end of the batch
 
 	share     int         // see fairShare
 	postponed []*endpoint // have had it, and go on in the next batch
@@ -135,6 +136,9 @@ func (l *loop) run() {
 		if len(l.queue) > 0 {
 			l.retry()
 		}
+		if len(l.subs) > 0 {
+			l.beside()
+		}
 	}
 	l.shut()
 }
@@ -177,6 +181,8 @@ func (l *loop) goOn() {
 			e.conn.run() // nothing, if it is closed
 		case e.up.flow != nil: // nor if that is
 			e.up.flow.progress()
+		case e.up.sub != nil:
+			e.up.sub.progress()
 		}
 	}
 }
@@ -309,8 +315,15 @@ func (l *loop) shut() {
 			e.door.close()
 		}
 	}
-	for _, e := range l.slots { // what is left is idle
-		if e != nil && e.up != nil {
+	for _, s := range l.subs {
+		s.end(errShut)
+	}
+	for _, e := range l.slots { // what is left is idle, or beside the clients
+		switch {
+		case e == nil || e.up == nil:
+		case e.up.sub != nil:
+			e.up.sub.end(errShut)
+		default:
 			e.up.close()
 		}
 	}
@@ -371,7 +384,7 @@ func (l *loop) take() *flow {
 		return f
 	}
 	f := &flow{loop: l}
-	f.x.Waker, f.x.Ticket, f.x.Words = f, l.ticket, &l.words
+	f.x.Waker, f.x.Aside, f.x.Ticket, f.x.Words = f, l, l.ticket, &l.words
 	return f
 }
 

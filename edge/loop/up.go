@@ -16,7 +16,8 @@ type up struct {
 	loop   *loop
 	target *front.Target
 	pool   *pool
-	flow   *flow // nil while it is idle
+	flow   *flow // nil while it is idle, or
+	sub    *sub
 
 	connecting bool
 	reused     bool
@@ -91,9 +92,9 @@ func (u *up) rest() {
 	}
 }
 
-// dial begins a connection for f.
-func (l *loop) dial(f *flow) (*up, error) {
-	p := l.pool(f.x.Target)
+// dial begins a connection to t, for whom it is given to.
+func (l *loop) dial(t *front.Target) (*up, error) {
+	p := l.pool(t)
 	if p.bad != nil {
 		return nil, p.bad
 	}
@@ -104,7 +105,7 @@ func (l *loop) dial(f *flow) (*up, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &up{loop: l, target: f.x.Target, pool: p, flow: f, connecting: !done}
+	u := &up{loop: l, target: t, pool: p, connecting: !done}
 	u.endpoint = endpoint{fd: fd, up: u, timer: timer{owner: &u.endpoint, slot: -1}, writable: done}
 	l.register(&u.endpoint)
 	if err := l.poll.add(fd, watched, u.slot, u.gen); err != nil {
@@ -127,30 +128,44 @@ func (l *loop) spare() bool {
 
 func (u *up) event(events uint32) {
 	switch {
-	case u.flow == nil: // idle: whatever comes now belongs to nothing
+	case u.flow == nil && u.sub == nil: // idle: whatever comes now belongs to nothing
 		if u.readable {
 			u.close()
 		}
 	case u.connecting:
 		u.connected(events)
+	case u.sub != nil:
+		u.sub.progress()
 	default:
 		u.flow.progress()
 	}
 }
 
 func (u *up) connected(events uint32) {
-	f := u.flow
 	e, err := unix.GetsockoptInt(u.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	switch {
 	case err != nil:
-		f.failed(front.Failure{Kind: front.ConnectFailed, Unsent: true, Err: err})
+		u.failed(err)
 	case e != 0:
-		f.failed(front.Failure{Kind: front.ConnectFailed, Unsent: true, Err: unix.Errno(e)})
+		u.failed(unix.Errno(e))
 	case events&unix.EPOLLOUT != 0:
 		u.connecting = false
 		u.readable = events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP) != 0
-		f.connected()
+		if u.sub != nil {
+			u.sub.transmit()
+		} else {
+			u.flow.connected()
+		}
 	}
+}
+
+// failed: there will be no connection.
+func (u *up) failed(err error) {
+	if u.sub != nil {
+		u.sub.end(err)
+		return
+	}
+	u.flow.failed(front.Failure{Kind: front.ConnectFailed, Unsent: true, Err: err})
 }
 
 var (
@@ -159,14 +174,15 @@ var (
 )
 
 func (u *up) expired() {
-	f := u.flow
 	switch {
-	case f == nil:
+	case u.flow == nil && u.sub == nil:
 		u.close()
 	case u.connecting:
-		f.failed(front.Failure{Kind: front.ConnectFailed, Unsent: true, Err: errConnectTime})
+		u.failed(errConnectTime)
+	case u.sub != nil:
+		u.sub.end(errNoResponse)
 	default:
-		f.slowTarget()
+		u.flow.slowTarget()
 	}
 }
 

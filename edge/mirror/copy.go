@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/replay"
 	"semper/verify/diff"
@@ -19,10 +20,13 @@ import (
 // A Copy is one request that is copied. The nil Copy is of a request that is not, and all methods of it do nothing.
 type Copy struct {
 	m        *Mirror
-	ctx      context.Context // of the copies; ends when nobody will compare
+	ctx      context.Context // of copies made by goroutines; ends when nobody will compare
 	cancel   context.CancelFunc
+	flights  [2]flight // of the others
 	endpoint string
 	asked    string        // the path
+	aside    front.Runner  // of who carries the request; nil: copies are made by goroutines
+	method   http1.Method  // of head
 	head     []byte        // as an instance gets it; or
 	request  *http.Request // the same
 	content  *replay.Body  // of request
@@ -58,6 +62,9 @@ func (c *Copy) spoil(r reason) {
 		c.m.tally.by[r].Add(1)
 		if c.cancel != nil {
 			c.cancel()
+		}
+		for i := range c.flights {
+			c.flights[i].cancel()
 		}
 	}
 }
@@ -102,42 +109,58 @@ func (c *Copy) send() {
 		c.spoil(nobody)
 		return
 	}
-	c.ctx, c.cancel = context.WithTimeout(m.edge.ctx, m.o.Timeout.D())
-	c.began = time.Now()
-	c.left.Store(int32(1 + n))
 	order := []int{candidate, second}[:n]
 	if n == 2 && rand.Uint32()&1 == 0 {
 		slices.Reverse(order)
 	}
+	to := m.to.Load()
+	for _, part := range order { // before anything can go wrong with one of them
+		if c.aside == nil || !c.flights[part-1].claim(c, part, to[part-1]) {
+			c.ctx, c.cancel = context.WithTimeout(m.edge.ctx, m.o.Timeout.D()) //nolint:gosec // done and spoil call it
+			break
+		}
+	}
+	c.began = time.Now()
+	c.left.Store(int32(1 + n))
 	for _, part := range order {
-		go c.trip(part) // waited for by Mirrors.Close
+		if f := &c.flights[part-1]; f.c != nil {
+			f.start()
+		} else {
+			go c.trip(part, to[part-1]) // waited for by Mirrors.Close
+		}
 	}
 }
 
 // trip sends one of the copies and keeps its answer.
-func (c *Copy) trip(part int) {
-	defer c.m.edge.copies.Done()
-	defer c.done()
-	defer c.m.flying.Add(-1)
+func (c *Copy) trip(part int, to Sender) {
 	r, err := c.outgoing()
 	if err != nil {
 		c.spoil(unread)
+		c.landed(part, err, true)
 		return
 	}
-	resp, done, err := c.m.to.Load()[part-1](r)
+	resp, done, err := to.Trip(r)
 	if err == nil {
 		err = c.keep(&c.parts[part], resp)
 	}
-	cut := done != nil && done()
+	void := done != nil && done(err)
+	c.landed(part, err, void || errors.Is(context.Cause(c.ctx), context.Canceled))
+}
+
+// landed is the end of one of the copies. void says that err says nothing of the instance.
+func (c *Copy) landed(part int, err error, void bool) {
 	c.took[part-1] = time.Since(c.began)
 	switch {
 	case err == nil:
 		c.m.latency[part-1].Add(c.took[part-1])
-	case cut, errors.Is(err, ErrNobody), errors.Is(context.Cause(c.ctx), context.Canceled):
+	case void, errors.Is(err, ErrNobody):
 		c.spoil(nobody) // or it is spoilt already
 	default: // no answer, or no whole one: that is one too
 		c.parts[part].Response = diff.NewResponse(0, nil, nil)
 	}
+	c.m.flying.Add(-1)
+	c.done()
+	c.m.edge.copies.Done()
 }
 
 // keep reads an answer, as much as may be kept of it.
@@ -192,14 +215,19 @@ func (c *Copy) Head(r *http1.Response) io.Writer {
 	if !c.headed(r.Status, r.EventStream()) {
 		return nil
 	}
-	h := c.parts[client].Header
+	c.parts[client].wire(c.m, r)
+	return c
+}
+
+// wire keeps the fields that are compared.
+func (a *answer) wire(m *Mirror, r *http1.Response) {
+	a.Header = make(http.Header, len(m.fields))
 	for i := range r.Fields() {
 		_, name, value := r.Field(i)
-		if k := c.m.wants(name); k != "" {
-			h[k] = append(h[k], string(value))
+		if k := m.wants(name); k != "" {
+			a.Header[k] = append(a.Header[k], string(value))
 		}
 	}
-	return c
 }
 
 // wants is the name of a field that is kept; empty for any other.
@@ -218,6 +246,7 @@ func (c *Copy) HeadHTTP(status int, h http.Header, stream bool) {
 		c.sendContent()
 	}
 	if c.headed(status, stream) {
+		c.parts[client].Header = make(http.Header, len(c.m.fields))
 		c.parts[client].fields(c.m, h)
 	}
 }
@@ -248,7 +277,7 @@ func (c *Copy) headed(status int, endless bool) bool {
 		c.spoil(stream)
 		return false
 	}
-	c.parts[client].Status, c.parts[client].Header = status, make(http.Header, len(c.m.fields))
+	c.parts[client].Status = status
 	return true
 }
 
@@ -283,7 +312,9 @@ func (c *Copy) done() {
 	if c.left.Add(-1) > 0 {
 		return
 	}
-	c.cancel()
+	if c.cancel != nil {
+		c.cancel()
+	}
 	if c.spoilt.Load() == 0 {
 		select {
 		case c.m.edge.queue <- c:

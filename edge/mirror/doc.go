@@ -11,8 +11,9 @@
 //	              │           │        ├──▶ candidate's ────────┼─▶ queue ─▶ one worker: decode, compare, count
 //	              no       skipped  dropped └─▶ current release's, again ─┘
 //
-// The request goes its own way. Beside it a goroutine sends the copy to the candidate, and another one a second copy to the current release,
-// in a random order: fresh instances of it where there are some, else those that serve. What the second one shows is noise. Of the
+// The request goes its own way. Beside it goes the copy to the candidate, and a second one to the current release, in a random order: fresh
+// instances of it where there are some, else those that serve. What the second one shows is noise. The driver that carries the request
+// makes them too, as subrequests after what it has in hand, where it can; else a goroutine for each does. Of the
 // client's answer the bytes are kept as they pass; nothing ever waits for a copy, and all that is done in the path of a request is in
 // memory and bounded. When all are there, one worker compares, beside everything else.
 //
@@ -36,7 +37,8 @@
 // # Who owns what
 //
 // A [Copy] belongs to the goroutine of its request until End; each part of it to whoever fills it, and all of it to the worker when the
-// last part is there. [Mirrors] owns the goroutines of copies: Close ends and waits for them. An instance counts a copy in flight like
+// last part is there. [Mirrors] owns the goroutines of copies: Close ends and waits for them. A driver ends its subrequests with itself, which has to
+// be before Close. An instance counts a copy in flight like
 // any request, so that whoever drains it waits for the copy, or cuts it.
 //
 // # What it does not do

@@ -37,13 +37,13 @@ func table(share float64, o semper.Shadowing) []semper.Pool {
 type instance func(r *http.Request) (status int, h http.Header, body string, err error)
 
 func (i instance) sender(semper.PoolKey) Sender {
-	return func(r *http.Request) (*http.Response, func() bool, error) {
+	return Sender{Trip: func(r *http.Request) (*http.Response, func(error) bool, error) {
 		status, h, body, err := i(r)
 		if err != nil {
 			return nil, nil, err
 		}
-		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, func() bool { return false }, nil
-	}
+		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, func(error) bool { return false }, nil
+	}}
 }
 
 func plan(t testing.TB, m *Mirrors, pools []semper.Pool, i instance) *Mirror {
@@ -240,7 +240,7 @@ func FuzzSecretsAreMasked(f *testing.F) {
 		}
 		m := New("edge-1", time.Now())
 		defer m.Close()
-		by, err := m.Plan(table(1, semper.Shadowing{}), func(semper.PoolKey) Sender { return nil }, time.Now())
+		by, err := m.Plan(table(1, semper.Shadowing{}), func(semper.PoolKey) Sender { return Sender{} }, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/front"
 	"semper/edge/sketch"
 	"semper/verify/diff"
 )
@@ -37,12 +38,22 @@ const (
 	defaultTimeout     = 10 * time.Second
 )
 
-// A Sender sends a copy to an instance of a pool, and counts it in flight there until done is called, whatever err is. Done says whether the
-// copy was cut by who drains the instance. An error is [ErrNobody] where no instance was asked: then there is no done.
-type Sender func(r *http.Request) (resp *http.Response, done func() (cut bool), err error)
+// A Sender sends copies to instances of a pool. Each is in flight there until done is called, with what became of it; done says whether that says
+// nothing of the instance: the copy was cut by who drains it, or this process was out of something. An error is [ErrNobody] where no
+// instance may be asked: then there is no done.
+type Sender struct {
+	// Trip is a copy by net/http's values. There is a done whatever the error is, but that one.
+	Trip func(r *http.Request) (resp *http.Response, done func(error) (void bool), err error)
+	// Claim is the target of a copy that a driver makes. From then on cut may be called, by any goroutine. The error is [ErrForeign] where
+	// drivers do not speak to the instances of the pool.
+	Claim func(cut func()) (t *front.Target, done func(error) (void bool), err error)
+}
 
 // ErrNobody: no instance may be asked.
 var ErrNobody = errors.New("there is no instance to send a copy to")
+
+// ErrForeign: drivers do not speak to the instances.
+var ErrForeign = errors.New("a driver does not speak to the instances of the pool")
 
 // Mirrors are all of an edge's.
 type Mirrors struct {
@@ -80,7 +91,7 @@ func (m *Mirrors) Close() {
 	m.copies.Wait()
 }
 
-// enter lets n goroutines begin, unless all is over.
+// enter lets n copies begin, unless all is over.
 func (m *Mirrors) enter(n int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

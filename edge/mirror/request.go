@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 
+	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/message"
 	"semper/edge/replay"
@@ -19,8 +20,9 @@ import (
 	"semper/edge/trace"
 )
 
-// Driven is a copy of a driver's request that is given to an instance as f says; nil where it is not copied.
-func (m *Mirror) Driven(r *http1.Request, f *http1.Forward, which route.Shadowed) *Copy {
+// Driven is a copy of a driver's request that is given to an instance as f says; nil where it is not copied. aside makes the copies; nil:
+// goroutines do.
+func (m *Mirror) Driven(r *http1.Request, f *http1.Forward, which route.Shadowed, aside front.Runner) *Copy {
 	if which == route.ShadowOff || !m.picks() {
 		return nil
 	}
@@ -35,7 +37,10 @@ func (m *Mirror) Driven(r *http1.Request, f *http1.Forward, which route.Shadowed
 	}
 	c.asked = string(r.Path())
 	c.endpoint = endpoint(string(r.MethodName()), c.asked)
-	c.head = http1.AppendRequest(make([]byte, 0, len(r.Head())+512), r, f)
+	marked := *f
+	marked.Shadow = true
+	c.method, c.aside = r.Method, aside
+	c.head = http1.AppendRequest(make([]byte, 0, len(r.Head())+512), r, &marked)
 	return c
 }
 
