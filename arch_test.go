@@ -55,8 +55,9 @@ var rules = []rule{
 	{pkg: "actor/telemetry", why: "events to whoever wants them: a library of its own, over nothing"},
 	{pkg: "autoscale", may: []string{""}, why: "how many instances a load asks for: signals and a time in, a number and its reason out"},
 	{pkg: "autoscale/waking", why: "what edges are told of a service that sleeps: one value"},
-	{pkg: "rollout", may: []string{"", "autoscale", "autoscale/waking", "experiment/design", "internal/nearest", "internal/inbox"},
+	{pkg: "rollout", may: []string{"", "autoscale", "autoscale/waking", "experiment/design", "internal/nearest", "internal/inbox", "rollout/quiesce"},
 		why: "a pure state machine over the nouns"},
+	{pkg: "rollout/quiesce", may: []string{""}, why: "how a worker is told to take no more: values, for the file, the machine and who performs it"},
 	{pkg: "edge", may: []string{"", "supervise", "edge/onward", "edge/arms", "edge/background", "edge/balance", "edge/balance/admit", "edge/carry", "edge/compress", "edge/config", "edge/control", "edge/dial", "edge/epoch", "edge/flight", "edge/front", "edge/gate", "edge/heal", "edge/hedge/race", "edge/hold", "edge/http1", "edge/lane", "edge/ledger", "edge/local", "edge/loop", "edge/message", "edge/metrics", "edge/mirror", "edge/mirror/told", "edge/probe", "edge/procid", "edge/refusal", "edge/replay", "edge/route", "edge/route/sticky", "edge/server", "edge/strain", "edge/tablefile", "edge/tunnel", "edge/upstream", "edge/variant", "edge/witness", "experiment/design"},
 		tests: []string{"google.golang.org/protobuf", "golang.org/x/sys", "edge/accesslog", "edge/hedge", "edge/trace", "verify/diff", "edge/wsframe", "github.com/coder/websocket", "github.com/prometheus/client_model", "github.com/prometheus/common", "golang.org/x/net"},
 		why:   "the data plane outlives everything else, so it depends on nothing else but what restarts its loops"},
@@ -177,6 +178,8 @@ var rules = []rule{
 	{pkg: "queue/callback", may: []string{"", "internal/inbox", "queue", "queue/dispatch", "webhook"}, tests: []string{"queue/mem"}, why: "ends of jobs as signed messages to whom clients name: jobs themselves; knows no engine"},
 	{pkg: "queue/dispatch", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "jobs to requests and answers to ends: whom it asks is given to it as a transport"},
 	{pkg: "queue/meter", may: []string{"", "queue"}, tests: []string{"queue/mem"}, why: "counts around a queue's contract: knows no engine, no store and no exposition"},
+	{pkg: "queue/pull", may: []string{"", "queue", "edge/sketch"}, tests: []string{"queue/mem"},
+		why: "jobs for workers that ask, by the contract of queues alone: who asks is told to it; the sketch is how the judge is told durations"},
 	{pkg: "queue/spill", may: []string{""}, why: "large bodies as files; knows no queue"},
 	{pkg: "queue/mem", may: []string{"queue", "queue/backlog"}, tests: []string{"queue/queuetest"}, why: "the contract in memory, for tests and as a model"},
 	{pkg: "queue/queuetest", may: []string{"", "queue"}, external: []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, why: "the contract suite, run by every engine"},
@@ -203,18 +206,20 @@ var rules = []rule{
 	{pkg: "internal/trim", external: []string{"golang.org/x/sys"}, why: "memory back to the system when an edge has nothing to do"},
 
 	// The control process: decides with rollout, sees the world through interfaces that node fills.
-	{pkg: "control", may: []string{"", "actor", "api", "control/certificate", "control/delivery", "control/judging", "control/judging/telling", "control/lab", "control/prepare", "control/queues", "edge/mirror/told", "pipeline", "rollout", "store", "supervise", "webhook", "experiment/design", "internal/pause", "pipeline/course"}, tests: []string{"pipeline/attest", "edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
+	{pkg: "control", may: []string{"", "actor", "api", "control/ask", "control/certificate", "control/delivery", "control/feed", "control/judging", "control/judging/telling", "control/lab", "control/prepare", "control/queues", "edge/mirror/told", "pipeline", "rollout", "store", "supervise", "webhook", "experiment/design", "internal/pause", "pipeline/course"}, tests: []string{"pipeline/attest", "edge/route", "store/mem"}, why: "performs what rollout decides, as a tree of processes; knows neither etcd nor the keeper nor the edge"},
 	{pkg: "control/judging/telling", may: []string{"", "api", "control/judging", "verify"}, why: "a judge's record in the words of the API: the judge knows no API, and control no statistics"},
 	{pkg: "control/lab", may: []string{"", "api", "edge/route", "experiment", "internal/nearest", "experiment/design", "internal/pause", "verify"}, tests: []string{"store/mem"}, why: "experiments kept: entries and parts in the store, reports out; of the edge it knows the hash of a user's key"},
 	{pkg: "control/judging", may: []string{"", "edge/mirror/told", "edge/sketch", "verify", "verify/diff"}, why: "what edges count, made fit for the judge: functions of a record, a look and its time; the sketch is how edges tell latencies"},
 
+	{pkg: "control/ask", may: []string{"", "rollout/quiesce"}, why: "questions to instances, each asked once; what answers mean is decided elsewhere"},
+	{pkg: "control/feed", may: []string{""}, why: "the newest events for whoever follows them"},
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
 	{pkg: "control/queues", may: []string{"", "api", "internal/nearest", "queue", "queue/meter"}, tests: []string{"queue/etcd", "store/mem"}, why: "what people see of queues and do to them, over an engine that is handed in"},
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit", "pipeline/course"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design", "queue", "queue/accept", "queue/dispatch", "queue/callback", "queue/meter", "webhook", "internal/inbox"},
+	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design", "queue", "queue/accept", "queue/dispatch", "queue/pull", "queue/callback", "queue/meter", "webhook", "internal/inbox"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.
@@ -234,7 +239,8 @@ var rules = []rule{
 	{pkg: "internal/pause", why: "a wait that ends with its owner: time alone"},
 	{pkg: "internal/argv", why: "command lines as words: functions of text"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
-	{pkg: "internal/config", may: []string{"", "autoscale", "internal/argv", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "queue", "rollout", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config/draft", why: "what a program is, by its files, as the text of a first configuration"},
+	{pkg: "internal/config", may: []string{"", "autoscale", "internal/argv", "internal/config/draft", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "queue", "rollout", "rollout/quiesce", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

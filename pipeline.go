@@ -48,11 +48,10 @@ func (s Spec) In(environment string) Spec {
 }
 
 func with(env, over map[string]EnvVar) map[string]EnvVar {
-	if len(over) == 0 {
-		return env
+	out := maps.Clone(env)
+	if out == nil && len(over) > 0 {
+		return maps.Clone(over)
 	}
-	out := make(map[string]EnvVar, len(env)+len(over))
-	maps.Copy(out, env)
 	maps.Copy(out, over)
 	return out
 }

@@ -22,10 +22,7 @@ func DigestOf(b []byte) Digest {
 // Hex is the digest's hexadecimal part, or "" when d is not a valid digest.
 func (d Digest) Hex() string {
 	h, ok := strings.CutPrefix(string(d), "sha256:")
-	if !ok || len(h) != 64 {
-		return ""
-	}
-	if _, err := hex.DecodeString(h); err != nil || strings.ToLower(h) != h {
+	if _, err := hex.DecodeString(h); !ok || err != nil || len(h) != 64 || strings.ToLower(h) != h {
 		return ""
 	}
 	return h
@@ -67,11 +64,8 @@ func NameRelease(n int) ReleaseName { return ReleaseName("r" + strconv.Itoa(n)) 
 // Number is the number in the name, or 0 when the name is not one.
 func (n ReleaseName) Number() int {
 	d, ok := strings.CutPrefix(string(n), "r")
-	if !ok {
-		return 0
-	}
 	i, err := strconv.Atoi(d)
-	if err != nil || i < 1 {
+	if !ok || err != nil || i < 1 {
 		return 0
 	}
 	return i

@@ -17,6 +17,8 @@ type Table struct {
 	// apart for edges that are older than they are, which serve by the rest.
 	Rules []Route `json:"rules,omitempty"`
 	Pools []Pool  `json:"pools"`
+	// Workers are the pools of services whose instances ask for jobs: edges send them nothing, and who hands out jobs goes by them.
+	Workers []Pool `json:"workers,omitempty"`
 	// Draining are releases that left their pools and may still finish what they have.
 	Draining []Draining `json:"draining,omitempty"`
 	// StickyKey signs the cookies that bring clients back: 32 random bytes, the same for every edge and from table to table.
@@ -65,7 +67,7 @@ type Pool struct {
 	// Protocol is what its instances speak, Policy how they are treated: see [Service].
 	Protocol Protocol        `json:"protocol,omitempty"`
 	Policy   json.RawMessage `json:"policy,omitempty"`
-	Jobs     json.RawMessage `json:"jobs,omitempty"` // of [Service]: its requests come from a queue, too
+	Jobs     json.RawMessage `json:"jobs,omitempty"`  // of [Service]: its requests come from a queue, too
 	Wakes    json.RawMessage `json:"wakes,omitempty"` // a request has instances started: there are none that are ready; as package autoscale/waking writes it
 	// Split and Shadow are of a pool whose service is on trial. The arms' pools stand in the table too, by [PoolKey.PoolOf], with
 	// their Arm; no route leads to them.
@@ -127,6 +129,7 @@ const (
 	ClassWrite     Class = "write"     // a request with an unsafe method, until its answer turns out to be a stream
 	ClassStream    Class = "stream"    // text/event-stream
 	ClassWebSocket Class = "websocket" // any upgraded connection
+	ClassJob       Class = "job"       // a job that the instance asked for
 )
 
 // InFlight counts what an instance has in hand at an edge, per class.

@@ -31,7 +31,7 @@ type ServiceType string
 // The service types.
 const (
 	Web    ServiceType = "web"    // takes HTTP
-	Worker ServiceType = "worker" // takes jobs; gets no route
+	Worker ServiceType = "worker" // takes jobs; only routes whose requests are done later lead to it
 	Task   ServiceType = "task"   // runs once
 )
 
@@ -58,22 +58,24 @@ const (
 // A Service is one program of an app, run as Instances identical copies.
 type Service struct {
 	Type      ServiceType       `json:"type"`
-	Command   []string          `json:"command"`            // argv; run in the unpacked artifact
-	Env       map[string]EnvVar `json:"env,omitempty"`      // in addition to what semper gives
-	Instances int               `json:"instances"`          // ≥ 0
+	Command   []string          `json:"command"`             // argv; run in the unpacked artifact
+	Env       map[string]EnvVar `json:"env,omitempty"`       // in addition to what semper gives
+	Instances int               `json:"instances"`           // ≥ 0
 	Autoscale json.RawMessage   `json:"autoscale,omitempty"` // by what their number changes by itself, as package autoscale writes it; without one it does not
-	Listen    Listen            `json:"listen,omitempty"`   // web only
-	Protocol  Protocol          `json:"protocol,omitempty"` // web only
-	Pool      json.RawMessage   `json:"pool,omitempty"`     // how the edge treats its instances: an object whose keys are those of semper.yaml
-	Health    Health            `json:"health"`             // readiness
+	Listen    Listen            `json:"listen,omitempty"`    // a worker that does gets its jobs as requests
+	Protocol  Protocol          `json:"protocol,omitempty"`  // of one that listens
+	Pool      json.RawMessage   `json:"pool,omitempty"`      // how the edge treats its instances: an object whose keys are those of semper.yaml
+	Health    Health            `json:"health"`              // readiness
 	Liveness  *Health           `json:"liveness,omitempty"`
 	Stop      Stop              `json:"stop"`
 	Limits    Limits            `json:"limits"`
 	Restart   Restart           `json:"restart"`
 	Intensity Intensity         `json:"intensity"`
 	Backoff   Backoff           `json:"backoff"`
-	Jobs      json.RawMessage   `json:"jobs,omitempty"` // how its queue is worked, as package queue writes it; without one it has no queue
-	User      string            `json:"user,omitempty"` // strict when set; empty lets semper choose the least privilege it can give
+	Jobs      json.RawMessage   `json:"jobs,omitempty"`    // how its queue is worked, as package queue writes it; without one it has no queue
+	Drain     Duration          `json:"drain,omitempty"`   // how long a worker may go on with what it has once it takes no more; 0: as long as it takes
+	Quiesce   json.RawMessage   `json:"quiesce,omitempty"` // how a worker with a broker of its own is told so: see package rollout/quiesce
+	User      string            `json:"user,omitempty"`    // strict when set; empty lets semper choose the least privilege it can give
 }
 
 // An EnvVar is a value, or a reference to a secret by name. Exactly one is set.
@@ -243,12 +245,25 @@ func (s Spec) WithDefaults() Spec {
 	return s
 }
 
+// Pulls reports whether instances of s ask for their jobs themselves.
+func (s Service) Pulls() bool { return s.Type == Worker && s.Jobs != nil && s.Listen == "" }
+
+// Pooled reports whether edges send requests, or jobs as requests, to instances of s.
+func (s Service) Pooled() bool {
+	return s.Type == Web || s.Type == Worker && s.Jobs != nil && s.Listen != ""
+}
+
 func (s Service) withDefaults() Service {
 	or(&s.Type, Web)
 	or(&s.Restart, Permanent)
 	if s.Type == Web {
 		or(&s.Listen, ListenPort)
+	}
+	if s.Listen != "" {
 		or(&s.Health.Kind, HealthTCP)
+	}
+	if s.Pulls() { // its first claim is its word that it is ready
+		or(&s.Health.Kind, HealthNotify)
 	}
 	or(&s.Health.Kind, HealthNone)
 	s.Health = s.Health.withDefaults()

@@ -1,6 +1,7 @@
 package semper
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -54,36 +55,21 @@ type Reason struct {
 }
 
 // Abnormal reports whether the end needs an answer from a transient unit's supervisor and a crash report.
-func (r Reason) Abnormal() bool {
-	switch r.Kind {
-	case ReasonNormal, ReasonShutdown:
-		return false
-	}
-	return true
+func (r Reason) Abnormal() bool { return r.Kind != ReasonNormal && r.Kind != ReasonShutdown }
+
+var reasonWords = map[ReasonKind]string{
+	ReasonNormal: "exit code 0", ReasonKilled: "killed after its stop timeout", ReasonOOM: "out of memory", ReasonHealth: "liveness check failed",
+	ReasonDeadline: "did not end in time", ReasonStart: "could not start", ReasonUnknown: "ended unseen",
 }
 
 // String is the reason in words: "exit code 3", "signal SIGSEGV", "out of memory".
 func (r Reason) String() string {
-	s := string(r.Kind)
+	s := cmp.Or(reasonWords[r.Kind], string(r.Kind))
 	switch r.Kind {
 	case ReasonExit:
 		s = fmt.Sprintf("exit code %d", r.Code)
-	case ReasonNormal:
-		s = "exit code 0"
 	case ReasonSignal:
 		s = "signal " + r.Signal
-	case ReasonKilled:
-		s = "killed after its stop timeout"
-	case ReasonOOM:
-		s = "out of memory"
-	case ReasonHealth:
-		s = "liveness check failed"
-	case ReasonDeadline:
-		s = "did not end in time"
-	case ReasonStart:
-		s = "could not start"
-	case ReasonUnknown:
-		s = "ended unseen"
 	}
 	if r.Detail != "" {
 		s += ": " + r.Detail

@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/delivery"
+	"semper/control/feed"
 	"semper/control/lab"
 	"semper/control/queues"
 	"semper/edge/mirror/told"
@@ -29,6 +30,8 @@ type Keeper interface {
 	// Ready tells that this incarnation was found ready. From the answer on it has its full share of the processors.
 	Ready(ctx context.Context, id semper.InstanceID, incarnation int64) error
 	Exec(ctx context.Context, id semper.InstanceID, argv []string, timeout time.Duration) (int, string, error)
+	// Signal sends a signal, by its name, to an instance's main process.
+	Signal(ctx context.Context, id semper.InstanceID, signal string) error
 	// Watch sends every instance first, then each change; it closes when the keeper goes away.
 	Watch(ctx context.Context) (<-chan []semper.InstanceStatus, error)
 	Crashes(ctx context.Context) ([]semper.CrashReport, error)
@@ -44,6 +47,8 @@ type Edges interface {
 	States(ctx context.Context) ([]semper.EdgeState, error)
 	// Await returns the states once every live edge serves by epoch or a later one.
 	Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error)
+	// Desks are the states of the queue processes that are alive: they hand out jobs by the route table, as edges do requests.
+	Desks(ctx context.Context) ([]semper.EdgeState, error)
 	// Traffic is what all live edges do now, by release and route.
 	Traffic(ctx context.Context) (api.Traffic, error)
 	// Arms is what every live edge has counted of the arms of splits, and of pools without one; edges that do not answer are named
@@ -158,7 +163,7 @@ type Control struct {
 	o     Options
 	model *seat // who leads here, if anybody does
 	view  atomic.Pointer[view]
-	feed  *feed
+	feed  *feed.Feed
 	ready chan struct{} // closed when the first view is there
 	wake  chan struct{}
 	lab   lab.Seat
@@ -176,7 +181,7 @@ func New(o Options) *Control {
 	if o.Client == nil {
 		o.Client = webhook.Client(false)
 	}
-	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: newFeed(), wake: make(chan struct{}, 1)}
+	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: feed.New(keepEvents), wake: make(chan struct{}, 1)}
 	c.Surface = c.surface()
 	c.Desk = queues.Desk{Engine: o.Queues, Counters: o.QueueCounters, Log: o.Log, Tell: c.happened}
 	return c
@@ -205,7 +210,7 @@ func (c *Control) reconcile(m *model) time.Duration {
 			c.o.Log.Warn("change not stored; trying again", "error", err)
 			return retryable
 		}
-		c.feed.send(t.events)
+		c.feed.Send(t.events)
 		m.perform(c, decisions)
 		m.performPipelines(c)
 	}

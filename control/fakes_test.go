@@ -380,6 +380,10 @@ func (m *machine) States(context.Context) ([]semper.EdgeState, error) {
 	return out, nil
 }
 
+func (m *machine) Desks(context.Context) ([]semper.EdgeState, error) { return nil, nil }
+
+func (m *machine) Signal(context.Context, semper.InstanceID, string) error { return nil }
+
 func (m *machine) Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error) {
 	for {
 		m.mu.Lock()

@@ -241,7 +241,7 @@ func (h *hearing) warn(ctx context.Context, now time.Time, why string) {
 			c.o.Log.Warn(why, "rollout", t.terms.Rollout, "not stored", err)
 			return
 		}
-		c.feed.send(change.events)
+		c.feed.Send(change.events)
 	})
 }
 

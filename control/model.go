@@ -72,7 +72,8 @@ type model struct {
 	instances  map[semper.InstanceID]*instance
 	staged     map[semper.Digest]error
 	edges      []semper.EdgeState
-	certs      []api.Certificate // nil: nothing is known yet
+	desks      []semper.EdgeState // of queue processes
+	certs      []api.Certificate  // nil: nothing is known yet
 	waiting    map[semper.EnvironmentKey]string
 	verdicts   map[semper.EnvironmentKey]semper.Verdict // the newest of the judge, of whichever rollout
 
@@ -117,7 +118,7 @@ func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*mode
 	}
 	slices.SortFunc(m.crashes, func(a, b semper.CrashReport) int { return a.At.Compare(b.At) })
 	m.desk.Loaded()
-	c.feed.load(m.events)
+	c.feed.Load(m.events)
 	return m, nil
 }
 
@@ -188,7 +189,7 @@ func (m *model) world(key semper.EnvironmentKey, now time.Time) rollout.World {
 			w.Instances[id] = in.judged()
 		}
 	}
-	for i, e := range m.edges {
+	for i, e := range m.givers(env, w.Releases) {
 		if i == 0 || e.Epoch < w.Acked {
 			w.Acked = e.Epoch
 		}
@@ -202,6 +203,18 @@ func (m *model) world(key semper.EnvironmentKey, now time.Time) rollout.World {
 		}
 	}
 	return w
+}
+
+// givers are who gives env's instances their work: edges, and queue processes where some ask for jobs. While one of the two kinds
+// does not answer, nothing is known of what they acknowledge.
+func (m *model) givers(env semper.Environment, releases map[semper.ReleaseName]semper.Release) []semper.EdgeState {
+	switch {
+	case !rollout.Pulls(env, releases):
+		return m.edges
+	case len(m.edges) == 0 || len(m.desks) == 0:
+		return nil
+	}
+	return slices.Concat(m.edges, m.desks)
 }
 
 // change gathers one transaction.

@@ -25,13 +25,15 @@ type instance struct {
 	was       bool   // it was ready before in this incarnation
 	why       string // it is not ready
 	endedAt   time.Time
+	quiesced  bool // it was told to take no more jobs of its own broker
+	drained   bool // and has none left
 	stopProbe context.CancelFunc
 }
 
 // judged is the instance with its state as the checks see it.
 func (in *instance) judged() rollout.Instance {
 	s := in.status
-	out := rollout.Instance{State: s.State, Restarts: s.Restarts, LastEnd: s.LastEnd, Why: in.why, Address: s.Address, PID: s.PID, Ticks: s.StartTicks}
+	out := rollout.Instance{State: s.State, Restarts: s.Restarts, LastEnd: s.LastEnd, Why: in.why, Drained: in.drained, Address: s.Address, PID: s.PID, Ticks: s.StartTicks}
 	if s.State == semper.Starting {
 		switch {
 		case in.ready:
@@ -120,6 +122,7 @@ func (m *model) observeOne(c *Control, s semper.InstanceStatus) {
 		return
 	}
 	in.stopProbe()
+	in.quiesced, in.drained = false, false
 	in.ready = m.routed(s)
 	in.was = in.ready
 	in.why = ""
@@ -128,7 +131,7 @@ func (m *model) observeOne(c *Control, s semper.InstanceStatus) {
 
 // routed reports whether the stored route table names s in this very incarnation.
 func (m *model) routed(s semper.InstanceStatus) bool {
-	for _, p := range m.table.value.Pools {
+	for _, p := range slices.Concat(m.table.value.Pools, m.table.value.Workers) {
 		for _, b := range p.Backend {
 			if b.ID == s.Spec.ID && b.PID == s.PID && b.StartTicks == s.StartTicks {
 				return true
@@ -148,7 +151,8 @@ func (c *Control) watchEdges(ctx context.Context) error {
 		if err != nil {
 			states = nil
 		}
-		c.tell(ctx, "edges", func(m *model) { m.seeEdges(c, states) })
+		desks := c.desks(ctx, v)
+		c.tell(ctx, "edges", func(m *model) { m.seeEdges(c, states, desks) })
 		delay := idle
 		if v != nil && v.draining {
 			delay = 20 * time.Millisecond
@@ -170,6 +174,20 @@ func (c *Control) watchEdges(ctx context.Context) error {
 	return nil
 }
 
+// desks asks the queue processes, where some instance may have jobs that it asked for; none where they do not answer.
+func (c *Control) desks(ctx context.Context, v *view) []semper.EdgeState {
+	if v == nil || !v.pulls {
+		return nil
+	}
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	states, err := c.o.Edges.Desks(short)
+	if err != nil {
+		return nil
+	}
+	return states
+}
+
 // edgeStates waits, a bounded time, for every edge to serve by want.
 func (c *Control) edgeStates(ctx context.Context, want semper.Epoch) ([]semper.EdgeState, error) {
 	wait, cancel := context.WithTimeout(ctx, time.Second)
@@ -184,8 +202,8 @@ func (c *Control) edgeStates(ctx context.Context, want semper.Epoch) ([]semper.E
 	return c.o.Edges.States(short)
 }
 
-func (m *model) seeEdges(c *Control, states []semper.EdgeState) {
-	m.edges = states
+func (m *model) seeEdges(c *Control, states, desks []semper.EdgeState) {
+	m.edges, m.desks = states, desks
 	m.settle(c)
 	m.takeCrashes(c) // of semper's own parts, of which no instance tells
 }
@@ -221,6 +239,8 @@ func (m *model) do(c *Control, cmd rollout.Command) {
 				}
 			}
 		}, c)
+	case rollout.Quiesce:
+		m.quiesce(c, cmd)
 	case rollout.Stop:
 		m.once("stop "+string(cmd.ID), func(ctx context.Context) func() {
 			if err := c.o.Keeper.Stop(ctx, cmd.ID, cmd.Why); err != nil {
@@ -327,7 +347,7 @@ func (m *model) takeReports(c *Control, reports []semper.CrashReport) {
 			c.o.Log.Warn("crash reports not stored; the keeper keeps them", "error", err)
 			return
 		}
-		c.feed.send(t.events)
+		c.feed.Send(t.events)
 	}
 	m.once("ack crashes", func(ctx context.Context) func() {
 		if err := c.o.Keeper.AckCrashes(ctx, ids); err != nil {

@@ -231,7 +231,7 @@ func (c *Control) keep(m *model, t *change) error {
 	if err := m.commit(*t); err != nil {
 		return unavailable(err)
 	}
-	c.feed.send(t.events)
+	c.feed.Send(t.events)
 	c.publish(m)
 	return nil
 }

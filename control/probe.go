@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/control/ask"
 	"semper/internal/pause"
 	"semper/supervise"
 )
@@ -70,7 +71,7 @@ const lookEvery = time.Second
 
 func newProber(c *Control, h hands, in *instance, s semper.InstanceStatus, ready bool) *prober {
 	t := &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, s.Address) },
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return ask.Dial(ctx, s.Address) },
 		DisableKeepAlives: true, // each check asks whether a new connection is taken
 	}
 	if s.Spec.Spec.Protocol == semper.ProtocolH2C {
@@ -91,7 +92,7 @@ func (p *prober) run(ctx context.Context) {
 		return
 	case semper.HealthNotify:
 		if !p.s.Notified {
-			p.report(ctx, false, "it has not sent READY=1 to NOTIFY_SOCKET yet")
+			p.report(ctx, false, unnotified(p.s.Spec.Spec))
 		} else {
 			p.report(ctx, true, "")
 		}
@@ -118,6 +119,14 @@ func (p *prober) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// unnotified says what a service has not done yet whose own word makes it ready.
+func unnotified(s semper.Service) string {
+	if s.Pulls() {
+		return "it has not asked for a job on SEMPER_QUEUE yet"
+	}
+	return "it has not sent READY=1 to NOTIFY_SOCKET yet"
 }
 
 // live runs the liveness check where readiness needs no prober.
@@ -207,60 +216,15 @@ func (p *prober) check(ctx context.Context, h semper.Health) error {
 	defer cancel()
 	switch h.Kind {
 	case semper.HealthHTTP:
-		return checkHTTP(ctx, p.http, h.Path)
+		return ask.HTTP(ctx, p.http, http.MethodGet, h.Path, "semper-health")
 	case semper.HealthTCP:
-		conn, err := dial(ctx, p.s.Address)
+		conn, err := ask.Dial(ctx, p.s.Address)
 		if err != nil {
 			return err
 		}
 		return conn.Close()
 	case semper.HealthExec:
-		return p.exec(ctx, h)
-	}
-	return nil
-}
-
-func (p *prober) exec(ctx context.Context, h semper.Health) error {
-	code, out, err := p.c.o.Keeper.Exec(ctx, p.s.Spec.ID, h.Exec, h.Timeout.D())
-	if err != nil {
-		return err
-	}
-	if code != 0 {
-		return fmt.Errorf("%s: exit code %d: %s", strings.Join(h.Exec, " "), code, lastLine(out))
-	}
-	return nil
-}
-
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	if i := strings.LastIndexByte(s, '\n'); i >= 0 {
-		s = s[i+1:]
-	}
-	return s
-}
-
-func dial(ctx context.Context, address string) (net.Conn, error) {
-	network := "tcp"
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, address = "unix", path
-	}
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
-}
-
-func checkHTTP(ctx context.Context, t *http.Transport, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("User-Agent", "semper-health")
-	resp, err := t.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only the status matters
-	if resp.StatusCode < 200 || resp.StatusCode > 399 {
-		return fmt.Errorf("answered %s", resp.Status)
+		return ask.Exec(ctx, p.c.o.Keeper, p.s.Spec.ID, h.Exec, h.Timeout.D())
 	}
 	return nil
 }

@@ -205,7 +205,7 @@ func (c *Control) Events(ctx context.Context, app string, after int64, follow bo
 
 func (c *Control) events(ctx context.Context, ch chan<- semper.Event, app string, after int64, follow bool) {
 	for {
-		events, more := c.feed.after(after)
+		events, more := c.feed.After(after)
 		for _, e := range events {
 			after = e.Seq
 			if app != "" && e.App != app {

@@ -376,7 +376,7 @@ func (c *Control) store(m *model, t *change, next semper.Environment, events []s
 	if err := m.commit(*t); err != nil {
 		return unavailable(err)
 	}
-	c.feed.send(t.events)
+	c.feed.Send(t.events)
 	c.publish(m)
 	return nil
 }

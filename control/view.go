@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"semper"
@@ -29,6 +28,7 @@ type view struct {
 	verdicts  map[semper.EnvironmentKey]semper.Verdict
 	keeper    bool
 	draining  bool
+	pulls     bool // some instance asks for its jobs
 	certs     []api.Certificate
 	desk      *delivery.View
 	events    []semper.Event // the newest, oldest first
@@ -59,6 +59,7 @@ func (c *Control) publish(m *model) {
 	for k, e := range m.envs {
 		v.envs[k], v.versions[k] = e.value, e.version
 		v.draining = v.draining || busy(e.value)
+		v.pulls = v.pulls || rollout.Pulls(e.value, m.releasesIn(e.value))
 	}
 	for app, rels := range m.releases {
 		v.releases[app] = maps.Clone(rels)
@@ -105,41 +106,4 @@ func (c *Control) see(ctx context.Context, op string) (*view, error) {
 	case <-ctx.Done():
 		return nil, &semper.Error{Code: semper.Unavailable, Op: op, Message: "the control process has not read the store yet", Hint: "is the store up? semper doctor", Err: ctx.Err()}
 	}
-}
-
-// feed hands events to whoever follows them. Safe for concurrent use.
-type feed struct {
-	mu      sync.Mutex
-	events  []semper.Event // guarded by mu; the newest, oldest first
-	changed chan struct{}  // guarded by mu; closed and replaced at each event
-}
-
-func newFeed() *feed { return &feed{changed: make(chan struct{})} }
-
-func (f *feed) load(events []semper.Event) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.events = slices.Clone(events)
-}
-
-func (f *feed) send(events []semper.Event) {
-	if len(events) == 0 {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.events = append(f.events, events...)
-	if n := len(f.events) - keepEvents; n > 0 {
-		f.events = slices.Clone(f.events[n:])
-	}
-	close(f.changed)
-	f.changed = make(chan struct{})
-}
-
-// after are the events with Seq > seq, and a channel closed when there are more.
-func (f *feed) after(seq int64) ([]semper.Event, <-chan struct{}) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(f.events, seq+1, func(e semper.Event, s int64) int { return int(e.Seq - s) })
-	return slices.Clone(f.events[i:]), f.changed
 }

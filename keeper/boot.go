@@ -168,7 +168,8 @@ func (k *keeper) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wants = append(wants, sockets.Want{Name: "queue", Network: "unix", Addr: k.dir.QueueSocket()})
+	wants = append(wants, sockets.Want{Name: "queue", Network: "unix", Addr: k.dir.QueueSocket()},
+		sockets.Want{Name: "jobs", Network: "unix", Addr: k.dir.JobsSocket(), Open: true})
 	have := k.sockets
 	if len(have) == 0 {
 		have = k.takeBack(ctx)

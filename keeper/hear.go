@@ -2,11 +2,14 @@ package keeper
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 
+	"semper"
 	"semper/internal/notify"
 	"semper/keeper/mark"
+	"semper/keeper/wire"
 )
 
 // startHearing begins to take in what processes say of themselves, until the socket is closed or
@@ -44,11 +47,16 @@ func (k *keeper) heardReady(msg notify.Message) {
 		k.log.Debug("message from a process that is none of ours", "pid", msg.PID)
 		return
 	}
+	k.saidReadyLocked(m, msg.PID)
+}
+
+// saidReadyLocked takes in that the present incarnation of m is ready by its own word.
+func (k *keeper) saidReadyLocked(m *member, pid int) {
 	if m.rec.Notified {
 		return
 	}
 	m.rec.Notified = true
-	k.log.Info("ready", "what", m.rec.Name, "pid", msg.PID)
+	k.log.Info("ready", "what", m.rec.Name, "pid", pid)
 	k.saveLocked(m)
 	k.changedLocked(m)
 	if c := m.cur; c != nil && m.rec.Yields {
@@ -74,6 +82,18 @@ func (k *keeper) whoseLocked(mk mark.Mark, main []int, uid int) *member {
 		return nil
 	}
 	return m
+}
+
+// whose is [Client.Whose].
+func (k *keeper) whose(r wire.PeerRequest) (semper.InstanceStatus, error) {
+	mk, main := mark.Sender(r.PID, k.held.Marker.ID)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.whoseLocked(mk, main, r.UID)
+	if m == nil || m.rec.Instance == nil {
+		return semper.InstanceStatus{}, &semper.Error{Code: semper.NotFound, Op: "identify", Message: fmt.Sprintf("process %d is of no instance", r.PID)}
+	}
+	return m.statusLocked(k), nil
 }
 
 // tellReady calls the option's Ready, once.

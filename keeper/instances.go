@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -185,7 +186,7 @@ func (k *keeper) besideInstance(in journal.Instance) (process.Options, error) {
 	}
 	tree := k.blobs.Tree(spec.Artifact)
 	grant := allot.Grant{
-		Spec: spec, Port: in.Port, Socket: in.Socket, Scratch: k.dir.Scratch(spec.ID), Notify: k.dir.NotifySocket(), Tree: k.dir.TreeSocket(),
+		Spec: spec, Port: in.Port, Socket: in.Socket, Scratch: k.dir.Scratch(spec.ID), Notify: k.dir.NotifySocket(), Tree: k.dir.TreeSocket(), Jobs: k.dir.JobsSocket(),
 		Secrets: secrets, Path: os.Getenv("PATH"), Lang: os.Getenv("LANG"),
 	}
 	o := process.Options{
@@ -329,4 +330,20 @@ func (k *keeper) killInstance(id semper.InstanceID, r semper.Reason) error {
 	k.log.Warn("killing", "what", m.rec.Name, "pid", m.rec.Identity.PID, "reason", r.String())
 	m.cur.p.KillFor(r)
 	return nil
+}
+
+// signalInstance is [Client.Signal].
+func (k *keeper) signalInstance(id semper.InstanceID, name string) error {
+	op := "signal " + string(id)
+	sig := unix.SignalNum(name)
+	if sig == 0 {
+		return &semper.Error{Code: semper.Invalid, Op: op, Message: fmt.Sprintf("%q is no signal", name)}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.members[string(id)]
+	if m == nil || m.rec.Instance == nil || m.cur == nil || m.cur.p == nil {
+		return &semper.Error{Code: semper.NotFound, Op: op, Message: "no such instance runs"}
+	}
+	return m.cur.p.Signal(sig)
 }

@@ -149,7 +149,7 @@ func (k *keeper) argsOf(kind string) []string {
 
 // socketsOf are the sockets a kind of part gets.
 func (k *keeper) socketsOf(kind string) []handoff.Socket {
-	names := map[string][]string{kindEdge: {"http", "https"}, kindControl: {"api", "apitcp"}, kindQueue: {"queue"}}[kind]
+	names := map[string][]string{kindEdge: {"http", "https"}, kindControl: {"api", "apitcp"}, kindQueue: {"queue", "jobs"}}[kind]
 	listeners, udp := sockets.Apart(k.sockets)
 	var of []handoff.Socket
 	for _, s := range listeners {

@@ -74,9 +74,13 @@ func (k *keeper) handler() http.Handler {
 		return struct{}{}, k.killInstance(r.ID, r.Reason)
 	}))
 	mux.HandleFunc("POST /v1/instances/ready", wire.Take(func(_ context.Context, r wire.ReadyRequest) (struct{}, error) {
-		k.foundReady(r.ID, r.Incarnation)
+		k.foundReady(r.ID, r.Incarnation, r.Own)
 		return struct{}{}, nil
 	}))
+	mux.HandleFunc("POST /v1/instances/signal", wire.Take(func(_ context.Context, r wire.SignalRequest) (struct{}, error) {
+		return struct{}{}, k.signalInstance(r.ID, r.Signal)
+	}))
+	mux.HandleFunc("POST /v1/whose", wire.Take(func(_ context.Context, r wire.PeerRequest) (semper.InstanceStatus, error) { return k.whose(r) }))
 	mux.HandleFunc("POST /v1/instances/exec", wire.Take(k.execBeside))
 	mux.HandleFunc("GET /v1/instances", wire.Give(func(*http.Request) ([]semper.InstanceStatus, error) { return k.statuses(nil), nil }))
 	mux.HandleFunc("GET /v1/watch", k.feed.Serve)

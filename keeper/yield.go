@@ -39,12 +39,14 @@ func (k *keeper) limitYielding(m *member, c *incarnation, after time.Duration) {
 }
 
 // foundReady is [Client.Ready].
-func (k *keeper) foundReady(id semper.InstanceID, n int64) {
+func (k *keeper) foundReady(id semper.InstanceID, n int64, own bool) {
 	k.mu.Lock()
 	m := k.members[string(id)]
 	var c *incarnation
 	if m != nil && m.cur != nil && m.cur.n == n {
-		c = m.cur
+		if c = m.cur; own {
+			k.saidReadyLocked(m, m.rec.Identity.PID)
+		}
 	}
 	k.mu.Unlock()
 	if c != nil {

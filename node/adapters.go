@@ -52,6 +52,11 @@ func (e *edges) States(ctx context.Context) ([]semper.EdgeState, error) {
 	return whole(asked[semper.EdgeState](ctx, e, "/v1/state"))
 }
 
+// Desks are the states of every living queue process.
+func (e *edges) Desks(ctx context.Context) ([]semper.EdgeState, error) {
+	return whole(askedOf[semper.EdgeState](ctx, e, "queue", "/v1/state"))
+}
+
 // Await returns once every living edge serves by epoch.
 func (e *edges) Await(ctx context.Context, epoch semper.Epoch) ([]semper.EdgeState, error) {
 	return whole(asked[semper.EdgeState](ctx, e, fmt.Sprintf("/v1/wait?epoch=%d", epoch)))
@@ -143,7 +148,8 @@ func (e *edges) Arms(ctx context.Context) ([]semper.ArmCounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(answers...), errors.Join(errs...)
+	desks, _, silent, err := askedOf[[]semper.ArmCounts](ctx, e, "queue", "/v1/arms")
+	return slices.Concat(slices.Concat(answers...), slices.Concat(desks...)), errors.Join(errors.Join(errs...), errors.Join(silent...), err)
 }
 
 // Shadows is what every edge has compared of copies of requests, as Arms.
@@ -187,12 +193,17 @@ func trafficOf(r metrics.Report) api.Traffic {
 // asked asks every edge that has said it is ready: the answers, and the errors, are in the order of the parts. An edge that is
 // not ready accepts nothing yet.
 func asked[T any](ctx context.Context, e *edges, path string) (answers []T, parts []keeper.Part, errs []error, err error) {
+	return askedOf[T](ctx, e, "edge", path)
+}
+
+// askedOf is asked, of the parts of a kind.
+func askedOf[T any](ctx context.Context, e *edges, kind, path string) (answers []T, parts []keeper.Part, errs []error, err error) {
 	parts, err = e.keeper.Parts(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	parts = slices.DeleteFunc(parts, func(p keeper.Part) bool { return p.Kind != "edge" || p.PID == 0 || !p.Ready })
 	e.prune(parts)
+	parts = slices.DeleteFunc(parts, func(p keeper.Part) bool { return p.Kind != kind || p.PID == 0 || !p.Ready })
 	answers, errs = make([]T, len(parts)), make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, p := range parts {

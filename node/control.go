@@ -131,6 +131,8 @@ type surface struct {
 	sockets []handoff.Socket
 	certs   *tls.Config // nil without a TCP address
 	told    sync.Once   // the keeper, that this part is ready
+	// conn is what each connection is remembered by; nil: as the API does.
+	conn func(context.Context, net.Conn) context.Context
 }
 
 // serve serves until ctx ends, then lets short requests finish; long ones are cut and their clients come back to the
@@ -138,8 +140,12 @@ type surface struct {
 func (s *surface) serve(ctx context.Context, up func()) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	conn := s.conn
+	if conn == nil {
+		conn = api.ConnContext
+	}
 	srv := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, ConnContext: api.ConnContext,
+		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, ConnContext: conn,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

@@ -44,7 +44,7 @@ func (c *clerk) tellCounts(o PartOptions) func(ctx context.Context, ready func()
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		wg.Go(func() { _ = c.meter.Run(ctx) }) // it ends with ctx, and never else
-		return answer(ctx, o, meters(c.meter), ready)
+		return answer(ctx, o, c.words(meters(c.meter)), ready)
 	}
 }
 

@@ -13,11 +13,13 @@ import (
 
 	"semper"
 	"semper/internal/handoff"
+	"semper/keeper"
 	"semper/queue"
 	"semper/queue/accept"
 	"semper/queue/dispatch"
 	queueetcd "semper/queue/etcd"
 	"semper/queue/meter"
+	"semper/queue/pull"
 	"semper/store/etcd"
 	"semper/supervise"
 )
@@ -29,11 +31,13 @@ import (
 // It is a tree:
 //
 //	queue-1 (one for one)
-//	├─ observer  shows the tree and its crashes
-//	├─ sockets   gives the listening socket to a keeper that lost its own
-//	├─ meter     tells what happens to queues
-//	├─ queues    follows the route table: opens queues, and does their jobs
-//	└─ face      answers edges
+//	├─ observer   shows the tree and its crashes
+//	├─ sockets    gives the listening sockets to a keeper that lost its own
+//	├─ meter      tells, on the process's own socket, what happens to queues and who has which jobs by which table
+//	├─ queues     follows the route table: opens queues, and does their jobs
+//	├─ instances  follows the keeper: what an instance that has ended held goes to others
+//	├─ workers    answers instances that ask for jobs
+//	└─ face       answers edges
 //
 // The order is that of the end, reversed: first no more requests are taken, then what is under way is given back.
 func Queue(ctx context.Context, o PartOptions) error {
@@ -55,12 +59,16 @@ func Queue(ctx context.Context, o PartOptions) error {
 	defer engine.Close() //nolint:errcheck // leases stay as they are
 	edges := towardsEdges(d)
 	defer edges.CloseIdleConnections()
-	c := &clerk{id: o.ID, log: o.Log, store: s, engine: engine, edge: edges, secrets: secrets(d.secrets()), meter: meter.New(), open: map[semper.PoolKey]*work{}}
-	face := &surface{log: o.Log, handler: accept.New(accept.Options{Inbox: c.inbox, Log: o.Log}), sockets: sockets}
+	k := keeper.NewClient(d.keeper())
+	defer k.Close()
+	c := &clerk{id: o.ID, began: time.Now(), log: o.Log, store: s, engine: engine, edge: edges, keeper: k, secrets: secrets(d.secrets()), meter: meter.New(), open: map[semper.PoolKey]*work{}, moved: make(chan struct{}), asked: map[semper.InstanceID]int64{}}
+	face := &surface{log: o.Log, handler: accept.New(accept.Options{Inbox: c.inbox, Log: o.Log}), sockets: socketsNamed(sockets, "queue")}
 	tree, err := runTree(ctx, o, supervise.Flags{Name: o.ID, Intensity: 5, Period: 10 * time.Second}, []supervise.ChildSpec{
 		{ID: "sockets", Restart: supervise.Transient, Start: supervise.Serve(handBack(ctx, o, sockets))},
 		{ID: "meter", Start: supervise.ServeReady(c.tellCounts(o))},
 		{ID: "queues", Shutdown: supervise.Infinity, Backoff: gently, Start: supervise.ServeReady(c.follow)},
+		{ID: "instances", Backoff: gently, Start: supervise.Serve(c.mourn)},
+		{ID: "workers", Shutdown: supervise.Infinity, Start: supervise.ServeReady(c.workers(socketsNamed(sockets, "jobs")).serve)},
 		{ID: "face", Shutdown: supervise.Infinity, Start: supervise.ServeReady(face.serve)},
 	})
 	if err != nil {
@@ -80,21 +88,27 @@ func Queue(ctx context.Context, o PartOptions) error {
 // clerk has the queues that the route table asks for.
 type clerk struct {
 	id     string
+	began  time.Time
 	log    *slog.Logger
 	store  *etcd.Store
 	engine queue.Engine
 	edge   http.RoundTripper
 	secrets
-	meter *meter.Meter
+	meter  *meter.Meter
+	keeper *keeper.Client
 
-	mu   sync.Mutex // guards open
-	open map[semper.PoolKey]*work
+	mu    sync.Mutex // guards what follows
+	open  map[semper.PoolKey]*work
+	epoch semper.Epoch                // of the table that all desks go by
+	moved chan struct{}               // closed and replaced when it is another
+	asked map[semper.InstanceID]int64 // the incarnations that have asked for a job, as far as the keeper knows
 }
 
 // work is one queue, and who does its jobs.
 type work struct {
 	accept.Inbox
 	said string             // its settings as the table has them
+	desk *pull.Desk         // where its workers ask; nil where its jobs are sent
 	end  context.CancelFunc // of doing jobs
 	call context.CancelFunc // of callbacks; nil: there are none
 }
@@ -149,11 +163,17 @@ func (c *clerk) follow(ctx context.Context, ready func()) error {
 func (c *clerk) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, d := range c.open {
+		if d.desk != nil {
+			d.desk.Close()
+		}
+	}
 	clear(c.open)
+	c.epoch = 0
 }
 
 // apply has an inbox for each service of the table that has a queue. The jobs of one that has left it stay where they are, until
-// it is there again.
+// it is there again. When it returns, jobs are handed out by this table alone.
 func (c *clerk) apply(ctx context.Context, wg *sync.WaitGroup, it semper.Item) {
 	if it.Key != tableKey {
 		return
@@ -163,34 +183,44 @@ func (c *clerk) apply(ctx context.Context, wg *sync.WaitGroup, it semper.Item) {
 		c.log.Error("route table refused; working by the one before", "error", err)
 		return
 	}
-	wanted := map[semper.PoolKey]string{}
-	for _, p := range t.Pools {
-		if p.Jobs != nil && p.Arm == "" {
-			wanted[p.Key] = string(p.Jobs)
+	wanted := map[semper.PoolKey]desire{}
+	for pulls, pools := range map[bool][]semper.Pool{false: t.Pools, true: t.Workers} {
+		for i := range pools {
+			if p := &pools[i]; p.Jobs != nil && p.Arm == "" {
+				wanted[p.Key] = desire{string(p.Jobs), pulls}
+			}
 		}
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for key, said := range wanted {
-		if d := c.open[key]; d != nil && d.said == said {
-			continue
-		}
-		if err := c.openLocked(ctx, wg, key, said); err != nil {
-			c.log.Error("a queue is not open", "queue", key, "error", err)
-		}
-	}
 	maps.DeleteFunc(c.open, func(key semper.PoolKey, d *work) bool {
-		_, stays := wanted[key]
-		if !stays {
+		w, stays := wanted[key]
+		if stays = stays && w.pulls == (d.desk != nil) || d.desk != nil && len(d.desk.Held()) > 0; !stays {
 			d.end()
 			d.hangUp()
 		}
 		return !stays
 	})
+	for key, w := range wanted {
+		if d := c.open[key]; d != nil && d.said == w.said {
+			continue
+		}
+		if err := c.openLocked(ctx, wg, key, w); err != nil {
+			c.log.Error("a queue is not open", "queue", key, "error", err)
+		}
+	}
+	c.mu.Unlock()
+	c.follows(t)
+}
+
+// A desire is a queue that a table wants: its settings, and whether its workers ask for jobs.
+type desire struct {
+	said  string
+	pulls bool
 }
 
 // openLocked opens a queue and has its jobs done, or gives an open one its new settings.
-func (c *clerk) openLocked(ctx context.Context, wg *sync.WaitGroup, key semper.PoolKey, said string) error {
+func (c *clerk) openLocked(ctx context.Context, wg *sync.WaitGroup, key semper.PoolKey, want desire) error {
+	said := want.said
 	settings, err := queue.ReadSettings(json.RawMessage(said))
 	if err != nil {
 		return err
@@ -213,6 +243,14 @@ func (c *clerk) openLocked(ctx context.Context, wg *sync.WaitGroup, key semper.P
 	doing, end := context.WithCancel(ctx)
 	d = &work{Inbox: inbox, said: said, end: end}
 	c.open[key] = d
+	if want.pulls {
+		d.desk = pull.NewDesk(key, q, c.log)
+		wg.Go(func() {
+			d.desk.Run(doing)
+			d.desk.Close()
+		})
+		return c.callLocked(ctx, wg, key, d)
+	}
 	wg.Go(func() {
 		dispatch.Run(doing, q, dispatch.Options{Service: key, Worker: c.id, Edge: c.edge, Log: c.log, Policy: func() queue.Policy {
 			d, _ := c.inbox(key) // none: its last jobs end by the defaults

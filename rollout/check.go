@@ -24,9 +24,9 @@ func Check(spec semper.Spec) []Fault {
 		return nil
 	}
 	var out []Fault
-	web := func(s semper.Service) bool { return s.Type == semper.Web }
-	if !slices.ContainsFunc(slices.Collect(maps.Values(spec.Services)), web) {
-		out = append(out, Fault{"deploy", "no service takes requests, so there is no traffic to share", "remove it, or give one service \"type: web\""})
+	given := func(s semper.Service) bool { return s.Pooled() || s.Pulls() }
+	if !slices.ContainsFunc(slices.Collect(maps.Values(spec.Services)), given) {
+		out = append(out, Fault{"deploy", "no service gets requests or jobs from semper, so there is no share of them to give", "remove it, or give one service \"type: web\", or a worker \"jobs: {}\""})
 	}
 	if b := d.Baseline; b != "" && b != semper.BaselineFresh && b != semper.BaselineStable {
 		out = append(out, Fault{"deploy.baseline", fmt.Sprintf("%q is no baseline", b), "fresh or stable"})

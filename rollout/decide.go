@@ -96,7 +96,7 @@ func (d *step) start(r *semper.Rollout) bool {
 	if tried(r) && d.fallen(r) {
 		return true
 	}
-	units := Due(r)
+	units := d.needed(r)
 	if !tried(r) {
 		units = append(slices.Clone(units), fresh(r)...)
 	}
@@ -127,7 +127,7 @@ func (d *step) ready(r *semper.Rollout) bool {
 	if tried(r) && d.fallen(r) {
 		return true
 	}
-	waiting, lost, why := d.unready(r, Due(r))
+	waiting, lost, why := d.unready(r, d.needed(r))
 	if lost != "" {
 		return d.failInstance(r, lost, why)
 	}
@@ -227,6 +227,7 @@ func (d *step) cutOver(r *semper.Rollout) {
 	if cur := e.Current; cur != nil {
 		old := without(*cur, target)
 		old.CutAt, old.CutEpoch = now, d.w.NextEpoch
+		old = d.letGo(old)
 		switch {
 		case old.Release != target.Release:
 			if p := e.Previous; p != nil { // of the target's own instances those stay that it has no need of
@@ -275,9 +276,12 @@ func (d *step) drain(r *semper.Rollout) bool {
 	if d.crashLoop(r) || d.convicted(r) {
 		return true
 	}
-	left, until, n := d.inHand()
+	left, until, requests, jobs := d.inHand()
 	if left {
-		d.Waiting = fmt.Sprintf("%d in flight on the old instances", n)
+		d.Waiting = "draining the old instances"
+		if what := InHand(requests, jobs); what != "" {
+			d.Waiting = "draining " + what + " on the old instances"
+		}
 		d.wake(until)
 		return false
 	}
@@ -354,12 +358,12 @@ func (d *step) convicted(r *semper.Rollout) bool {
 	return true
 }
 
-// previousServes reports whether each web service of the warm release has a ready instance.
+// previousServes reports whether each service of the warm release that gets its work from semper has a ready instance.
 func (d *step) previousServes() bool {
 	p := d.Env.Previous
 	spec := d.w.Releases[p.Release].Spec
 	for name, svc := range spec.Services {
-		if svc.Type != semper.Web || p.Scale[name] == 0 {
+		if !svc.Pooled() && !svc.Pulls() || p.Scale[name] == 0 {
 			continue
 		}
 		if !slices.ContainsFunc(p.Instances, func(u semper.PlacedUnit) bool { return u.Service == name && d.w.ready(u.ID) }) {
@@ -373,7 +377,7 @@ func (d *step) previousServes() bool {
 func (d *step) turnBack(r *semper.Rollout, culprit semper.InstanceID, why string) {
 	e := &d.Env
 	bad, good := *e.Current, *e.Previous
-	good = serving(good)
+	good = resize(e, serving(good), good.Scale) // of workers with a broker of their own, new ones
 	bad.CutAt, bad.CutEpoch, bad.ReplacedAt = d.w.Now, d.w.NextEpoch, d.w.Now
 	e.Current = &good
 	e.Retiring = append(e.Retiring, bad)

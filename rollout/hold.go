@@ -160,8 +160,8 @@ func target(env semper.Environment, rel semper.Release, h *semper.Hold) error {
 		if !ok {
 			return bad(semper.NotFound, fmt.Sprintf("%s has no service %q", env.Current.Release, h.Service), near(h.Service, slices.Collect(maps.Keys(rel.Spec.Services)), "services"))
 		}
-		if svc.Type != semper.Web {
-			return bad(semper.Invalid, fmt.Sprintf("service %s takes no requests: it is of type %s", h.Service, svc.Type), "hold a service of type web")
+		if !svc.Pooled() {
+			return bad(semper.Invalid, fmt.Sprintf("service %s takes no requests: it is of type %s", h.Service, svc.Type), "hold a service that listens; jobs wait while their queue is paused: semper queue pause")
 		}
 	case h.Route != "":
 		var names []string

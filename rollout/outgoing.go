@@ -3,13 +3,14 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"semper"
 )
 
 // inHand tells whether anything that lost its traffic still holds some and may, until when, how many.
-func (d *step) inHand() (left bool, until time.Time, n int) {
+func (d *step) inHand() (left bool, until time.Time, requests, jobs int) {
 	for _, p := range d.outgoing() {
 		if p.CutEpoch > d.w.Acked || d.w.Acked == 0 {
 			left = true
@@ -20,15 +21,43 @@ func (d *step) inHand() (left bool, until time.Time, n int) {
 			if f.Total() == 0 {
 				continue
 			}
-			if end := drainEnd(p, f); d.w.Now.Before(end) {
-				left, n = true, n+f.Total()
-				if until.IsZero() || end.Before(until) {
-					until = end
-				}
+			end := d.drainEnd(p, u, f)
+			if !end.IsZero() && !d.w.Now.Before(end) {
+				continue
+			}
+			if left = true; d.service(p, u).Type == semper.Worker {
+				jobs += f.Total()
+			} else {
+				requests += f.Total()
+			}
+			if until.IsZero() || !end.IsZero() && end.Before(until) {
+				until = end
 			}
 		}
 	}
-	return left, until, n
+	return left, until, requests, jobs
+}
+
+// InHand says in words what is left to finish: "2 jobs", "1 request", "3 requests and 1 job".
+func InHand(requests, jobs int) string {
+	var parts []string
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{requests, "request"}, {jobs, "job"}} {
+		switch {
+		case c.n == 1:
+			parts = append(parts, "1 "+c.what)
+		case c.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %ss", c.n, c.what))
+		}
+	}
+	return strings.Join(parts, " and ")
+}
+
+// service is what p's release says of u's service.
+func (d *step) service(p semper.Placement, u semper.PlacedUnit) semper.Service {
+	return d.w.Releases[p.Release].Spec.Services[u.Service]
 }
 
 // outgoing are the placements that lost their traffic and still have instances.
@@ -40,8 +69,15 @@ func (d *step) outgoing() []semper.Placement {
 	return out
 }
 
-// drainEnd is when the last class that has anything in flight has been cut by every edge.
-func drainEnd(p semper.Placement, f semper.InFlight) time.Time {
+// drainEnd is when the last class that has anything in flight has been cut by every edge; zero for never: jobs take what they take,
+// unless their service says how long they may.
+func (d *step) drainEnd(p semper.Placement, u semper.PlacedUnit, f semper.InFlight) time.Time {
+	if svc := d.service(p, u); svc.Type == semper.Worker {
+		if svc.Drain == 0 {
+			return time.Time{}
+		}
+		return p.CutAt.Add(svc.Drain.D() + cutGrace)
+	}
 	end := time.Duration(0)
 	for class, n := range f {
 		if n > 0 {
@@ -110,7 +146,7 @@ func (d *step) retire() {
 				continue
 			}
 			left = append(left, u)
-			if d.mayStop(p, u.ID) {
+			if d.mayStop(p, u) {
 				d.Commands = append(d.Commands, Stop{u.ID, fmt.Sprintf("%s lost its traffic at epoch %d and holds nothing", p.Release, p.CutEpoch)})
 			}
 		}
@@ -135,19 +171,19 @@ func (d *step) retire() {
 
 // mayStop is law L4 for an outgoing instance: every live edge leaves it out, and nothing is in
 // flight to it, or the deadlines of what is have passed.
-func (d *step) mayStop(p semper.Placement, id semper.InstanceID) bool {
+func (d *step) mayStop(p semper.Placement, u semper.PlacedUnit) bool {
 	if p.CutEpoch == 0 { // never had traffic
 		return true
 	}
 	if d.w.Acked == 0 || d.w.Acked < p.CutEpoch {
 		return false
 	}
-	f := d.w.InFlight[id]
-	if f.Total() == 0 {
+	f := d.w.InFlight[u.ID]
+	if f.Total() == 0 && !d.quiesces(p, u) {
 		return true
 	}
-	end := drainEnd(p, f)
-	if !d.w.Now.Before(end) {
+	end := d.drainEnd(p, u, f)
+	if !end.IsZero() && !d.w.Now.Before(end) {
 		return true
 	}
 	d.wake(end)

@@ -48,11 +48,14 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 			t.Routes = append(t.Routes, out)
 		}
 		for _, name := range slices.Sorted(maps.Keys(spec.Services)) {
-			if spec.Services[name].Type == semper.Web {
+			switch svc := spec.Services[name]; {
+			case svc.Pooled():
 				t.Pools = append(t.Pools, pools(s, name, instances)...)
+			case svc.Pulls():
+				t.Workers = append(t.Workers, pools(s, name, instances)...)
 			}
 		}
-		t.Draining = append(t.Draining, draining(s.Env)...)
+		t.Draining = append(t.Draining, draining(s)...)
 	}
 	t.Routes = append(t.Routes, asked.routes()...)
 	return t
@@ -129,20 +132,13 @@ func pool(s Site, service string, p semper.Placement, instances map[semper.Insta
 	return out
 }
 
-func draining(env semper.Environment) []semper.Draining {
+func draining(s Site) []semper.Draining {
 	var out []semper.Draining
+	env := s.Env
 	add := func(p semper.Placement) {
-		if p.CutAt.IsZero() || len(p.Instances) == 0 {
-			return
+		if !p.CutAt.IsZero() && len(p.Instances) > 0 {
+			out = append(out, leaving(env.App, p, s.Releases[p.Release].Spec)...)
 		}
-		d := semper.Draining{
-			App: env.App, Release: p.Release,
-			Request: p.CutAt.Add(p.Drain.Request.D()), Stream: p.CutAt.Add(p.Drain.Stream.D()), WebSocket: p.CutAt.Add(p.Drain.WebSocket.D()),
-		}
-		for _, u := range p.Instances {
-			d.Instances = append(d.Instances, u.ID)
-		}
-		out = append(out, d)
 	}
 	if env.Previous != nil {
 		add(*env.Previous)

@@ -67,7 +67,7 @@ func TestFullPromotionBeforeTheTrialNeedsNone(t *testing.T) {
 		}
 		s.take(d)
 		s.until("live", func() bool { return s.env.Rollout.State.Live() })
-		if len(s.env.Rollout.Trial.Passed) > 0 || len(s.w.Instances) < 10 {
+		if len(s.env.Rollout.Trial.Passed) > 0 || len(s.w.Instances) < 9 { // the worker with a broker of its own is not kept warm
 			t.Errorf("passed %+v, %d instances", s.env.Rollout.Trial.Passed, len(s.w.Instances))
 		}
 	}
@@ -178,18 +178,18 @@ func TestCheckOfSteps(t *testing.T) {
 	t.Parallel()
 	web := map[string]semper.Service{"web": {Type: semper.Web}}
 	for want, d := range map[string]semper.Deploy{
-		"":                              {Steps: append([]semper.Step{{Kind: semper.StepShadow, Share: 1}, {Kind: semper.StepPause}}, steps(0.001, 0.5, 1)...), Judge: semper.Judge{Alpha: 0.05}},
-		"0.05 % of the requests":        {Steps: steps(0.0005)},
-		"NaN % of the requests":         {Steps: steps(math.NaN())},
-		"25 % after 25 %":               {Steps: steps(0.25, 0.25)},
-		"copies after a share":          {Steps: append(steps(0.25), semper.Step{Kind: semper.StepShadow, Share: 0.1})},
-		"a pause ends when":             {Steps: []semper.Step{{Kind: semper.StepPause, Share: 0.1}}},
-		"is no step":                    {Steps: []semper.Step{{Kind: "wait"}}},
-		"less than nothing":             {Steps: []semper.Step{{Kind: semper.StepTraffic, Share: 0.1, Requests: -1}}},
-		"alpha is 0.7":                  {Judge: semper.Judge{Alpha: 0.7}},
-		"errors.margin is 0.5":          {Judge: semper.Judge{ErrorMargin: 0.5}},
-		`"old" is no baseline`:          {Baseline: "old"},
-		"no service takes requests, so": {Steps: steps(0.1)},
+		"":                                 {Steps: append([]semper.Step{{Kind: semper.StepShadow, Share: 1}, {Kind: semper.StepPause}}, steps(0.001, 0.5, 1)...), Judge: semper.Judge{Alpha: 0.05}},
+		"0.05 % of the requests":           {Steps: steps(0.0005)},
+		"NaN % of the requests":            {Steps: steps(math.NaN())},
+		"25 % after 25 %":                  {Steps: steps(0.25, 0.25)},
+		"copies after a share":             {Steps: append(steps(0.25), semper.Step{Kind: semper.StepShadow, Share: 0.1})},
+		"a pause ends when":                {Steps: []semper.Step{{Kind: semper.StepPause, Share: 0.1}}},
+		"is no step":                       {Steps: []semper.Step{{Kind: "wait"}}},
+		"less than nothing":                {Steps: []semper.Step{{Kind: semper.StepTraffic, Share: 0.1, Requests: -1}}},
+		"alpha is 0.7":                     {Judge: semper.Judge{Alpha: 0.7}},
+		"errors.margin is 0.5":             {Judge: semper.Judge{ErrorMargin: 0.5}},
+		`"old" is no baseline`:             {Baseline: "old"},
+		"no service gets requests or jobs": {Steps: steps(0.1)},
 	} {
 		spec := semper.Spec{Services: web, Deploy: &d}
 		if strings.HasPrefix(want, "no service") {

@@ -19,7 +19,7 @@ func (d *step) steps(r *semper.Rollout) []semper.Step {
 	return nil
 }
 
-// place decides what runs for the trial of r: of every web service that both releases have and run, as many instances of the
+// place decides what runs for the trial of r: of every service that both releases have and run and that gets its work from semper, in the same way, as many instances of the
 // candidate as its largest share asks for, and as many new ones of the current release. They are placed once, before the first
 // step, so that both arms stay equally old, and none of them has to be started while it is judged. Where no such service is,
 // there is no trial. The result says why the rollout cannot go on, or is empty.
@@ -36,7 +36,7 @@ func (d *step) place(r *semper.Rollout) string {
 	t.Scale, t.Against = make(map[string]int), to.Deploy.Baseline
 	for name, svc := range to.Services {
 		n := r.Target.Scale[name]
-		if svc.Type != semper.Web || from.Services[name].Type != semper.Web || n == 0 || cur.Scale[name] == 0 {
+		if !alike(svc, from.Services[name]) || n == 0 || cur.Scale[name] == 0 {
 			continue
 		}
 		t.Scale[name] = min(n, max(1, int(math.Ceil(largest*float64(n)-1e-9)))) // 0.07 × 100 is a little more than 7
@@ -46,10 +46,10 @@ func (d *step) place(r *semper.Rollout) string {
 	}
 	switch {
 	case len(t.Scale) == 0 && t.Until != "":
-		return fmt.Sprintf("no web service of %s serves already: there is no step of %s to pause after", r.To, t.Until)
+		return fmt.Sprintf("no service of %s serves already: there is no step of %s to pause after", r.To, t.Until)
 	case len(t.Scale) == 0:
 		r.Trial = nil
-		d.event("rollout.untried", fmt.Sprintf("%s has no trial: no web service of %s serves already, so there is nothing to compare", r.ID, r.To), nil)
+		d.event("rollout.untried", fmt.Sprintf("%s has no trial: no service of %s serves already, so there is nothing to compare", r.ID, r.To), nil)
 	case t.Against != semper.BaselineStable:
 		t.Against = semper.BaselineFresh
 		fresh := resize(&d.Env, semper.Placement{Release: cur.Release, Drain: cur.Drain}, t.Scale)

@@ -281,7 +281,7 @@ func TestNoReleaseStaysWarmForTheTrialOfAnother(t *testing.T) {
 	s.until("watched", s.ended(semper.RolloutWatch))
 	s.deploy("r3", rollout.Request{ID: "d-3"})
 	s.until("on trial", s.at(0))
-	if s.env.Previous.Release != "r1" || len(s.env.Previous.Instances) != 5 {
+	if s.env.Previous.Release != "r1" || len(s.env.Previous.Instances) != 4 {
 		t.Fatalf("before its time is over, %s has %d instances", s.env.Previous.Release, len(s.env.Previous.Instances))
 	}
 	s.w.Now = s.w.Now.Add(time.Hour)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/rollout/quiesce"
 )
 
 // World is what is observed now. It is a value; Step never changes it.
@@ -34,6 +35,8 @@ type Instance struct {
 	Address  string
 	PID      int
 	Ticks    uint64
+	// Drained says of a worker with a broker of its own that it was told to take no more jobs and has none left.
+	Drained bool
 }
 
 func (w World) ready(id semper.InstanceID) bool { return w.Instances[id].State == semper.Ready }
@@ -53,9 +56,16 @@ type Stop struct {
 	Why string
 }
 
-func (Stage) command() {}
-func (Start) command() {}
-func (Stop) command()  {}
+// Quiesce asks for a worker to be told to take no more jobs, and to be looked at until it has none.
+type Quiesce struct {
+	ID    semper.InstanceID
+	Terms quiesce.Terms
+}
+
+func (Stage) command()   {}
+func (Start) command()   {}
+func (Stop) command()    {}
+func (Quiesce) command() {}
 
 // Decision is what Step wants: the environment to store, the events that say why it changed, and
 // what to do once it is stored.

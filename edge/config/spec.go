@@ -18,7 +18,7 @@ func CheckSpec(s semper.Spec) error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(s.Services)) {
 		svc := s.Services[name]
-		if svc.Type != semper.Web {
+		if !svc.Pooled() {
 			continue
 		}
 		t.Pools = append(t.Pools, semper.Pool{Key: semper.PoolKey(name), App: s.App})

@@ -69,6 +69,7 @@ func (c *checker) buildService(path string, s service) semper.Service {
 	if c.given(path + ".scale") {
 		out.Autoscale = c.scaling(path+".scale", s).Encode()
 	}
+	c.buildWorker(path, s, &out)
 	if s.Protocol != string(semper.ProtocolH1) {
 		out.Protocol = semper.Protocol(s.Protocol)
 	}
@@ -149,7 +150,7 @@ func each(list string, n int, key string) (paths []string) {
 }
 
 // instances is the paths of the file that the path of a setting stands for. Settings that mean nothing where they are have
-// none: liveness that is off, listen of a worker.
+// none: liveness that is off, listen of a worker that does not.
 func (c *checker) instances(setting string) []string {
 	rest, ofService := strings.CutPrefix(setting, "services.<name>.")
 	if item, ofRoute := strings.CutPrefix(setting, "routes[]."); ofRoute {
@@ -180,7 +181,7 @@ func (c *checker) instances(setting string) []string {
 		parent, _, _ := strings.Cut(rest+".", "liveness.")
 		switch {
 		case strings.Contains(rest, "liveness.") && !c.given(path+parent+"liveness"):
-		case (rest == "listen" || rest == "protocol") && !c.f.Services[name].isWeb():
+		case (rest == "listen" || rest == "protocol") && !c.listens(name):
 		default:
 			paths = append(paths, path+rest)
 		}

@@ -145,17 +145,16 @@ func (c *checker) service(name string, s service) {
 		c.misplaced(path, fmt.Sprintf("%q is not a valid name of a service", name), hint)
 	}
 	c.env(path+".env", s.Env)
-	if !s.isWeb() && c.given(path+".listen") {
-		c.misplaced(path+".listen", "a worker is not listened to", `remove it, or set "type: web"`)
-	}
-	c.health(path+".health", s.isWeb(), s.Health.check)
-	c.health(path+".liveness", s.isWeb(), s.Liveness)
-	c.health(path+".health.liveness", s.isWeb(), s.Health.Liveness)
+	listens := c.listens(name)
+	c.health(path+".health", listens, s.Health.check)
+	c.health(path+".liveness", listens, s.Liveness)
+	c.health(path+".health.liveness", listens, s.Health.Liveness)
 	if c.given(path+".liveness") && c.given(path+".health.liveness") {
 		c.misplaced(path+".health.liveness", "liveness is given twice", fmt.Sprintf("the other one is in line %d", c.key(path+".liveness").Line))
 	}
 	c.backoff(path+".backoff", s.Backoff)
 	c.pool(path, s)
+	c.worker(name, s)
 }
 
 // backoff reports a shortest pause above the longest; what is not given counts with its default.
@@ -172,7 +171,7 @@ func (c *checker) backoff(path string, b backoff) {
 }
 
 // health looks at one check: it has at most one way to look, and the service can be looked at that way.
-func (c *checker) health(path string, web bool, h check) {
+func (c *checker) health(path string, listens bool, h check) {
 	if !c.given(path) {
 		return
 	}
@@ -183,14 +182,14 @@ func (c *checker) health(path string, web bool, h check) {
 		}
 	}
 	for _, way := range ways {
-		if !web && (way == "path" || way == "tcp") {
-			c.misplaced(path+"."+way, fmt.Sprintf("%q needs a web service: a worker is not listened to", way), `use "exec" or "notify"`)
+		if !listens && (way == "path" || way == "tcp") {
+			c.misplaced(path+"."+way, fmt.Sprintf("%q needs a service that listens, and this worker does not", way), `use "exec" or "notify", or add "listen: port"`)
 		}
 	}
 	switch {
 	case len(ways) > 1:
 		c.misplaced(path+"."+ways[1], fmt.Sprintf("%s looks in two ways: %s", last(path), strings.Join(ways, " and ")), "keep one")
-	case len(ways) == 0 && !web:
+	case len(ways) == 0 && !listens:
 		c.misplaced(path, last(path)+" of a worker does not say how to look", `add "exec: COMMAND" or "notify: true"`)
 	case h.Notify && strings.HasSuffix(path, "liveness"):
 		c.misplaced(path+".notify", "liveness cannot be told by READY=1, which is sent once", `use "path", "tcp" or "exec"`)

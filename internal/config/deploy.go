@@ -179,7 +179,9 @@ func (c *checker) kinds() map[string]semper.Service {
 	out := make(map[string]semper.Service)
 	for _, name := range c.services() {
 		if out[name] = (semper.Service{Type: semper.Web}); !c.f.Services[name].isWeb() {
-			out[name] = semper.Service{Type: semper.Worker}
+			if out[name] = (semper.Service{Type: semper.Worker}); c.queued("services." + name) {
+				out[name] = semper.Service{Type: semper.Worker, Jobs: c.f.Services[name].Jobs.build()}
+			}
 		}
 	}
 	return out

@@ -36,14 +36,14 @@ type fileFormat struct {
 }
 
 type service struct {
-	Type      string                   `yaml:"type" jsonschema:"enum=web,enum=worker,default=web" doc:"web takes HTTP requests; worker takes none and has no route."`
+	Type      string                   `yaml:"type" jsonschema:"enum=web,enum=worker,default=web" doc:"web takes HTTP requests. worker takes jobs: from semper (see jobs), or from a broker of its own."`
 	Command   command                  `yaml:"command" jsonschema:"required,example=./server --port $PORT" doc:"What to run, in the unpacked artifact. Text is split into words, or run by /bin/sh where it has shell syntax; a list is run as it is."`
 	Env       map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: debug}" doc:"Environment variables of this service: text, a number, true or false, or {secret: NAME}."`
 	Instances int                      `yaml:"instances" jsonschema:"minimum=0,maximum=1000,default=1" doc:"How many copies run. With scale: how many it begins with."`
 	Scale     scale                    `yaml:"scale" jsonschema:"example={min: 1\\, max: 10}" doc:"Lets the number of copies follow the load."`
-	Listen    string                   `yaml:"listen" jsonschema:"enum=port,enum=socket,default=port" doc:"How an instance is reached (web only): port gives it PORT, a TCP port on 127.0.0.1; socket gives it SOCKET, the path of a unix socket to listen on."`
-	Protocol  string                   `yaml:"protocol" jsonschema:"enum=h1,enum=h2c,default=h1" doc:"What instances are spoken to in (web only): h1 is HTTP/1.1, h2c HTTP/2 without TLS, as most gRPC servers want it."`
-	Health    health                   `yaml:"health" jsonschema:"example=/healthz" doc:"How to see that an instance is ready to take work. Text is short for path. A web service without it is ready when it accepts connections, a worker when it runs."`
+	Listen    string                   `yaml:"listen" jsonschema:"enum=port,enum=socket,default=port" doc:"How an instance is reached: port gives it PORT, a TCP port on 127.0.0.1; socket gives it SOCKET, the path of a unix socket to listen on. A worker has it only where it says so: then its jobs come as requests, and else it asks for them."`
+	Protocol  string                   `yaml:"protocol" jsonschema:"enum=h1,enum=h2c,default=h1" doc:"What instances that listen are spoken to in: h1 is HTTP/1.1, h2c HTTP/2 without TLS, as most gRPC servers want it."`
+	Health    health                   `yaml:"health" jsonschema:"example=/healthz" doc:"How to see that an instance is ready to take work. Text is short for path. One that listens is ready without it when it accepts connections, a worker that asks for jobs when it has asked for one, and another when it runs."`
 	Liveness  check                    `yaml:"liveness" jsonschema:"example={path: /alive}" doc:"How to see that a ready instance has to be replaced. May stand in health as well. Off when left out."`
 	Stop      stop                     `yaml:"stop" doc:"How an instance is asked to end."`
 	Limits    limits                   `yaml:"limits" doc:"What one instance may use, where the machine has cgroups."`
@@ -51,7 +51,9 @@ type service struct {
 	Intensity intensity                `yaml:"intensity" doc:"How many restarts are allowed within a period before semper calls it a crash loop."`
 	Backoff   backoff                  `yaml:"backoff" doc:"The pause before a restart. The first restart has none."`
 	User      string                   `yaml:"user" jsonschema:"pattern=^[A-Za-z0-9_][A-Za-z0-9_.-]{0\\,31}$,example=www-data" doc:"OS user to run as. Refused where semper may not change to it; when left out, semper takes the least privileged one it can give."`
-	Jobs      jobs                     `yaml:"jobs" doc:"How requests of routes with mode: async are done later (web only)."`
+	Jobs      jobs                     `yaml:"jobs" doc:"How jobs are done: the requests of routes with mode: async, and what other services of the app give a worker to do. A worker that says nothing here, not even jobs: {}, and that no route leads to, has no queue."`
+	Drain     semper.Duration          `yaml:"drain" jsonschema:"example=10m" doc:"How long an instance of a worker may go on with the jobs it has once it takes no more; then they are given back, and it is told to end. As long as they take when left out."`
+	Quiesce   quiesceFormat            `yaml:"quiesce" jsonschema:"example={signal: SIGTSTP\\, busy: ./worker --busy}" doc:"How a worker with a broker of its own is told to take no more jobs, and seen to have none left. Without it the stop signal tells it."`
 	words.Pool
 }
 
@@ -74,7 +76,7 @@ type jobs struct {
 type routeFormat struct {
 	Host string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host name to match, without a port. Any host when left out."`
 	Path string `yaml:"path" jsonschema:"default=/" doc:"Path prefix to match, on whole segments: /api matches /api and /api/x, not /apix."`
-	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service. Each route has this, redirect, respond or files."`
+	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service, or of a worker with mode: async. Each route has this, redirect, respond or files."`
 	Mode string `yaml:"mode" jsonschema:"enum=sync,enum=async,default=sync" doc:"async: a request is on disk and acknowledged with 202 at once, and is done as soon as an instance takes it; its Location has the answer. See jobs of the service."`
 	words.Match
 	words.Answer
@@ -86,8 +88,8 @@ type defaults struct{ words.Policy }
 
 // check is one health check; health adds liveness to it.
 type check struct {
-	Path     string          `yaml:"path" jsonschema:"pattern=^/,example=/healthz" doc:"Ready when GET of this path answers with a status from 200 to 399. Web only."`
-	TCP      bool            `yaml:"tcp" jsonschema:"enum=true" doc:"Ready when the port or socket accepts a connection. Web only; the default there."`
+	Path     string          `yaml:"path" jsonschema:"pattern=^/,example=/healthz" doc:"Ready when GET of this path answers with a status from 200 to 399. Of a service that listens."`
+	TCP      bool            `yaml:"tcp" jsonschema:"enum=true" doc:"Ready when the port or socket accepts a connection. The default of a service that listens."`
 	Exec     command         `yaml:"exec" jsonschema:"example=./check --quick" doc:"Ready when this command, run as the instance's user in its artifact, exits with 0."`
 	Notify   bool            `yaml:"notify" jsonschema:"enum=true" doc:"Ready when the instance sends READY=1 to NOTIFY_SOCKET, as sd_notify does."`
 	Interval semper.Duration `yaml:"interval" jsonschema:"default=1s" doc:"Time between two checks."`

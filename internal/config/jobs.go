@@ -24,9 +24,12 @@ func (c *checker) mode(path string, r *routeFormat) {
 	}
 }
 
-// queued is whether the service at path has a queue: some route wants it.
+// queued is whether the service at path has a queue: some route wants it, or it is a worker that says how.
 func (c *checker) queued(path string) bool {
 	name := strings.TrimPrefix(path, "services.")
+	if !c.f.Services[name].isWeb() && c.given(path+".jobs") {
+		return true
+	}
 	for i := range c.f.Routes {
 		if r := &c.f.Routes[i]; r.Mode == async && r.To == name {
 			return true

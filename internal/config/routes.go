@@ -74,7 +74,7 @@ func (c *checker) action(path string, r *routeFormat, webs []string) {
 	if r.Files != nil {
 		c.files(path+".files", r.Files)
 	}
-	c.target(path+".to", r.To, webs)
+	c.target(path+".to", r.To, r.Mode, webs)
 	c.mode(path, r)
 	c.window(path, r)
 	if c.given(path+".exact") && c.given(path+".path") {
@@ -164,9 +164,9 @@ func (c *checker) compile() {
 func (c *checker) pool(path string, s service) {
 	c.jobs(path, s.Jobs)
 	c.scale(path, s)
-	for _, key := range append([]string{"protocol", "jobs"}, c.fields.poolKeys()...) {
-		if !s.isWeb() && c.given(path+"."+key) {
-			c.misplaced(path+"."+key, fmt.Sprintf("%q is of requests, and a worker takes none", key), `remove it, or set "type: web"`)
+	for _, key := range append([]string{"protocol"}, c.fields.poolKeys()...) {
+		if !c.listens(strings.TrimPrefix(path, "services.")) && c.given(path+"."+key) {
+			c.misplaced(path+"."+key, fmt.Sprintf("%q is of requests, and a worker that does not listen takes none", key), `remove it, or add "listen: port"`)
 		}
 	}
 	if s.Protocol == string(semper.ProtocolH2C) && s.ProxyProtocol != "off" {
@@ -267,12 +267,14 @@ func (c *checker) path(path string, r *routeFormat) {
 }
 
 // target looks at the service a route leads to.
-func (c *checker) target(path, to string, webs []string) {
+func (c *checker) target(path, to, mode string, webs []string) {
 	if !c.given(path) || c.hasProblem(path) || slices.Contains(webs, to) {
 		return
 	}
 	if _, worker := c.f.Services[to]; worker {
-		c.problem(path, fmt.Sprintf("%q is a worker and takes no requests", to), "")
+		if mode != async {
+			c.problem(path, fmt.Sprintf("%q is a worker: it takes jobs, and nobody can wait for its answer", to), `add "mode: async", and its requests become jobs`)
+		}
 		return
 	}
 	hint := didYouMean(to, webs)

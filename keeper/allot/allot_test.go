@@ -91,7 +91,7 @@ func grant() allot.Grant {
 			ID: "bar/web.r1.1", App: "bar", Environment: "production", Service: "web", Release: "r1",
 			Spec: semper.Service{Env: map[string]semper.EnvVar{"B": {Value: "2"}, "A": {Value: "1"}, "KEY": {Secret: "key@1"}, "PATH": {Value: "/opt"}}},
 		},
-		Port: 20001, Scratch: "/scratch", Notify: "/n", Tree: "/t", Secrets: map[string]string{"KEY": "hidden"}, Path: "/bin",
+		Port: 20001, Scratch: "/scratch", Notify: "/n", Tree: "/t", Jobs: "/q", Secrets: map[string]string{"KEY": "hidden"}, Path: "/bin",
 	}
 }
 
@@ -100,7 +100,7 @@ func TestEnvironIsWholeAndStable(t *testing.T) {
 	want := []string{
 		"LANG=C.UTF-8", "HOME=/scratch", "TMPDIR=/scratch", "SEMPER_APP=bar", "SEMPER_ENVIRONMENT=production",
 		"SEMPER_SERVICE=web", "SEMPER_RELEASE=r1", "SEMPER_INSTANCE=bar/web.r1.1", "SEMPER_SCRATCH=/scratch", "NOTIFY_SOCKET=/n",
-		"SEMPER_TREE=/t", "PORT=20001", "A=1", "B=2", "KEY=hidden", "PATH=/opt",
+		"SEMPER_TREE=/t", "SEMPER_QUEUE=/q", "PORT=20001", "A=1", "B=2", "KEY=hidden", "PATH=/opt",
 	}
 	for range 10 {
 		if diff := cmp.Diff(want, grant().Environ()); diff != "" {

@@ -22,6 +22,7 @@ type Grant struct {
 	Scratch string
 	Notify  string // path of the sd_notify socket
 	Tree    string // path of the socket for the tree of the program
+	Jobs    string // path of the socket where jobs are asked for and given
 	// Secrets are the values of the spec's secret references, by variable.
 	Secrets map[string]string
 	// Path and Lang are the keeper's own PATH and LANG.
@@ -48,6 +49,7 @@ func (g Grant) Environ() []string {
 		"SEMPER_SCRATCH=" + g.Scratch,
 		"NOTIFY_SOCKET=" + g.Notify,
 		"SEMPER_TREE=" + g.Tree,
+		"SEMPER_QUEUE=" + g.Jobs,
 	}
 	if g.Port != 0 {
 		env = append(env, "PORT="+strconv.Itoa(g.Port))

@@ -28,6 +28,9 @@ func (d Dir) API() string { return d.join("api.sock") }
 // QueueSocket is where edges hand over requests that are to be done later.
 func (d Dir) QueueSocket() string { return d.join("run", "queue.sock") }
 
+// JobsSocket is where instances ask for jobs, and give some to others of their app.
+func (d Dir) JobsSocket() string { return d.join("run", "jobs.sock") }
+
 // KeeperSocket is where the keeper answers.
 func (d Dir) KeeperSocket() string { return d.join("run", "keeper.sock") }
 

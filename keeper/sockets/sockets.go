@@ -20,6 +20,8 @@ import (
 // A Want is a socket there should be: its name for handoff, "tcp" or "unix", and where.
 type Want struct {
 	Name, Network, Addr string
+	// Open lets every user of the machine connect to a unix socket; without it only this one does. Who listens asks who they are.
+	Open bool
 }
 
 // Parse checks a TCP address a person gave ("host:port", ":port" or "port").
@@ -149,7 +151,11 @@ func (w Want) bind(ctx context.Context) (handoff.Socket, error) {
 	}
 	if u, ok := l.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
-		err = os.Chmod(w.Addr, 0o600)
+		mode := os.FileMode(0o600)
+		if w.Open {
+			mode = 0o666
+		}
+		err = os.Chmod(w.Addr, mode)
 	}
 	s, ferr := handoff.FromListener(w.Name, l)
 	if err = errors.Join(err, ferr, l.Close()); err != nil {

@@ -68,10 +68,28 @@ func (c *Client) Kill(ctx context.Context, id semper.InstanceID, r semper.Reason
 	return c.call(ctx, "kill "+string(id), http.MethodPost, "/v1/instances/kill", KillRequest{ID: id, Reason: r}, nil)
 }
 
+// Signal sends a signal, by its name ("SIGTSTP"), to the main process of an instance. NotFound when there is none.
+func (c *Client) Signal(ctx context.Context, id semper.InstanceID, signal string) error {
+	return c.call(ctx, "signal "+string(id), http.MethodPost, "/v1/instances/signal", SignalRequest{ID: id, Signal: signal}, nil)
+}
+
 // Ready tells that this incarnation of an instance was found ready, before requests are sent to it: from the answer on it
 // has its full share of the processors. An instance that is gone, or another incarnation by now, is no error.
 func (c *Client) Ready(ctx context.Context, id semper.InstanceID, incarnation int64) error {
 	return c.call(ctx, "ready "+string(id), http.MethodPost, "/v1/instances/ready", ReadyRequest{ID: id, Incarnation: incarnation}, nil)
+}
+
+// SaidReady is Ready by the instance's own word, which counts as its READY=1: it has asked for a job.
+func (c *Client) SaidReady(ctx context.Context, id semper.InstanceID, incarnation int64) error {
+	return c.call(ctx, "ready "+string(id), http.MethodPost, "/v1/instances/ready", ReadyRequest{ID: id, Incarnation: incarnation, Own: true}, nil)
+}
+
+// Whose is the instance that a process belongs to, by the kernel's word on who it is: itself, or what it has started. NotFound
+// for what is none of semper's.
+func (c *Client) Whose(ctx context.Context, pid, uid int) (semper.InstanceStatus, error) {
+	var s semper.InstanceStatus
+	err := c.call(ctx, "identify a process", http.MethodPost, "/v1/whose", PeerRequest{PID: pid, UID: uid}, &s)
+	return s, err
 }
 
 // Instances are all the keeper knows, ended ones included, in the order of their ids.

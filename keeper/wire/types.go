@@ -33,6 +33,15 @@ type (
 	ReadyRequest struct {
 		ID          semper.InstanceID `json:"id"`
 		Incarnation int64             `json:"incarnation"`
+		Own         bool              `json:"own,omitempty"` // by its own word, as READY=1 is
+	}
+	SignalRequest struct {
+		ID     semper.InstanceID `json:"id"`
+		Signal string            `json:"signal"`
+	}
+	PeerRequest struct {
+		PID int `json:"pid"`
+		UID int `json:"uid"`
 	}
 	KillRequest struct {
 		ID     semper.InstanceID `json:"id"`

@@ -1,0 +1,43 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"semper/control/ask"
+	"semper/internal/pause"
+	"semper/rollout"
+)
+
+// lookAtJobs is how far apart two looks at a worker are that finishes the jobs of its own broker.
+const lookAtJobs = time.Second
+
+// quiesce tells a worker to take no more jobs, once, and looks at it, once for each time the machine asks.
+func (m *model) quiesce(c *Control, cmd rollout.Quiesce) {
+	in := m.instances[cmd.ID]
+	if in == nil {
+		return
+	}
+	s, told := in.status, in.quiesced
+	m.once("quiesce "+string(cmd.ID), func(ctx context.Context) func() {
+		if !told {
+			if err := ask.Quiesce(ctx, c.o.Keeper, s, cmd.Terms.Tell); err != nil {
+				c.o.Log.Warn("worker not told to take no more jobs; trying again", "instance", cmd.ID, "by", cmd.Terms.Tell.String(), "error", err)
+				pause.For(ctx, lookAtJobs)
+				return func() {}
+			}
+		}
+		drained, err := ask.Drained(ctx, c.o.Keeper, s, cmd.Terms)
+		if err != nil {
+			c.o.Log.Warn("it is not known whether a worker has jobs; asking again", "instance", cmd.ID, "error", err)
+		}
+		if !drained {
+			pause.For(ctx, lookAtJobs)
+		}
+		return func() {
+			if in := m.instances[cmd.ID]; in != nil && in.status.Incarnation == s.Incarnation {
+				in.quiesced, in.drained = true, drained
+			}
+		}
+	}, c)
+}
