@@ -178,6 +178,7 @@ var rules = []rule{
 	{pkg: "queue/callback", may: []string{"", "internal/inbox", "queue", "queue/dispatch", "webhook"}, tests: []string{"queue/mem"}, why: "ends of jobs as signed messages to whom clients name: jobs themselves; knows no engine"},
 	{pkg: "queue/dispatch", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "jobs to requests and answers to ends: whom it asks is given to it as a transport"},
 	{pkg: "queue/meter", may: []string{"", "queue"}, tests: []string{"queue/mem"}, why: "counts around a queue's contract: knows no engine, no store and no exposition"},
+	{pkg: "queue/client", tests: []string{"", "queue", "queue/mem", "queue/pull"}, why: "a public library for any Go program that semper runs: nothing of semper"},
 	{pkg: "queue/pull", may: []string{"", "queue", "edge/sketch"}, tests: []string{"queue/mem"},
 		why: "jobs for workers that ask, by the contract of queues alone: who asks is told to it; the sketch is how the judge is told durations"},
 	{pkg: "queue/spill", may: []string{""}, why: "large bodies as files; knows no queue"},
@@ -245,7 +246,7 @@ var rules = []rule{
 
 	// Proof.
 	{pkg: "e2e", tests: []string{"", "api", "edge/certs/pebbletest", "pipeline/course", "queue", "github.com/quic-go/quic-go", "google.golang.org/grpc"}, why: "drives the binary from outside; the nouns for what it asks of the API"},
-	{pkg: "e2e/app", external: []string{"google.golang.org/grpc"}, why: "the app that e2e deploys"},
+	{pkg: "e2e/app", may: []string{"queue/client"}, external: []string{"google.golang.org/grpc"}, why: "the app that e2e deploys"},
 	{pkg: "docs/guides", tests: []string{"actor", "actor/observer", "supervise"}, why: "the code that the guides show"},
 	{pkg: "examples", tests: []string{"bench/rig", "github.com/coder/websocket"}, why: "apps of their own, deployed by a test"},
 	{pkg: "bench/load", external: []string{"github.com/coder/websocket"}, why: "knows HTTP, not semper"},

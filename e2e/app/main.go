@@ -33,6 +33,14 @@ func main() {
 	}
 	fmt.Printf("release %s version %s starts: %s\n", os.Getenv("SEMPER_RELEASE"), strings.TrimSpace(string(version)), os.Getenv("BEHAVIOUR"))
 	behave(ctx)
+	switch os.Getenv("BEHAVIOUR") {
+	case "worker":
+		worker(ctx)
+		return
+	case "broker":
+		broker(ctx)
+		return
+	}
 	l, err := listen()
 	if err != nil {
 		fmt.Println("cannot listen:", err)

@@ -18,10 +18,10 @@ func CheckSpec(s semper.Spec) error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(s.Services)) {
 		svc := s.Services[name]
-		if !svc.Pooled() {
+		if !svc.Pooled() && !svc.Pulls() {
 			continue
 		}
-		t.Pools = append(t.Pools, semper.Pool{Key: semper.PoolKey(name), App: s.App})
+		t.Pools = append(t.Pools, semper.Pool{Key: semper.PoolKey(name), App: s.App}) // of workers that ask, for their queues' routes
 		p, err := poolOf(svc.Protocol, svc.Pool, false)
 		if err == nil {
 			err = p.check()
@@ -32,6 +32,9 @@ func CheckSpec(s semper.Spec) error {
 	}
 	var rules []route.Rule
 	for _, r := range s.Routes {
+		if s.Services[r.To].Type == semper.Worker && !r.Async {
+			problems = append(problems, fmt.Errorf("route %s%s: %s is a worker, and nobody can wait for its answer", r.Host, r.Path, r.To))
+		}
 		out := semper.Route{Host: r.Host, Path: r.Path, Pool: semper.PoolKey(r.To), RouteWords: r.RouteWords}
 		if r.Special() {
 			t.Rules = append(t.Rules, out)

@@ -1,0 +1,112 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// workersApp is an app of workers only: ask asks for its jobs, push gets them as requests, own has a broker of its own. What they
+// do leaves lines in effects; own is busy while the file busy is there.
+func workersApp(t *testing.T) (dir, effects, busy string) {
+	t.Helper()
+	dir = app(t, "one", "", "")
+	shared, err := os.MkdirTemp("", "ef")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(shared) })
+	effects, busy = filepath.Join(shared, "effects"), filepath.Join(shared, "busy")
+	for _, name := range []string{effects, busy} {
+		write(t, name, "", 0o666)
+	}
+	for name, mode := range map[string]os.FileMode{shared: 0o755, effects: 0o666} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "semper.yaml"), fmt.Sprintf(`version: 1
+app: bar
+warm: 1m
+env: { EFFECTS: %q }
+services:
+  ask:
+    type: worker
+    command: ./app
+    env: { BEHAVIOUR: worker }
+    jobs: { timeout: 5s }
+  push:
+    type: worker
+    command: ./app
+    listen: port
+    jobs: { timeout: 20s }
+  own:
+    type: worker
+    command: ./app
+    env: { BEHAVIOUR: broker }
+    quiesce: { signal: SIGUSR1, busy: test -e %s }
+routes:
+  - { path: /ask, to: ask, mode: async }
+  - { path: /jobs, to: push, mode: async }
+`, effects, busy), 0o644)
+	return dir, effects, busy
+}
+
+// A worker's release is replaced in five steps, whichever way its jobs come: nothing is lost and nothing is done by a release that
+// takes no more.
+func TestWorkersAreReplacedByRelease(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	dir, effects, busy := workersApp(t)
+	s.must("deploy", "-f", dir)
+	job := func(target, body string) string {
+		t.Helper()
+		var a answer
+		eventually(t, "a job is accepted", func() bool { a = s.sent("POST", target, body); return a.status == 202 })
+		return a.header.Get("Location")
+	}
+	ends := func(at, want string) {
+		t.Helper()
+		if a := s.sent("GET", at, "", "Prefer", "wait=25"); a.header.Get("Semper-Job-State") != "done" || !strings.Contains(a.body, want) {
+			t.Errorf("a job came to %s, want %q", a, want)
+		}
+	}
+	ends(job("/ask", "0s"), "done by r1")
+	ends(job("/jobs/x", "hello"), "attempt 1")
+	seen := func(line string) bool {
+		b, err := os.ReadFile(effects)
+		return err == nil && strings.Contains(string(b), line+"\n")
+	}
+	long := job("/ask", "12s") // longer than its lease
+	id := filepath.Base(long)
+	eventually(t, "r1 has the long job", func() bool { return strings.Contains(s.cli("logs", "--service", "ask", "-n", "50").out, "begins "+id) })
+
+	write(t, filepath.Join(dir, "version.txt"), "two\n", 0o644)
+	s.must("deploy", "-f", dir)
+	ends(job("/ask", "0s"), "done by r2")
+	if got := s.sent("GET", job("/jobs/y", "hello"), "", "Prefer", "wait=25"); got.header.Get("X-Done-By") != "r2" {
+		t.Errorf("a job that is sent came to %s", got)
+	}
+	if out := s.must("status"); !strings.Contains(out, "draining 1 job") {
+		t.Errorf("semper status does not say that a job is left:\n%s", out)
+	}
+	if err := syscall.Kill(s.part("queue"), syscall.SIGKILL); err != nil { // the job is the worker's nevertheless
+		t.Error(err)
+	}
+	eventually(t, "the worker with a broker of its own is told", func() bool { return seen("r1 quiesced") })
+	if seen("r1 ended") {
+		t.Error("a worker that has jobs of its own was told to end")
+	}
+	if err := os.Remove(busy); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "it ends when it has none left", func() bool { return seen("r1 ended") })
+	if seen("r1 " + id) {
+		t.Error("the long job was over before it could be left")
+	}
+	ends(long, "done by r1")
+	eventually(t, "the old release is warm", func() bool { return !strings.Contains(s.must("status"), "draining") })
+}
