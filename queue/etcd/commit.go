@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"time"
 
 	"semper"
@@ -11,8 +12,7 @@ import (
 	"semper/store"
 )
 
-// committers is how many commits of one queue are under way at a time: while one waits for the disk, the next is
-// gathered.
+// committers is how many commits of one queue are under way at a time, at most.
 const committers = 2
 
 // op is a change that goes into a commit with others.
@@ -66,27 +66,54 @@ func (q *Queue) await(done <-chan outcome) (int64, error) {
 }
 
 // commits gathers ops and commits them, until the engine closes.
+//
+// While a commit is under way, what comes is gathered for the next. A second one beside it, on its way to the disk while the first is
+// written, is worth its cost only when many have come: a commit costs as much as tens of ops.
 func (q *Queue) commits() {
-	var next *op
-	last := 0 // ops of the last commit
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ended := make(chan int, committers)
+	b, under, last := newBatch(), 0, 0
+	var next *op // that does not fit into b
 	for {
-		if next == nil {
-			select {
-			case next = <-q.ops:
-			case <-q.e.ctx.Done():
-				return
+		if len(b.ops) > 0 && (under == 0 || under < committers && (next != nil || len(b.ops) >= crowd)) {
+			if next == nil {
+				next = q.gather(b, last)
 			}
+			ops := b.ops
+			wg.Go(func() {
+				q.perform(ops)
+				ended <- len(ops)
+			})
+			under++
+			b = newBatch()
+			if next != nil {
+				b.add(next)
+				next = nil
+			}
+			continue
 		}
-		b := &batch{keys: map[string]bool{}}
-		b.add(next)
-		next = q.gather(b, last)
-		last = len(b.ops)
-		q.perform(b.ops)
+		ops := q.ops
+		if next != nil {
+			ops = nil // there is no room until a commit has ended
+		}
+		select {
+		case o := <-ops:
+			if b.fits(o) {
+				b.add(o)
+			} else {
+				next = o
+			}
+		case last = <-ended:
+			under--
+		case <-q.e.ctx.Done():
+			return
+		}
 	}
 }
 
 // crowd is how many ops in one commit are many: then whoever has just got an answer is about to ask again.
-const crowd = 8
+const crowd = 32
 
 // gather takes what waits already, and gives the first op that no longer fits. Under load it first lets the callers of
 // the last commit run, so that they go into one commit and not into many small ones; without load nobody waits.
@@ -99,13 +126,16 @@ func (q *Queue) gather(b *batch, last int) (left *op) {
 			}
 			b.add(o)
 		default:
-			if yields++; last < crowd || len(b.ops) >= last || yields > 4 {
+			if yields++; last < few || len(b.ops) >= last || yields > 4 {
 				return nil
 			}
 			runtime.Gosched()
 		}
 	}
 }
+
+// few is how many ops of one commit are still no load.
+const few = 8
 
 // batch is ops that touch different keys.
 type batch struct {
@@ -114,6 +144,8 @@ type batch struct {
 	count int // conditions and writes
 	size  int
 }
+
+func newBatch() *batch { return &batch{keys: map[string]bool{}} }
 
 // Room is left for the fence, the bell, and their bytes.
 const (

@@ -80,9 +80,7 @@ func (e *Engine) Open(ctx context.Context, s queue.Service, p queue.Policy) (que
 		}
 	}
 	e.queues[s] = q
-	for range committers {
-		e.wg.Go(q.commits)
-	}
+	e.wg.Go(q.commits)
 	if !e.apart {
 		e.wg.Go(q.campaign)
 	}

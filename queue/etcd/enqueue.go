@@ -66,10 +66,7 @@ func (q *Queue) spill(j queue.Job) (string, error) {
 // accept commits the job, with its idempotency key if it has one, of which k was read, until a time. An
 // ID that was named by the caller may be there already.
 func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, named bool, k taken, until time.Time) (queue.Receipt, error) {
-	text, err := sealed(m, j)
-	if err != nil {
-		return queue.Receipt{}, err
-	}
+	text := sealed(m, j)
 	if m.Body == "" && !j.NotBefore.After(j.Accepted) {
 		q.remember(j)
 	}

@@ -292,9 +292,9 @@ func (r *reading) fetch(ctx context.Context) error {
 				continue
 			}
 			e, err := unread(id, r.missing[at+i].version), it.err
-			var m meta
 			if err == nil {
-				if _, err = unpack(it.Key, it.Value, &m); err == nil {
+				var m meta
+				if m, err = openMeta(it.Key, it.Value); err == nil {
 					e = m.entry(id, it.Version)
 				}
 			}

@@ -190,6 +190,10 @@ func (t *term) apply(revision int64, notices []notice) {
 		switch n.Kind {
 		case nAdd:
 			e := n.Meta.entry(n.ID, revision)
+			e.Seen = revision
+			if n.Noted {
+				e.Note = revision
+			}
 			if n.Attempt > 0 { // an operator's Retry
 				t.back.Remove(n.ID, now)
 				e.Attempt, e.At, e.Expires = int32(n.Attempt), time.Time{}, time.Time{}
@@ -198,6 +202,7 @@ func (t *term) apply(revision int64, notices []notice) {
 			if e.Attempt == 0 {
 				t.fresh = append(t.fresh, n.ID)
 			}
+			continue
 		case nBack:
 			t.back.Back(n.ID, n.Attempt, n.Due, now)
 		case nBury:

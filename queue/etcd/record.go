@@ -15,7 +15,7 @@ import (
 )
 
 // schema of the records. A newer one is refused, never guessed at.
-const schema = 1
+const schema = 2
 
 // meta is what is kept of a job in all its states.
 type meta struct {
@@ -111,12 +111,14 @@ func metaOf(j queue.Job, place int64) meta {
 }
 
 // sealed is the record of a job under job, with its body in it or, named by m, beside it.
-func sealed(m meta, j queue.Job) ([]byte, error) {
+func sealed(m meta, j queue.Job) []byte {
 	body := j.Request.Body
 	if m.Body != "" {
 		body = nil
 	}
-	return pack(body, m, request{j.DedupKey, j.Request})
+	r := request{j.DedupKey, j.Request}
+	out := make([]byte, 0, len(body)+int(m.Size)-len(j.Request.Body)+len(m.Dedup)+len(m.Body)+len(m.Callback)+128)
+	return append(appendJob(out, &m, &r), body...)
 }
 
 // request is the part of a job that is in its own record alone.
@@ -137,8 +139,7 @@ func (q *Queue) jobOf(key string, record []byte) (m meta, j queue.Job, err error
 	if err != nil {
 		return m, j, damaged(key, err)
 	}
-	var r request
-	body, err := unpack(key, record, &m, &r)
+	m, r, body, err := openJob(key, record)
 	j = m.job(id, r)
 	switch {
 	case err != nil:

@@ -45,11 +45,8 @@ func (q *Queue) statusOf(id queue.ID, it semper.Item) (queue.Status, error) {
 		o.Result, err = q.reply(o.Reply, body)
 		return o.Status, err
 	case kJob:
-		var m meta
-		if _, err := unpack(it.Key, it.Value, &m); err != nil {
-			return queue.Status{}, err
-		}
-		return m.status(id, queue.Queued), nil
+		m, err := openMeta(it.Key, it.Value)
+		return m.status(id, queue.Queued), err
 	default:
 		var st state
 		body, err := unpack(it.Key, it.Value, &st)

@@ -186,7 +186,7 @@ func (q *Queue) buryRunning(ctx context.Context, l queue.Lease, why error, now t
 	s.Attempt = l.Attempt
 	if it := items[q.key(kJob, l.ID)]; it.err == nil && it.Version != 0 {
 		s.Order = it.Version
-		if _, err := unpack(it.Key, it.Value, &s.Meta); err != nil {
+		if s.Meta, err = openMeta(it.Key, it.Value); err != nil {
 			return c, err
 		}
 	}
@@ -242,7 +242,7 @@ func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why st
 	}
 	st := state{Meta: meta{Schema: schema, Accepted: id.Time()}} // as much as is known when nothing can be read
 	if job.err == nil {
-		if _, err := unpack(job.Key, job.Value, &st.Meta); err != nil {
+		if st.Meta, err = openMeta(job.Key, job.Value); err != nil {
 			return change{}, err
 		}
 	}

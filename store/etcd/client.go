@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -33,6 +34,7 @@ type Options struct {
 // one per process is enough, and shares one connection among all calls and watches.
 type Store struct {
 	client   *clientv3.Client
+	kv       pb.KVClient // of client, for commits
 	patience time.Duration
 	lease    time.Duration
 
@@ -79,7 +81,7 @@ func Open(ctx context.Context, socket string, o Options) (*Store, error) {
 		s.end()
 		return nil, &semper.Error{Code: semper.Internal, Op: "store open", Err: err}
 	}
-	s.client = c
+	s.client, s.kv = c, clientv3.RetryKVClient(c)
 	return s, nil
 }
 

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 
 	"semper"
 	"semper/store"
@@ -69,6 +71,9 @@ func (s *Store) commit(ctx context.Context, a *attempt) (int64, error) {
 			return r.Header.Revision, nil
 		}
 		if err == nil {
+			if len(r.Responses) == 0 && len(a.txn.If) > 0 {
+				return 0, s.unexplained(try, a)
+			}
 			return a.refused(r, unsure)
 		}
 		lost := passing(err) || try.Err() != nil
@@ -85,28 +90,48 @@ func (s *Store) commit(ctx context.Context, a *attempt) (int64, error) {
 	}
 }
 
-func (s *Store) send(ctx context.Context, a *attempt, unsure bool) (*clientv3.TxnResponse, error) {
-	var conds []clientv3.Cmp
-	var then, otherwise []clientv3.Op
-	for _, c := range a.txn.If {
-		conds = append(conds, clientv3.Compare(clientv3.ModRevision(root+c.Key), "=", c.Version))
-		otherwise = append(otherwise, clientv3.OpGet(root+c.Key, clientv3.WithKeysOnly()))
+// explained is how many conditions a commit may have to be told at once which of them does not hold. Of more it is asked for: what is
+// to be read then is in each replica's log with the commit, whether it is wanted or not.
+const explained = 8
+
+func (s *Store) send(ctx context.Context, a *attempt, unsure bool) (*pb.TxnResponse, error) {
+	t := &pb.TxnRequest{Compare: make([]*pb.Compare, len(a.txn.If)), Success: make([]*pb.RequestOp, len(a.txn.Then))}
+	for i, c := range a.txn.If {
+		t.Compare[i] = &pb.Compare{Target: pb.Compare_MOD, Key: []byte(root + c.Key), TargetUnion: &pb.Compare_ModRevision{ModRevision: c.Version}}
 	}
-	for _, w := range a.txn.Then {
-		if w.Delete {
-			then = append(then, clientv3.OpDelete(root+w.Key))
-			continue
+	for i, w := range a.txn.Then {
+		t.Success[i] = write(w, a)
+	}
+	if unsure || len(a.txn.If) <= explained {
+		for _, c := range a.txn.If {
+			t.Failure = append(t.Failure, ranged(c.Key, true))
 		}
-		then = append(then, clientv3.OpPut(root+w.Key, string(seal(w.Key, a.by, w.Value)), clientv3.WithLease(a.lease)))
 	}
 	if unsure {
-		otherwise = append(otherwise, clientv3.OpGet(root+a.witness))
+		t.Failure = append(t.Failure, ranged(a.witness, false))
 	}
-	return s.client.Txn(ctx).If(conds...).Then(then...).Else(otherwise...).Commit()
+	r, err := s.kv.Txn(ctx, t, callOptions...)
+	return r, clientv3.ContextError(ctx, err)
+}
+
+// callOptions are those of a commit: it waits for nothing, for that is done before.
+var callOptions = []grpc.CallOption{grpc.MaxCallSendMsgSize(4 * store.MaxBytes), grpc.MaxCallRecvMsgSize(4 * store.MaxBytes)}
+
+// write is w as etcd has it. The client's own way there copies each value twice more.
+func write(w semper.Write, a *attempt) *pb.RequestOp {
+	key := []byte(root + w.Key)
+	if w.Delete {
+		return &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: &pb.DeleteRangeRequest{Key: key}}}
+	}
+	return &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: key, Value: seal(w.Key, a.by, w.Value), Lease: int64(a.lease)}}}
+}
+
+func ranged(key string, keysOnly bool) *pb.RequestOp {
+	return &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{Key: []byte(root + key), KeysOnly: keysOnly}}}
 }
 
 // refused tells the success of an earlier sending from a conflict, and in that which condition does not hold.
-func (a *attempt) refused(r *clientv3.TxnResponse, unsure bool) (int64, error) {
+func (a *attempt) refused(r *pb.TxnResponse, unsure bool) (int64, error) {
 	if unsure {
 		seen := r.Responses[len(a.txn.If)].GetResponseRange().Kvs
 		if len(seen) == 1 {
@@ -125,6 +150,28 @@ func (a *attempt) refused(r *clientv3.TxnResponse, unsure bool) (int64, error) {
 		}
 	}
 	return 0, &semper.Error{Code: semper.Internal, Op: "store", Message: "a commit was refused although its conditions hold"}
+}
+
+// unexplained finds out which condition of a refused commit does not hold. It may hold by now.
+func (s *Store) unexplained(ctx context.Context, a *attempt) error {
+	t := &pb.TxnRequest{}
+	for _, c := range a.txn.If {
+		t.Success = append(t.Success, ranged(c.Key, true))
+	}
+	r, err := s.kv.Txn(ctx, t, callOptions...)
+	for i, c := range a.txn.If {
+		found := int64(0)
+		if err == nil {
+			if kvs := r.Responses[i].GetResponseRange().Kvs; len(kvs) == 1 {
+				found = kvs[0].ModRevision
+			}
+		}
+		if err == nil && found != c.Version {
+			return store.Conflict(c, found)
+		}
+	}
+	return &semper.Error{Code: semper.Conflict, Op: "store", Message: "a condition of the commit did not hold a moment ago",
+		Hint: "read again and decide anew", Err: semper.ErrConflict}
 }
 
 // doubt is err, or, when the commit may have been applied nevertheless, an error that says so.

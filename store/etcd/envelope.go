@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"hash"
+	"strconv"
+	"sync"
 
 	"semper"
 )
@@ -20,12 +23,13 @@ type token [tokenLen]byte
 
 // seal is the envelope of body under key.
 func seal(key string, by token, body []byte) []byte {
-	b := make([]byte, 0, overhead+len(body))
-	b = append(b, schema)
-	b = append(b, by[:]...)
+	b := make([]byte, overhead+len(body))
+	b[0] = schema
+	copy(b[1:], by[:])
+	copy(b[overhead:], body)
 	sum := checksum(key, by, body)
-	b = append(b, sum[:]...)
-	return append(b, body...)
+	copy(b[1+tokenLen:], sum[:])
+	return b
 }
 
 // unseal is the body of envelope b and the commit that wrote it. The body shares b's memory.
@@ -45,14 +49,26 @@ func unseal(key string, b []byte) (body []byte, by token, err error) {
 	return body, by, nil
 }
 
+// A hasher is what checksum needs, again and again.
+type hasher struct {
+	hash.Hash
+	text []byte
+}
+
+var hashers = sync.Pool{New: func() any { return &hasher{Hash: sha256.New()} }}
+
 // checksum covers the key, so that a value found under another one does not pass.
 func checksum(key string, by token, body []byte) (sum [sha256.Size]byte) {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d %d ", schema, len(key))
-	h.Write([]byte(key))
-	h.Write(by[:])
+	h := hashers.Get().(*hasher) //nolint:errcheck,forcetypeassert // nothing else is put there
+	h.text = append(h.text[:0], '0'+schema, ' ')
+	h.text = strconv.AppendInt(h.text, int64(len(key)), 10)
+	h.text = append(append(append(h.text, ' '), key...), by[:]...)
+	h.Reset()
+	h.Write(h.text)
 	h.Write(body)
-	h.Sum(sum[:0])
+	h.text = h.Sum(h.text[:0])
+	copy(sum[:], h.text)
+	hashers.Put(h)
 	return sum
 }
 
