@@ -29,12 +29,14 @@ func main() {
 	write := flag.Bool("write", false, "write bench/queue/RESULTS.md")
 	backlog := flag.Int("backlog", 200_000, "jobs of the backlog")
 	span := flag.Duration("for", 5*time.Second, "how long each rate is measured")
+	semper := flag.String("semper", "bin/semper", "the binary, for what is accepted through its edge")
 	profile := flag.String("profile", "", "directory for processor profiles of this process, one per measurement")
 	serve := flag.String("serve", "", "be the store of this directory (for the command itself)")
+	only := flag.String("only", "", "one measurement: accept, dispatch, latency, backlog, restart or beside; some want the one before")
 	flag.Parse()
 	err := beStore(*serve)
 	if *serve == "" {
-		err = measureAll(*write, *backlog, *span, *profile)
+		err = measureAll(&bench{store: &server{}, span: *span, semper: *semper, only: *only}, *write, *backlog, *profile)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "queue:", err)
@@ -116,8 +118,7 @@ func (b *bench) end() {
 	}
 }
 
-func measureAll(write bool, backlog int, span time.Duration, profile string) error {
-	b := &bench{store: &server{}, span: span}
+func measureAll(b *bench, write bool, backlog int, profile string) error {
 	defer b.end()
 	if err := b.fresh(); err != nil {
 		return err
@@ -130,9 +131,12 @@ func measureAll(write bool, backlog int, span time.Duration, profile string) err
 		name    string
 		measure func(io.Writer) error
 	}{
-		{"raw", b.raw}, {"accept", b.accept}, {"dispatch", b.dispatch}, {"latency", b.latency},
-		{"backlog", func(w io.Writer) error { return b.fill(w, backlog) }}, {"restart", b.restart},
+		{"accept", b.accept}, {"dispatch", b.dispatch}, {"latency", b.latency},
+		{"backlog", func(w io.Writer) error { return b.fill(w, backlog) }}, {"restart", b.restart}, {"beside", b.beside},
 	} {
+		if b.only != "" && b.only != m.name {
+			continue
+		}
 		if err := profiled(profile, m.name, func() error { return m.measure(w) }); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
