@@ -133,7 +133,7 @@ func (r *rabbitmq) await(ctx context.Context) error {
 func (r *rabbitmq) stop() {
 	for _, c := range r.commands {
 		_ = syscall.Kill(-c.group, syscall.SIGKILL)
-		<-c.ended
+		<-c.ended //nolint:errcheck // it was killed
 	}
 	if r.dir != "" {
 		_ = os.RemoveAll(r.dir)
