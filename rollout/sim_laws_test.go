@@ -11,7 +11,7 @@ import (
 
 // laws hold after every action.
 func (s *sim) laws() {
-	for _, p := range s.table.Pools {
+	for _, p := range given(s.table) {
 		for _, b := range p.Backend {
 			if rel := releaseOf(b.ID); rel != p.Release {
 				s.failf("L2: pool of %s names %s", p.Release, b.ID)
@@ -70,6 +70,8 @@ func (s *sim) settle() {
 				s.end(id, in)
 			case in.stopped:
 				delete(s.instances, id)
+			case in.told && !in.Drained:
+				s.finishOwn(id, in)
 			case in.State == semper.Starting && !in.broken:
 				in.State = semper.Ready
 			case in.State == semper.Waiting && !in.broken:
@@ -84,6 +86,7 @@ func (s *sim) settle() {
 		for _, e := range s.edges {
 			e.table, e.dead = s.table, false
 		}
+		s.desk = simEdge{table: s.table}
 		s.now = s.now.Add(20 * time.Second)
 		s.laws()
 		if s.settled() == "" {

@@ -32,13 +32,14 @@ func TestSimulation(t *testing.T) {
 		n = 100
 	}
 	seen, trials, ended, migrations, resized := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int), make(map[string]int), make(map[string]int)
+	workers := make(map[string]int)
 	for seed := first; seed < first+n; seed++ {
 		s := newSim(t, uint64(seed))
 		if s.patient = seed%3 > 0; s.patient { // users who have something, and let a trial take its time
 			s.env, _, _ = rollout.Deploy(s.env, s.releases["r1"], rollout.Request{ID: "d-0", Now: s.now})
 			s.settle()
 		}
-		for range 640 {
+		for range 720 {
 			s.act()
 		}
 		s.settle()
@@ -49,6 +50,7 @@ func TestSimulation(t *testing.T) {
 		add(ended, s.ended)
 		add(migrations, s.migrations)
 		add(resized, s.resized)
+		add(workers, s.workers)
 	}
 	for _, st := range []semper.RolloutState{semper.RolloutDone, semper.RolloutFailed, semper.RolloutRolledBack, semper.RolloutSuperseded} {
 		if seen[st] < n/50 {
@@ -58,6 +60,11 @@ func TestSimulation(t *testing.T) {
 	for _, what := range simTrials {
 		if trials[what] < n/200 {
 			t.Errorf("only %d trials %s in %d schedules: the simulation does not reach it", trials[what], what, n)
+		}
+	}
+	for _, what := range simWorkers {
+		if workers[what] < n/200 {
+			t.Errorf("only %d times a worker %s in %d schedules: the simulation does not reach it", workers[what], what, n)
 		}
 	}
 	for _, what := range simPins {
@@ -81,6 +88,8 @@ func TestSimulation(t *testing.T) {
 type simInstance struct {
 	rollout.Instance
 	stopped bool // semper asked it to end
+	told    bool // it takes no more jobs of its own broker
+	jobs    int  // that it has left of those
 	broken  bool // its release always crashes, or it is a command that hangs
 	until   time.Time
 }
@@ -105,6 +114,8 @@ type sim struct {
 	instances map[semper.InstanceID]*simInstance
 	staged    map[semper.Digest]error
 	edges     []*simEdge
+	workers   map[string]int // what became of them, by a word for it
+	desk      simEdge        // the queue process, which hands out jobs by a table
 	inFlight  map[semper.InstanceID]int
 	deadline  map[semper.InstanceID]time.Time // of what drains
 	pending   []rollout.Command               // of a control that may die before it does them
@@ -134,13 +145,14 @@ func newSim(t *testing.T, seed uint64) *sim {
 		trials: make(map[string]int), ended: make(map[string]int), served: make(map[semper.InstanceID]bool),
 		writing: make(map[semper.InstanceID]int), migrations: make(map[string]int), migrated: make(map[semper.InstanceID]int), resized: make(map[string]int),
 	}
+	s.workers = make(map[string]int)
 	for range 1 + s.r.IntN(2) {
 		s.edges = append(s.edges, &simEdge{})
 	}
 	for n := 1; n <= 5; n++ {
 		spec := semper.Spec{
 			App:      "app",
-			Services: map[string]semper.Service{"web": {Type: semper.Web, Instances: 1 + s.r.IntN(3)}, "job": {Type: semper.Worker, Instances: s.r.IntN(2)}},
+			Services: map[string]semper.Service{"web": {Type: semper.Web, Instances: 1 + s.r.IntN(3)}, "job": s.worker()},
 			Warm:     semper.Duration(time.Duration(s.r.IntN(4)) * time.Minute),
 			Deploy:   s.steps(),
 			Migrate:  s.migration(),
@@ -211,11 +223,12 @@ func (s *sim) world() rollout.World {
 		Now: s.now, Instances: s.judged(), Staged: s.staged, NextEpoch: s.table.Epoch + 1, Releases: s.releases,
 		InFlight: make(map[semper.InstanceID]semper.InFlight), Verdict: s.verdict,
 	}
-	for _, e := range s.alive() {
-		if w.Acked == 0 || e.table.Epoch < w.Acked {
+	for i, e := range s.alive() {
+		if i == 0 || e.table.Epoch < w.Acked {
 			w.Acked = e.table.Epoch
 		}
 	}
+	s.deskKnows(&w)
 	for id, n := range s.inFlight {
 		w.InFlight[id] = semper.InFlight{semper.ClassRequest: n - s.writing[id], semper.ClassWrite: s.writing[id]}
 	}
@@ -270,7 +283,7 @@ func (s *sim) commit(d rollout.Decision) {
 
 // published checks law L3 on a new table and notes when what it drains may be cut.
 func (s *sim) published() {
-	for _, p := range s.table.Pools {
+	for _, p := range given(s.table) {
 		for _, b := range p.Backend {
 			if in := s.instances[b.ID]; in == nil || in.State != semper.Ready {
 				s.failf("L3: epoch %d routes to %s, which is not ready", s.table.Epoch, b.ID)
@@ -318,6 +331,8 @@ func (s *sim) do(c rollout.Command) {
 			s.begins(c.Spec)
 			s.instances[c.Spec.ID] = &simInstance{Instance: rollout.Instance{State: semper.Starting, Address: "a"}, broken: c.Spec.Release.Number() == 5 || isTask(c.Spec.ID) && s.r.IntN(5) == 0, until: c.Spec.Until}
 		}
+	case rollout.Quiesce:
+		s.quiesce(c)
 	case rollout.Stop:
 		in := s.instances[c.ID]
 		if in == nil || in.stopped {
@@ -343,6 +358,7 @@ func (s *sim) mayStop(id semper.InstanceID) {
 			}
 		}
 	}
+	s.mayStopWorker(id)
 	if end, ok := s.deadline[id]; s.inFlight[id] > 0 && (!ok || s.decided.Before(end)) {
 		s.failf("%s is stopped with %d in flight before its deadline (published: %t)", id, s.inFlight[id], ok)
 	}
@@ -370,6 +386,8 @@ func (s *sim) progress() {
 	switch {
 	case isTask(id):
 		s.task(id, in)
+	case in.told && !in.stopped && !in.Drained:
+		s.finishOwn(id, in)
 	case in.stopped:
 		delete(s.instances, id)
 		s.lose(id)
@@ -387,8 +405,11 @@ func (s *sim) progress() {
 	}
 }
 
-// edge follows the store; or ends, with what it carries, and begins again from the newest table.
+// edge follows the store; or ends, with what it carries, and begins again from the newest table. So does the queue process.
 func (s *sim) edge() {
+	if s.r.IntN(3) > 0 {
+		s.follow()
+	}
 	e := s.edges[s.r.IntN(len(s.edges))]
 	switch {
 	case e.dead || s.table.Epoch > e.table.Epoch:
@@ -404,6 +425,7 @@ func (s *sim) alive() []*simEdge {
 
 // request arrives at an edge: the instance its table names must be one semper has not ended.
 func (s *sim) request() {
+	s.claim()
 	e := s.edges[s.r.IntN(len(s.edges))]
 	if e.dead {
 		return

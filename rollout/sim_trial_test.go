@@ -121,7 +121,7 @@ func (s *sim) earned(before, after semper.Environment) {
 
 // serves reports whether t has what r declares now.
 func serves(t semper.Table, r *semper.Rollout) bool {
-	for _, p := range t.Pools {
+	for _, p := range given(t) {
 		if p.Arm != "" || r.Trial.Scale[service(p.Key)] == 0 {
 			continue
 		}

@@ -45,7 +45,9 @@ func served(t *testing.T, p queue.Policy) (q queue.Queue, desk *pull.Desk, c *cl
 			return pull.Instance{ID: "shop/mail.r1.1", Incarnation: 1, App: "shop", Environment: "production", Service: "mail", Release: "r1"}, nil
 		},
 		Asked: func(context.Context, pull.Instance) {}, Desk: func(semper.PoolKey) *pull.Desk { return desk }, Log: quiet,
-		Queue: func(k semper.PoolKey) (queue.Producer, queue.Settings, bool) { return q, queue.Settings{Policy: p}, k == key },
+		Queue: func(k semper.PoolKey) (queue.Producer, queue.Settings, bool) {
+			return q, queue.Settings{Policy: p}, k == key
+		},
 	})}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -15,15 +15,22 @@ const MaxResult = 1 << 20
 // edgeError is in answers that an edge gives in an instance's stead.
 const edgeError = "X-Semper-Error"
 
-// An outcome is what an attempt has come to: a result, or else a failure.
+// edgeCut is what an edge says of a request that it broke off at a drain deadline: nobody's fault.
+const edgeCut = "cut"
+
+// An outcome is what an attempt has come to: a result, or else a failure, or that it does not count.
 type outcome struct {
 	result  *queue.Result
 	failure queue.Failure
+	back    bool // the instance's time to drain was over
 }
 
 // decide is what the answer of an attempt means under p. size is what its body had; larger ones than MaxResult are not kept.
 func decide(p queue.Policy, status int, h http.Header, body []byte, now time.Time) outcome {
 	if word := h.Get(edgeError); word != "" {
+		if word == edgeCut {
+			return outcome{back: true}
+		}
 		return outcome{failure: queue.Failure{Status: status, Reason: "the edge: " + word, RetryAfter: retryAfter(h, now)}}
 	}
 	r := &queue.Result{Status: status, Header: kept(h), Body: body}

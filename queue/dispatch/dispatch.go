@@ -110,7 +110,7 @@ func (d *dispatcher) attempt(ctx context.Context, c *queue.Claim) {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil, out.back:
 		err = d.queue.Release(end, c.Lease)
 	case err != nil:
 		_, final := errors.AsType[*Final](err)

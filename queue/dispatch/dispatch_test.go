@@ -122,6 +122,23 @@ func TestWhatIsNoAnswerIsTriedAgain(t *testing.T) {
 	}
 }
 
+// What the drain deadline of an old release cuts off is done by the new one, and does not count.
+func TestWhatIsCutIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int32
+		all := run(t, queue.Policy{MaxAttempts: 1}, func(*http.Request) (*http.Response, error) {
+			if n.Add(1) == 1 {
+				return answer(503, "", "X-Semper-Error", "cut"), nil
+			}
+			return answer(200, "now"), nil
+		}, post)
+		if s := all[0]; s.State != queue.Done || len(s.Attempts) != 1 || n.Load() != 2 {
+			t.Errorf("%+v after %d", s, n.Load())
+		}
+	})
+}
+
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
