@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // workersApp is an app of workers only: ask asks for its jobs, push gets them as requests, own has a broker of its own. What they
@@ -109,4 +111,58 @@ func TestWorkersAreReplacedByRelease(t *testing.T) {
 	}
 	ends(long, "done by r1")
 	eventually(t, "the old release is warm", func() bool { return !strings.Contains(s.must("status"), "draining") })
+}
+
+// A release on trial gets its share of the jobs that workers ask for, and is judged by how they end.
+func TestWorkersOnTrial(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	dir := app(t, "one", "", "")
+	yaml := func(fails int) {
+		write(t, filepath.Join(dir, "semper.yaml"), fmt.Sprintf(`version: 1
+app: bar
+services:
+  ask:
+    type: worker
+    command: ./app
+    instances: 2
+    env: { BEHAVIOUR: worker, FAILS: %d, TRY: %q }
+    jobs: { attempts: 100 }
+routes:
+  - { path: /ask, to: ask, mode: async }
+deploy:
+  steps:
+    - { traffic: 50%%, for: 1s, requests: 150 }
+  judge: { interval: 200ms }
+`, fails, fmt.Sprint(time.Now().UnixNano())), 0o644)
+	}
+	yaml(0)
+	s.must("deploy", "-f", dir)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					s.sent("POST", "/ask", "0s")
+				}
+			}
+		})
+	}
+	defer wg.Wait()
+	defer close(stop)
+	yaml(5)
+	if r := s.cli("deploy", "-f", dir); r.code != 3 || !strings.Contains(r.out+r.err, "errors") {
+		t.Errorf("a release that fails a fifth of its jobs: exit %d\n%s%s", r.code, r.out, r.err)
+	}
+	yaml(0)
+	if r := s.cli("deploy", "-f", dir); r.code != 0 {
+		t.Errorf("a release that does as well: exit %d\n%s%s", r.code, r.out, r.err)
+	}
+	if st := s.status(); st.Release != "r3" {
+		t.Errorf("%s serves", st.Release)
+	}
 }

@@ -19,6 +19,7 @@ func (s *sim) laws() {
 		}
 	}
 	s.declared()
+	s.leave()
 	s.cut()
 	s.migrates()
 	ids := make(map[semper.InstanceID]bool)

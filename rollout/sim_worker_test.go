@@ -138,6 +138,24 @@ func (s *sim) mayStopWorker(id semper.InstanceID) {
 	}
 }
 
+// leave looks at what becomes of workers in a table and an environment: jobs are not cut short whose service says no time, and nobody
+// keeps a worker warm that would go on taking jobs.
+func (s *sim) leave() {
+	for _, d := range s.table.Draining {
+		for _, id := range d.Instances {
+			svc := s.releases[d.Release].Spec.Services[name(id)]
+			if svc.Jobs != nil && svc.Drain == 0 && d.Request.Before(s.now.AddDate(1, 0, 0)) {
+				s.failf("jobs of %s are cut at %s", id, d.Request)
+			}
+		}
+	}
+	for _, u := range orZero(s.env.Previous).Instances {
+		if svc := s.releases[s.env.Previous.Release].Spec.Services[u.Service]; svc.Type == semper.Worker && svc.Jobs == nil {
+			s.failf("%s is warm and takes jobs of its own broker", u.ID)
+		}
+	}
+}
+
 // name is the service in an instance's id.
 func name(id semper.InstanceID) string {
 	text := string(id)
