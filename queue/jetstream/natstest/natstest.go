@@ -55,6 +55,7 @@ type Server struct {
 	Monitor string // of its monitoring
 
 	t     testing.TB
+	text  func(block string) string
 	file  string
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -72,11 +73,19 @@ func Start(t testing.TB, c Config) *Server {
 	}
 	clients, monitor := reserve.For(t), reserve.For(t)
 	s := &Server{t: t, URL: "nats://" + clients.Address(), Monitor: "http://" + monitor.Address(), file: filepath.Join(t.TempDir(), "nats.conf")}
-	text := fmt.Sprintf("server_name: n1\nlisten: %q\nhttp: %q\n%s\njetstream {\nstore_dir: %q\n%s\n}\n", clients.Address(), monitor.Address(), c.Server, c.Dir, c.JetStream)
-	must(t, os.WriteFile(s.file, []byte(text), 0o600))
+	s.text = func(block string) string {
+		return fmt.Sprintf("server_name: n1\nlisten: %q\nhttp: %q\n%s\njetstream {\nstore_dir: %q\n%s\n}\n", clients.Address(), monitor.Address(), c.Server, c.Dir, block)
+	}
+	s.Configure(c.JetStream)
 	t.Cleanup(s.Kill)
 	s.Start()
 	return s
+}
+
+// Configure gives the server another block jetstream, from its next start on.
+func (s *Server) Configure(block string) {
+	s.t.Helper()
+	must(s.t, os.WriteFile(s.file, []byte(s.text(block)), 0o600))
 }
 
 // untilEOF runs a command until its input ends: so it ends with whoever holds the other end, killed or not.

@@ -169,7 +169,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 	least := s.Sequence() // of before the question: the answer may not have what is appended meanwhile
 	first, last, err := s.remote.ends(ctx)
 	if f := final(err); f != nil {
-		s.break_(f)
+		s.refuse(f)
 		return f
 	}
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	if last < least {
-		s.break_(damagedAt(last, fmt.Sprintf("it is the last one, and %d was acknowledged", least)))
+		s.refuse(damagedAt(last, fmt.Sprintf("it is the last one, and %d was acknowledged", least)))
 		return s.broken
 	}
 	for from := max(applied+1, first); from <= last; {
@@ -272,7 +272,10 @@ func (s *Store) movedLocked() {
 	s.moved = make(chan struct{})
 }
 
-func (s *Store) break_(err error) {
+// Refuse ends all use of the stream, because of what its owner has found out.
+func (s *Store) Refuse(err error) { s.refuse(err) }
+
+func (s *Store) refuse(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.breakLocked(err)

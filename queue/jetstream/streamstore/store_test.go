@@ -139,6 +139,7 @@ func TestCompaction(t *testing.T) {
 	defer a.Close()
 	late := open(t, server, o)
 	defer late.Close()
+	contents(t, late) // it is read, and empty
 	put(t, a, "keep/1", strings.Repeat("k", 500), "keep/2", "small", "keep/3", "")
 	watch, err := late.Watch(t.Context(), "keep/", 1)
 	must(t, err)
