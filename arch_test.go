@@ -174,6 +174,11 @@ var rules = []rule{
 	{pkg: "queue/backlog", may: []string{"queue"}, why: "what a queue does next, decided: no clock, no lock, no I/O"},
 	{pkg: "queue/etcd", may: []string{"", "queue", "queue/backlog", "queue/spill", "store"}, tests: []string{"queue/queuetest", "store/etcd", "store/mem"},
 		why: "queues in the store, by its contract alone: knows neither etcd nor who hands it over"},
+	{pkg: "queue/jetstream", may: []string{"", "queue", "queue/etcd", "queue/jetstream/streamstore"}, external: []string{"github.com/nats-io/nats.go"}, tests: []string{"queue/jetstream/natstest", "queue/queuetest"},
+		why: "whether a JetStream may be trusted with jobs, and the recipe of queue/etcd over it"},
+	{pkg: "queue/jetstream/streamstore", may: []string{"", "store"}, external: []string{"github.com/nats-io/nats.go"}, tests: []string{"queue/jetstream/natstest", "store/storetest"},
+		why: "a store's contract over one stream; knows no queue"},
+	{pkg: "queue/jetstream/natstest", may: []string{"internal/reserve"}, external: []string{"github.com/nats-io/nats.go"}, why: "a nats-server as a process, for tests"},
 	{pkg: "queue/accept", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "the HTTP face of queues, by their contract alone: knows no engine and no edge"},
 	{pkg: "queue/callback", may: []string{"", "internal/inbox", "queue", "queue/dispatch", "webhook"}, tests: []string{"queue/mem"}, why: "ends of jobs as signed messages to whom clients name: jobs themselves; knows no engine"},
 	{pkg: "queue/dispatch", may: []string{"", "queue", "internal/inbox"}, tests: []string{"queue/mem"}, why: "jobs to requests and answers to ends: whom it asks is given to it as a transport"},
@@ -220,7 +225,7 @@ var rules = []rule{
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit", "pipeline/course"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
 	// Composition.
-	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design", "queue", "queue/accept", "queue/dispatch", "queue/pull", "queue/callback", "queue/meter", "webhook", "internal/inbox"},
+	{pkg: "node", may: []string{"control/delivery", "", "actor", "actor/observer", "supervise", "api", "control", "edge", "edge/accesslog", "edge/certs", "edge/certs/mirror", "edge/certs/sealed", "edge/config", "edge/http3", "edge/http3/accept", "edge/ledger", "edge/metrics", "edge/mirror/told", "edge/proxyproto", "edge/tablefile", "keeper", "internal/handoff", "internal/notify", "internal/steer", "internal/trim", "pipeline/attest", "queue/etcd", "store/blob", "store/etcd", "unit/process", "web", "experiment/design", "queue", "queue/accept", "queue/dispatch", "queue/pull", "queue/callback", "queue/meter", "webhook", "internal/inbox", "control/queues", "internal/strict", "queue/jetstream", "store"},
 		external: []string{"golang.org/x/sys"}, why: "the only place where engines and adapters meet"},
 
 	// Surfaces.

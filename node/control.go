@@ -17,7 +17,6 @@ import (
 	"semper/edge/config"
 	"semper/internal/handoff"
 	"semper/keeper"
-	queue "semper/queue/etcd"
 	"semper/store/blob"
 	"semper/store/etcd"
 	"semper/supervise"
@@ -57,7 +56,7 @@ func Control(ctx context.Context, o PartOptions) error {
 	defer certs.close() //nolint:errcheck // nothing was written that was not reported
 	k := keeper.NewClient(d.keeper())
 	defer k.Close()
-	jobs, err := queue.New(s, queue.Options{ID: o.ID, Bodies: d.queue(), Log: o.Log, Apart: true})
+	jobs, err := openQueues(d, s, engineOptions{id: o.ID, log: o.Log, apart: true})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ func (d dirs) blobs() string          { return filepath.Join(string(d), "blobs")
 func (d dirs) tree(a semper.Digest) string { return blob.TreeIn(d.blobs(), a) }
 
 func (d dirs) queue() string       { return filepath.Join(string(d), "queue") }
+func (d dirs) queueFile() string   { return filepath.Join(string(d), "queue.yaml") }
 func (d dirs) queueSocket() string { return d.run("queue.sock") }
 
 // jobsSocket is where an edge takes the requests that queues send.

@@ -26,6 +26,9 @@ type KeeperOptions struct {
 
 // Keeper is the root process. It returns when it has been told to end.
 func Keeper(ctx context.Context, o KeeperOptions) error {
+	if _, err := readQueueFile(dirs(o.Dir).queueFile()); err != nil { // said here to a person, and not by parts again and again
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return &semper.Error{Code: semper.Internal, Op: "server run", Message: "this program's own file is not known", Err: err}

@@ -17,7 +17,6 @@ import (
 	"semper/queue"
 	"semper/queue/accept"
 	"semper/queue/dispatch"
-	queueetcd "semper/queue/etcd"
 	"semper/queue/meter"
 	"semper/queue/pull"
 	"semper/store/etcd"
@@ -52,7 +51,7 @@ func Queue(ctx context.Context, o PartOptions) error {
 		return err
 	}
 	defer s.Close() //nolint:errcheck // every write was acknowledged or reported
-	engine, err := queueetcd.New(s, queueetcd.Options{ID: o.ID, Bodies: d.queue(), Log: o.Log})
+	engine, err := openQueues(d, s, engineOptions{id: o.ID, log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -91,7 +90,7 @@ type clerk struct {
 	began  time.Time
 	log    *slog.Logger
 	store  *etcd.Store
-	engine queue.Engine
+	engine engine
 	edge   http.RoundTripper
 	secrets
 	meter  *meter.Meter
@@ -134,6 +133,18 @@ func (c *clerk) follow(ctx context.Context, ready func()) error {
 	late := time.AfterFunc(tableWait, ready)
 	defer late.Stop()
 	defer c.forget()
+	leftBehind(ctx, c.engine, c.store, c.log)
+	gone, err := c.engine.Ready(ctx)
+	if err != nil {
+		return err
+	}
+	wg.Go(func() {
+		select {
+		case <-gone: // the next incarnation opens the queues of what comes after it
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	again(ctx, 50*time.Millisecond, func(ctx context.Context) {
 		items, rev, err := c.store.List(ctx, tableKey)
 		if err != nil {

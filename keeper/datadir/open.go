@@ -108,7 +108,7 @@ func check(path string) (Dir, error) {
 		switch e.Name() {
 		case "semper.json":
 			marked = true
-		case "lock", "lost+found":
+		case "lock", "lost+found", "queue.yaml": // the last is what people may put there before the first start
 		default:
 			foreign = e.Name()
 		}

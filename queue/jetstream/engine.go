@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -102,15 +101,15 @@ const (
 	noteEvery = 5 * time.Second
 )
 
-// run makes the engine usable, and sees to it that it may stay so, until it is closed.
+// run makes the engine usable, and again when what was good is no longer, until it is closed.
 func (e *Engine) run() {
 	defer e.client.CloseIdleConnections()
-	for rest := lookLeast; ; rest = min(2*rest, lookMost) {
+	for rest := lookLeast; e.ctx.Err() == nil; rest = min(2*rest, lookMost) {
 		u, err := e.begin()
 		if err == nil {
+			rest = lookLeast
 			e.set(u, nil)
-			e.keep(u)
-			return
+			err = e.keep(u)
 		}
 		if e.ctx.Err() != nil {
 			return
@@ -122,7 +121,6 @@ func (e *Engine) run() {
 		case <-t.C:
 		case <-e.ctx.Done():
 			t.Stop()
-			return
 		}
 	}
 }
@@ -213,42 +211,42 @@ func (e *Engine) examine(nc *nats.Conn) (id string, noted note, err error) {
 	return id, noted, noted.check(id)
 }
 
-// keep notes how far the stream has come, and looks again after each reconnection, until the engine is closed.
-func (e *Engine) keep(u *under) {
+// keep notes how far the stream has come, and looks again after each reconnection, until the engine is closed, or gives why
+// the stream is no longer to be used. Then nothing of u runs.
+func (e *Engine) keep(u *under) error {
+	defer func() {
+		e.set(nil, queue.Closed())
+		_ = u.Engine.Close()
+		_ = u.store.Close()
+		e.note(u)
+		u.nc.Close()
+	}()
 	tick := time.NewTicker(noteEvery)
 	defer tick.Stop()
+	look := time.NewTimer(time.Hour)
+	defer look.Stop()
 	for {
 		select {
 		case <-tick.C:
 			e.note(u)
 			continue
 		case <-e.again:
+		case <-look.C:
 		case <-e.ctx.Done():
-			_ = u.Engine.Close()
-			_ = u.store.Close()
-			e.note(u)
-			u.nc.Close()
-			return
+			return queue.Closed()
 		}
 		id, _, err := e.examine(u.nc)
 		switch {
-		case e.ctx.Err() != nil:
-		case err == nil && id == u.id:
-		case semper.CodeOf(err) == semper.Unavailable: // it is being looked for, and what it says later is looked at then
-			t := time.AfterFunc(time.Second, func() {
-				select {
-				case e.again <- struct{}{}:
-				default:
-				}
-			})
-			defer t.Stop()
-		default:
-			if err == nil {
-				err = note{Stream: e.settings.Stream, Sequence: u.store.Sequence()}.gone("another of this name stands in its place")
-			}
-			u.store.Refuse(err)
-			e.set(nil, err)
+		case err == nil && id != u.id:
+			err = note{Stream: e.settings.Stream, Sequence: u.store.Sequence()}.gone("another of this name stands in its place")
+		case err == nil || e.ctx.Err() != nil:
+			continue
+		case semper.CodeOf(err) == semper.Unavailable: // it is on its way
+			look.Reset(time.Second)
+			continue
 		}
+		u.store.Refuse(err) // whoever is under way learns why
+		return err
 	}
 }
 
@@ -269,21 +267,22 @@ func (e *Engine) ready() (*under, error) {
 	return e.under, e.why
 }
 
-// Ready returns when the engine is usable, or gives why not when ctx ends.
-func (e *Engine) Ready(ctx context.Context) error {
+// Ready returns when the engine is usable, or gives why not when ctx ends. gone is closed when it is no longer; the queues
+// that were opened before are closed then.
+func (e *Engine) Ready(ctx context.Context) (gone <-chan struct{}, err error) {
 	for {
 		e.mu.Lock()
 		changed := e.changed
 		e.mu.Unlock()
 		_, err := e.ready()
-		if err == nil || errors.Is(err, queue.ErrClosed) {
-			return err
+		if err == nil || e.ctx.Err() != nil {
+			return changed, err
 		}
 		select {
 		case <-changed:
 		case <-e.ctx.Done():
 		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", err, ctx.Err())
+			return nil, err
 		}
 	}
 }

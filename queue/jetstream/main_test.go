@@ -57,7 +57,7 @@ func beEdge(ctx context.Context, server, monitor, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := e.Ready(ctx); err != nil {
+	if _, err := e.Ready(ctx); err != nil {
 		return err
 	}
 	q, err := e.Open(ctx, shop, rules)

@@ -12,8 +12,8 @@ import (
 
 // Settings say which JetStream, and what is asked of it.
 type Settings struct {
-	Servers     []string `yaml:"servers" jsonschema:"required,example=[nats://10.0.0.1:4222]" doc:"URLs of nats-servers, nats:// or tls://; one that answers is enough, it names the others."`
-	Monitor     []string `yaml:"monitor" jsonschema:"required,example=[http://10.0.0.1:8222]" doc:"URLs of the monitoring of every server that holds the stream: there its settings are read."`
+	Servers     []string `yaml:"servers" jsonschema:"example=[nats://10.0.0.1:4222]" doc:"URLs of nats-servers, nats:// or tls://; one that answers is enough, it names the others."`
+	Monitor     []string `yaml:"monitor" jsonschema:"example=[http://10.0.0.1:8222]" doc:"URLs of the monitoring of every server that holds the stream: there its settings are read."`
 	Credentials string   `yaml:"credentials" jsonschema:"example=/etc/semper/queue.creds" doc:"File with the user's JWT and seed, as nsc writes it."`
 	CA          string   `yaml:"ca" jsonschema:"example=/etc/semper/nats-ca.pem" doc:"PEM file of whom to trust as the servers. The system's when left out."`
 	Stream      string   `yaml:"stream" jsonschema:"default=semper-queue" doc:"Name of the stream. It is made where there is none."`
