@@ -233,21 +233,19 @@ func (s *Store) value(ctx context.Context, e *entry) ([]byte, error) {
 	}
 }
 
+// missingOften is how often a message is looked for before it is taken to be gone.
+const missingOften = 3
+
 // message is the one at seq, whole, from the stream.
 func (s *Store) message(ctx context.Context, seq uint64) (message []byte, err error) {
-	missing := 0
-	err = s.patiently(func(try context.Context) error {
-		if ctx.Err() != nil {
+	missing := 0 // times; a replica that is behind does not have it yet
+	err = s.patiently(func(try context.Context) (err error) {
+		if ctx.Err() != nil || missing == missingOften {
 			return nil
 		}
-		m, err := s.remote.read(try, seq)
-		// A replica that is behind does not have it yet.
-		if errors.Is(err, errGone) {
-			if missing++; missing == 3 {
-				return nil
-			}
+		if message, err = s.remote.read(try, seq); errors.Is(err, errGone) {
+			missing++
 		}
-		message = m
 		return err
 	})
 	switch {
@@ -255,7 +253,7 @@ func (s *Store) message(ctx context.Context, seq uint64) (message []byte, err er
 		return nil, ctx.Err()
 	case err != nil:
 		return nil, err
-	case missing == 3:
+	case message == nil:
 		return nil, errGone
 	}
 	if _, err := decode(message); err != nil {
