@@ -40,7 +40,7 @@ runs to the next one, as systemctl restart needs it; Ctrl-C stops everything in 
 
 With --https, every host of a route has a certificate: from the pairs NAME.crt and NAME.key in DATA/tls, else from the
 authority of --acme, else from one of this server's own, whose root is DATA/ca.crt. With --http3, clients may go on over
-HTTP/3. docs/guides/https.md tells more of both.`,
+HTTP/3. docs/guides/https.md tells more of both. DATA/queue.yaml may name a NATS JetStream for jobs: docs/guides/queue-engines.md.`,
 		Example:     "  semper server run\n  semper server run --http :80 --https :443 --http3 --acme letsencrypt --acme-email ops@example.com\n  semper server run --data /srv/semper --http :80 --https :443 --api 127.0.0.1:4000",
 		Args:        cobra.NoArgs,
 		Annotations: onServer,

@@ -8,9 +8,9 @@
 // terminal state, whatever happens in between.
 //
 // A written request is a [Job]. A [Queue] holds the jobs of one service of one environment and goes by a [Policy].
-// An [Engine] holds queues; queue/etcd is the one that is embedded, queue/mem is in memory for tests, and
-// queue/queuetest is the contract as a suite, which each of them passes. Which job may start next is decided by
-// queue/backlog, which they share and which does nothing but decide.
+// An [Engine] holds queues; queue/etcd is the one that is embedded, queue/jetstream is over a NATS that is there already,
+// queue/mem is in memory for tests, and queue/queuetest is the contract as a suite, which each of them passes. Which job
+// may start next is decided by queue/backlog, which they share and which does nothing but decide.
 //
 // # The life of a job
 //

@@ -71,6 +71,19 @@ func TestOneHolderAtATime(t *testing.T) {
 	}
 }
 
+func TestSettingsMayBeThereFirst(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "queue.yaml"), []byte("engine: jetstream\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := datadir.Open(dir, "1", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+}
+
 func TestForeignDirectoriesStayUntouched(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]string{

@@ -165,10 +165,15 @@ func finish(t *testing.T, q queue.Queue) {
 	}
 }
 
-// TestTwoProcesses has one accept and the other do, and a pause by one hold for the other.
+// least is a user who may do no more than docs/guides/queue-engines.md says.
+const least = `accounts { A { jetstream: enabled, users: [ { user: u, password: p, permissions: {
+	publish: ["two.>", "$JS.API.STREAM.*.two", "$JS.API.DIRECT.GET.two"], subscribe: ["two.>", "_INBOX.>"] } } ] } }
+no_auth_user: u`
+
+// TestTwoProcesses has one accept and the other do, and a pause by one hold for the other, as a user with few rights.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
-	server := natstest.Start(t, natstest.Config{})
+	server := natstest.Start(t, natstest.Config{Server: least})
 	dir := t.TempDir()
 	works := connect(t, settings(server, "two"), jetstream.Options{ID: "edge-1", Bodies: dir})
 	defer works.Close()
