@@ -113,19 +113,19 @@ func TestReplayRefuses(t *testing.T) {
 		args []string
 		code int
 	}{
-		"--against URL says where":                             {[]string{file}, 64},
-		"/shop is no address":                                  {[]string{file, "--against", "/shop"}, 64},
-		"a copy of the baseline and no baseline":               {[]string{file, "--against", to, "--copy", to}, 64},
-		`--speed "fast": write`:                                {[]string{file, "--against", to, "--speed", "fast"}, 64},
-		"one of both says how fast":                            {[]string{file, "--against", to, "--speed", "2x", "--rate", "5"}, 64},
-		`--methods "some": safe or all`:                        {[]string{file, "--against", to, "--methods", "some"}, 64},
-		"--concurrency and --timeout":                          {[]string{file, "--against", to, "--concurrency", "0"}, 64},
-		"--header: write it as":                                {[]string{file, "--against", to, "--header", "hunter2"}, 64},
-		"no such file":                                         {[]string{"gone.har", "--against", to}, 1},
-		"broken.har:2: entry 1: json: cannot unmarshal number": {[]string{broken, "--against", to}, 1},
-		"nothing can be asked at http://127.0.0.1:1: dial tcp": {[]string{file, "--against", "http://127.0.0.1:1"}, 1},
-		"hint: --recorded-host allows it":                      {[]string{here, "--against", to}, 1},
-		"there is no step behind a dot":                        {[]string{file, "--against", to, "--ignore", "body..n"}, 1},
+		"--against URL says where":               {[]string{file}, 64},
+		"/shop is no address":                    {[]string{file, "--against", "/shop"}, 64},
+		"a copy of the baseline and no baseline": {[]string{file, "--against", to, "--copy", to}, 64},
+		`--speed "fast": write`:                  {[]string{file, "--against", to, "--speed", "fast"}, 64},
+		"one of both says how fast":              {[]string{file, "--against", to, "--speed", "2x", "--rate", "5"}, 64},
+		`--methods "some": safe or all`:          {[]string{file, "--against", to, "--methods", "some"}, 64},
+		"--concurrency and --timeout":            {[]string{file, "--against", to, "--concurrency", "0"}, 64},
+		"--header: write it as":                  {[]string{file, "--against", to, "--header", "hunter2"}, 64},
+		"no such file":                           {[]string{"gone.har", "--against", to}, 1},
+		"broken.har:2: entry 1: request.method is a number where text belongs": {[]string{broken, "--against", to}, 1},
+		"nothing can be asked at http://127.0.0.1:1: dial tcp":                 {[]string{file, "--against", "http://127.0.0.1:1"}, 1},
+		"hint: --recorded-host allows it":                                      {[]string{here, "--against", to}, 1},
+		"there is no step behind a dot":                                        {[]string{file, "--against", to, "--ignore", "body..n"}, 1},
 	} {
 		var r run
 		code := r.main(t.Context(), append([]string{"verify", "replay"}, tc.args...)...)

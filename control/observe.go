@@ -142,7 +142,7 @@ func (m *model) routed(s semper.InstanceStatus) bool {
 }
 
 // watchEdges keeps the edges' states current: at once after a new epoch, often while something
-// drains, seldom otherwise.
+// drains, twice a second while something is held, seldom otherwise.
 func (c *Control) watchEdges(ctx context.Context) error {
 	var want semper.Epoch
 	for ctx.Err() == nil {
@@ -154,8 +154,11 @@ func (c *Control) watchEdges(ctx context.Context) error {
 		desks := c.desks(ctx, v)
 		c.tell(ctx, "edges", func(m *model) { m.seeEdges(c, states, desks) })
 		delay := idle
-		if v != nil && v.draining {
+		switch {
+		case v != nil && v.draining:
 			delay = 20 * time.Millisecond
+		case v != nil && v.holding:
+			delay = idle / 6
 		}
 		if err != nil {
 			delay = 50 * time.Millisecond

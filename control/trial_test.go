@@ -39,8 +39,8 @@ func TestPlanTellsTheSteps(t *testing.T) {
 		}
 		all := strings.Join(got, "\n")
 		for _, want := range []string{
-			"start: start 1 instances of r2 and as many new ones of r1", "trial: step 1 of 3: 5 % of the requests, 1m0s at least",
-			"trial: step 2 of 3: pause", "trial: step 3 of 3: 50 % of the requests", "start: start the other 1 instances of r2", "connect: ", "watch: ",
+			"start: start 1 instance of r2 and as many new ones of r1", "trial: step 1 of 3: 5 % of the requests, 1m0s at least",
+			"trial: step 2 of 3: pause", "trial: step 3 of 3: 50 % of the requests", "start: start the other 1 instance of r2", "connect: ", "watch: ",
 		} {
 			if !strings.Contains(all, want) {
 				t.Errorf("no %q in\n%s", want, all)

@@ -29,6 +29,7 @@ type view struct {
 	keeper    bool
 	draining  bool
 	pulls     bool // some instance asks for its jobs
+	holding   bool // somebody waits, and people look at how many
 	certs     []api.Certificate
 	desk      *delivery.View
 	events    []semper.Event // the newest, oldest first
@@ -58,7 +59,7 @@ func (c *Control) publish(m *model) {
 	}
 	for k, e := range m.envs {
 		v.envs[k], v.versions[k] = e.value, e.version
-		v.draining = v.draining || busy(e.value)
+		v.draining, v.holding = v.draining || busy(e.value), v.holding || len(e.value.Hold) > 0
 		v.pulls = v.pulls || rollout.Pulls(e.value, m.releasesIn(e.value))
 	}
 	for app, rels := range m.releases {

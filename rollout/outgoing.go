@@ -147,7 +147,11 @@ func (d *step) retire() {
 			}
 			left = append(left, u)
 			if d.mayStop(p, u) {
-				d.Commands = append(d.Commands, Stop{u.ID, fmt.Sprintf("%s lost its traffic at epoch %d and holds nothing", p.Release, p.CutEpoch)})
+				why := fmt.Sprintf("%s lost its traffic at epoch %d and holds nothing", p.Release, p.CutEpoch)
+				if p.CutEpoch == 0 {
+					why = fmt.Sprintf("%s has no traffic and holds nothing", p.Release)
+				}
+				d.Commands = append(d.Commands, Stop{u.ID, why})
 			}
 		}
 		if len(left) == 0 {

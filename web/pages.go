@@ -46,7 +46,7 @@ func parsePages(version string) *pages {
 		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "short": short,
 		"experimentMark": experimentMark, "experimentSays": experimentSays, "experimentCommands": experimentCommands, "usersOf": usersOf, "sharesOf": sharesOf, "mismatchSays": mismatchSays, "effects": effects,
 		"queueMark": queueMark, "jobMark": jobMark, "jobSays": jobSays, "attemptSays": attemptSays, "tries": tries, "tabs": tabs, "flows": flows, "reach": reach,
-		"rules": rulesOf, "rateIn": rateIn, "rateOut": rateOut, "messageOf": messageOf, "may": mayDeploy,
+		"rules": rulesOf, "leadsTo": leadsTo, "rateIn": rateIn, "rateOut": rateOut, "messageOf": messageOf, "may": mayDeploy,
 		"conf": confidence, "conf1": shareWords, "mean": evidenceOf,
 	})
 	return &pages{t: template.Must(t.ParseFS(files, "page/*.html")), version: version}

@@ -2,9 +2,12 @@ package web
 
 import (
 	"cmp"
+	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"semper"
@@ -60,7 +63,12 @@ func round3(f float64) float64 {
 	if f <= 0 {
 		return 0
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(f))-2)
+	exp := math.Floor(math.Log10(f)) - 2
+	if exp < 0 { // to divide by a whole number gives the nearest there is, to multiply by a part of one does not
+		unit := math.Pow(10, -exp)
+		return math.Round(f*unit) / unit
+	}
+	unit := math.Pow(10, exp)
 	return math.Round(f/unit) * unit
 }
 
@@ -234,4 +242,19 @@ func percent(f float64) string {
 	default:
 		return strconv.FormatFloat(p, 'f', 0, 64) + " %"
 	}
+}
+
+// leadsTo is where the requests of r go, in words.
+func leadsTo(r semper.RouteRule) string {
+	var said struct {
+		Split map[string]json.Number `json:"split"`
+	}
+	if err := json.Unmarshal(r.Policy, &said); err != nil || len(said.Split) == 0 { // nothing is said, or by a newer semper
+		return cmp.Or(r.To, "answered here")
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(said.Split)) {
+		parts = append(parts, name+" "+said.Split[name].String())
+	}
+	return strings.Join(parts, " : ")
 }

@@ -254,9 +254,9 @@ func eventTone(e semper.Event) mark {
 	switch kind := e.Kind; {
 	case strings.HasSuffix(kind, "crash"), strings.HasSuffix(kind, "crashed"), strings.HasSuffix(kind, "failed"):
 		return mark{"cross", "bad", kind}
-	case strings.HasSuffix(kind, "rolling-back"), strings.HasSuffix(kind, "rolled-back"), kind == "hold.begun":
+	case strings.HasSuffix(kind, "rolling-back"), strings.HasSuffix(kind, "rolled-back"), kind == "hold.begun", kind == "queue.paused":
 		return mark{"tri", "warn", kind}
-	case strings.HasSuffix(kind, "done"), kind == "hold.ended":
+	case strings.HasSuffix(kind, "done"), kind == "hold.ended", kind == "queue.resumed":
 		return mark{"check", "ok", kind}
 	case strings.HasPrefix(kind, "rollout."):
 		return mark{"half", "busy", kind}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 	"time"
@@ -133,6 +134,19 @@ func TestTrafficOf(t *testing.T) {
 	}
 }
 
+func TestLeadsTo(t *testing.T) {
+	t.Parallel()
+	words := func(policy string) semper.RouteWords { return semper.RouteWords{Policy: json.RawMessage(policy)} }
+	for want, r := range map[string]semper.RouteRule{
+		"web": {To: "web"}, "api": {To: "api", RouteWords: words(`{"queue":{"length":5}}`)}, "answered here": {},
+		"next 10 : web 90": {To: "web", RouteWords: words(`{"split":{"web":"90","next":"10"}}`)},
+	} {
+		if got := leadsTo(r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestMeter(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -173,7 +187,7 @@ func TestWords(t *testing.T) {
 		took(time.Minute): "1m", took(time.Hour): "1h", took(10 * time.Hour): "10h", took(90 * time.Minute): "1h30m",
 		short("5 in 1m0s"): "5 in 1m", short("3 in 10s"): "3 in 10s",
 		link("app", "a/b", "x y"): "/app/a%2Fb/x%20y",
-		perSecond(1234.5):         "1,230/s", perSecond(.1234): "0.123/s", perSecond(0): "0/s",
+		perSecond(1234.5):         "1,230/s", perSecond(.1234): "0.123/s", perSecond(11.2): "11.2/s", perSecond(1.13): "1.13/s", perSecond(0): "0/s",
 		percent(.001): "under 1 %", percent(.999): "over 99 %", percent(1): "100 %",
 		localID("shop/web.r1.1"): "web.r1.1", localID("semper edge"): "semper edge",
 	} {

@@ -85,16 +85,24 @@ func onTrial(r *semper.Rollout, rel semper.Release) func(semper.RolloutState) st
 			begun++
 			return fmt.Sprintf("step %d of %d: %s", begun, steps(rel), rollout.Describe(rel.Spec.Deploy.Steps[begun-1]))
 		case s == semper.RolloutStart && begun == 0 && fresh > 0:
-			return fmt.Sprintf("start %d instances of %s and as many new ones of %s to compare them with, without traffic", candidate, r.To, r.From)
+			return fmt.Sprintf("start %s of %s and as many new ones of %s to compare them with, without traffic", instances(candidate), r.To, r.From)
 		case s == semper.RolloutStart && begun == 0:
-			return fmt.Sprintf("start %d instances of %s, without traffic", candidate, r.To)
+			return fmt.Sprintf("start %s of %s, without traffic", instances(candidate), r.To)
 		case s == semper.RolloutStart:
-			return fmt.Sprintf("start the other %d instances of %s", len(r.Target.Instances)-candidate, r.To)
+			return fmt.Sprintf("start the other %s of %s", instances(len(r.Target.Instances)-candidate), r.To)
 		case s == semper.RolloutWatch:
 			return fmt.Sprintf("%s stays warm for %s; a crash loop of %s, or a verdict of worse, turns back to it", r.From, rel.Spec.Warm, r.To)
 		}
 		return ""
 	}
+}
+
+// instances is how many, in words.
+func instances(n int) string {
+	if n == 1 {
+		return "1 instance"
+	}
+	return fmt.Sprintf("%d instances", n)
 }
 
 func describe(r *semper.Rollout, env semper.Environment, rel semper.Release) []api.PlanStep {
@@ -104,7 +112,7 @@ func describe(r *semper.Rollout, env semper.Environment, rel semper.Release) []a
 	}
 	words := map[semper.RolloutState]string{
 		semper.RolloutStage:   fmt.Sprintf("unpack artifact %s and check its digest", rel.Artifact.Short()),
-		semper.RolloutStart:   fmt.Sprintf("start %d instances of %s, without traffic", len(r.Target.Instances), r.To),
+		semper.RolloutStart:   fmt.Sprintf("start %s of %s, without traffic", instances(len(r.Target.Instances)), r.To),
 		semper.RolloutReady:   "wait until all of them are ready",
 		semper.RolloutConnect: fmt.Sprintf("publish the next epoch: all traffic from %s to %s, acknowledged by every edge", from, r.To),
 		semper.RolloutDrain: fmt.Sprintf("%s finishes what it has (requests %s, streams %s, websockets %s)", from,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"semper"
@@ -29,6 +30,10 @@ func OfTable(t semper.Table, trees Trees) (m *route.Matcher, problems, err error
 	seen := make(map[place]bool, len(t.Routes))
 	rules := make([]route.Rule, 0, len(t.Routes)+len(t.Rules))
 	var odd []error
+	there := make(map[string]bool, len(t.Pools))
+	for i := range t.Pools {
+		there[string(t.Pools[i].Key)] = true
+	}
 	add := func(r *semper.Route) {
 		rule, ok, err := ofRoute(r, true)
 		if f, is := rule.Action.(*route.Files); is && ok {
@@ -36,6 +41,12 @@ func OfTable(t semper.Table, trees Trees) (m *route.Matcher, problems, err error
 				f.Within = trees(r.Artifact)
 			} else {
 				err = errors.Join(err, fmt.Errorf("route %s: it is not said whose files answer", rule.Name))
+			}
+		}
+		if f, is := rule.Action.(*route.Forward); is && len(f.Pools) > 1 {
+			gone := slices.DeleteFunc(slices.Clone(f.Pools), func(s route.Share) bool { return there[s.Pool] })
+			if f.Pools = slices.DeleteFunc(f.Pools, func(s route.Share) bool { return !there[s.Pool] }); len(gone) > 0 {
+				ok, err = ok && len(f.Pools) > 0, errors.Join(err, fmt.Errorf("route %s: part of it leads to pool %s, which is not there", rule.Name, gone[0].Pool))
 			}
 		}
 		if err != nil {

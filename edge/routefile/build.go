@@ -117,6 +117,7 @@ func (r *reader) rule(i int, f *routeFormat) route.Rule {
 	}
 	rule.Action = r.action(path, f)
 	rule.Policy.ErrorPages = r.pages(path, f.ErrorPages)
+	r.Fits(path, "defaults", &f.Policy)
 	return rule
 }
 
@@ -136,17 +137,12 @@ func (r *reader) action(path string, f *routeFormat) route.Action {
 		r.Problem(path, "the route does nothing", "add to, split, redirect, respond or files")
 		return nil
 	}
-	if r.Given(path+".split_by") && given[0] != "split" {
-		r.Misplaced(path+".split_by", "there is nothing to split", "add split, or remove it")
-	}
+	r.Spreads(path, &f.Spread, r.known)
 	switch given[0] {
 	case "to":
 		r.known(path+".to", f.To)
 		return &route.Forward{Pools: []route.Share{{Pool: f.To, Weight: 1}}}
 	case "split":
-		for _, s := range f.Split {
-			r.known(strict.Join(path+".split", s.Pool), s.Pool)
-		}
 		return &route.Forward{Pools: f.Split, By: f.SplitBy}
 	case "redirect":
 		return notNil(f.Redirect)

@@ -1,7 +1,6 @@
 package routefile
 
 import (
-	"semper/edge/route"
 	"semper/edge/words"
 )
 
@@ -25,9 +24,8 @@ type routeFormat struct {
 	Host []string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host, or a list. *.example.com is everything below example.com. Any host when left out."`
 	Path string   `yaml:"path" jsonschema:"example=/api" doc:"Prefix of the path, by whole segments: /api is for /api and /api/x, not for /apix. Any path when left out."`
 	words.Match
-	To      string    `yaml:"to" jsonschema:"example=app" doc:"Pool that the requests are passed on to."`
-	Split   shares    `yaml:"split" jsonschema:"example={blue: 90, green: 10}" doc:"Pools with their shares, instead of to."`
-	SplitBy route.Key `yaml:"split_by" jsonschema:"example=cookie:id" doc:"Keeps a client in its part of a split: client, host, path, header:NAME, cookie:NAME or query:NAME. Each request by chance when left out."`
+	To string `yaml:"to" jsonschema:"example=app" doc:"Pool that the requests are passed on to."`
+	words.Spread
 	words.Answer
 	words.Policy
 }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"semper/edge/route"
 )
 
 // A Network is a prefix of addresses, written 10.0.0.0/8, or one address.
@@ -130,19 +128,6 @@ func (u UpstreamAddress) String() string { return strings.TrimPrefix(string(u), 
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return err == nil && n > 0
-}
-
-// shares are a split as it is written.
-type shares []route.Share
-
-// Put adds a pool with its share.
-func (s *shares) Put(name, value string) error {
-	weight, err := strconv.Atoi(value)
-	if err != nil || weight < 0 || weight > 1_000_000 {
-		return fmt.Errorf("the share of %s is %q: write a whole number from 0 to 1000000", name, value)
-	}
-	*s = append(*s, route.Share{Pool: name, Weight: weight})
-	return nil
 }
 
 // foreign is what other programs call a key.

@@ -53,6 +53,7 @@ func Fresh(v any) {
 // carried is a policy as tables have it: pages are there, not the names of their files.
 type carried struct {
 	route.Policy
+	Spread
 	Pages map[string]page `yaml:"pages" doc:"Error pages, by statuses."`
 }
 
@@ -64,6 +65,7 @@ type page struct {
 // A Route is all that a file says of a route in these words.
 type Route struct {
 	Match
+	Spread
 	Answer
 	Policy
 }
@@ -75,7 +77,7 @@ func (s Source) Carry(path, defaults string, r *Route) semper.RouteWords {
 	var w semper.RouteWords
 	w.Match = strict.Write(&r.Match, at)
 	w.Answer = s.carryAnswer(path, r.Answer, at)
-	c := carried{Policy: r.Policy.Policy, Pages: s.carryPages(path, defaults, r.ErrorPages)}
+	c := carried{Policy: r.Policy.Policy, Spread: r.Spread, Pages: s.carryPages(path, defaults, r.ErrorPages)}
 	w.Policy = strict.Write(&c, func(key string) bool {
 		if key == "pages" || strings.HasPrefix(key, "pages.") {
 			return len(c.Pages) > 0
@@ -171,6 +173,7 @@ func Read(w semper.RouteWords, r *route.Rule, lenient bool) error {
 	c := carried{Policy: Base().Policy}
 	policyDoc, err3 := read("policy", w.Policy, &c, lenient)
 	r.Policy = c.Policy
+	spread(&c.Spread, r)
 	r.Policy.Patient = !policyDoc.Given("timeouts.body")
 	for statuses, p := range c.Pages {
 		if from, to, ok := statusRange(statuses); ok {

@@ -94,6 +94,32 @@ func TestATableReadsWhatTheFileSays(t *testing.T) {
 	}
 }
 
+func TestASplitIsBesideItsPool(t *testing.T) {
+	t.Parallel()
+	f, s, w := written(t, "route: {split: {next: 10, web: 90, none: 0}, split_by: cookie:uid}")
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if most := f.Route.Split.Most(); most != "web" {
+		t.Errorf("the most goes to %q", most)
+	}
+	got := route.Rule{Action: &route.Forward{Pools: []route.Share{{Pool: "shop/production/web", Weight: 1}}}}
+	if err := Read(w, &got, false); err != nil {
+		t.Fatal(err)
+	}
+	want := &route.Forward{By: f.Route.SplitBy, Pools: []route.Share{{Pool: "shop/production/next", Weight: 10}, {Pool: "shop/production/web", Weight: 90}, {Pool: "shop/production/none"}}}
+	if diff := cmp.Diff(want, got.Action, cmp.AllowUnexported(route.Forward{}, route.Key{})); diff != "" || want.By.IsZero() {
+		t.Errorf("%s\n%s", w.Policy, diff)
+	}
+	got = route.Rule{Action: &route.Redirect{To: "/"}}
+	if err := Read(w, &got, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := got.Action.(*route.Redirect); !ok {
+		t.Errorf("what leads nowhere is spread: %+v", got.Action)
+	}
+}
+
 func TestAnswersAreCarried(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]route.Action{

@@ -30,6 +30,12 @@ type Testers struct {
 	Testers []Tester `yaml:"testers" doc:"Whose requests go to a release on trial whatever its share is: those that meet all conditions of one item. It is not judged by them."`
 }
 
+// Spread is how the requests of a route are spread over several pools: in semper.yaml over several services.
+type Spread struct {
+	Split   Shares    `yaml:"split" jsonschema:"example={blue: 90, green: 10}" doc:"Where the requests go, with shares, instead of to."`
+	SplitBy route.Key `yaml:"split_by" jsonschema:"example=cookie:id" doc:"Keeps a client in its part of a split: client, host, path, header:NAME, cookie:NAME or query:NAME. Each request by chance when left out."`
+}
+
 // Answer is what the edge answers itself. At most one of its keys is given.
 type Answer struct {
 	Redirect *route.Redirect `yaml:"redirect" short:"to" doc:"Answer with another place to ask."`

@@ -76,9 +76,10 @@ type jobs struct {
 type routeFormat struct {
 	Host string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host name to match, without a port. Any host when left out."`
 	Path string `yaml:"path" jsonschema:"default=/" doc:"Path prefix to match, on whole segments: /api matches /api and /api/x, not /apix."`
-	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service, or of a worker with mode: async. Each route has this, redirect, respond or files."`
+	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service, or of a worker with mode: async. Each route has this, split, redirect, respond or files."`
 	Mode string `yaml:"mode" jsonschema:"enum=sync,enum=async,default=sync" doc:"async: a request is on disk and acknowledged with 202 at once, and is done as soon as an instance takes it; its Location has the answer. See jobs of the service."`
 	words.Match
+	words.Spread
 	words.Answer
 	words.Policy
 }

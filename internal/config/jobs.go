@@ -17,6 +17,8 @@ const async = "async"
 func (c *checker) mode(path string, r *routeFormat) {
 	switch {
 	case r.Mode != async || c.hasProblem(path+".mode"):
+	case len(r.Split) > 0:
+		c.misplaced(path+".mode", "requests that are done later go to one service", `write "to" instead of split`)
 	case r.To == "":
 		c.misplaced(path+".mode", "what the edge answers itself is never done later", `remove it, or route to a service with "to"`)
 	case r.Sticky.Cookie != "" || r.Sticky.By != "" && c.words.Given(path+".sticky"):

@@ -60,7 +60,7 @@ func (c *checker) routes() {
 // action looks at the one thing that a route does.
 func (c *checker) action(path string, r *routeFormat, webs []string) {
 	var given []string
-	for _, key := range []string{"to", "redirect", "respond", "files"} {
+	for _, key := range []string{"to", "split", "redirect", "respond", "files"} {
 		if c.given(path + "." + key) {
 			given = append(given, key)
 		}
@@ -69,17 +69,36 @@ func (c *checker) action(path string, r *routeFormat, webs []string) {
 	case len(given) > 1:
 		c.misplaced(path+"."+given[1], "the route does two things: "+strings.Join(given, " and "), "keep one")
 	case len(given) == 0 && !c.hasProblem(path):
-		c.problem(path, "the route does nothing", `add to, redirect, respond or files`)
+		c.problem(path, "the route does nothing", `add to, split, redirect, respond or files`)
 	}
 	if r.Files != nil {
 		c.files(path+".files", r.Files)
 	}
 	c.target(path+".to", r.To, r.Mode, webs)
+	c.spread(path, r, webs)
 	c.mode(path, r)
 	c.window(path, r)
 	if c.given(path+".exact") && c.given(path+".path") {
 		c.misplaced(path+".exact", "the path is given twice", "keep path, for a prefix, or exact")
 	}
+}
+
+// spread looks at services that share the requests of a route. For whoever knows no split they are those of the one with the most.
+func (c *checker) spread(path string, r *routeFormat, webs []string) {
+	s := words.Source{Doc: c.words}
+	s.Spreads(path, &r.Spread, func(at, name string) {
+		if what, hint := c.astray(name, "", webs); what != "" {
+			c.words.Problem(at, what, hint)
+		}
+	})
+	s.Fits(path, "defaults", &r.Policy)
+	if len(r.Split) == 0 {
+		return
+	}
+	if r.Sticky.By == route.ByRelease {
+		c.words.Problem(c.from(path, "sticky.by"), "clients of a split stick to an instance, and not to a release", `write "by: instance", or "to" instead of split`)
+	}
+	r.To = r.Split.Most()
 }
 
 // files looks at a directory of the artifact, which a build may yet have to make.
@@ -130,7 +149,7 @@ func (c *checker) carry(path string, r *routeFormat) {
 	if r.Exact != "" {
 		rule.Path = r.Exact // for people, and so that no other app has it
 	}
-	rule.RouteWords = s.Carry(path, "defaults", &words.Route{Match: r.Match, Answer: r.Answer, Policy: r.Policy})
+	rule.RouteWords = s.Carry(path, "defaults", &words.Route{Match: r.Match, Spread: r.Spread, Answer: r.Answer, Policy: r.Policy})
 	c.routed = append(c.routed, rule)
 }
 
@@ -268,18 +287,27 @@ func (c *checker) path(path string, r *routeFormat) {
 
 // target looks at the service a route leads to.
 func (c *checker) target(path, to, mode string, webs []string) {
-	if !c.given(path) || c.hasProblem(path) || slices.Contains(webs, to) {
+	if !c.given(path) || c.hasProblem(path) {
 		return
+	}
+	if what, hint := c.astray(to, mode, webs); what != "" {
+		c.problem(path, what, hint)
+	}
+}
+
+// astray is what is wrong with the name of a service that a route of a mode leads to.
+func (c *checker) astray(to, mode string, webs []string) (what, hint string) {
+	if slices.Contains(webs, to) {
+		return "", ""
 	}
 	if _, worker := c.f.Services[to]; worker {
 		if mode != async {
-			c.problem(path, fmt.Sprintf("%q is a worker: it takes jobs, and nobody can wait for its answer", to), `add "mode: async", and its requests become jobs`)
+			return fmt.Sprintf("%q is a worker: it takes jobs, and nobody can wait for its answer", to), `add "mode: async", and its requests become jobs`
 		}
-		return
+		return "", ""
 	}
-	hint := didYouMean(to, webs)
-	if hint == "" && len(webs) > 0 {
+	if hint = didYouMean(to, webs); hint == "" && len(webs) > 0 {
 		hint = oneOf(webs)
 	}
-	c.problem(path, "there is no service "+strconv.Quote(to), hint)
+	return "there is no service " + strconv.Quote(to), hint
 }

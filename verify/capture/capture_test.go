@@ -117,7 +117,7 @@ func TestBadFiles(t *testing.T) {
 		"{\"log\":{\"entries\":[\n" + entry: "x:2: it ends behind entry 1",
 		"{\"log\":{\"entries\":[\n" + entry + "]}":                                                                                     "x:2: it is cut off behind entry 1",
 		"{\"log\":{\"entries\":[\n" + entry + " " + entry:                                                                              `x:2: '{' stands behind entry 1`,
-		archive(entry, "\n{\"request\":\n{\"method\":7}}"):                                                                             "x:4: entry 2: json: cannot unmarshal number",
+		archive(entry, "\n{\"request\":\n{\"method\":7}}"):                                                                             "x:4: entry 2: request.method is a number where text belongs",
 		archive("{\n\"request\":}"):                                                                                                    "x:2: entry 1: invalid character '}'",
 		archive(`{}`):                                                                                                                  "x:1: entry 1: it has no request",
 		archive(`{"request":{"method":"G T","url":"http://a/"}}`):                                                                      `entry 1: method "G T" is none`,

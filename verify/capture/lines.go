@@ -52,7 +52,7 @@ func recorded(text []byte, e *Exchange) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&rec); err != nil {
-		return fmt.Errorf("a recorded exchange as JSON: %w", err)
+		return fmt.Errorf("a recorded exchange as JSON: %w", plain(err))
 	}
 	if rec.Request == nil {
 		return errors.New("it has no request: semper verify diff compares responses without one, and a replay has to send it")
