@@ -87,7 +87,11 @@ func (c *checker) action(path string, r *routeFormat, webs []string) {
 func (c *checker) spread(path string, r *routeFormat, webs []string) {
 	s := words.Source{Doc: c.words}
 	s.Spreads(path, &r.Spread, func(at, name string) {
-		if what, hint := c.astray(name, "", webs); what != "" {
+		what, hint := c.astray(name, "", webs)
+		if _, worker := c.f.Services[name]; worker && what != "" {
+			what, hint = fmt.Sprintf("%q is a worker, and requests are spread over web services", name), ""
+		}
+		if what != "" {
 			c.words.Problem(at, what, hint)
 		}
 	})
