@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -165,4 +166,44 @@ deploy:
 	if st := s.status(); st.Release != "r3" {
 		t.Errorf("%s serves", st.Release)
 	}
+}
+
+// The shell script of the guide is a worker: it does jobs that were given by the guide's other line, and ends when it is told to.
+func TestTheGuidesShellWorker(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed")
+	}
+	guide, err := os.ReadFile("../docs/guides/workers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(begins string) string {
+		_, rest, ok := strings.Cut(string(guide), "```sh\n"+begins)
+		text, _, end := strings.Cut(rest, "```\n")
+		if !ok || !end {
+			t.Fatalf("the guide has no block that begins with %q", begins)
+		}
+		return begins + text
+	}
+	s := start(t)
+	dir := app(t, "one", "", "")
+	write(t, filepath.Join(dir, "work.sh"), block("#!/bin/sh\n"), 0o755)
+	write(t, filepath.Join(dir, "give.sh"), "#!/bin/sh\nsleep 0.1\nuntil "+strings.TrimSpace(strings.Replace(block("curl --unix"), "curl", "curl -f", 1))+"\ndo sleep 0.2; done\nexec sleep 3600\n", 0o755)
+	write(t, filepath.Join(dir, "semper.yaml"), `version: 1
+app: bar
+services:
+  mail: { type: worker, command: ./work.sh, jobs: {} }
+  give: { type: worker, command: ./give.sh }
+routes:
+  - { path: /mail, to: mail, mode: async }
+`, 0o644)
+	s.must("deploy", "-f", dir)
+	if a := s.sent("POST", "/mail", "hello", "Prefer", "wait=25"); a.body != "HELLO" {
+		t.Errorf("the script's job came to %s", a)
+	}
+	eventually(t, "the job that was given by the guide's line is done", func() bool {
+		r := s.cli("queue", "show", "mail", "--state", "done", "-o", "json")
+		return strings.Count(r.out, `"state": "done"`) == 2 || strings.Count(r.out, `"state":"done"`) == 2
+	})
 }

@@ -3,6 +3,7 @@ package examples_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -217,5 +218,53 @@ func (e example) checkSocket(t *testing.T, s *rig.Server, release string) {
 	}
 	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Errorf("close: %v", err)
+	}
+}
+
+// TestWorker gives both workers jobs, and waits for what they come to.
+func TestWorker(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"go", "python3"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("%s is not installed: %v", name, err)
+		}
+	}
+	s := server(t, semper(t))
+	dir := filepath.Join(t.TempDir(), "worker")
+	if err := os.CopyFS(dir, os.DirFS("worker")); err != nil {
+		t.Fatal(err)
+	}
+	deploy(t, s, dir)
+	for path, want := range map[string]string{"/worker/resize": "r1 resized attempt 1", "/worker/mail": "r1 sent attempt 1"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.HTTP+path, strings.NewReader("a picture"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Prefer", "wait=50")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(b), want) {
+			t.Errorf("%s: %s %q, want %q", path, resp.Status, b, want)
+		}
+	}
+	for { // what resize gave mail
+		logs, err := s.Run(t.Context(), "logs", "-a", "worker", "--service", "mail", "-n", "20")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(logs, "has 4 bytes now") {
+			return
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatalf("mail has not got its job:\n%s", logs)
+		}
 	}
 }

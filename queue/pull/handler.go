@@ -35,6 +35,7 @@ type Options struct {
 //
 //	POST /v1/jobs?to=SERVICE&path=/PATH     gives a service of the app a job, which is the request's body
 //	POST /v1/jobs/claim?max=N&wait=SECONDS  asks for jobs of the asker's own service
+//	POST /v1/jobs/claim?raw=1&wait=SECONDS  asks for one, for shells: its body as it is, the rest in fields of the header
 //	POST /v1/jobs/ID/complete?lease=LEASE   ends one with a result, the request's body
 //	POST /v1/jobs/ID/fail?lease=LEASE       ends an attempt: {"reason": …, "retry_after": SECONDS, "final": true}
 //	POST /v1/jobs/ID/release?lease=LEASE    gives one back, uncounted
@@ -141,7 +142,11 @@ func (h *Handler) claim(w http.ResponseWriter, r *http.Request) {
 	}
 	n, err := number(r, "max", 1, 1, maxClaim)
 	wait, werr := number(r, "wait", 0, 0, int(maxWait/time.Second))
-	if err = errors.Join(err, werr); err != nil {
+	raw, rerr := number(r, "raw", 0, 0, 1)
+	if err = errors.Join(err, werr, rerr); err == nil && raw == 1 && n > 1 {
+		err = errors.New("raw=1 is one job: leave out max")
+	}
+	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
@@ -164,14 +169,33 @@ func (h *Handler) claim(w http.ResponseWriter, r *http.Request) {
 	case r.Context().Err() != nil: // who asked is gone
 		h.giveBack(r.Context(), d, claims)
 	default:
-		out := Jobs{Jobs: make([]Job, len(claims))}
-		for i := range claims {
-			out.Jobs[i] = jobOf(&claims[i])
-		}
-		if reply(w, http.StatusOK, out) != nil {
+		if hand(w, claims, raw == 1) != nil {
 			h.giveBack(r.Context(), d, claims)
 		}
 	}
+}
+
+// hand gives jobs to who asked.
+func hand(w http.ResponseWriter, claims []queue.Claim, raw bool) error {
+	out := Jobs{Jobs: make([]Job, len(claims))}
+	for i := range claims {
+		out.Jobs[i] = jobOf(&claims[i])
+	}
+	if !raw {
+		return reply(w, http.StatusOK, out)
+	}
+	j, header := &out.Jobs[0], w.Header()
+	header.Set("Semper-Job-Id", j.ID.String())
+	header.Set("Semper-Job-Lease", j.Lease)
+	header.Set("Semper-Attempt", strconv.Itoa(j.Attempt))
+	header.Set("Semper-Job-Target", j.Target)
+	header.Set("Content-Type", "application/octet-stream")
+	if kind := j.Header.Get("Content-Type"); kind != "" {
+		header.Set("Content-Type", kind)
+	}
+	header.Set("Content-Length", strconv.Itoa(len(claims[0].Request.Body)))
+	_, err := w.Write(claims[0].Request.Body)
+	return err
 }
 
 func (h *Handler) giveBack(ctx context.Context, d *Desk, claims []queue.Claim) {
