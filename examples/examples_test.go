@@ -258,7 +258,7 @@ func TestWorker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(logs, "has 4 bytes now") {
+		if strings.Contains(string(logs), "has 4 bytes now") {
 			return
 		}
 		select {
