@@ -215,7 +215,7 @@ func (d *step) indexOf(environment string) int {
 // judged passes on what the rollout's own steps have shown.
 func (d *step) judged(s *course.Stage, def semper.Gate, g *course.Gate, kind semper.StepKind) bool {
 	if s.Trial == nil {
-		return d.fail(s, g, "the rollout was not judged: the release has no deploy steps, or was a hotfix")
+		return d.fail(s, g, "the rollout was not judged: the release has no deploy steps, was a hotfix, or is the first there, with nothing to compare it with")
 	}
 	n := 0
 	for _, p := range s.Trial.Passed {
