@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -31,22 +30,28 @@ type Experiments interface {
 	PushMetrics(ctx context.Context, b MetricBatch) (MetricAnswer, error)
 	// Evaluate says which variant a user has, and takes it for an exposure.
 	Evaluate(ctx context.Context, app, env, flag, targetingKey string) (Evaluation, error)
+	// EvaluateAll says which variants a user has of all experiments that run. Nobody is exposed by it.
+	EvaluateAll(ctx context.Context, app, env, targetingKey string) ([]Evaluation, error)
 }
 
 // ExperimentInfo is an experiment as it is shown: without its secret.
 type ExperimentInfo struct {
-	App         string             `json:"app"`
-	Environment string             `json:"environment"`
-	Plan        design.Plan        `json:"plan"`
-	Run         string             `json:"run"`
-	State       design.State       `json:"state"`
-	By          string             `json:"by,omitempty"`
-	StartedAt   time.Time          `json:"started_at,omitzero"`
-	DecidedAt   time.Time          `json:"decided_at,omitzero"`
-	EndedAt     time.Time          `json:"ended_at,omitzero"`
-	Winner      string             `json:"winner,omitempty"` // of the decision, or who was promoted
-	Why         string             `json:"why,omitempty"`    // the decision in a sentence
-	Report      *experiment.Report `json:"report,omitempty"`
+	App         string       `json:"app"`
+	Environment string       `json:"environment"`
+	Plan        design.Plan  `json:"plan"`
+	Run         string       `json:"run"`
+	State       design.State `json:"state"`
+	By          string       `json:"by,omitempty"`
+	StartedAt   time.Time    `json:"started_at,omitzero"`
+	DecidedAt   time.Time    `json:"decided_at,omitzero"`
+	EndedAt     time.Time    `json:"ended_at,omitzero"`
+	Winner      string       `json:"winner,omitempty"` // of the decision, or who was promoted
+	Why         string       `json:"why,omitempty"`    // the decision in a sentence
+	// Of an experiment of releases: the one that was current, the rollout to the winner, and why it ended though nobody stopped it.
+	Against semper.ReleaseName `json:"against,omitempty"`
+	Rollout string             `json:"rollout,omitempty"`
+	Ended   string             `json:"ended,omitempty"`
+	Report  *experiment.Report `json:"report,omitempty"`
 }
 
 // MaxValues is how many values a batch has at most.
@@ -135,13 +140,6 @@ func (c *Client) EndExperiment(ctx context.Context, app, env, name, winner, by s
 // PushMetrics implements [Experiments]. It may be tried again: values are known by their ids.
 func (c *Client) PushMetrics(ctx context.Context, b MetricBatch) (MetricAnswer, error) {
 	return post[MetricAnswer](ctx, c, "/v1/experiments/metrics", b, true)
-}
-
-// Evaluate implements [Experiments].
-func (c *Client) Evaluate(ctx context.Context, app, env, flag, targetingKey string) (Evaluation, error) {
-	var b ofrepBody
-	b.Context.TargetingKey = targetingKey
-	return post[Evaluation](ctx, c, "/ofrep/v1/evaluate/flags/"+url.PathEscape(flag)+"?"+params("app", app, "env", env).Encode(), b, true)
 }
 
 // MetricsToken is what an app needs to push its values and to evaluate its experiments, and good for nothing else.
@@ -257,52 +255,4 @@ func (v *server) pushMetrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.answer(w, r, a)
-}
-
-// ofrepBody is a request of the OpenFeature Remote Evaluation Protocol. Its context may have anything besides.
-type ofrepBody struct {
-	Context struct {
-		TargetingKey string `json:"targetingKey"`
-	} `json:"context"`
-}
-
-// ofrepError is its answer where there is no evaluation.
-type ofrepError struct {
-	Key     string `json:"key"`
-	Code    string `json:"errorCode"`
-	Details string `json:"errorDetails,omitempty"`
-}
-
-// evaluate answers the protocol's request for one flag, with the statuses that it names.
-func (v *server) evaluate(w http.ResponseWriter, r *http.Request) {
-	asked := r.URL.Query() // FormValue would read the body where nobody says that it is JSON
-	app, err := v.appOf(r, asked.Get("app"))
-	if err != nil {
-		v.refused(w, r, err)
-		return
-	}
-	key := r.PathValue("key")
-	fail := func(status int, code, details string) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		json.NewEncoder(w).Encode(ofrepError{key, code, details}) //nolint:errcheck // whoever asked is gone
-	}
-	var b ofrepBody
-	switch err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&b); {
-	case err != nil && !errors.Is(err, io.EOF):
-		fail(http.StatusBadRequest, "PARSE_ERROR", err.Error())
-		return
-	case b.Context.TargetingKey == "":
-		fail(http.StatusBadRequest, "TARGETING_KEY_MISSING", "a user falls on a variant by the context's targetingKey")
-		return
-	}
-	e, err := v.s.Evaluate(r.Context(), app, asked.Get("env"), key, b.Context.TargetingKey)
-	switch semper.CodeOf(err) {
-	case "":
-		v.answer(w, r, e)
-	case semper.NotFound:
-		fail(http.StatusNotFound, "FLAG_NOT_FOUND", err.Error())
-	default:
-		v.fail(w, r, err)
-	}
 }

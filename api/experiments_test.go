@@ -55,6 +55,9 @@ func TestAnAppsTokenPushesValues(t *testing.T) {
 		"a flag":              {"POST", "/ofrep/v1/evaluate/flags/checkout", token, `{"context":{"targetingKey":"ann","more":1}}`, 200, `"variant":"control"`},
 		"a flag without user": {"POST", "/ofrep/v1/evaluate/flags/checkout", token, `{"context":{}}`, 400, "TARGETING_KEY_MISSING"},
 		"no such flag":        {"POST", "/ofrep/v1/evaluate/flags/none", token, `{"context":{"targetingKey":"ann"}}`, 404, "FLAG_NOT_FOUND"},
+		"all flags":           {"POST", "/ofrep/v1/evaluate/flags", token, `{"context":{"targetingKey":"ann","device":{"os":"x"}}}`, 200, `{"flags":[{"key":"checkout","value":"control"`},
+		"all without a user":  {"POST", "/ofrep/v1/evaluate/flags", token, `{"context":{}}`, 400, `{"errorCode":"TARGETING_KEY_MISSING"`},
+		"all with nothing":    {"POST", "/ofrep/v1/evaluate/flags", "", `{"context":{"targetingKey":"ann"}}`, 401, "no token"},
 		"a broken context":    {"POST", "/ofrep/v1/evaluate/flags/none", token, `{`, 400, "PARSE_ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,6 +52,7 @@ func NewServer(s Service, o ServerOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", v.authorized(v.routes(), v.refuseAPI))
 	mux.HandleFunc("POST /v1/experiments/metrics", v.pushMetrics)
+	mux.HandleFunc("POST /ofrep/v1/evaluate/flags", v.evaluateAll)
 	mux.HandleFunc("POST /ofrep/v1/evaluate/flags/{key}", v.evaluate)
 	mux.HandleFunc("GET /login", v.login)
 	if o.UI != nil {

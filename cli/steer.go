@@ -10,6 +10,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/cli/draw"
+	"semper/internal/stepwords"
 )
 
 func (c *command) promoteCommand() *cobra.Command {
@@ -55,7 +56,7 @@ func skipped(r semper.Rollout, way []semper.Step, step int) string {
 	if t == nil || t.Over || t.Step >= len(way) {
 		return fmt.Sprintf("no step is left; %s gets all traffic when all of it is ready", r.To)
 	}
-	return fmt.Sprintf("step %d is skipped; now step %d of %d, %s", step, t.Step+1, len(way), draw.Step(way[t.Step]))
+	return fmt.Sprintf("step %d is skipped; now step %d of %d, %s", step, t.Step+1, len(way), stepwords.Sentence(way[t.Step]))
 }
 
 func (c *command) pauseCommand() *cobra.Command {

@@ -158,6 +158,7 @@ type Options struct {
 // Control is the service behind the API. It is safe for concurrent use.
 type Control struct {
 	delivery.Surface
+	lab.Answers
 	queues.Desk
 
 	o     Options
@@ -182,7 +183,7 @@ func New(o Options) *Control {
 		o.Client = webhook.Client(false)
 	}
 	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: feed.New(keepEvents), wake: make(chan struct{}, 1)}
-	c.Surface = c.surface()
+	c.Surface, c.Answers = c.surface(), c.answers()
 	c.Desk = queues.Desk{Engine: o.Queues, Counters: o.QueueCounters, Log: o.Log, Tell: c.happened}
 	return c
 }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 	"semper/api"
 	"semper/control/lab"
 	"semper/experiment/design"
+	"semper/rollout"
 )
 
 // experiment has the lab for the term.
@@ -36,25 +36,29 @@ func (t *term) experiment(ctx context.Context) error {
 	})
 }
 
-// Experiments are those of an environment.
-func (c *Control) Experiments(ctx context.Context, app, env string) ([]api.ExperimentInfo, error) {
-	e, err := c.environment(ctx, "experiment list", app, env)
-	list, wrong := c.lab.Infos(e)
-	return list, cmp.Or(err, wrong)
-}
-
 // StartExperiment starts one; it returns once every edge knows.
 func (c *Control) StartExperiment(ctx context.Context, app, env string, plan design.Plan, draft bool, by string) error {
-	return c.experiment(ctx, "experiment start", app, env, func(_ *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
-		return lab.Start(e, plan, draft, t.now, by)
+	return c.experiment(ctx, "experiment start", app, env, func(m *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
+		return lab.Start(e, plan, draft, m.comparable(ctx, t, e, by), t.now, by)
 	})
 }
 
 // EndExperiment stops one, or promotes one of its variants.
 func (c *Control) EndExperiment(ctx context.Context, app, env, name, winner, by string) error {
-	return c.experiment(ctx, "experiment end", app, env, func(_ *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
-		return lab.End(e, name, winner, t.now, by)
+	return c.experiment(ctx, "experiment end", app, env, func(m *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
+		return lab.End(e, name, winner, m.comparable(ctx, t, e, by), t.now, by)
 	})
+}
+
+// comparable are the releases that experiments of e may compare: a release that users have has passed the gates, like any.
+func (m *model) comparable(ctx context.Context, t *change, e semper.Environment, by string) lab.Releases {
+	return lab.Releases{
+		All: m.releasesIn(e), Request: func() rollout.Request { return t.request(by) },
+		Admit: func(rel semper.Release) error {
+			delete(m.staged, rel.Artifact) // look again: the disk may have changed
+			return m.desk.Admit(office{t}, t.desk, e.Name, m.releases[e.App][rel.Name()], api.DeployRequest{}, api.CallerOf(ctx))
+		},
+	}
 }
 
 func (c *Control) experiment(ctx context.Context, op, app, env string, f func(*model, *change, semper.Environment) (semper.Environment, []semper.Event, error)) error {
@@ -65,25 +69,15 @@ func (c *Control) experiment(ctx context.Context, op, app, env string, f func(*m
 	return err
 }
 
-// PushMetrics takes values of experiments.
-func (c *Control) PushMetrics(ctx context.Context, b api.MetricBatch) (api.MetricAnswer, error) {
-	v, err := c.see(ctx, "push metrics")
-	if err == nil {
-		b.App, err = v.app(b.App)
-	}
-	if err != nil {
-		return api.MetricAnswer{}, err
-	}
-	return c.lab.Push(ctx, b)
-}
-
-// Evaluate says which variant a user has.
-func (c *Control) Evaluate(ctx context.Context, app, env, flag, targetingKey string) (api.Evaluation, error) {
-	e, err := c.environment(ctx, "evaluate a flag", app, env)
-	if err != nil {
-		return api.Evaluation{}, err
-	}
-	return c.lab.Evaluate(ctx, e.App, e.Name, flag, targetingKey)
+// answers is the part of the API that the lab answers by itself.
+func (c *Control) answers() lab.Answers {
+	return lab.Answers{Seat: &c.lab, Environment: c.environment, App: func(ctx context.Context, op, name string) (string, error) {
+		v, err := c.see(ctx, op)
+		if err != nil {
+			return "", err
+		}
+		return v.app(name)
+	}}
 }
 
 func (c *Control) environment(ctx context.Context, op, app, env string) (semper.Environment, error) {

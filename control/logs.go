@@ -20,7 +20,10 @@ func (c *Control) Logs(ctx context.Context, q api.LogQuery) (<-chan api.LogLine,
 	}
 	e, err := v.find(q.App, q.Environment)
 	if err != nil {
-		return nil, err
+		var runs bool
+		if e, runs = v.runsIn(q.App, q.Environment); !runs {
+			return nil, err
+		}
 	}
 	q.App, q.Environment, q.Tail = e.App, e.Name, cmp.Or(q.Tail, 100)
 	out := make(chan api.LogLine)
@@ -28,6 +31,22 @@ func (c *Control) Logs(ctx context.Context, q api.LogQuery) (<-chan api.LogLine,
 		return nil, err
 	}
 	return out, nil
+}
+
+// runsIn is the one environment named where something runs or has run, though nothing serves there yet: a gate does.
+func (v *view) runsIn(app, env string) (e semper.Environment, only bool) {
+	for _, in := range v.instances {
+		s := in.status.Spec
+		if app != "" && s.App != app || env != "" && s.Environment != env {
+			continue
+		}
+		if one := (semper.Environment{App: s.App, Name: s.Environment}); e.App == "" || e.Key() == one.Key() {
+			e = one
+			continue
+		}
+		return semper.Environment{}, false
+	}
+	return e, e.App != ""
 }
 
 // logs owns out and every child that writes to it; it ends with ctx.

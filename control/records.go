@@ -77,6 +77,8 @@ func (v *view) stateOf(app string, name semper.ReleaseName) string {
 			roles = append(roles, "previous"+in)
 		case e.Rollout != nil && !e.Rollout.State.Ended() && e.Rollout.To == name:
 			roles = append(roles, "candidate"+in)
+		case slices.ContainsFunc(rollout.Compared(e), func(p semper.Placement) bool { return p.Release == name }):
+			roles = append(roles, "variant"+in)
 		}
 	}
 	return strings.Join(roles, ", ")

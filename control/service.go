@@ -164,7 +164,11 @@ func (v *view) find(app, env string) (semper.Environment, error) {
 		if len(known) == 0 {
 			return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: "nothing is deployed here", Hint: "semper deploy -f semper.yaml"}
 		}
-		return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q in environment %q", app, cmp.Or(env, semper.DefaultEnvironment)), Hint: fmt.Sprintf("deployed are: %v", known)}
+		what := fmt.Sprintf("no app %q", app)
+		if app == "" {
+			what = "no app"
+		}
+		return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("%s in environment %q", what, cmp.Or(env, semper.DefaultEnvironment)), Hint: fmt.Sprintf("deployed are: %v", known)}
 	}
 	return semper.Environment{}, &semper.Error{Code: semper.Invalid, Message: "several apps are deployed; say which with --app", Hint: fmt.Sprintf("deployed are: %v", known)}
 }
@@ -248,6 +252,9 @@ func instances(v *view, e semper.Environment) []api.Instance {
 		if r.Trial != nil {
 			mark(r.Trial.Baseline, "baseline")
 		}
+	}
+	for _, p := range rollout.Compared(e) {
+		mark(&p, "variant")
 	}
 	mark(e.Previous, "warm")
 	for i := range e.Retiring {

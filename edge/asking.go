@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"semper"
 	"semper/edge/arms"
 	"semper/edge/balance"
 	"semper/edge/config"
@@ -180,11 +181,11 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 	return given
 }
 
-// armOf is the arm of t that the request belongs to; t itself where that is it.
+// armOf is the arm of t that the request belongs to, or the release of its variant; t itself where that is it.
 func (a *asking) armOf(t *target) *target {
 	a.stable = nil
 	if t.split == nil {
-		return t
+		return a.variantOf(t)
 	}
 	i := a.arm.Pick(t.split, &a.query, a.rule.stick != nil)
 	if i == arms.Stable {
@@ -194,10 +195,24 @@ func (a *asking) armOf(t *target) *target {
 	return &t.arms[i]
 }
 
+// variantOf is where a release serves that the request has of an experiment; t where none does.
+func (a *asking) variantOf(t *target) *target {
+	if len(t.variants) == 0 {
+		return t
+	}
+	a.vary.Pick(t.pool.variants, &a.query, &a.arm)
+	if i := a.vary.Release(); i != variant.None && t.variants[i].pool != nil {
+		a.stable = t
+		return &t.variants[i]
+	}
+	return t
+}
+
 // part gives the request its variants of the experiments that it is part of.
 func (a *asking) part() {
 	if a.target != nil {
 		a.vary.Pick(a.target.pool.variants, &a.query, &a.arm)
+		a.vary.ServedBy(a.target.pool.Arm)
 	}
 }
 
@@ -208,6 +223,7 @@ func (a *asking) fall() bool {
 		return false
 	}
 	a.arm.Fall()
+	a.vary.ServedBy(semper.ArmStable)
 	if a.pinned { // to a release that cannot serve it: it knows the current one from now on
 		a.since = time.Time{}
 	}

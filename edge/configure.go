@@ -115,6 +115,9 @@ func (r *rule) addSigner(keys StickyKeys) (err error) {
 func (r *rule) addTags(targets []target) {
 	for i := range targets {
 		t := &targets[i]
+		if t.pool == nil {
+			continue
+		}
 		if t.ours = r.stick.Tag(string(t.pool.Key)); r.pinned() {
 			t.ours = r.stick.Tag(string(t.pool.Release))
 		}
@@ -126,6 +129,7 @@ func (r *rule) addTags(targets []target) {
 			t.tags = append(t.tags, r.stick.Tag(name))
 		}
 		r.addTags(t.arms)
+		r.addTags(t.variants)
 	}
 }
 

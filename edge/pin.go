@@ -38,8 +38,10 @@ func (a *asking) toRelease(c sticky.Claim, now time.Time) bool {
 	case arms.Back: // by its cookie until the window ends, not by a new one
 		a.target, a.stable, a.pinned, a.since = a.rule.before, t, true, c.Expires
 		return true
-	case arms.Here:
-		a.target = t
+	case arms.Here: // but for the release that its variant is of, which it knows from then on
+		if a.target = a.armOf(t); !c.IsRelease(a.target.ours) {
+			return true
+		}
 	case arms.Stays:
 		a.target, a.pinned = t, true
 		a.arm.Stay()
@@ -48,7 +50,9 @@ func (a *asking) toRelease(c sticky.Claim, now time.Time) bool {
 			return true
 		}
 	default:
-		return false
+		if a.target = a.variantOf(t); !c.IsRelease(a.target.ours) {
+			return false
+		}
 	}
 	a.keep(c, now)
 	return true

@@ -41,6 +41,8 @@ type target struct {
 	tally  *arms.Tally
 	split  *arms.Split // nil: all of its requests are its own
 	arms   []target    // of split
+
+	variants []target // of the releases that requests have of experiments, as the pool's; without a pool where there is none
 }
 
 // room is how many may be in flight to all of the target's backends; 0: any number.
@@ -83,6 +85,16 @@ func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates
 			arm.tally = a.Tally
 			t.arms = append(t.arms, arm)
 		}
+	}
+	if p.arms.Stable != p.Key {
+		return t
+	}
+	for _, r := range p.variants.Releases() {
+		var v target
+		if k := k.PoolOf(semper.Arm(r)); s.pools[k] != nil {
+			v = e.target(s, c, k, false, gates)
+		}
+		t.variants = append(t.variants, v)
 	}
 	return t
 }

@@ -162,3 +162,71 @@ func TestTheCookieKeepsAUser(t *testing.T) {
 		}
 	})
 }
+
+// TestVariantsThatAreReleases are served by instances of their own, each user always by the same, and nobody fails for the sake of
+// one: where it has no instance left its users are served by the others, and exposed to nothing.
+func TestVariantsThatAreReleases(t *testing.T) {
+	t.Parallel()
+	eachWay(t, func(t *testing.T, f *fixture, policy map[string]any) {
+		says := func(id string) *app {
+			return start(t, "tcp", id, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, r.Header.Get("Semper-Variant")+" of "+id[:len("web.r1")])
+			}))
+		}
+		r1, r2 := says("web.r1.1"), says("web.r2.1")
+		words, err := json.Marshal(policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := experiment("header:X-User")
+		x.Variants[1].Release = "r2"
+		f.table(1, func(tab *semper.Table) {
+			tab.Routes[0].Policy, tab.Pools[0].Variations = words, written(t, x)
+			tab.Pools = append(tab.Pools, semper.Pool{Key: webPool.PoolOf("r2"), Arm: "r2", App: "bar", Release: "r2", Backend: []semper.Backend{r2.Backend}, Variations: tab.Pools[0].Variations})
+		}, r1.Backend)
+		c := client(t)
+		ask := func(user string) string {
+			req, err := http.NewRequest(http.MethodGet, f.url("/"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("X-User", user)
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %s", user, resp.Status)
+			}
+			return drainBody(t, resp)
+		}
+		const users = 100
+		green := 0
+		for u := range 2 * users {
+			user := fmt.Sprint("user-", u%users)
+			_, at := x.Place(variant.Hash([]byte(user)))
+			green += at
+			if got, want := ask(user), [...]string{"checkout=control of web.r1", "checkout=green of web.r2"}[at]; got != want {
+				t.Fatalf("%s: %q, not %q", user, got, want)
+			}
+		}
+		if n := len(f.exposed()); n != users || green < users/2 {
+			t.Errorf("%d of %d users are exposed, and %d of %d requests were green", n, users, green, 2*users)
+		}
+		r2.kill()
+		for u := range 2 * users {
+			if got := ask(fmt.Sprint("other-", u)); !strings.HasSuffix(got, " of web.r1") {
+				t.Fatalf("with r2 gone: %q", got)
+			}
+		}
+		control := 0
+		for u := range 2 * users {
+			if _, at := x.Place(variant.Hash(fmt.Append(nil, "other-", u))); at == 0 {
+				control++
+			}
+		}
+		if n := len(f.exposed()); n != users+control {
+			t.Errorf("%d users are exposed, not %d: who has green got r1", n, users+control)
+		}
+	})
+}

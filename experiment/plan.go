@@ -105,6 +105,7 @@ func (c *faults) variants(all []design.Variant) {
 		c.name(key+".name", v.Name)
 		c.need(v.Share > 0 && v.Share <= 1, key+".share", fmt.Sprintf("%g is no part of all users", v.Share), "above 0 and up to 1: 0.5")
 		c.need(!slices.ContainsFunc(all[:i], func(o design.Variant) bool { return o.Name == v.Name }), key+".name", v.Name+" is there twice", "")
+		c.need(v.Release == "" || v.Release.Number() > 0, key+".release", fmt.Sprintf("%q is no release", v.Release), "r and its number, as semper release list has it: r18")
 		sum += v.Share
 	}
 	c.need(math.IsNaN(sum) || sum <= 1+1e-9, "variants", fmt.Sprintf("the shares add up to %g", sum), "at most 1; what they leave takes no part")

@@ -21,6 +21,8 @@ type Request struct {
 	Hotfix string
 	// Again has a deploy run a migration once more that failed. Without it a release whose migration failed is refused.
 	Again bool
+
+	experiment string // whose winner a deploy promotes
 }
 
 // maxInstances is how many instances of one release a service may have, and how many of two releases while one of them is on trial.
@@ -129,6 +131,11 @@ func move(env semper.Environment, kind semper.RolloutKind, rel semper.Release, s
 	env = clone(env)
 	if err := free(env, string(kind)); err != nil {
 		return env, nil, err
+	}
+	if kind == semper.KindDeploy && (env.Current == nil || env.Current.Release != rel.Name()) {
+		if err := uncompared(env, q); err != nil {
+			return env, nil, err
+		}
 	}
 	var target semper.Placement
 	var trial *semper.Trial

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"semper"
+	"semper/internal/stepwords"
 )
 
 // A Fault is what is wrong with a setting, by its key path in semper.yaml.
@@ -54,12 +55,12 @@ func checkSteps(steps []semper.Step) []Fault {
 		case s.Kind == semper.StepPause:
 			continue
 		case !(s.Share >= MinShare && s.Share <= 1): // so that NaN is out of it
-			wrong(fmt.Sprintf("%s of the requests", percent(s.Share)), "from 0.1% to 100%")
+			wrong(fmt.Sprintf("%s of the requests", stepwords.Share(s.Share)), "from 0.1% to 100%")
 			continue
 		case s.Kind == semper.StepShadow && traffic > 0:
 			wrong("copies after a share of the traffic", "put shadow before the first traffic")
 		case s.Kind == semper.StepTraffic && s.Share <= traffic:
-			wrong(fmt.Sprintf("%s after %s: the share does not grow", percent(s.Share), percent(traffic)), "each step of traffic has more than the one before; pause keeps it as it is")
+			wrong(fmt.Sprintf("%s after %s: the share does not grow", stepwords.Share(s.Share), stepwords.Share(traffic)), "each step of traffic has more than the one before; pause keeps it as it is")
 		}
 		if s.Kind == semper.StepTraffic {
 			traffic = s.Share

@@ -21,6 +21,7 @@ func Step(env semper.Environment, w World) Decision {
 	for d.advance() {
 		d.Changed = true
 	}
+	d.compare()
 	d.endHolds()
 	d.expirePins()
 	d.expireWarm()
@@ -162,7 +163,7 @@ func (d *step) unready(r *semper.Rollout, units []semper.PlacedUnit) (waiting, l
 		if known && in.State == semper.Ready {
 			continue
 		}
-		if why := hopeless(in, r, d.ran(u)); known && why != "" {
+		if why := hopeless(in, r.StartedAt, d.ran(u)); known && why != "" {
 			return "", u.ID, fmt.Sprintf("%s %s before it was ready", u.ID, why)
 		}
 		if waiting == "" {
@@ -183,11 +184,11 @@ func (d *step) unready(r *semper.Rollout, units []semper.PlacedUnit) (waiting, l
 }
 
 // hopeless says in words why a not yet ready instance need not be waited for, or "". What happened
-// before the rollout began says nothing about it (a warm instance may have a long life behind it), and
+// before since says nothing about it (a warm instance may have a long life behind it), and
 // neither does a kill from outside.
-func hopeless(in Instance, r *semper.Rollout, ran bool) string {
+func hopeless(in Instance, since time.Time, ran bool) string {
 	e := in.LastEnd
-	if e == nil || e.At.Before(r.StartedAt) || e.Reason.Kind == semper.ReasonSignal && e.Reason.Signal == "SIGKILL" {
+	if e == nil || e.At.Before(since) || e.Reason.Kind == semper.ReasonSignal && e.Reason.Signal == "SIGKILL" {
 		return ""
 	}
 	ends := in.Restarts
@@ -197,7 +198,7 @@ func hopeless(in Instance, r *semper.Rollout, ran bool) string {
 	switch {
 	case e.Reason.Kind == semper.ReasonStart:
 		return e.Reason.String()
-	case in.State == semper.Ended:
+	case in.State == semper.Ended && !asked(*e):
 		return "ended (" + e.Reason.String() + ")"
 	case e.GaveUp:
 		return fmt.Sprintf("is in a crash loop (%s)", e.Reason)

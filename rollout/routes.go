@@ -61,7 +61,8 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 	return t
 }
 
-// pools are the service's own, that of the previous release while clients are pinned to it, and those of its arms while it is on trial.
+// pools are the service's own, that of the previous release while clients are pinned to it, those of releases that an experiment compares,
+// and those of its arms while it is on trial.
 func pools(s Site, service string, instances map[semper.InstanceID]Instance) []semper.Pool {
 	own := pool(s, service, *s.Env.Current, instances)
 	if len(own.Backend) == 0 {
@@ -78,6 +79,7 @@ func pools(s Site, service string, instances map[semper.InstanceID]Instance) []s
 		before.ReplacedAt = p.ReplacedAt
 		arms = append(arms, before)
 	}
+	arms = append(arms, variantPools(s, service, arm)...)
 	r := s.Env.Rollout
 	if r == nil || !tried(r) || r.Trial.Scale[service] == 0 || s.Releases[r.To].Spec.Deploy == nil {
 		return append([]semper.Pool{own}, arms...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"semper"
 	"semper/rollout"
@@ -16,6 +17,10 @@ func (s *sim) command() {
 	q.Again = s.r.IntN(3) == 0
 	var env semper.Environment
 	var err error
+	if s.seed%2 == 1 && s.r.IntN(5) == 0 {
+		s.compares()
+		return
+	}
 	switch s.r.IntN(11) {
 	case 0, 1, 2, 8:
 		q.Until, q.Hotfix = pick(s.r, "", "", "", "", "", semper.StepTraffic, semper.StepShadow), pick(s.r, "", "", "", "", "", "the current one is on fire")
@@ -61,6 +66,9 @@ func (s *sim) command() {
 		if c := semper.CodeOf(err); c != semper.Conflict && c != semper.Invalid {
 			s.failf("command: %v", err)
 		}
+		if strings.Contains(err.Error(), "experiment x") {
+			s.compared["kept a deploy away"]++
+		}
 		if s.env.Migrated[rel.Name()].Failed != "" && !q.Again && semper.CodeOf(err) == semper.Conflict {
 			s.migrations["refused again"]++
 		}
@@ -69,12 +77,17 @@ func (s *sim) command() {
 	if env.Rollout.State.Ended() && s.env.Rollout != nil && !s.env.Rollout.State.Ended() {
 		return // nothing to change; what is watched goes on
 	}
+	s.begun(env)
+	s.env = env
+	s.pending = nil
+}
+
+// begun notes that a command has made env of what there was.
+func (s *sim) begun(env semper.Environment) {
 	s.note("command: %s to %s", env.Rollout.Kind, env.Rollout.To)
 	if was := s.env.Rollout; was != nil && !was.State.Ended() && was.ID != env.Rollout.ID {
 		s.seen[semper.RolloutSuperseded]++
 	}
-	s.env = env
-	s.pending = nil
 	if s.began = 0; env.Current != nil {
 		s.began = env.Current.Generation
 	}

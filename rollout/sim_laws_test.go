@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/rollout"
 )
 
 // laws hold after every action.
@@ -22,8 +23,9 @@ func (s *sim) laws() {
 	s.leave()
 	s.cut()
 	s.migrates()
+	s.variants()
 	ids := make(map[semper.InstanceID]bool)
-	outgoing := append(slices.Clone(s.env.Retiring), orZero(s.env.Previous))
+	outgoing := append(append(slices.Clone(s.env.Retiring), orZero(s.env.Previous)), rollout.Compared(s.env)...)
 	for _, p := range outgoing {
 		for _, u := range p.Instances {
 			if ids[u.ID] {
@@ -105,6 +107,9 @@ func (s *sim) settled() string {
 	want := 0
 	if s.env.Current != nil {
 		want = len(s.env.Current.Instances)
+	}
+	for _, p := range rollout.Compared(s.env) {
+		want += len(p.Instances)
 	}
 	if len(s.instances) != want || len(s.env.Retiring) > 0 {
 		return fmt.Sprintf("%d instances run, %d should: retiring %v", len(s.instances), want, s.env.Retiring)

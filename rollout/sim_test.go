@@ -31,7 +31,7 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		n = 100
 	}
-	seen, trials, ended, migrations, resized := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int), make(map[string]int), make(map[string]int)
+	seen, trials, ended, migrations, resized, compared := make(map[semper.RolloutState]int), make(map[string]int), make(map[string]int), make(map[string]int), make(map[string]int), make(map[string]int)
 	workers := make(map[string]int)
 	for seed := first; seed < first+n; seed++ {
 		s := newSim(t, uint64(seed))
@@ -51,6 +51,7 @@ func TestSimulation(t *testing.T) {
 		add(migrations, s.migrations)
 		add(resized, s.resized)
 		add(workers, s.workers)
+		add(compared, s.compared)
 	}
 	for _, st := range []semper.RolloutState{semper.RolloutDone, semper.RolloutFailed, semper.RolloutRolledBack, semper.RolloutSuperseded} {
 		if seen[st] < n/50 {
@@ -82,7 +83,12 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("only %d times %s by the load in %d schedules: the simulation does not reach it", resized[what], what, n)
 		}
 	}
-	t.Log(seen, trials, ended, migrations, resized)
+	for _, what := range simCompared {
+		if compared[what] < n/200 {
+			t.Errorf("only %d experiments of releases %s in %d schedules: the simulation does not reach it", compared[what], what, n)
+		}
+	}
+	t.Log(seen, trials, ended, migrations, resized, compared)
 }
 
 type simInstance struct {
@@ -134,6 +140,9 @@ type sim struct {
 	migrations map[string]int            // what became of them, by a word for it
 	migrated   map[semper.InstanceID]int // how often a command began
 	resized    map[string]int            // how often, by a word for how
+
+	runs     int            // experiments of releases
+	compared map[string]int // what became of them, by a word for it
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
@@ -143,7 +152,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		releases: make(map[semper.ReleaseName]semper.Release), instances: make(map[semper.InstanceID]*simInstance),
 		staged: make(map[semper.Digest]error), inFlight: make(map[semper.InstanceID]int), deadline: make(map[semper.InstanceID]time.Time), seen: make(map[semper.RolloutState]int),
 		trials: make(map[string]int), ended: make(map[string]int), served: make(map[semper.InstanceID]bool),
-		writing: make(map[semper.InstanceID]int), migrations: make(map[string]int), migrated: make(map[semper.InstanceID]int), resized: make(map[string]int),
+		writing: make(map[semper.InstanceID]int), migrations: make(map[string]int), migrated: make(map[semper.InstanceID]int), resized: make(map[string]int), compared: make(map[string]int),
 	}
 	s.workers = make(map[string]int)
 	for range 1 + s.r.IntN(2) {
@@ -266,6 +275,7 @@ func (s *sim) commit(d rollout.Decision) {
 		s.published()
 	}
 	s.pins(old)
+	s.compareTold(old)
 	s.pending, s.decided = append(s.pending[:0:0], d.Commands...), s.now
 	for _, e := range d.Events {
 		s.note("%s", e.Message)

@@ -190,8 +190,6 @@ func (s *sim) declared() {
 			}
 		case semper.ArmPrevious:
 			s.previous(p)
-		default:
-			s.failf("L2: a pool of arm %q", p.Arm)
 		}
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"semper"
+	"semper/internal/stepwords"
 )
 
 // steps are those the release of r asks for.
@@ -95,7 +95,7 @@ func (d *step) trial(r *semper.Rollout) bool {
 	d.hear(r)
 	s := steps[t.Step]
 	if why := d.undecided(r, s); why != "" {
-		d.Waiting = fmt.Sprintf("step %d of %d, %s: %s", t.Step+1, len(steps), Describe(s), why)
+		d.Waiting = fmt.Sprintf("step %d of %d, %s: %s", t.Step+1, len(steps), stepwords.Sentence(s), why)
 		return false
 	}
 	if t.Until == s.Kind && lastOf(steps, s.Kind) == t.Step {
@@ -166,17 +166,23 @@ func (d *step) fallen(r *semper.Rollout) bool {
 		return d.fail(r, heard.Why, "")
 	}
 	for _, u := range Due(r) {
-		if in := d.w.Instances[u.ID]; broken(in, r) {
+		if in := d.w.Instances[u.ID]; broken(in, r.StartedAt) {
 			return d.failInstance(r, u.ID, fmt.Sprintf("%s does not keep running (%s)", u.ID, in.LastEnd.Reason))
 		}
 	}
 	return false
 }
 
-// broken reports whether in's supervisor has given it up since r began.
-func broken(in Instance, r *semper.Rollout) bool {
+// broken reports whether in's supervisor has given it up since a time.
+func broken(in Instance, since time.Time) bool {
 	e := in.LastEnd
-	return e != nil && !e.At.Before(r.StartedAt) && (e.GaveUp || in.State == semper.Ended)
+	return e != nil && !e.At.Before(since) && (e.GaveUp || in.State == semper.Ended && !asked(*e))
+}
+
+// asked reports whether e is an end that somebody asked for. Nobody asks for that of what is still to run but a keeper that stops with
+// all it has: it starts it again when it starts itself.
+func asked(e semper.End) bool {
+	return !e.GaveUp && (e.Reason.Kind == semper.ReasonShutdown || e.Reason.Kind == semper.ReasonKilled)
 }
 
 // weaken goes on against the stable release when the fresh baseline does not keep running: that says nothing of the candidate.
@@ -186,7 +192,7 @@ func (d *step) weaken(r *semper.Rollout) bool {
 		return false
 	}
 	for _, u := range b.Instances {
-		if in := d.w.Instances[u.ID]; broken(in, r) {
+		if in := d.w.Instances[u.ID]; broken(in, r.StartedAt) {
 			d.forgo(r, fmt.Sprintf("%s does not keep running (%s)", u.ID, in.LastEnd.Reason))
 			return true
 		}
@@ -266,7 +272,7 @@ func (d *step) begin(r *semper.Rollout) {
 	if first || s.Kind != semper.StepPause {
 		r.Epoch = d.w.NextEpoch
 	}
-	note := fmt.Sprintf("step %d of %d: %s", t.Step+1, len(steps), Describe(s))
+	note := fmt.Sprintf("step %d of %d: %s", t.Step+1, len(steps), stepwords.Sentence(s))
 	if first {
 		note += ", compared with " + against(t)
 	}
@@ -285,28 +291,6 @@ func against(t *semper.Trial) string {
 		return "new instances of the current release"
 	}
 	return "the stable instances"
-}
-
-// Describe is s in words: "25 % of the requests, 10m at least".
-func Describe(s semper.Step) string {
-	out := "pause"
-	switch s.Kind {
-	case semper.StepShadow:
-		out = "copies of " + percent(s.Share) + " of the requests"
-	case semper.StepTraffic:
-		out = percent(s.Share) + " of the requests"
-	}
-	if s.For > 0 {
-		out += fmt.Sprintf(", %s at least", s.For)
-	}
-	if s.Requests > 0 {
-		out += fmt.Sprintf(", %d requests of each side", s.Requests)
-	}
-	return out
-}
-
-func percent(share float64) string {
-	return strconv.FormatFloat(math.Round(share*1e6)/1e4, 'f', -1, 64) + " %"
 }
 
 // lastOf is the index of the last step of that kind, -1 where there is none.

@@ -291,3 +291,29 @@ func TestNoReleaseStaysWarmForTheTrialOfAnother(t *testing.T) {
 		t.Errorf("an hour later %d instances run at %s", len(s.w.Instances), s.env.Rollout.State)
 	}
 }
+
+// TestATrialOutlivesAStopOfTheServer: whoever stops everything asks the instances to end. That says nothing of the candidate, and the
+// trial goes on when they run again.
+func TestATrialOutlivesAStopOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: []semper.Step{{Kind: semper.StepTraffic, Share: .25, For: minutes(1)}}})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("on trial", s.at(0))
+	for id := range s.w.Instances {
+		s.w.Instances[id] = rollout.Instance{State: semper.Ended, LastEnd: &semper.End{At: s.w.Now, Reason: semper.Reason{Kind: semper.ReasonShutdown}}}
+	}
+	for range 3 {
+		s.w.Acked = 0 // no edge is there either
+		s.take(rollout.Step(s.env, s.w))
+	}
+	if r := s.env.Rollout; r.State != semper.RolloutTrial || r.Trial.Baseline == nil || r.Trial.Against != semper.BaselineFresh {
+		t.Fatalf("%s: %s; against %s", r.State, r.Reason, r.Trial.Against)
+	}
+	for id := range s.w.Instances {
+		s.w.Instances[id] = rollout.Instance{State: semper.Ready}
+	}
+	s.step()
+	s.say(semper.BetterOrEqual)
+	s.w.Now = s.w.Now.Add(time.Hour)
+	s.until("live", s.ended(semper.RolloutWatch))
+}

@@ -28,6 +28,7 @@ func (d *step) want() {
 	for i := range e.Retiring {
 		add(&e.Retiring[i], false)
 	}
+	d.wantCompared(add)
 	if r := e.Rollout; r != nil && beforeConnect(r.State) {
 		due := r.Target
 		due.Instances = Due(r)
@@ -75,7 +76,7 @@ func (d *step) wake(t time.Time) {
 	}
 }
 
-// Placements are all that e names, a trial's baseline too.
+// Placements are all that e names, a trial's baseline and those of experiments too.
 func Placements(e semper.Environment) []semper.Placement {
 	out := append([]semper.Placement(nil), e.Retiring...)
 	if e.Current != nil {
@@ -84,6 +85,7 @@ func Placements(e semper.Environment) []semper.Placement {
 	if e.Previous != nil {
 		out = append(out, *e.Previous)
 	}
+	out = append(out, Compared(e)...)
 	if r := e.Rollout; r != nil && !r.State.Ended() {
 		out = append(out, r.Target)
 		if r.Trial != nil && r.Trial.Baseline != nil {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -33,6 +34,8 @@ func experimentMark(x api.ExperimentInfo) mark {
 	switch {
 	case x.State == design.Draft:
 		return mark{"ring", "off", "draft"}
+	case x.State == design.Starting:
+		return mark{"half", "busy", "starting"}
 	case x.State == design.Stopped:
 		return mark{"ring", "off", "stopped"}
 	case x.State == design.Promoted:
@@ -48,6 +51,10 @@ func experimentMark(x api.ExperimentInfo) mark {
 // experimentSays is what follows from an experiment, in a sentence.
 func experimentSays(x api.ExperimentInfo) string {
 	switch {
+	case x.Ended != "":
+		return "It has ended, and every user has the current release: " + x.Ended + "."
+	case x.State == design.Starting:
+		return "Instances of its releases are started. Nobody has a variant before all of them are ready."
 	case x.Why != "":
 		return x.Why
 	case x.Report != nil:
@@ -74,6 +81,14 @@ type variantShare struct {
 	Part string
 	Bar  segment // of all users
 	Want float64 // where the bar would end by the split; the same scale
+}
+
+// releaseOf is the release that serves variant i; empty where releases are not what is compared.
+func releaseOf(x api.ExperimentInfo, i int) semper.ReleaseName {
+	if x.Against == "" || i >= len(x.Plan.Variants) {
+		return ""
+	}
+	return cmp.Or(x.Plan.Variants[i].Release, x.Against)
 }
 
 // sharesOf has a bar for each variant, on one scale that holds them all.
@@ -167,6 +182,8 @@ func experimentCommands(x api.ExperimentInfo) []string {
 	switch x.State {
 	case design.Draft, design.Stopped:
 		return []string{status}
+	case design.Starting:
+		return []string{status, "semper experiment stop " + name + of}
 	case design.Promoted:
 		return []string{status, "semper experiment stop " + name + of}
 	}

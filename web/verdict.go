@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/internal/stepwords"
 )
 
 // verdict serves what the judge knows of a rollout.
@@ -196,15 +197,7 @@ func point(x, y float64) string {
 }
 
 // stepName is a judged step in words.
-func stepName(s api.JudgedStep) string {
-	switch {
-	case s.Kind == "":
-		return "all traffic"
-	case s.Kind == semper.StepPause:
-		return "pause"
-	}
-	return fmt.Sprintf("%s %.3g %%", s.Kind, 100*s.Share)
-}
+func stepName(s api.JudgedStep) string { return stepwords.Name(s.Kind, s.Share) }
 
 // verdictMark shows an outcome.
 func verdictMark(v semper.Verdict) mark {

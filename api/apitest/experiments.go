@@ -60,6 +60,25 @@ func (s *Semper) PushMetrics(_ context.Context, b api.MetricBatch) (api.MetricAn
 	return api.MetricAnswer{Taken: len(b.Values), Errors: []api.MetricError{}}, nil
 }
 
+// EvaluateAll implements [api.Experiments]: everybody has the first variant.
+func (s *Semper) EvaluateAll(ctx context.Context, app, env, key string) ([]api.Evaluation, error) {
+	s.mu.Lock()
+	names := make([]string, len(s.trials))
+	for i := range s.trials {
+		names[i] = s.trials[i].Plan.Name
+	}
+	s.mu.Unlock()
+	var all []api.Evaluation
+	for _, name := range names {
+		e, err := s.Evaluate(ctx, app, env, name, key)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
 // Evaluate implements [api.Experiments]: everybody has the first variant.
 func (s *Semper) Evaluate(_ context.Context, _, _, flag, _ string) (api.Evaluation, error) {
 	s.mu.Lock()

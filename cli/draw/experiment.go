@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -26,6 +27,12 @@ func Experiments(list []api.ExperimentInfo, p Paint) []string {
 			if says == "" {
 				says = x.Report.Why
 			}
+		}
+		switch {
+		case x.Ended != "":
+			says = "ended: " + x.Ended
+		case x.State == design.Starting:
+			says = unreported(*x)
 		}
 		started := "–"
 		if !x.StartedAt.IsZero() {
@@ -63,9 +70,15 @@ func Experiment(x api.ExperimentInfo, p Paint, now time.Time) []string {
 	if x.Why != "" {
 		out = append(out, p.Bold("decided: "+OneLine(x.Why)))
 	}
+	if x.Ended != "" {
+		out = append(out, p.Bad("ended: "+OneLine(x.Ended)))
+	}
+	if x.Rollout != "" {
+		out = append(out, "promoted by rollout "+OneLine(x.Rollout))
+	}
 	r := x.Report
 	if r == nil {
-		return append(out, p.Dim("nothing is known of it yet"))
+		return append(out, p.Dim(unreported(x)))
 	}
 	word := string(r.Outcome)
 	switch {
@@ -78,8 +91,15 @@ func Experiment(x api.ExperimentInfo, p Paint, now time.Time) []string {
 	}
 	out = append(out, word+"  "+OneLine(r.Why), "")
 	g := Grid{{p.Dim("VARIANT"), p.Dim("SHARE"), p.Dim("USERS")}}
-	for _, v := range r.Variants {
-		g.Row(OneLine(v.Name), Percent(v.Share), fmt.Sprint(v.Users))
+	if x.Against != "" {
+		g[0] = append(g[0], p.Dim("RELEASE"))
+	}
+	for i, v := range r.Variants {
+		row := []string{OneLine(v.Name), Percent(v.Share), fmt.Sprint(v.Users)}
+		if x.Against != "" && i < len(x.Plan.Variants) {
+			row = append(row, OneLine(string(cmp.Or(x.Plan.Variants[i].Release, x.Against))))
+		}
+		g.Row(row...)
 	}
 	out = append(append(out, g.lines()...), "")
 	out = append(out, findings(p, r.Findings)...)
@@ -99,6 +119,18 @@ func Experiment(x api.ExperimentInfo, p Paint, now time.Time) []string {
 		out = append(out, p.Warn("more users came than are followed: who came later is not counted (users:)"))
 	}
 	return out
+}
+
+// unreported says why there is no report.
+func unreported(x api.ExperimentInfo) string {
+	if x.State == design.Starting {
+		names := make([]string, 0, 1)
+		for _, r := range x.Plan.Releases() {
+			names = append(names, OneLine(string(r)))
+		}
+		return "instances of " + strings.Join(names, ", ") + " are started; nobody has a variant before all of them are ready"
+	}
+	return "nothing is known of it yet"
 }
 
 func findings(p Paint, all []experiment.Finding) []string {

@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/internal/stepwords"
 	"semper/verify"
 )
 
@@ -57,23 +58,12 @@ func steps(w io.Writer, p Paint, j api.Judgement) {
 		if end.IsZero() {
 			end = j.Looked
 		}
-		g.Row(StepWords(s), Clock(s.From), Span(end.Sub(s.From)), total(s, s.Candidate), total(s, s.Baseline), verdictWord(p, s.Verdict))
+		g.Row(stepwords.Name(s.Kind, s.Share), Clock(s.From), Span(end.Sub(s.From)), total(s, s.Candidate), total(s, s.Baseline), verdictWord(p, s.Verdict))
 	}
 	if len(j.Steps) > 0 {
 		g.Write(w)
 		fmt.Fprintln(w)
 	}
-}
-
-// StepWords is a step in a word and its share: "traffic 5 %".
-func StepWords(s api.JudgedStep) string {
-	switch {
-	case s.Kind == "":
-		return "all traffic"
-	case s.Kind == semper.StepPause:
-		return "pause"
-	}
-	return string(s.Kind) + " " + Percent(s.Share)
 }
 
 // Percent is a rate for a person, with three places.

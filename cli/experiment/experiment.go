@@ -143,7 +143,11 @@ func (c *Shell) stopCommand() *cobra.Command {
 func (c *Shell) promoteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "promote NAME VARIANT", Short: "give a variant to every user",
-		Long:    "Give VARIANT to every user, decided or not: who decides is you. It stays so until the app needs the field no more, and semper experiment stop ends it.",
+		Long: `Give VARIANT to every user, decided or not: who decides is you. It stays so until the app needs the field no more, and semper
+experiment stop ends it.
+
+Where VARIANT is another release a rollout to it begins, with the steps and the judge that the release asks for: semper status shows
+it. Users keep their variants until it has traffic to give.`,
 		Example: "  semper experiment promote checkout green", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.endExperiment(cmd.Context(), args[0], args[1]) },
 	}
@@ -157,10 +161,27 @@ func (c *Shell) endExperiment(ctx context.Context, name, winner string) error {
 		if winner == "" {
 			c.Sayf("%s is stopped\n", name)
 		} else {
-			c.Sayf("every user of %s has %s\n", name, winner)
+			return c.promoted(ctx, s, name, winner)
 		}
 		return nil
 	})
+}
+
+// promoted says what follows from a promotion.
+func (c *Shell) promoted(ctx context.Context, s *api.Client, name, winner string) error {
+	list, err := c.experiments(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	switch x := list[0]; {
+	case x.Rollout != "":
+		c.Sayf("%s is promoted by rollout %s: semper status -w\n", winner, x.Rollout)
+	case len(x.Plan.Releases()) > 0:
+		c.Sayf("%s is over: every user has %s, the current release\n", name, winner)
+	default:
+		c.Sayf("every user of %s has %s\n", name, winner)
+	}
+	return nil
 }
 
 func (c *Shell) listCommand() *cobra.Command {

@@ -121,7 +121,7 @@ func (t *Terms) plan() verify.Plan {
 		kind = verify.Users
 	}
 	p := verify.Plan{Alpha: trialPart * t.Alpha(), WarmUp: t.Judge.WarmUp.D(), Metrics: []verify.Metric{
-		{Name: t.errors(), Kind: kind, Weight: 3, Margin: t.Judge.ErrorMargin, Floor: t.Judge.ErrorFloor, Optional: true},
+		{Name: t.errors(), Kind: kind, Weight: 3, Margin: t.Judge.ErrorMargin, Floor: t.Judge.ErrorFloor, Bursts: t.Judge.ErrorBursts, Optional: true},
 		{Name: metricLatency, Kind: verify.Latency, Weight: 2, Margin: t.latencyMargin(), Floor: latencyFloor, Optional: true},
 	}}
 	if t.Against == semper.BaselineFresh {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"semper"
 	"semper/experiment"
 	"semper/experiment/design"
+	"semper/rollout"
 )
 
 // most is how many experiments an environment has, ended ones with them.
@@ -19,8 +21,37 @@ const most = 32
 // atOnce is how many of them one request can be part of.
 const atOnce = 8
 
-// Start is env with an experiment that runs from now on, or is only declared where draft is set.
-func Start(env semper.Environment, plan design.Plan, draft bool, now time.Time, by string) (semper.Environment, []semper.Event, error) {
+// Releases are what an experiment of releases needs of whoever has them.
+type Releases struct {
+	All map[semper.ReleaseName]semper.Release // of the app, as they are in the environment
+	// Admit refuses a release that the environment must not have.
+	Admit func(semper.Release) error
+	// Request is the next rollout.
+	Request func() rollout.Request
+}
+
+// Start is env with an experiment that runs from now on, or is only declared where draft is set. One of releases runs when their
+// instances are ready.
+func Start(env semper.Environment, plan design.Plan, draft bool, rels Releases, now time.Time, by string) (semper.Environment, []semper.Event, error) {
+	next, events, err := start(env, plan, draft, now, by)
+	if err != nil || draft || len(plan.Releases()) == 0 {
+		return next, events, err
+	}
+	for _, name := range plan.Releases() {
+		if rel, known := rels.All[name]; known { // Compare refuses one that is not
+			if err := rels.Admit(rel); err != nil {
+				return env, nil, err
+			}
+		}
+	}
+	next, err = rollout.Compare(next, plan.Name, rels.All, now)
+	if err != nil {
+		return env, nil, err
+	}
+	return next, events, nil
+}
+
+func start(env semper.Environment, plan design.Plan, draft bool, now time.Time, by string) (semper.Environment, []semper.Event, error) {
 	const op = "experiment start"
 	plan, faults := experiment.Complete(plan)
 	if len(faults) > 0 {
@@ -32,12 +63,16 @@ func Start(env semper.Environment, plan design.Plan, draft bool, now time.Time, 
 		return env, nil, err
 	}
 	i := slices.IndexFunc(list, func(x design.Experiment) bool { return x.Plan.Name == plan.Name })
-	if i >= 0 && (list[i].State.Counts() || list[i].State == design.Promoted) {
-		return env, nil, &semper.Error{Code: semper.Conflict, Op: op, Message: fmt.Sprintf("%s is %s since %s", plan.Name, list[i].State, list[i].StartedAt.UTC().Format(time.RFC3339)), Hint: "semper experiment stop " + plan.Name}
+	if i >= 0 && list[i].State != design.Draft && list[i].State != design.Stopped {
+		since := cmp.Or(list[i].StartedAt, list[i].PlacedAt)
+		return env, nil, &semper.Error{Code: semper.Conflict, Op: op, Message: fmt.Sprintf("%s is %s since %s", plan.Name, list[i].State, since.UTC().Format(time.RFC3339)), Hint: "semper experiment stop " + plan.Name}
+	}
+	if i >= 0 && len(list[i].Placements) > 0 {
+		return env, nil, &semper.Error{Code: semper.Conflict, Op: op, Message: plan.Name + " is being taken down", Hint: "try again in a moment"}
 	}
 	running := 0
 	for _, x := range list {
-		if _, on := x.Variation(); on {
+		if _, on := x.Variation(); on || x.State == design.Starting {
 			running++
 		}
 	}
@@ -50,7 +85,12 @@ func Start(env semper.Environment, plan design.Plan, draft bool, now time.Time, 
 	rand.Read(run[:]) //nolint:errcheck // it never fails
 	x.Run = hex.EncodeToString(run[:])
 	e := event(env, now, by, "experiment.declared", plan.Name+" is declared")
-	if !draft {
+	switch {
+	case draft:
+	case len(plan.Releases()) > 0:
+		x.State = design.Starting
+		e = event(env, now, by, "experiment.starting", fmt.Sprintf("%s: instances of %s are started", plan.Name, words(plan.Releases())))
+	default:
 		x.State, x.StartedAt = design.Running, now
 		e = event(env, now, by, "experiment.started", fmt.Sprintf("%s runs with %d variants", plan.Name, len(plan.Variants)))
 	}
@@ -62,6 +102,14 @@ func Start(env semper.Environment, plan design.Plan, draft bool, now time.Time, 
 	slices.SortFunc(list, func(a, b design.Experiment) int { return strings.Compare(a.Plan.Name, b.Plan.Name) })
 	env.Experiments = design.Write(forget(list))
 	return env, []semper.Event{e}, nil
+}
+
+func words(all []semper.ReleaseName) string {
+	out := make([]string, len(all))
+	for i, r := range all {
+		out[i] = string(r)
+	}
+	return strings.Join(out, ", ")
 }
 
 // forget drops those that were stopped first where there are too many.
@@ -84,8 +132,34 @@ func forget(list []design.Experiment) []design.Experiment {
 	return list
 }
 
-// End is env with the experiment stopped, or where winner is one of its variants with that promoted.
-func End(env semper.Environment, name, winner string, now time.Time, by string) (semper.Environment, []semper.Event, error) {
+// End is env with the experiment stopped, or where winner is one of its variants with that promoted: by a rollout, where it is
+// another release than the current one.
+func End(env semper.Environment, name, winner string, rels Releases, now time.Time, by string) (semper.Environment, []semper.Event, error) {
+	next, events, err := end(env, name, winner, now, by)
+	if err != nil || winner == "" || len(events) == 0 {
+		return next, events, err
+	}
+	_, x, err := find(next, "experiment promote", name)
+	if err != nil {
+		return env, nil, err
+	}
+	i := slices.IndexFunc(x.Plan.Variants, func(v design.Variant) bool { return v.Name == winner })
+	r := x.Plan.Variants[i].Release
+	if r == "" || next.Current == nil || next.Current.Release == r {
+		return next, events, nil
+	}
+	rel := rels.All[r] // whose instances serve: it is known
+	if err := rels.Admit(rel); err != nil {
+		return env, nil, err
+	}
+	next, more, err := rollout.Adopt(next, name, rel, rels.Request())
+	if err != nil {
+		return env, nil, err
+	}
+	return next, append(events, more...), nil
+}
+
+func end(env semper.Environment, name, winner string, now time.Time, by string) (semper.Environment, []semper.Event, error) {
 	op := "experiment stop"
 	if winner != "" {
 		op = "experiment promote"
@@ -115,12 +189,19 @@ func End(env semper.Environment, name, winner string, now time.Time, by string) 
 	if x.State == design.Promoted && x.Winner == winner {
 		return env, nil, nil
 	}
+	if len(x.Plan.Releases()) > 0 && !x.State.Counts() {
+		return env, nil, &semper.Error{Code: semper.Conflict, Op: op, Message: fmt.Sprintf("%s is %s, and compares releases no more", name, x.State), Hint: "semper deploy, or semper rollback --to RELEASE"}
+	}
 	if x.EndedAt.IsZero() {
 		x.EndedAt = now
 	}
 	x.State, x.Winner = design.Promoted, winner
 	env.Experiments = design.Write(list)
-	return env, []semper.Event{event(env, now, by, "experiment.promoted", fmt.Sprintf("every user of %s has %s", name, winner))}, nil
+	message := fmt.Sprintf("every user of %s has %s", name, winner)
+	if len(x.Plan.Releases()) > 0 {
+		message = fmt.Sprintf("%s of %s is promoted", winner, name)
+	}
+	return env, []semper.Event{event(env, now, by, "experiment.promoted", message)}, nil
 }
 
 // Decide is env with what a report says of the experiment's run, where that is something, and news.

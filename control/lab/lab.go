@@ -50,7 +50,7 @@ func (l *Lab) Sync(ctx context.Context, envs map[semper.EnvironmentKey]semper.En
 		trial := TrialOf(env, l.deploy)
 		l.await(env.App, trial)
 		for i, x := range append(list, trial.experiments()...) {
-			if x.State == design.Draft {
+			if x.State == design.Draft || x.State == design.Starting {
 				continue
 			}
 			r := before[key][x.Plan.Name]

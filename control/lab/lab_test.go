@@ -59,7 +59,7 @@ func begun(t *testing.T, change func(*design.Plan)) semper.Environment {
 	if change != nil {
 		change(&p)
 	}
-	env, events, err := lab.Start(semper.Environment{App: "bar", Name: "production"}, p, false, time.Now(), "ann")
+	env, events, err := lab.Start(semper.Environment{App: "bar", Name: "production"}, p, false, lab.Releases{}, time.Now(), "ann")
 	if err != nil || len(events) != 1 || only(t, env).State != design.Running {
 		t.Fatal(events, err)
 	}
@@ -140,7 +140,7 @@ func TestNoValueIsLostOrCountedTwice(t *testing.T) {
 		if n := got.Variants[0].Users + got.Variants[1].Users; n != users || math.Abs(sum-batches*users/2) > 1e-6 {
 			t.Errorf("%d users with %g, not %d with %d", n, sum, users, batches*users/2)
 		}
-		env, _, err := lab.Start(semper.Environment{App: "bar", Name: "production"}, only(t, env).Plan, false, time.Now(), "ann")
+		env, _, err := lab.Start(semper.Environment{App: "bar", Name: "production"}, only(t, env).Plan, false, lab.Releases{}, time.Now(), "ann")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,13 +248,13 @@ func TestTheWayOfAnExperiment(t *testing.T) {
 	t.Parallel()
 	env, now := begun(t, nil), time.Now()
 	x := only(t, env)
-	if _, _, err := lab.Start(env, x.Plan, false, now, ""); semper.CodeOf(err) != semper.Conflict {
+	if _, _, err := lab.Start(env, x.Plan, false, lab.Releases{}, now, ""); semper.CodeOf(err) != semper.Conflict {
 		t.Errorf("started twice: %v", err)
 	}
-	if _, _, err := lab.End(env, "checkout", "blue", now, ""); semper.CodeOf(err) != semper.Invalid || !strings.Contains(err.Error(), "blue") {
+	if _, _, err := lab.End(env, "checkout", "blue", lab.Releases{}, now, ""); semper.CodeOf(err) != semper.Invalid || !strings.Contains(err.Error(), "blue") {
 		t.Errorf("a variant that is none: %v", err)
 	}
-	if _, _, err := lab.End(env, "none", "", now, ""); semper.CodeOf(err) != semper.NotFound {
+	if _, _, err := lab.End(env, "none", "", lab.Releases{}, now, ""); semper.CodeOf(err) != semper.NotFound {
 		t.Errorf("of nothing: %v", err)
 	}
 	report := experiment.Report{Outcome: experiment.Won, Winner: "green", Why: "so it is"}
@@ -268,16 +268,16 @@ func TestTheWayOfAnExperiment(t *testing.T) {
 	if _, news := lab.Decide(decided, "checkout", x.Run, report, now); len(news) != 0 {
 		t.Error("decided twice")
 	}
-	promoted, news, err := lab.End(decided, "checkout", "green", now, "ann")
+	promoted, news, err := lab.End(decided, "checkout", "green", lab.Releases{}, now, "ann")
 	v, on := only(t, promoted).Variation()
 	if err != nil || len(news) != 1 || !on || !v.Quiet || len(v.Variants) != 1 || v.Variants[0].Name != "green" {
 		t.Fatal(news, v, err)
 	}
-	stopped, news, err := lab.End(promoted, "checkout", "", now, "ann")
+	stopped, news, err := lab.End(promoted, "checkout", "", lab.Releases{}, now, "ann")
 	if _, on := only(t, stopped).Variation(); err != nil || len(news) != 1 || on {
 		t.Fatal(news, on, err)
 	}
-	again, _, err := lab.Start(stopped, x.Plan, true, now, "ann")
+	again, _, err := lab.Start(stopped, x.Plan, true, lab.Releases{}, now, "ann")
 	if y := only(t, again); err != nil || y.Run == x.Run || y.State != design.Draft {
 		t.Fatal(y, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"semper"
@@ -198,43 +197,4 @@ func (r *run) number(v *api.MetricValue) (uint64, error) {
 func (r *run) id(id string) uint64 {
 	sum := sha256.Sum256(append(append(slices.Clone(r.x.Key), "value "...), id...))
 	return binary.BigEndian.Uint64(sum[:])
-}
-
-// Evaluate says which variant of an experiment the user with a key has, and takes it for an exposure: who asks is about to show it.
-func (l *Lab) Evaluate(ctx context.Context, app, env, name, key string) (api.Evaluation, error) {
-	const op = "evaluate a flag"
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, runs := range l.runs {
-		a, e, _ := strings.Cut(string(id), "/")
-		r := runs[name]
-		if a != app || e != env || r == nil {
-			continue
-		}
-		v, ok := r.x.Variation()
-		if !ok || r.state == nil {
-			break
-		}
-		number, at := v.Place(route.Hash([]byte(key), design.UserSalt))
-		out := api.Evaluation{Key: name, Reason: "SPLIT", Metadata: map[string]string{"experiment": name, "run": r.x.Run}}
-		switch {
-		case at == design.NoVariant:
-			out.Reason = "DEFAULT"
-			return out, nil
-		case v.Quiet:
-			out.Reason = "STATIC"
-		}
-		out.Variant, out.Value = v.Variants[at].Name, v.Variants[at].Name
-		if v.Quiet {
-			return out, nil
-		}
-		news := r.state.News([]experiment.Exposed{{User: number, Variant: at, At: l.now().UnixMilli()}})
-		if len(news) > 0 {
-			if err := l.take(ctx, map[*run]*experiment.Entry{r: {Exposures: news}}); err != nil {
-				return api.Evaluation{}, away(op, err)
-			}
-		}
-		return out, nil
-	}
-	return api.Evaluation{}, &semper.Error{Code: semper.NotFound, Op: op, Message: fmt.Sprintf("no experiment %q of %s/%s runs", name, app, env), Hint: "semper experiment list"}
 }

@@ -163,6 +163,15 @@ func (s *Seat) Evaluate(ctx context.Context, app, env, flag, key string) (api.Ev
 	return l.Evaluate(ctx, app, env, flag, key)
 }
 
+// EvaluateAll is that of the term's lab.
+func (s *Seat) EvaluateAll(app, env, key string) ([]api.Evaluation, error) {
+	l := s.lab.Load()
+	if l == nil {
+		return nil, empty("evaluate flags")
+	}
+	return l.EvaluateAll(app, env, key), nil
+}
+
 func empty(op string) error {
 	return &semper.Error{Code: semper.Unavailable, Op: op, Message: "this control process does not lead yet", Hint: "try again in a moment"}
 }
@@ -175,6 +184,7 @@ func (s *Seat) Infos(e semper.Environment) (out []api.ExperimentInfo, err error)
 		i := api.ExperimentInfo{
 			App: e.App, Environment: e.Name, Plan: x.Plan, Run: x.Run, State: x.State, By: x.By,
 			StartedAt: x.StartedAt, DecidedAt: x.DecidedAt, EndedAt: x.EndedAt, Winner: x.Winner, Why: x.Why,
+			Against: x.Against, Rollout: x.Rollout, Ended: x.Ended,
 		}
 		if l != nil {
 			i.Report = l.Report(e.Key(), x.Plan.Name)

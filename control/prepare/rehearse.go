@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/internal/stepwords"
 	"semper/rollout"
 )
 
@@ -19,6 +20,7 @@ func Rehearse(env semper.Environment, rel semper.Release, known map[semper.Relea
 	}
 	releases[rel.Name()] = rel
 	now := time.Unix(0, 0)
+	env.Experiments = nil // they move nothing; whether one keeps a deploy from beginning is asked when it begins
 	env, _, err := rollout.Deploy(env, rel, rollout.Request{ID: "plan", Now: now, Again: true})
 	if err != nil {
 		return nil, err
@@ -83,7 +85,7 @@ func onTrial(r *semper.Rollout, rel semper.Release) func(semper.RolloutState) st
 		switch {
 		case s == semper.RolloutTrial:
 			begun++
-			return fmt.Sprintf("step %d of %d: %s", begun, steps(rel), rollout.Describe(rel.Spec.Deploy.Steps[begun-1]))
+			return fmt.Sprintf("step %d of %d: %s", begun, steps(rel), stepwords.Sentence(rel.Spec.Deploy.Steps[begun-1]))
 		case s == semper.RolloutStart && begun == 0 && fresh > 0:
 			return fmt.Sprintf("start %s of %s and as many new ones of %s to compare them with, without traffic", instances(candidate), r.To, r.From)
 		case s == semper.RolloutStart && begun == 0:

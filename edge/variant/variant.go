@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"semper"
 	"semper/edge/arms"
 	"semper/edge/message"
 	"semper/edge/route"
@@ -23,6 +24,9 @@ const Most = 8
 type Set struct {
 	all   []variation
 	users *arms.Users
+
+	releases []semper.ReleaseName // that variants of all[by] are served by
+	by       int
 }
 
 // A variation is one made ready.
@@ -31,7 +35,11 @@ type variation struct {
 	by      route.Key
 	user    bool
 	members []string // of the field, one for each variant: "checkout=green"
+	serves  []int    // the index of each variant's release in Set.releases, or None
 }
+
+// None is the index of no release: the pool's own serves.
+const None = -1
 
 // ByUser is what By says for the number in a cookie that the edge gives.
 const ByUser = "user"
@@ -70,14 +78,43 @@ func Compile(pool json.RawMessage, keys [2][]byte) (*Set, error) {
 		for _, variant := range v.Variants {
 			c.members = append(c.members, v.Experiment+"="+variant.Name)
 		}
+		if err := s.serve(&c); err != nil {
+			odd = append(odd, err)
+			continue
+		}
 		s.all = append(s.all, c)
 	}
 	return s, errors.Join(odd...)
 }
 
+// serve finds the releases of c, which s is about to have. A request is served by one release, so that one experiment has some.
+func (s *Set) serve(c *variation) error {
+	plan := design.Plan{Variants: c.Variants}
+	all := plan.Releases()
+	if len(all) > 0 && len(s.releases) > 0 {
+		return fmt.Errorf("experiment %s: %s compares releases already", c.Experiment, s.all[s.by].Experiment)
+	}
+	if len(all) > 0 {
+		s.releases, s.by = all, len(s.all)
+	}
+	for _, v := range c.Variants {
+		c.serves = append(c.serves, slices.Index(all, v.Release))
+	}
+	return nil
+}
+
+// Releases are those that requests may be served by, beside the pool's own. Nobody changes it.
+func (s *Set) Releases() []semper.ReleaseName {
+	if s == nil {
+		return nil
+	}
+	return s.releases
+}
+
 // A Request is one request with its variants. The zero Request has none. It belongs to the goroutine of its request.
 type Request struct {
 	set   *Set
+	fell  bool       // to another release than its variant's
 	picks [Most]pick // in the order of set.all
 }
 
@@ -89,7 +126,7 @@ type pick struct {
 
 // Pick gives q its variants by s. arm is the same request, which knows its user. Asked again it is the same user.
 func (r *Request) Pick(s *Set, q *route.Query, arm *arms.Request) {
-	if r.set = s; s == nil {
+	if r.set, r.fell = s, false; s == nil {
 		return
 	}
 	for i := range s.all {
@@ -109,6 +146,30 @@ func (r *Request) Pick(s *Set, q *route.Query, arm *arms.Request) {
 			p.number, at = v.Place(hash)
 			p.variant = int8(at)
 		}
+	}
+}
+
+// Release is the index in [Set.Releases] of the one that serves the request, or [None].
+func (r *Request) Release() int {
+	if r.set == nil || len(r.set.releases) == 0 {
+		return None
+	}
+	if v := r.picks[r.set.by].variant; v != design.NoVariant {
+		return r.set.all[r.set.by].serves[v]
+	}
+	return None
+}
+
+// ServedBy says which arm of the pool serves the request: where that is another than its variant's, nobody is exposed to the variant.
+func (r *Request) ServedBy(arm semper.Arm) {
+	if r.set == nil || len(r.set.releases) == 0 {
+		return
+	}
+	own := arm == "" || arm == semper.ArmStable
+	if i := r.Release(); i == None {
+		r.fell = !own
+	} else {
+		r.fell = arm != semper.Arm(r.set.releases[i])
 	}
 }
 
@@ -174,7 +235,7 @@ func (r *Request) Expose(l *Log) {
 	now := time.Now()
 	for i := range r.set.all {
 		v, p := &r.set.all[i], r.picks[i]
-		if p.variant != design.NoVariant && !v.Quiet {
+		if p.variant != design.NoVariant && !v.Quiet && !(r.fell && i == r.set.by) {
 			l.add(v.Run, int(p.variant), p.number, now)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"semper"
@@ -40,6 +41,19 @@ type Plan struct {
 type Variant struct {
 	Name  string  `json:"name" yaml:"name" doc:"what the app is told, and promote names" jsonschema:"required"`
 	Share float64 `json:"share" yaml:"share" doc:"part of all users; what the variants leave takes no part" jsonschema:"required"`
+	// Release serves its users, by instances of its own. Empty is the release that is current when the experiment starts: what the
+	// variant is there, the app learns from the header field alone.
+	Release semper.ReleaseName `json:"release,omitempty" yaml:"release" doc:"the release that serves its users, by instances of its own: r18; without it the current one"`
+}
+
+// Releases are those that variants name, each once, in the order of the variants.
+func (p *Plan) Releases() (all []semper.ReleaseName) {
+	for _, v := range p.Variants {
+		if v.Release != "" && !slices.Contains(all, v.Release) {
+			all = append(all, v.Release)
+		}
+	}
+	return all
 }
 
 // MetricKind is what becomes of the values of one user.
@@ -78,16 +92,17 @@ type Metric struct {
 
 // State is where an experiment is.
 //
-//	draft → running → decided → promoted → stopped
-//	           └─────────┴──────────────────→┘
+//	draft → (starting) → running → decided → promoted → stopped
+//	            └───────────┴─────────┴──────────────────→┘
 type State string
 
 // The states of an experiment.
 const (
 	Draft    State = "draft"    // declared; nobody has a variant
+	Starting State = "starting" // the instances of its releases are not all ready yet; nobody has a variant
 	Running  State = "running"  // users have variants
 	Decided  State = "decided"  // the same, and it is known what follows
-	Promoted State = "promoted" // every user has the winner
+	Promoted State = "promoted" // every user has the winner; or where that is a release, a rollout to it has begun
 	Stopped  State = "stopped"  // nobody has a variant
 )
 
@@ -107,6 +122,15 @@ type Experiment struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"` // promoted, or stopped
 	Winner    string    `json:"winner,omitempty"`  // of the decision, or who was promoted
 	Why       string    `json:"why,omitempty"`     // the decision in a sentence
+
+	// Of an experiment of releases. Against is the one that was current when it began: it ends when another is.
+	Against semper.ReleaseName `json:"against,omitempty"`
+	// Placements are what runs for it beside the current release; none once they have lost their traffic for good.
+	Placements []semper.Placement `json:"placements,omitempty"`
+	PlacedAt   time.Time          `json:"placed_at,omitzero"`
+	ReadyBy    time.Time          `json:"ready_by,omitzero"` // when all instances have to be ready; zero until all are started
+	Rollout    string             `json:"rollout,omitempty"` // that promotes the winner
+	Ended      string             `json:"ended,omitempty"`   // why it ended though nobody stopped it, in words
 }
 
 // Read is what [Write] made: the experiments of an environment, in the order of their names.
@@ -152,16 +176,22 @@ func encode[T any](list []T) json.RawMessage {
 	return b
 }
 
-// Variation is what edges do for the experiment; ok is false where that is nothing.
+// Variation is what edges do for the experiment; ok is false where that is nothing. When a release is promoted users keep theirs
+// until the rollout to it has traffic to give.
 func (x *Experiment) Variation() (v Variation, ok bool) {
-	v = Variation{Experiment: x.Plan.Name, Run: x.Run, By: x.Plan.By, Key: x.Key, Variants: x.Plan.Variants}
-	if x.State == Promoted {
-		v.Variants, v.Quiet = []Variant{{Name: x.Winner, Share: 1}}, true
+	v = Variation{Experiment: x.Plan.Name, Run: x.Run, By: x.Plan.By, Key: x.Key, Variants: x.Plan.Variants, Quiet: x.State == Promoted}
+	switch {
+	case x.State != Promoted:
+		return v, x.State.Counts()
+	case len(x.Plan.Releases()) > 0:
+		return v, len(x.Placements) > 0
 	}
-	return v, x.State.Counts() || x.State == Promoted
+	v.Variants = []Variant{{Name: x.Winner, Share: 1}}
+	return v, true
 }
 
-// A Variation is an experiment as the edge has it: which user gets which variant.
+// A Variation is an experiment as the edge has it: which user gets which variant. The users of one with a release are served by the
+// pool of the arm that has the release's name, [semper.PoolKey.PoolOf], where the table has one.
 type Variation struct {
 	Experiment string    `json:"experiment"`
 	Run        string    `json:"run"`

@@ -54,6 +54,7 @@ type meanFormat struct {
 type errorsFormat struct {
 	Margin float64 `yaml:"margin" jsonschema:"minimum=1,maximum=100,example=1.25" doc:"How many times the baseline's share of errors is still as good."`
 	Floor  share   `yaml:"floor" jsonschema:"example=0.1%" doc:"Below this share of the requests, errors are as good whatever the baseline has."`
+	Bursts bool    `yaml:"bursts" jsonschema:"enum=true" doc:"Errors come many at a time for one reason that may hit either side, like a disk that is full for a second. Then a release is returned for them only when they come in many slices of time as well: later, and not for a burst alone."`
 }
 
 type marginFormat struct {
@@ -234,7 +235,7 @@ func (c *checker) buildDeploy() *semper.Deploy {
 	out := &semper.Deploy{
 		Baseline: semper.Baseline(d.Baseline), By: d.By,
 		Judge: semper.Judge{
-			Alpha: d.Judge.Alpha, ErrorMargin: d.Judge.Errors.Margin, ErrorFloor: float64(d.Judge.Errors.Floor), LatencyAbove: d.Judge.Latency.Margin,
+			Alpha: d.Judge.Alpha, ErrorMargin: d.Judge.Errors.Margin, ErrorFloor: float64(d.Judge.Errors.Floor), ErrorBursts: d.Judge.Errors.Bursts, LatencyAbove: d.Judge.Latency.Margin,
 			MemoryMargin: d.Judge.Memory.Margin, WarmUp: d.Judge.WarmUp, Interval: d.Judge.Interval,
 		},
 		Shadow: semper.Shadowing{

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/invopop/jsonschema"
+	"go.yaml.in/yaml/v4"
 
 	"semper"
 	"semper/internal/strict"
@@ -146,10 +147,14 @@ func lend(s *jsonschema.Schema, t reflect.Type, definitions jsonschema.Definitio
 	}
 }
 
-// value is a default or an example as JSON: a number where it is one.
+// value is a default or an example as JSON: a number where it is one, a list where it is written as one.
 func value(s string) any {
 	if isDecimal(s) {
 		return json.Number(s)
+	}
+	var list []any
+	if strings.HasPrefix(s, "[") && yaml.Unmarshal([]byte(s), &list) == nil {
+		return list
 	}
 	return s
 }
