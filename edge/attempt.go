@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"semper/edge/account"
 	"semper/edge/balance/admit"
 	"semper/edge/front"
 	"semper/edge/ledger"
@@ -26,7 +27,7 @@ type failure struct {
 func (a *asking) failed(f failure, b *backend, now int64) decision {
 	if f.own() {
 		a.seen.Count(metrics.ShedDescriptors)
-		a.seen.Fail(now, failures[f.kind], f.reused)
+		a.seen.Fail(now, account.Failures[f.kind], f.reused)
 		return a.refuse(refusal.Descriptors, ledger.Shed)
 	}
 	b.failed(now, &f)
@@ -34,7 +35,7 @@ func (a *asking) failed(f failure, b *backend, now int64) decision {
 		a.arm.Fail()
 	}
 	a.tries++
-	a.seen.Fail(now, failures[f.kind], f.reused)
+	a.seen.Fail(now, account.Failures[f.kind], f.reused)
 	if a.edge.log.Enabled(context.Background(), slog.LevelDebug) {
 		a.edge.log.Debug("request failed", "instance", b.id, "unsent", f.unsent, "error", f.err)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"semper/edge/account"
 	"semper/edge/front"
 	"semper/edge/ledger"
 	"semper/edge/route"
@@ -31,7 +32,7 @@ func (q *request) Lost() {
 	default:
 	}
 	q.leave()
-	q.arm.End(how, causeGone, q.edge.tell(q.seen, how, witness.End{Cause: causeGone}))
+	q.arm.End(how, account.Gone, q.edge.tell(q.seen, how, witness.End{Cause: account.Gone}))
 	q.entry.End(how)
 }
 

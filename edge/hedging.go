@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"semper/edge/account"
 	"semper/edge/balance"
 	"semper/edge/balance/admit"
 	"semper/edge/flight"
@@ -141,7 +142,7 @@ func (x *exchange) out(l *lap) {
 		}
 	case l.Err != nil:
 		f := x.failure(l.ctx, l.Err)
-		why = failures[f.kind]
+		why = account.Failures[f.kind]
 		if l.backend.failed(now, &f); f.blames() {
 			x.arm.Fail()
 		}

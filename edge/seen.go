@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/account"
 	"semper/edge/arms"
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
 	"semper/edge/mirror"
-	"semper/edge/refusal"
 	"semper/edge/route"
 	"semper/edge/witness"
 )
@@ -80,50 +80,6 @@ func (s *session) Refused(now int64, r *http1.Refusal) {
 	s.shard.Refused(now, &s.client, r.Status, r.Word)
 }
 
-var failures = [...]metrics.Failure{
-	front.ConnectFailed: metrics.FailConnect, front.Broken: metrics.FailReset, front.TimedOut: metrics.FailTimeout,
-	front.Malformed: metrics.FailProtocol, front.WasCut: metrics.FailCanceled, front.ClientFault: metrics.FailCanceled,
-}
-
-// What the access log says of answers that did not end well, beside the words of refusals.
-const (
-	causeGone   = "client-gone"
-	causeBroken = "broken-off"
-)
-
-// story is how the request ended, for the witness.
-func (s *session) story(x *front.Exchange, how front.Outcome) witness.End {
-	end := witness.End{Status: x.Status, Received: x.Received, Sent: x.Sent}
-	switch how {
-	case front.Refused:
-		end.Cause = s.refusal.Word
-		count(s.seen, s.end, end.Cause)
-	case front.ClientGone:
-		end.Failure, end.Cause = metrics.FailCanceled, causeGone
-	case front.BrokenOff:
-		end.Failure, end.Cause = metrics.FailReset, causeBroken
-	case front.CutOff:
-		end.Failure, end.Cause = metrics.FailCanceled, refusal.Cut.Word
-		s.seen.Count(metrics.Cut)
-	}
-	return end
-}
-
-// shedBy are the events of refusals that protect the rest, by their words.
-var shedBy = map[string]metrics.Event{
-	refusal.Rate.Word: metrics.ShedRate, refusal.Busy.Word: metrics.ShedQueue,
-	refusal.HoldRequests.Word: metrics.ShedHoldRequests, refusal.HoldBytes.Word: metrics.ShedHoldBytes, refusal.HoldAge.Word: metrics.ShedHoldAge,
-}
-
-// count counts what is remarkable about an end; word is that of the refusal.
-func count(q *witness.Request, how ledger.End, word string) {
-	if how == ledger.Cut {
-		q.Count(metrics.Cut)
-	} else if e, ok := shedBy[word]; ok && how == ledger.Shed {
-		q.Count(e)
-	}
-}
-
 // done takes the books.
 func (x *exchange) done(how ledger.End) {
 	x.entry.End(how)
@@ -140,7 +96,7 @@ func (x *exchange) tell() {
 	end := &x.ended
 	end.Status, end.Received = x.status, x.body.Received()
 	if x.how == ledger.Gone && x.r.Context().Err() != nil {
-		end.Cause = causeGone
+		end.Cause = account.Gone
 		if !x.headed {
 			end.Status = 0 // nobody was there to get one
 		}
@@ -150,16 +106,5 @@ func (x *exchange) tell() {
 
 // tell is how long the request took.
 func (e *Edge) tell(q *witness.Request, how ledger.End, end witness.End) time.Duration {
-	switch how {
-	case ledger.Gone:
-		end.Failure = metrics.FailCanceled
-	case ledger.Cut:
-		end.Failure, end.Cause = metrics.FailCanceled, refusal.Cut.Word
-	case ledger.EdgeErrors:
-		if end.Cause == "" {
-			end.Failure, end.Cause = metrics.FailReset, causeBroken
-		}
-	}
-	count(q, how, end.Cause)
-	return q.End(e.now(), end)
+	return q.End(e.now(), account.Of(q, how, end))
 }

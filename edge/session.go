@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"semper/edge/account"
 	"semper/edge/config"
 	"semper/edge/flight"
 	"semper/edge/front"
@@ -289,33 +290,16 @@ func (s *session) ages(q *request, age time.Duration) {
 // End implements front.Session.
 func (s *session) End(x *front.Exchange, how front.Outcome) {
 	q := s.request
-	end := s.ended(x, how)
+	end := account.End(x.Status, how, s.end)
 	q.copied.End(how == front.Answered)
 	if s.edge.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.edge.log.Debug("request", "id", string(q.id), "host", string(q.host), "status", x.Status,
 			"tries", q.tries, "took", time.Duration(x.Now-q.begun))
 	}
-	q.arm.End(end, q.refusal.Word, q.seen.End(x.Now, s.story(x, how)))
+	q.arm.End(end, q.refusal.Word, q.seen.End(x.Now, account.Exchange(q.seen, x, how, s.end, q.refusal.Word)))
 	q.entry.End(end) // last: whoever waits for it finds the rest counted
 	q.leave()
 	s.forget()
-}
-
-// ended is how the request ended, for the books.
-func (s *session) ended(x *front.Exchange, how front.Outcome) ledger.End {
-	switch {
-	case how == front.Answered && x.Status >= 500:
-		return ledger.AppErrors
-	case how == front.Answered:
-		return ledger.Served
-	case how == front.Refused:
-		return s.end
-	case how == front.ClientGone:
-		return ledger.Gone
-	case how == front.CutOff:
-		return ledger.Cut
-	}
-	return ledger.EdgeErrors
 }
 
 // keptHead bounds the memory for heads that goes from request to request.
