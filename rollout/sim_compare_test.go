@@ -34,9 +34,23 @@ func (s *sim) compares() {
 		s.note("%s is stopped", list[i].Plan.Name)
 		s.compared["were stopped"]++
 		s.commit(rollout.Decision{Env: env})
+	case s.r.IntN(3) == 0:
+		s.haste()
 	default:
 		s.adopt(list, i)
 	}
+}
+
+// haste deploys another release though users compare some.
+func (s *sim) haste() {
+	s.rollouts++
+	q := rollout.Request{ID: fmt.Sprintf("d-%d", s.rollouts), By: "sim", Now: s.now, Hotfix: "it burns", Again: true}
+	env, _, err := rollout.Deploy(s.env, s.releases[semper.NameRelease(1+s.r.IntN(4))], q)
+	if err != nil || env.Rollout == nil || env.Rollout.ID != q.ID || env.Rollout.State.Ended() {
+		return
+	}
+	s.begun(env)
+	s.commit(rollout.Decision{Env: env})
 }
 
 func (s *sim) compareReleases(list []design.Experiment) {
