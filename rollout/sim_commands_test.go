@@ -17,7 +17,7 @@ func (s *sim) command() {
 	q.Again = s.r.IntN(3) == 0
 	var env semper.Environment
 	var err error
-	if s.seed%2 == 1 && s.r.IntN(5) == 0 {
+	if s.seed%4 == 1 && s.r.IntN(5) == 0 {
 		s.compares()
 		return
 	}
