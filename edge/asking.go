@@ -132,6 +132,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 		a.driven.reread()
 	}
 	a.snap, a.pin, a.target, a.stable, a.pinned, a.since = s, nil, nil, nil, false, time.Time{}
+	a.arm.At(now)
 	if a.rule = s.rule(&a.query); a.rule == nil {
 		return a.refuse(refusal.Route, ledger.EdgeErrors)
 	}

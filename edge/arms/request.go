@@ -3,6 +3,7 @@ package arms
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"semper/edge/ledger"
@@ -18,6 +19,7 @@ const Stable = -1
 // the goroutine of its request.
 type Request struct {
 	tally  *Tally
+	now    int64 // of the edge's clock; 0: not said
 	shard  int
 	users  *Users // that know user
 	random uint64 // its place without a key; 0: not drawn yet
@@ -56,13 +58,37 @@ func (r *Request) Pick(s *Split, q *route.Query, sticks bool) int {
 	return s.at(r.random)
 }
 
+// At says that it is now by the edge's clock, in nanoseconds that never go back, so that not every request reads the machine's.
+func (r *Request) At(now int64) { r.now = now }
+
 // Users reads and signs the cookies of users. Any number of goroutines may use it.
-type Users struct{ signer *sticky.Signer }
+type Users struct {
+	signer *sticky.Signer
+	clock  wall
+}
+
+// wall is the wall clock for who knows how much time has passed: read once in a while, and so at most as old as that. A cookie's
+// end is in seconds. Its methods are safe for concurrent use.
+type wall struct{ at, seconds atomic.Int64 }
+
+// wallAge is how old an answer of [wall.now] may be. Where somebody sets the clock, it is noticed as soon.
+const wallAge = time.Second
+
+// now is the time at an instant of the edge's clock; 0 is one that is not known.
+func (w *wall) now(at int64) time.Time {
+	if before := w.at.Load(); at != 0 && before != 0 && at-before < int64(wallAge) { // behind it by little, on another loop, is as good
+		return time.Unix(w.seconds.Load(), 0)
+	}
+	now := time.Now()
+	w.seconds.Store(now.Unix())
+	w.at.Store(at)
+	return now
+}
 
 // NewUsers has the keys that sign: the current one, and the one before, which may be nil.
 func NewUsers(keys [2][]byte) (*Users, error) {
 	s, err := sticky.New(cookieScope, keys[0], keys[1])
-	return &Users{s}, err
+	return &Users{signer: s}, err
 }
 
 // User is the number in q's cookie, or one that is made up and that the answer's cookie gives. It is the same for all that ask.
@@ -72,7 +98,7 @@ func (r *Request) User(by *Users, q *route.Query) uint64 {
 	}
 	r.users = by
 	if value, ok := q.Cookie(cookieName); ok {
-		now := time.Now()
+		now := by.clock.now(r.now)
 		if c, err := by.signer.Open(value, now); err == nil {
 			r.user, r.give = c.Number(), c.Stale(now, cookieAge)
 		}
