@@ -52,7 +52,7 @@ func (c *clerk) callLocked(ctx context.Context, wg *sync.WaitGroup, key semper.P
 	wg.Go(func() {
 		dispatch.Run(calling, calls, dispatch.Options{
 			Service: semper.NamePool(service.App, service.Environment, callback.Of(service).Service), Worker: c.id, Log: log, Slots: 64,
-			Edge: c.caller(key, service.App), Policy: callback.Policy,
+			Edge: c.caller(key, service.App), Settings: func() queue.Settings { return queue.Settings{Policy: callback.Policy()} },
 		})
 	})
 	return nil

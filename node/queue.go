@@ -263,9 +263,9 @@ func (c *clerk) openLocked(ctx context.Context, wg *sync.WaitGroup, key semper.P
 		return c.callLocked(ctx, wg, key, d)
 	}
 	wg.Go(func() {
-		dispatch.Run(doing, q, dispatch.Options{Service: key, Worker: c.id, Edge: c.edge, Log: c.log, Policy: func() queue.Policy {
+		dispatch.Run(doing, q, dispatch.Options{Service: key, Worker: c.id, Edge: c.edge, Log: c.log, Settings: func() queue.Settings {
 			d, _ := c.inbox(key) // none: its last jobs end by the defaults
-			return d.Settings.Policy
+			return d.Settings
 		}})
 	})
 	return c.callLocked(ctx, wg, key, d)

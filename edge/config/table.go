@@ -110,6 +110,7 @@ func ofQueue(p *semper.Pool) route.Rule {
 	rule := route.Rule{Name: "jobs of " + string(p.Key), Match: route.Match{Queue: string(p.Key)}, Policy: words.Base().Policy}
 	rule.Action = &route.Forward{Pools: []route.Share{{Pool: string(p.Key), Weight: 1}}}
 	rule.Policy.Patient = true
+	rule.Policy.Timeouts.Response = 0 // the queue has a bound of its own for each attempt
 	rule.Policy.Headers.Request.Remove = []string{inbox.Field}
 	return rule
 }

@@ -95,7 +95,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, service semper.Po
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	j, err := job(r, body, d)
+	j, err := job(r, body, d, time.Now())
 	if err != nil {
 		h.fail(w, err)
 		return

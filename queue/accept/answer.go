@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"semper"
@@ -102,7 +103,7 @@ func (h *Handler) fail(w http.ResponseWriter, err error) {
 		return
 	}
 	if semper.CodeOf(err) == semper.Invalid {
-		problem(w, http.StatusBadRequest, err.Error())
+		problem(w, http.StatusBadRequest, strings.TrimSuffix(err.Error()+"; "+semper.HintOf(err), "; "))
 		return
 	}
 	if errors.Is(err, errCrowded) {

@@ -118,7 +118,7 @@ func (w *world) work(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	wg.Go(func() { Follow(ctx, w.jobs, w.jobs, w.calls, quiet) })
 	wg.Go(func() {
-		dispatch.Run(ctx, w.calls, dispatch.Options{Service: "shop/production/web.callbacks", Worker: "me", Log: quiet, Policy: Policy,
+		dispatch.Run(ctx, w.calls, dispatch.Options{Service: "shop/production/web.callbacks", Worker: "me", Log: quiet, Settings: func() queue.Settings { return queue.Settings{Policy: Policy()} },
 			Edge: &Transport{Rules: func() Rules { return w.rules() }, Key: func() ([]byte, error) { return key, nil }}})
 	})
 	t.Cleanup(func() { cancel(); wg.Wait() })

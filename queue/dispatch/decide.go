@@ -9,9 +9,6 @@ import (
 	"semper/queue"
 )
 
-// MaxResult is the largest body of a response that is kept.
-const MaxResult = 1 << 20
-
 // edgeError is in answers that an edge gives in an instance's stead.
 const edgeError = "X-Semper-Error"
 
@@ -22,11 +19,12 @@ const edgeCut = "cut"
 type outcome struct {
 	result  *queue.Result
 	failure queue.Failure
-	back    bool // the instance's time to drain was over
+	back    bool   // the instance's time to drain was over
+	free    func() // to be called when it is in memory no more; nil: nothing
 }
 
-// decide is what the answer of an attempt means under p. size is what its body had; larger ones than MaxResult are not kept.
-func decide(p queue.Policy, status int, h http.Header, body []byte, now time.Time) outcome {
+// decide is what the answer of an attempt means under s. Of a body that is larger than s has room for nothing is kept.
+func decide(s queue.Settings, status int, h http.Header, body []byte, now time.Time) outcome {
 	if word := h.Get(edgeError); word != "" {
 		if word == edgeCut {
 			return outcome{back: true}
@@ -34,11 +32,11 @@ func decide(p queue.Policy, status int, h http.Header, body []byte, now time.Tim
 		return outcome{failure: queue.Failure{Status: status, Reason: "the edge: " + word, RetryAfter: retryAfter(h, now)}}
 	}
 	r := &queue.Result{Status: status, Header: kept(h), Body: body}
-	if len(body) > MaxResult {
+	if len(body) > s.MaxAnswer {
 		r.Body = nil
-		r.Header.Set("Semper-Body-Dropped", strconv.Itoa(MaxResult))
+		r.Header.Set("Semper-Body-Dropped", strconv.Itoa(s.MaxAnswer))
 	}
-	if p.Retries(status) {
+	if s.Retries(status) {
 		return outcome{failure: queue.Failure{Status: status, Reason: fmt.Sprintf("answered %d", status), RetryAfter: retryAfter(h, now), Result: r}}
 	}
 	return outcome{result: r}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,12 +18,12 @@ import (
 
 // Options of a dispatcher.
 type Options struct {
-	Service semper.PoolKey      // whose jobs they are: the pool that the edge sends them to
-	Worker  string              // the process, for people
-	Policy  func() queue.Policy // of the queue, as it is now
-	Edge    http.RoundTripper   // to the edge's own socket
-	Slots   int                 // attempts at a time, at most; 0: 256
-	Log     *slog.Logger        // nil: slog.Default()
+	Service  semper.PoolKey        // whose jobs they are: the pool that the edge sends them to
+	Worker   string                // the process, for people
+	Settings func() queue.Settings // of the queue, as they are now
+	Edge     http.RoundTripper     // to the edge's own socket
+	Slots    int                   // attempts at a time, at most; 0: 256
+	Log      *slog.Logger          // nil: slog.Default()
 }
 
 // Run does jobs of q until ctx ends. It returns when nothing of it is under way, and no error: what goes wrong is tried again.
@@ -35,7 +34,7 @@ func Run(ctx context.Context, q queue.Worker, o Options) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	d := &dispatcher{Options: o, queue: q, slots: make(chan struct{}, o.Slots)}
+	d := &dispatcher{Options: o, queue: q, slots: make(chan struct{}, o.Slots), large: make(chan struct{}, largeAnswers)}
 	for d.round(ctx) {
 	}
 	d.wg.Wait()
@@ -45,6 +44,7 @@ type dispatcher struct {
 	Options
 	queue queue.Worker
 	slots chan struct{} // has one for each attempt under way
+	large chan struct{} // has one for each large answer in memory
 	wg    sync.WaitGroup
 }
 
@@ -107,6 +107,9 @@ const farewell = 10 * time.Second
 // attempt does one job and says how it went.
 func (d *dispatcher) attempt(ctx context.Context, c *queue.Claim) {
 	out, err := d.send(ctx, c)
+	if out.free != nil {
+		defer out.free()
+	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	switch {
@@ -127,23 +130,50 @@ func (d *dispatcher) attempt(ctx context.Context, c *queue.Claim) {
 
 // send is one attempt. The error is that there was no answer.
 func (d *dispatcher) send(ctx context.Context, c *queue.Claim) (outcome, error) {
-	limit := within(c.For)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
-	defer cancel()
-	r, err := d.request(ctx, c)
+	s := d.Settings().Filled()
+	w := d.watch(ctx, c, s)
+	defer w.end()
+	r, err := d.request(w.ctx, c)
 	if err != nil { // it never was one: the same each time
 		return outcome{failure: queue.Failure{Reason: err.Error(), Final: true}}, nil
 	}
 	resp, err := d.Edge.RoundTrip(r)
 	if err != nil {
-		return outcome{}, because(ctx, err)
+		return outcome{}, because(w.ctx, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // what is wanted of it was read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxResult+1))
+	body, free, err := d.read(w.ctx, w.reading(resp.Body), s.MaxAnswer)
 	if err != nil {
-		return outcome{}, because(ctx, err)
+		free()
+		return outcome{}, because(w.ctx, err)
 	}
-	return decide(d.Policy(), resp.StatusCode, resp.Header, body, time.Now()), nil
+	out := decide(s, resp.StatusCode, resp.Header, body, time.Now())
+	out.free = free
+	return out, nil
+}
+
+const (
+	// ordinary is the largest body of an answer that each attempt under way may have in memory.
+	ordinary = 1 << 20
+	// largeAnswers is how many larger ones there may be at a time, from all attempts of a queue.
+	largeAnswers = 4
+)
+
+// read is the body of an answer up to a byte more than most. free is to be called when it is in memory no more.
+func (d *dispatcher) read(ctx context.Context, from io.Reader, most int) (body []byte, free func(), err error) {
+	free = func() {}
+	body, err = io.ReadAll(io.LimitReader(from, int64(min(most, ordinary)+1)))
+	if err != nil || len(body) <= ordinary || most <= ordinary {
+		return body, free, err
+	}
+	select {
+	case d.large <- struct{}{}:
+		free = func() { <-d.large }
+	case <-ctx.Done():
+		return nil, free, ctx.Err()
+	}
+	rest, err := io.ReadAll(io.LimitReader(from, int64(most+1-len(body))))
+	return append(body, rest...), free, err
 }
 
 // because is err, or why ctx ended where that is the reason.

@@ -31,10 +31,10 @@ func answer(status int, body string, header ...string) *http.Response {
 }
 
 // run has a dispatcher work by e until jobs of that many requests are terminal, and gives how they are.
-func run(t *testing.T, p queue.Policy, e edge, requests ...queue.Request) (all []queue.Status) {
+func run(t *testing.T, s queue.Settings, e edge, requests ...queue.Request) (all []queue.Status) {
 	t.Helper()
 	engine := mem.New()
-	q, err := engine.Open(t.Context(), queue.Service{App: "shop", Environment: "production", Service: "web"}, p)
+	q, err := engine.Open(t.Context(), queue.Service{App: "shop", Environment: "production", Service: "web"}, s.Policy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func run(t *testing.T, p queue.Policy, e edge, requests ...queue.Request) (all [
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		dispatch.Run(ctx, q, dispatch.Options{Service: "shop/production/web", Worker: "me", Edge: e, Slots: 2, Log: slog.New(slog.DiscardHandler), Policy: func() queue.Policy { return p }})
+		dispatch.Run(ctx, q, dispatch.Options{Service: "shop/production/web", Worker: "me", Edge: e, Slots: 2, Log: slog.New(slog.DiscardHandler), Settings: func() queue.Settings { return s }})
 	}()
 	var ids []queue.ID
 	for _, r := range requests {
@@ -53,11 +53,11 @@ func run(t *testing.T, p queue.Policy, e edge, requests ...queue.Request) (all [
 		ids = append(ids, receipt.ID)
 	}
 	for _, id := range ids {
-		s, err := q.Wait(t.Context(), id)
+		st, err := q.Wait(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, s)
+		all = append(all, st)
 	}
 	cancel()
 	<-over
@@ -72,7 +72,7 @@ var post = queue.Request{Method: "POST", Target: "/pay?n=1", Host: "shop.example
 func TestAnAnswerIsTheResult(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all := run(t, queue.Policy{}, func(r *http.Request) (*http.Response, error) {
+		all := run(t, queue.Settings{}, func(r *http.Request) (*http.Response, error) {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
 				return nil, err
@@ -108,7 +108,7 @@ func TestWhatIsNoAnswerIsTriedAgain(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var n atomic.Int32
-				all := run(t, queue.Policy{}, func(r *http.Request) (*http.Response, error) {
+				all := run(t, queue.Settings{}, func(r *http.Request) (*http.Response, error) {
 					if n.Add(1) == 1 {
 						return first(r)
 					}
@@ -147,7 +147,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestWhatCannotBeAskedIsDeadAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all := run(t, queue.Policy{}, func(*http.Request) (*http.Response, error) { return answer(200, ""), nil }, queue.Request{Method: "NO METHOD", Target: "/"})
+		all := run(t, queue.Settings{}, func(*http.Request) (*http.Response, error) { return answer(200, ""), nil }, queue.Request{Method: "NO METHOD", Target: "/"})
 		if all[0].State != queue.Dead || len(all[0].Attempts) != 1 {
 			t.Errorf("%+v", all[0])
 		}
@@ -162,7 +162,7 @@ func TestAtMostSlotsAreUnderWay(t *testing.T) {
 		for i := range requests {
 			requests[i] = post
 		}
-		run(t, queue.Policy{}, func(*http.Request) (*http.Response, error) {
+		run(t, queue.Settings{}, func(*http.Request) (*http.Response, error) {
 			if n := now.Add(1); n > most.Load() {
 				most.Store(n)
 			}

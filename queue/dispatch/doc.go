@@ -12,6 +12,8 @@
 //     Where that is not heard of, the lease ends it.
 //   - At most Slots attempts are under way at a time.
 //   - An attempt gets as long as its lease holds, less a margin, and is then given up: nobody else works on it meanwhile.
+//   - A lease is extended while there are signs of life, up to a bound: interim responses, bytes of the answer, and, where the
+//     settings say so, that the instance has not closed the connection.
 //   - An answer of the edge in an instance's stead (X-Semper-Error) is never taken for the instance's. One that says that
 //     nobody could be asked is an attempt that failed, not a result.
 //   - Run returns when every attempt has ended. Those that the end of its context cuts off are released: they do not count.
