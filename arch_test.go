@@ -221,7 +221,7 @@ var rules = []rule{
 	{pkg: "control/ask", may: []string{"", "rollout/quiesce"}, why: "questions to instances, each asked once; what answers mean is decided elsewhere"},
 	{pkg: "control/feed", may: []string{""}, why: "the newest events for whoever follows them"},
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
-	{pkg: "control/prepare", may: []string{"", "api", "internal/stepwords", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
+	{pkg: "control/prepare", may: []string{"", "api", "internal/stepwords", "queue", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
 	{pkg: "control/queues", may: []string{"", "api", "internal/nearest", "queue", "queue/meter"}, tests: []string{"queue/etcd", "store/mem"}, why: "what people see of queues and do to them, over an engine that is handed in"},
 	{pkg: "control/delivery", may: []string{"", "api", "pipeline", "pipeline/attest", "pipeline/record", "webhook", "internal/pause", "pipeline/junit", "pipeline/course"}, why: "what control's model has of pipelines: decisions, records and who may, brought together; commits nothing"},
 
@@ -248,7 +248,9 @@ var rules = []rule{
 	{pkg: "internal/argv", why: "command lines as words: functions of text"},
 	{pkg: "internal/nearest", why: "what somebody may have meant: words"},
 	{pkg: "internal/config/draft", why: "what a program is, by its files, as the text of a first configuration"},
-	{pkg: "internal/config", may: []string{"", "autoscale", "internal/argv", "internal/config/draft", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "pipeline", "queue", "rollout", "rollout/quiesce", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config", may: []string{"", "autoscale", "internal/argv", "internal/config/draft", "edge/route", "edge/words", "experiment", "experiment/design", "internal/nearest", "internal/strict", "internal/config/kind", "internal/config/later", "pipeline", "rollout", "rollout/quiesce", "verify/diff"}, external: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}, why: "semper.yaml to nouns, before anything runs"},
+	{pkg: "internal/config/kind", why: "kinds of values that parts of the format have in common"},
+	{pkg: "internal/config/later", may: []string{"", "internal/config/kind", "queue", "queue/callback"}, why: "the part of the format about requests that are done later; reads nothing"},
 	{pkg: "cmd/semper", may: []string{"", "cli", "edge", "edge/alone", "edge/routefile", "node", "internal/notify", "internal/priority"}, why: "flags to options to node"},
 
 	// Proof.

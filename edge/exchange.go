@@ -184,7 +184,7 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request, host string) *ex
 func (x *exchange) prepare(d decision) decision {
 	r, p := x.r, &x.rule.Policy
 	x.encode(&p.Compress)
-	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted || x.rule.Match.Queue != "", Via: message.Via, Upgrade: x.upgrade, ID: cmp.Or(x.id, string(x.seen.ID()))})
+	x.id = message.Outbound(r, message.Forward{Peer: x.peer, Trusted: x.trusted || x.rule.OfQueue(), Via: message.Via, Upgrade: x.upgrade, ID: cmp.Or(x.id, string(x.seen.ID()))})
 	x.seen.ForwardHTTP(r.Header, x.id)
 	x.part()
 	x.vary.Set(r.Header)

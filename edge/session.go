@@ -170,7 +170,7 @@ func (s *session) forward(x *front.Exchange, r *http1.Request) {
 	q.id = s.name(r)
 	q.part()
 	q.lines = q.vary.AppendLines(q.lines[:0])
-	x.Forward = http1.Forward{Extra: q.lines, Trusted: s.believed(), ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: message.Via, Edit: q.rule.Request}
+	x.Forward = http1.Forward{Extra: q.lines, Trusted: s.client.Trusted || q.rule.OfQueue(), ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: message.Via, Edit: q.rule.Request}
 	if host := q.rule.Policy.Rewrite.Host; host != "" {
 		q.other = append(q.other[:0], host...)
 		x.Forward.Host, x.Forward.ForwardedHost = q.other, r.Host()
@@ -188,13 +188,9 @@ func (q *request) unlike(r *rule) bool {
 	return q.made != nil && q.made.Policy.Rewrite != r.Policy.Rewrite
 }
 
-// believed reports whether who asks may say whose request it is: a trusted proxy may, and a queue of this machine, which says what
-// an edge said when it took the request.
-func (s *session) believed() bool { return s.client.Trusted || s.request.rule.Match.Queue != "" }
-
 // name is the request's id.
 func (s *session) name(r *http1.Request) []byte {
-	if id := r.RequestID(s.believed()); len(id) > 0 {
+	if id := r.RequestID(s.client.Trusted || s.request.rule.OfQueue()); len(id) > 0 {
 		return append([]byte(nil), id...)
 	}
 	if id := s.seen.ID(); id != nil {

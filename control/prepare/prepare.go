@@ -10,6 +10,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/queue"
 )
 
 // Newest is the newest version of a secret of an app, 0 when there is none.
@@ -50,12 +51,28 @@ func Pin(newest Newest, app, whose string, env map[string]semper.EnvVar) (map[st
 	return env, nil
 }
 
+// signer refuses a service whose callbacks nobody could sign. Which version signs is decided when one is sent: it may change while requests wait.
+func signer(newest Newest, app, name string, svc semper.Service) error {
+	if svc.Jobs == nil {
+		return nil
+	}
+	s, err := queue.ReadSettings(svc.Jobs)
+	if err != nil || s.Callbacks == nil {
+		return err
+	}
+	_, err = Pin(newest, app, "service "+name, map[string]semper.EnvVar{"jobs.callbacks": {Secret: s.Callbacks.Secret}})
+	return err
+}
+
 // Secrets is spec with the secrets of all that runs, in each environment, at their newest versions.
 func Secrets(newest Newest, spec semper.Spec) (semper.Spec, error) {
 	var err error
 	services := make(map[string]semper.Service, len(spec.Services))
 	for name, svc := range spec.Services {
 		if svc.Env, err = Pin(newest, spec.App, "service "+name, svc.Env); err != nil {
+			return spec, err
+		}
+		if err := signer(newest, spec.App, name, svc); err != nil {
 			return spec, err
 		}
 		services[name] = svc

@@ -25,6 +25,10 @@ type Held struct {
 // Index is the rule's place among those that were given to [Compile], from 0.
 func (r *Rule) Index() int { return r.index }
 
+// OfQueue reports whether a queue of this machine asks for the rule. What it says of whose request it is, an edge has said when it was
+// accepted: it is believed.
+func (r *Rule) OfQueue() bool { return r.Match.Queue != "" }
+
 // Match is what a request has to be for a rule. The zero value is every request.
 type Match struct {
 	// Hosts the request may be for: "shop.example.com", or "*.example.com" for everything below example.com, at any

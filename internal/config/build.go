@@ -64,7 +64,7 @@ func (c *checker) buildService(path string, s service) semper.Service {
 		Pool:      words.Source{Doc: c.words}.CarryPool(path, &s.Pool),
 	}
 	if c.queued(path) {
-		out.Jobs = s.Jobs.build()
+		out.Jobs = s.Jobs.Build()
 	}
 	if c.given(path + ".scale") {
 		out.Autoscale = c.scaling(path+".scale", s).Encode()

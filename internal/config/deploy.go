@@ -181,7 +181,7 @@ func (c *checker) kinds() map[string]semper.Service {
 	for _, name := range c.services() {
 		if out[name] = (semper.Service{Type: semper.Web}); !c.f.Services[name].isWeb() {
 			if out[name] = (semper.Service{Type: semper.Worker}); c.queued("services." + name) {
-				out[name] = semper.Service{Type: semper.Worker, Jobs: c.f.Services[name].Jobs.build()}
+				out[name] = semper.Service{Type: semper.Worker, Jobs: c.f.Services[name].Jobs.Build()}
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"semper/edge/words"
 	"semper/experiment/design"
+	"semper/internal/config/later"
 	"semper/internal/strict"
 )
 
@@ -167,8 +168,11 @@ func isMapping(t reflect.Type) bool {
 	case reflect.Map, reflect.Slice:
 		t = t.Elem()
 	}
-	of := t.PkgPath()
-	return t.Kind() == reflect.Struct && (of == reflect.TypeFor[fileFormat]().PkgPath() || of == reflect.TypeFor[design.Plan]().PkgPath())
+	switch t.PkgPath() {
+	case reflect.TypeFor[fileFormat]().PkgPath(), reflect.TypeFor[design.Plan]().PkgPath(), reflect.TypeFor[later.Jobs]().PkgPath():
+		return t.Kind() == reflect.Struct
+	}
+	return false
 }
 
 // poolKeys are the keys of how instances are treated.

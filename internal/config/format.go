@@ -4,6 +4,8 @@ import (
 	"semper"
 	"semper/edge/words"
 	"semper/experiment/design"
+	"semper/internal/config/kind"
+	"semper/internal/config/later"
 )
 
 // The types below are the file format. Their tags are read by the walker, by Schema and by Explain:
@@ -51,33 +53,17 @@ type service struct {
 	Intensity intensity                `yaml:"intensity" doc:"How many restarts are allowed within a period before semper calls it a crash loop."`
 	Backoff   backoff                  `yaml:"backoff" doc:"The pause before a restart. The first restart has none."`
 	User      string                   `yaml:"user" jsonschema:"pattern=^[A-Za-z0-9_][A-Za-z0-9_.-]{0\\,31}$,example=www-data" doc:"OS user to run as. Refused where semper may not change to it; when left out, semper takes the least privileged one it can give."`
-	Jobs      jobs                     `yaml:"jobs" doc:"How jobs are done: the requests of routes with mode: async, and what other services of the app give a worker to do. A worker that says nothing here, not even jobs: {}, and that no route leads to, has no queue."`
+	Jobs      later.Jobs               `yaml:"jobs" doc:"How jobs are done: the requests of routes with mode: async or either, and what other services of the app give a worker to do. A worker that says nothing here, not even jobs: {}, and that no route leads to, has no queue."`
 	Drain     semper.Duration          `yaml:"drain" jsonschema:"example=10m" doc:"How long an instance of a worker may go on with the jobs it has once it takes no more; then they are given back, and it is told to end. As long as they take when left out."`
 	Quiesce   quiesceFormat            `yaml:"quiesce" jsonschema:"example={signal: SIGTSTP\\, busy: ./worker --busy}" doc:"How a worker with a broker of its own is told to take no more jobs, and seen to have none left. Without it the stop signal tells it."`
 	words.Pool
-}
-
-// jobs is how a service's queue is worked.
-type jobs struct {
-	Order    string          `yaml:"order" jsonschema:"enum=none,enum=key,enum=strict,default=none" doc:"none: as they come, several at a time. key: one at a time of those with one key, as accepted. strict: one at a time of all."`
-	Key      string          `yaml:"key" jsonschema:"example=X-Customer" doc:"Header field whose value is the key of a request, for order: key."`
-	Attempts int             `yaml:"attempts" jsonschema:"minimum=1,maximum=1000,default=10" doc:"How often a request is tried before it is given up."`
-	RetryOn  []string        `yaml:"retry_on" jsonschema:"example=[error\\, 429\\, 5xx]" doc:"After what it is tried again: statuses, kinds of them (5xx), or error for no answer. Any other answer is the client's. error, 408, 425, 429 and 5xx when left out."`
-	Timeout  semper.Duration `yaml:"timeout" jsonschema:"default=30s" doc:"How long one attempt may take; then another instance may get the request. At least 1s."`
-	TTL      semper.Duration `yaml:"ttl" jsonschema:"example=1h" doc:"How long a request may wait for an attempt. For ever when left out."`
-	Running  int             `yaml:"running" jsonschema:"minimum=1,maximum=100000,example=8" doc:"How many are done at a time, at most. 256 when left out."`
-	Rate     int             `yaml:"rate" jsonschema:"minimum=1,maximum=1000000,example=50" doc:"How many are begun in a second, at most. No bound when left out."`
-	Backlog  int             `yaml:"backlog" jsonschema:"minimum=1,maximum=10000000,default=200000" doc:"How many may wait. Beyond: 429."`
-	Body     size            `yaml:"body" jsonschema:"default=1MiB" doc:"Body of a request. Beyond: 413."`
-	Retain   semper.Duration `yaml:"retain" jsonschema:"default=24h" doc:"How long the answer can be asked for."`
-	Dedup    semper.Duration `yaml:"dedup" jsonschema:"default=24h" doc:"How long an Idempotency-Key is remembered."`
 }
 
 type routeFormat struct {
 	Host string `yaml:"host" jsonschema:"example=shop.example.com" doc:"Host name to match, without a port. Any host when left out."`
 	Path string `yaml:"path" jsonschema:"default=/" doc:"Path prefix to match, on whole segments: /api matches /api and /api/x, not /apix."`
 	To   string `yaml:"to" jsonschema:"example=web" doc:"Name of the web service, or of a worker with mode: async. Each route has this, split, redirect, respond or files."`
-	Mode string `yaml:"mode" jsonschema:"enum=sync,enum=async,default=sync" doc:"async: a request is on disk and acknowledged with 202 at once, and is done as soon as an instance takes it; its Location has the answer. See jobs of the service."`
+	Mode string `yaml:"mode" jsonschema:"enum=sync,enum=async,enum=either,default=sync" doc:"async: a request is on disk and acknowledged with 202 at once, and is done as soon as an instance takes it; its Location has the answer. either: async where a request says \"Prefer: respond-async\", sync where it does not. See jobs of the service."`
 	words.Match
 	words.Spread
 	words.Answer
@@ -141,8 +127,7 @@ type hold struct {
 	Rate     int             `yaml:"rate" jsonschema:"minimum=1,maximum=1000000,default=500" doc:"How many requests per second are let go afterwards."`
 }
 
-// size is a number of bytes, written "64MiB".
-type size int64
+type size = kind.Size
 
 // command is an argv; text goes through [argv.Split].
 type command []string

@@ -1,28 +1,25 @@
 package config
 
 import (
-	"encoding/json"
-	"errors"
 	"strings"
-	"time"
 
-	"semper"
-	"semper/queue"
+	"semper/internal/config/later"
 )
 
-// async is the mode of routes whose requests are done later.
-const async = "async"
+func (r *routeFormat) later() bool { return r.Mode == later.Async || r.Mode == later.Either }
 
 // mode looks at when the requests of a route are done.
 func (c *checker) mode(path string, r *routeFormat) {
 	switch {
-	case r.Mode != async || c.hasProblem(path+".mode"):
+	case !r.later() || c.hasProblem(path+".mode"):
 	case len(r.Split) > 0:
 		c.misplaced(path+".mode", "requests that are done later go to one service", `write "to" instead of split`)
 	case r.To == "":
 		c.misplaced(path+".mode", "what the edge answers itself is never done later", `remove it, or route to a service with "to"`)
-	case r.Sticky.Cookie != "" || r.Sticky.By != "" && c.words.Given(path+".sticky"):
+	case r.Mode == later.Async && (r.Sticky.Cookie != "" || r.Sticky.By != "" && c.words.Given(path+".sticky")):
 		c.words.Problem(path+".sticky", "requests that are done later stick to no instance", `remove it, or "mode: async"`)
+	case r.Mode == later.Either && c.words.Given(path+".header.Prefer"):
+		c.words.Problem(path+".header.Prefer", "what a request prefers is what \"mode: either\" looks at", `remove it, or write "mode: async"`)
 	}
 }
 
@@ -33,7 +30,7 @@ func (c *checker) queued(path string) bool {
 		return true
 	}
 	for i := range c.f.Routes {
-		if r := &c.f.Routes[i]; r.Mode == async && r.To == name {
+		if r := &c.f.Routes[i]; r.later() && r.To == name {
 			return true
 		}
 	}
@@ -41,33 +38,16 @@ func (c *checker) queued(path string) bool {
 }
 
 // jobs looks at how a service's queue is worked.
-func (c *checker) jobs(path string, j jobs) {
+func (c *checker) jobs(path string, j later.Jobs) {
 	path += ".jobs"
-	switch {
-	case !c.given(path) || c.hasProblem(path):
-		return
-	case j.Order == string(queue.OrderKey) && j.Key == "":
-		c.problem(path, "it is not said what the key of a request is", `add "key: X-Customer", a header field`)
+	if !c.given(path) || c.hasProblem(path) {
 		return
 	}
-	if e, ok := errors.AsType[*semper.Error](j.settings().Check()); ok {
-		c.problem(path, e.Message, e.Hint)
+	if p, ok := j.Problem(); !ok {
+		at := path
+		if p.Key != "" {
+			at = join(path, p.Key)
+		}
+		c.problem(at, p.Message, p.Hint)
 	}
-}
-
-// settings are j as package queue has them.
-func (j jobs) settings() queue.Settings {
-	return queue.Settings{KeyField: j.Key, Policy: queue.Policy{
-		Order: queue.Order(j.Order), MaxAttempts: j.Attempts, RetryOn: j.RetryOn, TTL: time.Duration(j.TTL), Running: j.Running, Rate: float64(j.Rate),
-		MaxJobs: j.Backlog, MaxBody: int(j.Body), Retain: time.Duration(j.Retain), Dedup: time.Duration(j.Dedup), Lease: time.Duration(j.Timeout),
-	}}
-}
-
-// build is what a release keeps of j.
-func (j jobs) build() json.RawMessage {
-	b, err := json.Marshal(j.settings())
-	if err != nil { // numbers and text
-		return nil
-	}
-	return b
 }

@@ -14,6 +14,7 @@ import (
 	"semper"
 	"semper/edge/route"
 	"semper/edge/words"
+	"semper/internal/config/later"
 )
 
 // routes looks at where requests go.
@@ -55,6 +56,11 @@ func (c *checker) routes() {
 		seen[match] = path
 	}
 	c.compile()
+	for i := range c.f.Routes {
+		if c.f.Routes[i].Mode == later.Either {
+			c.routed = append(c.routed, later.Preferred(c.routed[i]))
+		}
+	}
 }
 
 // action looks at the one thing that a route does.
@@ -141,7 +147,7 @@ func (c *checker) from(path, key string) string {
 // carry makes what a table has of a route that may be used.
 func (c *checker) carry(path string, r *routeFormat) {
 	rule := semper.RouteRule{Host: r.Host, Path: r.Path, To: r.To}
-	rule.Files, rule.Async = r.Files != nil, r.Mode == async
+	rule.Files, rule.Async = r.Files != nil, r.Mode == later.Async
 	if r.To != "" && r.Sticky.By == route.ByRelease {
 		rule.StickFor = semper.Duration(r.Sticky.For)
 	}
@@ -305,7 +311,7 @@ func (c *checker) astray(to, mode string, webs []string) (what, hint string) {
 		return "", ""
 	}
 	if _, worker := c.f.Services[to]; worker {
-		if mode != async {
+		if mode != later.Async {
 			return fmt.Sprintf("%q is a worker: it takes jobs, and nobody can wait for its answer", to), `add "mode: async", and its requests become jobs`
 		}
 		return "", ""

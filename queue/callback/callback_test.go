@@ -45,6 +45,7 @@ func TestRules(t *testing.T) {
 		{own, "http://127.0.0.1:8080/", free}, {own, "http://10.1.2.3/", free}, {own, "https://10.2.0.1/", forbidden}, {own, "http://93.184.215.14/", forbidden}, {own, "http://inside.example/", free},
 		{named, "https://hooks.example.com/", free}, {named, "https://HOOKS.example.com./", free}, {named, "https://a.partner.example/", free},
 		{named, "https://partner.example/", forbidden}, {named, "https://evilpartner.example/", forbidden}, {named, "https://other.example/", forbidden}, {named, "https://93.184.215.14/", forbidden},
+		{Rules{Hosts: named.Hosts, To: "https://ours.example/x"}, "https://ours.example/x", free}, {Rules{Hosts: named.Hosts, To: "https://ours.example/x"}, "https://ours.example/y", forbidden},
 	} {
 		err := tc.r.URL(tc.url)
 		got := free

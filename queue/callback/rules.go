@@ -17,12 +17,14 @@ import (
 type Rules struct {
 	// Hosts are the names that a client may give; one that begins with "*." stands for all below it. Empty: any.
 	Hosts []string
+	// To is the URL that the service itself says: it need not be among Hosts.
+	To string
 	// Networks are those of addresses that are not public and may be connected to all the same. There it may be without TLS.
 	Networks []netip.Prefix
 }
 
 // RulesOf are those of a service.
-func RulesOf(c *queue.Callbacks) Rules { return Rules{Hosts: c.Hosts, Networks: c.Networks} }
+func RulesOf(c *queue.Callbacks) Rules { return Rules{Hosts: c.Hosts, To: c.To, Networks: c.Networks} }
 
 // reserved are networks that are not public, beside those that package netip knows: IANA's special-purpose address
 // registries (RFC 6890), without what is globally reachable, and those that have addresses of version 4 inside.
@@ -82,7 +84,7 @@ func (r Rules) URL(text string) error {
 	}
 	tls := strings.EqualFold(u.Scheme, "https")
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if len(r.Hosts) > 0 && !slices.ContainsFunc(r.Hosts, func(h string) bool { return covers(h, host) }) {
+	if len(r.Hosts) > 0 && text != r.To && !slices.ContainsFunc(r.Hosts, func(h string) bool { return covers(h, host) }) {
 		return &Forbidden{host, "it is not among the hosts of the service's callbacks"}
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
