@@ -127,7 +127,7 @@ func TestWhatIsCutIsGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
-		all := run(t, queue.Policy{MaxAttempts: 1}, func(*http.Request) (*http.Response, error) {
+		all := run(t, queue.Settings{Policy: queue.Policy{MaxAttempts: 1}}, func(*http.Request) (*http.Response, error) {
 			if n.Add(1) == 1 {
 				return answer(503, "", "X-Semper-Error", "cut"), nil
 			}
