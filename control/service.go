@@ -287,7 +287,7 @@ func instanceOf(v *view, in seen, role string) api.Instance {
 		ID: s.Spec.ID, Service: s.Spec.Service, Release: s.Spec.Release, State: in.State, Role: role, PID: s.PID,
 		Address: s.Address, Restarts: s.Restarts, StartedAt: s.StartedAt, Reason: in.Why, Warning: s.Warning,
 	}
-	for _, e := range v.edges {
+	for _, e := range slices.Concat(v.edges, v.desks) {
 		out.InFlight += e.InFlight[s.Spec.ID].Total()
 	}
 	return out

@@ -21,6 +21,7 @@ type view struct {
 	table     semper.Table
 	instances map[semper.InstanceID]seen
 	edges     []semper.EdgeState
+	desks     []semper.EdgeState // of queue processes
 	ledgers   map[LedgerKey]semper.Ledger
 	settled   map[string]bool
 	crashes   []semper.CrashReport
@@ -54,7 +55,7 @@ func (c *Control) publish(m *model) {
 		envs: make(map[semper.EnvironmentKey]semper.Environment, len(m.envs)), versions: make(map[semper.EnvironmentKey]int64, len(m.envs)),
 		releases: make(map[string]map[semper.ReleaseName]semper.Release, len(m.releases)),
 		table:    m.table.value, instances: make(map[semper.InstanceID]seen, len(m.instances)),
-		edges: m.edges, ledgers: make(map[LedgerKey]semper.Ledger, len(m.ledgers)), settled: maps.Clone(m.settled),
+		edges: m.edges, desks: m.desks, ledgers: make(map[LedgerKey]semper.Ledger, len(m.ledgers)), settled: maps.Clone(m.settled),
 		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), verdicts: maps.Clone(m.verdicts), keeper: m.keeperSeen, certs: m.certs, desk: m.desk.View(), events: m.events, changed: make(chan struct{}),
 	}
 	for k, e := range m.envs {

@@ -126,7 +126,7 @@ func giveToken(t *testing.T, s *rig.Server, app string) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+	if err := os.WriteFile(file, token, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Run(t.Context(), "secret", "set", "metrics_token", "-a", app, "--from", file); err != nil {
