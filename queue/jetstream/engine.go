@@ -97,7 +97,7 @@ func New(s Settings, o Options) (*Engine, error) {
 // How long between looks at what is not usable yet, and between notes.
 const (
 	lookLeast = 250 * time.Millisecond
-	lookMost  = 15 * time.Second
+	lookMost  = 5 * time.Second
 	noteEvery = 5 * time.Second
 )
 
@@ -230,6 +230,8 @@ func (e *Engine) keep(u *under) error {
 		case <-tick.C:
 			e.note(u)
 			continue
+		case <-u.store.Failed():
+			return u.store.Err()
 		case <-e.again:
 		case <-look.C:
 		case <-e.ctx.Done():

@@ -51,6 +51,7 @@ const Durable = "sync_interval: always\nmax_file_store: 8GB\nmax_memory_store: 6
 
 // Server is one that runs, over its restarts.
 type Server struct {
+	Name    string
 	URL     string // of clients
 	Monitor string // of its monitoring
 
@@ -65,6 +66,30 @@ type Server struct {
 // Start gives a server, ready, that ends with the test.
 func Start(t testing.TB, c Config) *Server {
 	t.Helper()
+	s := prepare(t, "n1", c)
+	s.Start()
+	return s
+}
+
+// Cluster gives n servers that replicate streams, named n1 and so on. They may still be electing who leads.
+func Cluster(t testing.TB, n int) []*Server {
+	t.Helper()
+	routes := make([]string, n)
+	for i := range routes {
+		routes[i] = reserve.For(t).Address()
+	}
+	all := make([]*Server, n)
+	for i := range all {
+		all[i] = prepare(t, fmt.Sprint("n", i+1), Config{Server: fmt.Sprintf("cluster { name: c, listen: %q, routes: [%s] }", routes[i], "nats://"+strings.Join(routes, ", nats://"))})
+	}
+	for _, s := range all {
+		s.Start()
+	}
+	return all
+}
+
+func prepare(t testing.TB, name string, c Config) *Server {
+	t.Helper()
 	if c.Dir == "" {
 		c.Dir = t.TempDir()
 	}
@@ -72,13 +97,12 @@ func Start(t testing.TB, c Config) *Server {
 		c.JetStream = Durable
 	}
 	clients, monitor := reserve.For(t), reserve.For(t)
-	s := &Server{t: t, URL: "nats://" + clients.Address(), Monitor: "http://" + monitor.Address(), file: filepath.Join(t.TempDir(), "nats.conf")}
+	s := &Server{t: t, Name: name, URL: "nats://" + clients.Address(), Monitor: "http://" + monitor.Address(), file: filepath.Join(t.TempDir(), "nats.conf")}
 	s.text = func(block string) string {
-		return fmt.Sprintf("server_name: n1\nlisten: %q\nhttp: %q\n%s\njetstream {\nstore_dir: %q\n%s\n}\n", clients.Address(), monitor.Address(), c.Server, c.Dir, block)
+		return fmt.Sprintf("server_name: %s\nlisten: %q\nhttp: %q\n%s\njetstream {\nstore_dir: %q\n%s\n}\n", name, clients.Address(), monitor.Address(), c.Server, c.Dir, block)
 	}
 	s.Configure(c.JetStream)
 	t.Cleanup(s.Kill)
-	s.Start()
 	return s
 }
 

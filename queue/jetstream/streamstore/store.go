@@ -26,7 +26,10 @@ type Options struct {
 	Slack int64
 	// AtLeast is a sequence that the stream has had: one that ends before it has lost what was acknowledged.
 	AtLeast uint64
-	Log     *slog.Logger // nil: slog.Default()
+	// Doubt is how long a stream has to end too early, or not to be there, before that is believed: a leader that does not
+	// know yet that it is none says what was. Meanwhile nothing can be written. 0: 15 s.
+	Doubt time.Duration
+	Log   *slog.Logger // nil: slog.Default()
 }
 
 // Store is a [store.Bulk] over a stream. Its methods are safe for concurrent use; one per process is enough.
@@ -36,6 +39,7 @@ type Store struct {
 	patience time.Duration
 	lease    time.Duration
 	slack    int64
+	doubt    time.Duration
 	log      *slog.Logger
 	writer   [8]byte // this store's own records
 	number   uint64  // of the last one; the writer's
@@ -53,6 +57,8 @@ type Store struct {
 	state   *state
 	loaded  bool // the state has once been that of the whole stream
 	broken  error
+	failed  chan struct{} // closed when it is broken
+	suspect time.Time     // since when the stream looks as if something was lost; zero: it does not
 	atLeast uint64
 	moved   chan struct{} // closed and replaced with each message that is applied
 	keys    map[string]chan struct{}
@@ -77,9 +83,9 @@ func New(nc *nats.Conn, o Options) (*Store, error) {
 	}
 	s := &Store{
 		remote: remote{nc: nc, js: js, name: o.Stream}, limit: int(nc.MaxPayload()),
-		patience: orElse(o.Patience, 5*time.Second), lease: orElse(o.Lease, 5*time.Second), slack: orElse(o.Slack, 64<<20), log: o.Log,
+		patience: orElse(o.Patience, 5*time.Second), lease: orElse(o.Lease, 5*time.Second), slack: orElse(o.Slack, 64<<20), doubt: orElse(o.Doubt, 15*time.Second), log: o.Log,
 		asks: make(chan *ask, 1024), look: make(chan struct{}, 1),
-		state: newState(), atLeast: o.AtLeast, moved: make(chan struct{}), keys: map[string]chan struct{}{}, watches: map[*watch]bool{},
+		state: newState(), atLeast: o.AtLeast, moved: make(chan struct{}), failed: make(chan struct{}), keys: map[string]chan struct{}{}, watches: map[*watch]bool{},
 		recent: recent{messages: map[uint64][]byte{}}, roles: map[string]*leadership{}, heard: map[string]time.Time{}, since: time.Now(),
 	}
 	if s.log == nil {
@@ -169,23 +175,22 @@ func (s *Store) catchUp(ctx context.Context) error {
 	least := s.Sequence() // of before the question: the answer may not have what is appended meanwhile
 	first, last, err := s.remote.ends(ctx)
 	if f := final(err); f != nil {
-		s.refuse(f)
-		return f
+		return s.suspected(f)
 	}
 	if err != nil {
 		return err
 	}
+	if last < least {
+		return s.suspected(damagedAt(last, fmt.Sprintf("it is the last one, and %d was acknowledged", least)))
+	}
 	s.mu.Lock()
 	applied := s.state.applied
+	s.suspect = time.Time{}
 	if applied > 0 && first > applied+1 { // purged behind this process's back: what was deleted there is not known
 		s.reloadLocked()
 		applied = 0
 	}
 	s.mu.Unlock()
-	if last < least {
-		s.refuse(damagedAt(last, fmt.Sprintf("it is the last one, and %d was acknowledged", least)))
-		return s.broken
-	}
 	for from := max(applied+1, first); from <= last; {
 		was := from
 		err := s.remote.readFrom(ctx, from, func(seq uint64, message []byte) error {
@@ -200,6 +205,19 @@ func (s *Store) catchUp(ctx context.Context) error {
 		}
 	}
 	return s.read(first)
+}
+
+// suspected is err, which is believed when it has been so for a while.
+func (s *Store) suspected(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.suspect.IsZero() {
+		s.suspect = time.Now()
+	}
+	if time.Since(s.suspect) >= s.doubt {
+		s.breakLocked(err)
+	}
+	return err
 }
 
 // read is that the whole stream, which begins at first, is applied.
@@ -272,10 +290,18 @@ func (s *Store) movedLocked() {
 	s.moved = make(chan struct{})
 }
 
-// Refuse ends all use of the stream, because of what its owner has found out.
-func (s *Store) Refuse(err error) { s.refuse(err) }
+// Failed is closed when the stream is no longer used, and Err says why.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
 
-func (s *Store) refuse(err error) {
+// Err is why the stream is not used, nil while it is.
+func (s *Store) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+// Refuse ends all use of the stream, because of what its owner has found out.
+func (s *Store) Refuse(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.breakLocked(err)
@@ -285,6 +311,7 @@ func (s *Store) refuse(err error) {
 func (s *Store) breakLocked(err error) {
 	if s.broken == nil {
 		s.broken = err
+		close(s.failed)
 		s.log.Error("queue: the stream is not whole; nothing is accepted or done", "stream", s.remote.name, "error", err, "hint", semper.HintOf(err))
 		s.movedLocked()
 	}

@@ -261,8 +261,9 @@ func TestLoss(t *testing.T) {
 	}
 	refused := func(what, says string, least uint64) {
 		t.Helper()
-		s := open(t, server, streamstore.Options{Stream: "loss", AtLeast: least})
+		s := open(t, server, streamstore.Options{Stream: "loss", AtLeast: least, Doubt: 100 * time.Millisecond})
 		defer s.Close()
+		<-s.Failed()
 		_, err := s.Get(t.Context(), "k1")
 		_, err2 := s.Commit(t.Context(), semper.Txn{Then: []semper.Write{{Key: "k", Value: []byte("2")}}})
 		for _, err := range []error{err, err2} {
@@ -272,6 +273,11 @@ func TestLoss(t *testing.T) {
 		}
 	}
 	write()
+	s := open(t, server, streamstore.Options{Stream: "loss", AtLeast: 6, Patience: 100 * time.Millisecond})
+	if _, err := s.Get(t.Context(), "k1"); semper.CodeOf(err) != semper.Unavailable || s.Err() != nil {
+		t.Errorf("what may be a leader of before is believed: %v", err)
+	}
+	must(t, s.Close())
 	refused("a tail that was acknowledged and is gone", "acknowledged", 6)
 	must(t, js.SecureDeleteMsg(t.Context(), 3))
 	refused("a hole", "message before it is 2", 0)
