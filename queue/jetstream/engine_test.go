@@ -160,7 +160,9 @@ func finish(t *testing.T, q queue.Queue) {
 		claims, _ := q.Claim(short, "last", 100)
 		cancel()
 		for _, c := range claims {
-			must(t, q.Complete(ctx, c.Lease, queue.Result{Status: 200}))
+			if err := q.Complete(ctx, c.Lease, queue.Result{Status: 200}); err != nil && !errors.Is(err, queue.ErrLeaseLost) { // a busy machine: it comes again
+				t.Fatal(err)
+			}
 		}
 	}
 }
