@@ -6,7 +6,8 @@
 //
 //   - store/etcd: the real one, a client of the store process of this machine, and that process itself
 //   - store/mem: in memory, for the simulator and for tests; works in a testing/synctest bubble
-//   - store/storetest: the contract as a test suite, which both pass
+//   - queue/jetstream/streamstore: over a JetStream stream, for queues alone
+//   - store/storetest: the contract as a test suite, which all pass
 //
 // store/blob is beside them and is no Store: artifacts are files named by their digest.
 //
