@@ -152,7 +152,7 @@ var rules = []rule{
 	{pkg: "edge/epoch", why: "the protocol of change: the standard library only, so that what is proven is all there is"},
 
 	{pkg: "edge/conformance", may: []string{"edge/conformance/h3", "edge/conformance/wire"}, external: []string{"golang.org/x/net"},
-		tests: []string{"", "supervise", "edge", "edge/config", "edge/http3", "edge/http3/accept", "edge/route", "edge/upstream", "github.com/summerwind/h2spec", "google.golang.org/grpc"},
+		tests: []string{"", "supervise", "edge", "edge/config", "edge/http3", "edge/http3/accept", "edge/route", "edge/upstream", "github.com/quic-go/quic-go", "github.com/summerwind/h2spec", "google.golang.org/grpc"},
 		why:   "bad inputs for any proxy, seen from both sides: knows the edge by its address, and in its tests as one of many"},
 	{pkg: "edge/conformance/h3", may: []string{"edge/conformance/wire"}, external: []string{"github.com/quic-go/quic-go", "github.com/quic-go/qpack"}, why: "a client of HTTP/3 that says anything: of quic-go, as the edge's, but of nothing else of it"},
 	{pkg: "edge/conformance/cmd/edgecheck", may: []string{"edge/conformance", "edge/conformance/traffic"}, why: "the bad inputs and the valid traffic from a shell, for any proxy"},

@@ -78,6 +78,7 @@ type Line struct {
 	waiting queue
 	class   [Classes]queue
 	bytes   int64
+	unsafe  int // of those who wait: their method is not safe
 	seq     uint64
 	all     bool // safe methods wait in this line too, or behind it
 
@@ -158,6 +159,9 @@ func (l *Line) put(w *Waiter, g Gate) {
 	l.waiting.put(w, byArrival)
 	l.class[w.Class].put(w, byClass)
 	l.bytes += w.Bytes
+	if w.Unsafe {
+		l.unsafe++
+	}
 	l.all = l.all || !w.Unsafe || g.All || !g.Holds(true) // safe methods wait behind it too
 }
 
@@ -175,6 +179,9 @@ func (l *Line) remove(w *Waiter) {
 	l.waiting.remove(w, byArrival)
 	l.class[w.Class].remove(w, byClass)
 	l.bytes -= w.Bytes
+	if w.Unsafe {
+		l.unsafe--
+	}
 	if l.waiting.n == 0 {
 		*l = Line{seq: l.seq, pacing: l.pacing, batch: l.batch, rate: l.rate, rampAt: l.rampAt, next: l.next}
 	}
@@ -195,6 +202,9 @@ func (l *Line) Step(now time.Time, g Gate, tell func(*Waiter, Verdict)) time.Tim
 			tell(w, v)
 			continue
 		}
+		if g.passes(true) && g.passes(false) { // all wait for the pace alone: those behind w wait as it does
+			return at
+		}
 		safe = safe || !w.Unsafe
 		if wake.IsZero() || at.Before(wake) {
 			wake = at
@@ -212,10 +222,11 @@ func (l *Line) Step(now time.Time, g Gate, tell func(*Waiter, Verdict)) time.Tim
 // pace begins or ends a paced resume.
 func (l *Line) pace(now time.Time, g Gate) {
 	n := 0
-	for w := l.waiting.first; w != nil; w = w.line.next {
-		if g.passes(w.Unsafe) {
-			n++
-		}
+	if g.passes(true) {
+		n += l.unsafe
+	}
+	if g.passes(false) {
+		n += l.waiting.n - l.unsafe
 	}
 	switch {
 	case n == 0 && now.After(l.next):

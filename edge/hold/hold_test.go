@@ -240,3 +240,19 @@ func TestLine(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkResume is one who goes on of ten thousand who wait: the others are not looked at for it.
+func BenchmarkResume(b *testing.B) {
+	now := time.Unix(1_800_000_000, 0)
+	g := Gate{Ready: true, Rate: 1000}
+	var l Line
+	for n := 0; b.Loop(); n++ {
+		if l.Len() < 5000 {
+			for range 10_000 {
+				l.Join(&Waiter{Unsafe: n%2 == 0, Held: now.Add(time.Hour), Backend: now.Add(time.Hour)}, Gate{All: true}, Bounds{Requests: 20_000}, nil)
+			}
+		}
+		now = now.Add(time.Millisecond)
+		l.Step(now, g, func(*Waiter, Verdict) {})
+	}
+}

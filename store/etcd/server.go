@@ -156,7 +156,7 @@ func config(o ServeOptions) *embed.Config {
 	c.QuotaBackendBytes = quota
 	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, keep
 	c.BootstrapDefragThresholdMegabytes = 64
-	c.SnapshotCount, c.SnapshotCatchUpEntries = 400, 50 // entries in memory, and replayed at a start: of up to 1 MiB each
+	c.SnapshotCount, c.SnapshotCatchUpEntries = 200, 25 // entries in memory, and replayed at a start: of up to 1 MiB each
 	c.MaxTxnOps = store.MaxOps
 	c.MaxRequestBytes = 4 * store.MaxBytes
 	c.EnableGRPCGateway, c.EnablePprof = false, false
