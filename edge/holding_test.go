@@ -226,6 +226,56 @@ func TestHeldContentStaysWithItsClient(t *testing.T) {
 	}
 }
 
+// TestHeldContentIsNotWaitedFor: a client that is held before its content has come is not late with it, for however long; not by the time
+// that it had for its head either.
+func TestHeldContentIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a := start(t, "tcp", "web.r1.1", says(1))
+	f.table(1, holding(false, semper.HoldLimits{}), a.Backend)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- f.ServeUntil(ctx, l, Terms{Head: 200 * time.Millisecond}) }()
+	say := func(text string) net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err == nil {
+			_, err = io.WriteString(c, text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+	defer c.Close() //nolint:errcheck // a test's
+	eventually(t, "held", func() bool { return f.State().Held[webPool] == 1 })
+	for range 3 { // each takes as long as a head may, and came later
+		late := say("GET / HTTP/1.1\r\nHost: a\r\n")
+		if line, err := bufio.NewReader(late).ReadString('\n'); err != nil || !strings.Contains(line, " 408 ") {
+			t.Fatalf("half a head: %q (%v)", line, err)
+		}
+		late.Close() //nolint:errcheck // a test's
+	}
+	if n := f.State().Held[webPool]; n != 1 {
+		t.Errorf("%d are held, want 1", n)
+	}
+	f.table(1, nil, a.Backend)
+	if _, err := io.WriteString(c, "hello"); err != nil {
+		t.Error(err)
+	}
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, " 200 ") {
+		t.Errorf("let go, it was told %q (%v)", line, err)
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhoGivesUpFreesHisPlace however he leaves.
 func TestWhoGivesUpFreesHisPlace(t *testing.T) {
 	t.Parallel()

@@ -42,28 +42,35 @@ func beEdge(ctx context.Context, driver edge.Driver, out io.Writer) (err error) 
 		return errors.Join(err, l.Close(), e.Close())
 	}
 	s := &http.Server{Handler: control(e), ReadHeaderTimeout: time.Second}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	failed := make(chan error, 2)
 	go func() { failed <- e.ServeUntil(ctx, l, edge.Terms{Idle: time.Hour}) }()
 	go func() { failed <- s.Serve(told) }()
-	err = json.NewEncoder(out).Encode(where{HTTP: l.Addr().String(), Control: told.Addr().String()})
 	left := 2
-	if err == nil {
+	if err = json.NewEncoder(out).Encode(where{HTTP: l.Addr().String(), Control: told.Addr().String()}); err == nil {
 		select {
 		case <-ctx.Done():
 		case err = <-failed:
 			left--
 		}
 	}
-	if e := l.Close(); !errors.Is(e, net.ErrClosed) { // else the edge has closed it
-		err = errors.Join(err, e)
-	}
-	err = errors.Join(err, s.Close(), e.Close())
+	cancel()
+	err = errors.Join(err, s.Close())
 	for range left {
 		if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, e)
 		}
 	}
-	return err
+	return errors.Join(err, e.Close(), closed(l))
+}
+
+// closed closes l, which the edge may have done.
+func closed(l net.Listener) error {
+	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // control is the edge's own with two words more: PUT /table, and POST /collect, which gives back what memory is free.

@@ -1,16 +1,29 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
 
+// fate is how a request ended that was not served as it should.
+func (c *client) fate() string {
+	what := [...]string{"prompt", "slow head", "slow body", "slow reader"}[c.manner()]
+	if c.err != nil {
+		return fmt.Sprintf("%s: %v", what, errors.Unwrap(c.err))
+	}
+	return fmt.Sprintf("%s: %d %s %s", what, c.status, c.word, c.release)
+}
+
 // tell makes figures of how everybody has gone on since the hold ended.
 func (t *trial) tell(f *figures, released time.Time) {
 	var waits []time.Duration
+	f.Losses = map[string]int{}
 	for _, c := range slices.Concat(t.clients, t.late) {
 		if c.err != nil || c.status != 200 || c.release != "r2" {
 			f.Lost++
+			f.Losses[c.fate()]++
 			continue
 		}
 		f.Served++

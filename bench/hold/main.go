@@ -73,6 +73,9 @@ func measure(ctx context.Context, n, rate int, write bool) error {
 		if err != nil {
 			return fmt.Errorf("driver %s: %w", d, err)
 		}
+		for what, n := range f.Losses {
+			fmt.Fprintf(os.Stderr, "hold: driver %s: %d lost, %s\n", d, n, what)
+		}
 		fmt.Fprintf(out, "| %s | %d | %.0f | %d of %d | %d | %d | %d | %d/s | %.1f s, %.1f s, %.1f s; %.1f s | %.2f | %d |\n",
 			d, f.Waiting, f.Held, f.Refused, f.Asked, f.GaveUp, f.Served, f.Lost, f.Rate, f.P50, f.P99, f.Longest, f.Whole, f.Peak, f.Overtaken)
 	}

@@ -29,21 +29,22 @@ type trial struct {
 
 // figures are what a trial shows.
 type figures struct {
-	Waiting   int     `json:"waiting"`
-	Rate      int     `json:"rate_per_s"`
-	Held      float64 `json:"bytes_per_held_request"` // beyond its idle connection
-	Idle      float64 `json:"bytes_of_the_edge_with_idle_connections"`
-	Refused   int     `json:"refused_over_the_bound"` // of as many as asked
-	Asked     int     `json:"asked_over_the_bound"`
-	GaveUp    int     `json:"gave_up"`
-	Served    int     `json:"served"` // of those who waited, and came late
-	Lost      int     `json:"lost"`
-	P50       float64 `json:"p50_wait_s"` // from the end of the hold
-	P99       float64 `json:"p99_wait_s"`
-	Longest   float64 `json:"longest_wait_s"`
-	Whole     float64 `json:"timetable_s"`  // of the pace
-	Peak      float64 `json:"peak_of_pace"` // the most that came in a tenth of a second, of what the pace says
-	Overtaken int     `json:"overtaken"`    // places that anybody came later than his class let him expect
+	Waiting   int
+	Rate      int
+	Held      float64 // beyond its idle connection
+	Idle      float64
+	Refused   int // of as many as asked
+	Asked     int
+	GaveUp    int
+	Served    int // of those who waited, and came late
+	Lost      int
+	Losses    map[string]int // by what became of them
+	P50       float64        // from the end of the hold
+	P99       float64
+	Longest   float64
+	Whole     float64 // of the pace
+	Peak      float64 // the most that came in a tenth of a second, of what the pace says
+	Overtaken int     // places that anybody came later than his class let him expect
 }
 
 // table is the next route table: everything to the instance, as a release.

@@ -83,7 +83,10 @@ func (f *flow) act(action front.Action) {
 	case front.Forward:
 		f.attempt()
 	case front.Wait:
-		f.waiting = true
+		f.waiting, f.begun = true, 0
+		if c := f.conn; len(c.out) == 0 { // nothing is wanted of its client meanwhile, also where its content is to come
+			c.timer.at = 0
+		}
 		if cap(f.kept) <= 2*smallBuffer { // there may be very many who wait
 			f.kept = append([]byte(nil), f.kept...)
 		}
