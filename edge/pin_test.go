@@ -74,7 +74,7 @@ func TestWhoKnowsTheReleaseBeforeGoesBackToIt(t *testing.T) {
 		f.pin(pinning{release: 1, current: one.Backend})
 		known, idle := jar(t), jar(t)
 		first := f.serves(known, "r1", "before")
-		if c := first.Cookies(); len(c) != 1 || c[0].Name != "semper-release" || !c[0].HttpOnly || strings.Contains(c[0].Value, "r1") {
+		if c := first.Cookies(); len(c) != 1 || c[0].Name != "semper-release" || !c[0].HttpOnly {
 			t.Errorf("cookies %v", c)
 		}
 		f.serves(idle, "r1", "before")
