@@ -32,7 +32,8 @@ type ServiceType string
 const (
 	Web    ServiceType = "web"    // takes HTTP
 	Worker ServiceType = "worker" // takes jobs; only routes whose requests are done later lead to it
-	Task   ServiceType = "task"   // runs once
+	Task   ServiceType = "task"   // runs once, when somebody asks
+	Cron   ServiceType = "cron"   // runs once each time it is due
 )
 
 // A Migration is a command that runs once per release and environment, and what waits for it.
@@ -75,6 +76,7 @@ type Service struct {
 	Jobs      json.RawMessage   `json:"jobs,omitempty"`    // how its queue is worked, as package queue writes it; without one it has no queue
 	Drain     Duration          `json:"drain,omitempty"`   // how long a worker may go on with what it has once it takes no more; 0: as long as it takes
 	Quiesce   json.RawMessage   `json:"quiesce,omitempty"` // how a worker with a broker of its own is told so: see package rollout/quiesce
+	Task      json.RawMessage   `json:"task,omitempty"`    // of a task or cron: when and for how long it runs, as package task writes it
 	User      string            `json:"user,omitempty"`    // strict when set; empty lets semper choose the least privilege it can give
 }
 

@@ -91,6 +91,7 @@ type InstanceSpec struct {
 	Previous ReleaseName `json:"previous,omitempty"`
 	// Until is when it must have been told to end, whoever else is away; zero is never. Its keeper goes by its own clock.
 	Until time.Time `json:"until,omitzero"`
+	Apart bool      `json:"apart,omitempty"` // its standard error has a file of its own: LogPath with ".err" behind
 }
 
 // InstanceStatus is what a keeper knows of an instance. Health is judged elsewhere; a keeper reports

@@ -23,6 +23,7 @@ func (v *server) routes() http.Handler {
 	v.delivery(mux)
 	v.experiments(mux)
 	v.queues(mux)
+	v.tasks(mux)
 	mux.HandleFunc("HEAD /v1/artifacts/{digest}", v.hasArtifact)
 	mux.HandleFunc("PUT /v1/artifacts/{digest}", v.putArtifact)
 	mux.HandleFunc("GET /v1/metrics", v.metrics)

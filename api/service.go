@@ -69,6 +69,7 @@ type Service interface {
 
 	Experiments
 	Queues
+	Tasks
 
 	SetSecret(ctx context.Context, app, name string, value []byte, by string) (version int, err error)
 	Secrets(ctx context.Context, app string) ([]string, error)

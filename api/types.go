@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/task"
 )
 
 // DeployRequest asks for a move of an environment to what Spec and Artifact say. The artifact's
@@ -65,8 +66,9 @@ type PlanMigration struct {
 // PlanEffect is what happens to one service.
 type PlanEffect struct {
 	Service   string `json:"service"`
-	Effect    string `json:"effect"` // "keep", "restart", "new", "stop"
+	Effect    string `json:"effect"` // "keep", "restart", "new", "stop"; "move" of what ends: its next run is in the new release
 	Instances int    `json:"instances"`
+	Runs      string `json:"runs,omitempty"` // when, of a service that ends: its schedule, or "when asked"
 	Why       string `json:"why"`
 }
 
@@ -90,6 +92,8 @@ type Status struct {
 	Hold        semper.Holds                         `json:"hold,omitempty"`
 	Rollout     *RolloutStatus                       `json:"rollout"`
 	Instances   []Instance                           `json:"instances"`
+	Tasks       []task.Task                          `json:"tasks,omitempty"` // that have not ended, and of what no cron is the newest that have
+	Crons       []CronInfo                           `json:"crons,omitempty"`
 	Scale       map[string]int                       `json:"scale"`
 	Routes      []semper.RouteRule                   `json:"routes"`
 	Ledger      map[semper.ReleaseName]semper.Ledger `json:"ledger"`
@@ -146,6 +150,24 @@ type Instance struct {
 	InFlight  int                  `json:"in_flight"`
 	Reason    string               `json:"reason,omitempty"` // why it is not ready
 	Warning   string               `json:"warning,omitempty"`
+}
+
+// The states of a unit that ends, the command of a migration: it is never ready for anything.
+const (
+	UnitRunning semper.InstanceState = "running"
+	UnitDone    semper.InstanceState = "done"
+	UnitFailed  semper.InstanceState = "failed"
+)
+
+// UnitState says in those words where a unit is that ends.
+func UnitState(s semper.InstanceState, end *semper.End) semper.InstanceState {
+	switch {
+	case s != semper.Ended:
+		return UnitRunning
+	case end != nil && end.Reason.Kind == semper.ReasonNormal:
+		return UnitDone
+	}
+	return UnitFailed
 }
 
 // Overview is every environment in brief.

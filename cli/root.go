@@ -14,6 +14,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/cli/manual"
 )
 
 // command is one command line being run.
@@ -37,7 +38,7 @@ var (
 	colors     = []string{"auto", "always", "never"}
 )
 
-var plurals = map[string]string{"pipeline": "pipelines", "queue": "queues", "user": "users", "release": "releases", "crash": "crashes", "secret": "secrets", "config": "configs", "server": "servers"}
+var plurals = map[string]string{"pipeline": "pipelines", "queue": "queues", "task": "tasks", "cron": "crons", "user": "users", "release": "releases", "crash": "crashes", "secret": "secrets", "config": "configs", "server": "servers"}
 
 const about = `semper runs services as immutable releases under supervision trees and moves production
 atomically from one vetted release to the next.
@@ -84,15 +85,16 @@ func (c *command) root() *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
-	group("daily", c.initCommand(), c.planCommand(), c.deployCommand(), c.statusCommand(), c.logsCommand(),
+	tasks := c.taskShell()
+	group("daily", c.initCommand(), c.planCommand(), c.deployCommand(), c.statusCommand(), c.logsCommand(), tasks.Run(),
 		c.promoteCommand(), c.abortCommand(), c.rollbackCommand(), c.scaleCommand(), c.restartCommand(), c.holdCommand(), c.pauseCommand(), c.resumeCommand())
-	group("resources", c.releaseCommand(), c.treeCommand(), c.crashCommand(), c.eventsCommand(), c.ledgerCommand(), c.trafficCommand(), c.routeCommand(), c.verifyCommand(), c.pipelineCommand(), c.experimentCommand(), c.queueCommand(), c.secretCommand(), c.userCommand(), c.configCommand())
+	group("resources", c.releaseCommand(), c.treeCommand(), c.crashCommand(), c.eventsCommand(), c.ledgerCommand(), c.trafficCommand(), c.routeCommand(), c.verifyCommand(), c.pipelineCommand(), c.experimentCommand(), c.queueCommand(), tasks.Task(), tasks.Cron(), c.secretCommand(), c.userCommand(), c.configCommand())
 	group("operate", c.serverCommand(), c.edgeCommand(), c.doctorCommand())
-	group("tools", c.versionCommand(), c.manCommand(), c.completionCommand())
+	group("tools", c.versionCommand(), manual.Man(c.env.Stdout), manual.Completion(c.env.Stdout))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommandGroupID("tools")
 	root.AddCommand(c.partCommands()...)
-	for _, cmd := range []*cobra.Command{c.pipelineCommand(), c.queueCommand(), c.userCommand(), c.releaseCommand(), c.crashCommand(), c.secretCommand(), c.configCommand(), c.serverCommand()} {
+	for _, cmd := range []*cobra.Command{c.pipelineCommand(), c.queueCommand(), tasks.Task(), tasks.Cron(), c.userCommand(), c.releaseCommand(), c.crashCommand(), c.secretCommand(), c.configCommand(), c.serverCommand()} {
 		cmd.Use, cmd.Hidden = plurals[cmd.Use], true // who says "semper releases list" is understood
 		root.AddCommand(cmd)
 	}

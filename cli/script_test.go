@@ -155,6 +155,10 @@ func fake(ts *testscript.TestScript, _ bool, args []string) {
 		s.Carry(t)
 	case "judged":
 		s.Judge(apitest.Judged("bar", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)))
+	case "pass": // pass time
+		d, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		s.DueCrons(d)
 	case "print":
 		s.Print(semper.InstanceID(args[1]), "r1", args[2])
 	case "crash":

@@ -13,6 +13,7 @@ import (
 	"semper/control/delivery"
 	"semper/control/feed"
 	"semper/control/lab"
+	"semper/control/output"
 	"semper/control/queues"
 	"semper/edge/mirror/told"
 	"semper/experiment/design"
@@ -109,9 +110,7 @@ type Machine interface {
 	Alive(pid int) bool
 	// Gone reports whether the control process of that id has certainly ended.
 	Gone(id string) bool
-	// Tail is the newest lines of an output file; Follow sends each line after them until ctx ends.
-	Tail(path string, lines int) ([]string, error)
-	Follow(ctx context.Context, path string, tail int) (<-chan string, error)
+	output.Machine
 	// Open opens a file below a directory that somebody else writes to: a regular one, and none that only leads out of it. It does not wait.
 	Open(dir, path string) (io.ReadCloser, error)
 	// Checks are doctor's of this machine.
@@ -160,6 +159,7 @@ type Control struct {
 	delivery.Surface
 	lab.Answers
 	queues.Desk
+	tasks
 
 	o     Options
 	model *seat // who leads here, if anybody does
@@ -183,7 +183,7 @@ func New(o Options) *Control {
 		o.Client = webhook.Client(false)
 	}
 	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: feed.New(keepEvents), wake: make(chan struct{}, 1)}
-	c.Surface, c.Answers = c.surface(), c.answers()
+	c.Surface, c.Answers, c.tasks = c.surface(), c.answers(), c.taskSurface()
 	c.Desk = queues.Desk{Engine: o.Queues, Counters: o.QueueCounters, Log: o.Log, Tell: c.happened}
 	return c
 }
@@ -202,6 +202,7 @@ func (c *Control) reconcile(m *model) time.Duration {
 		t, decisions, next := m.decide(time.Now())
 		if t == nil {
 			m.perform(c, decisions)
+			m.performTasks(c)
 			if at := m.performPipelines(c); !at.IsZero() {
 				next = min(next, max(time.Millisecond, time.Until(at)))
 			}
@@ -213,6 +214,7 @@ func (c *Control) reconcile(m *model) time.Duration {
 		}
 		c.feed.Send(t.events)
 		m.perform(c, decisions)
+		m.performTasks(c)
 		m.performPipelines(c)
 	}
 	return 0
@@ -235,8 +237,10 @@ func (m *model) decide(now time.Time) (*change, []rollout.Decision, time.Duratio
 			next = min(next, max(0, d.Wake.Sub(now)))
 		}
 	}
-	if at := m.desk.Promote(office{t}, t.desk); !at.IsZero() {
-		next = min(next, max(0, at.Sub(now)))
+	for _, at := range []time.Time{m.desk.Promote(office{t}, t.desk), t.stepTasks()} {
+		if !at.IsZero() {
+			next = min(next, max(0, at.Sub(now)))
+		}
 	}
 	t.route()
 	if t.empty() {

@@ -18,11 +18,13 @@ import (
 	"semper/actor"
 	"semper/api"
 	"semper/control"
+	"semper/control/output"
 	"semper/edge/mirror/told"
 	"semper/experiment/design"
 	"semper/pipeline/attest"
 	"semper/store/mem"
 	"semper/supervise"
+	"semper/task"
 )
 
 // machine is a whole machine in memory: a keeper whose instances do what their release says, and
@@ -60,7 +62,8 @@ type machine struct {
 	broken      bool           // the next Exec panics
 	foundReady  []string       // what the keeper was told of, and whether an edge could know it
 	looks       int            // at what an instance listens on
-	gates       map[string]int // exit codes of gates' commands, by argv[0]
+	gates       map[string]int // exit codes of gates' and tasks' commands, by argv[0]
+	hang        bool           // tasks do not end by themselves
 }
 
 func newMachine(t *testing.T) *machine {
@@ -172,6 +175,10 @@ func (m *machine) incarnate(in *semper.InstanceStatus) {
 		m.gate(in)
 		return
 	}
+	if task.IDOf(in.Spec.ID) != "" && !m.hang {
+		m.gate(in)
+		return
+	}
 	in.State, in.PID, in.StartTicks, in.StartedAt = semper.Starting, m.pid, uint64(m.pid), time.Now()
 	in.Incarnation++
 	in.Notified = false
@@ -234,6 +241,9 @@ func (m *machine) Stop(_ context.Context, id semper.InstanceID, _ string) error 
 	defer m.mu.Unlock()
 	if in := m.instances[id]; in != nil {
 		in.State, in.PID = semper.Ended, 0
+		if task.IDOf(id) != "" {
+			in.LastEnd = &semper.End{Reason: semper.Reason{Kind: semper.ReasonShutdown}, At: time.Now()}
+		}
 		m.change()
 	}
 	return nil
@@ -469,7 +479,10 @@ func (*facts) Gone(string) bool                           { return false }
 func (*facts) Alive(int) bool                             { return false }
 func (*facts) Tail(string, int) ([]string, error)         { return nil, nil }
 func (*facts) Open(string, string) (io.ReadCloser, error) { return nil, fs.ErrNotExist }
-func (*facts) Checks(context.Context) []api.Check         { return nil }
+func (*facts) Bytes(context.Context, context.Context, string, int64) (<-chan output.Chunk, error) {
+	return nil, fs.ErrNotExist
+}
+func (*facts) Checks(context.Context) []api.Check { return nil }
 func (*facts) Follow(context.Context, string, int) (<-chan string, error) {
 	return nil, nil
 }

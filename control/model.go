@@ -14,8 +14,10 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/delivery"
+	taskdesk "semper/control/tasks"
 	"semper/rollout"
 	"semper/supervise"
+	"semper/task"
 )
 
 // Keys of the store.
@@ -42,6 +44,7 @@ type counters struct {
 	Crash   int64 `json:"crash"`
 	Rollout int64 `json:"rollout"`
 	Run     int64 `json:"run,omitempty"`
+	Task    int64 `json:"task,omitempty"`
 }
 
 type stored[T any] struct {
@@ -78,6 +81,7 @@ type model struct {
 	verdicts   map[semper.EnvironmentKey]semper.Verdict // the newest of the judge, of whichever rollout
 
 	desk     *delivery.Desk
+	tasks    *taskdesk.Desk
 	resolved map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Release // releases as they are in environments
 
 	doing map[string]bool // commands being performed, by name
@@ -105,7 +109,7 @@ func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*mode
 		envs: make(map[semper.EnvironmentKey]stored[semper.Environment]), releases: make(map[string]map[semper.ReleaseName]semper.Release),
 		settled: make(map[string]bool), ledgers: make(map[LedgerKey]stored[semper.Ledger]),
 		instances: make(map[semper.InstanceID]*instance), staged: make(map[semper.Digest]error),
-		waiting: make(map[semper.EnvironmentKey]string), verdicts: make(map[semper.EnvironmentKey]semper.Verdict), doing: make(map[string]bool), desk: delivery.New(c.o.Keys), resolved: make(map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Release),
+		waiting: make(map[semper.EnvironmentKey]string), verdicts: make(map[semper.EnvironmentKey]semper.Verdict), doing: make(map[string]bool), desk: delivery.New(c.o.Keys), tasks: taskdesk.New(), resolved: make(map[semper.EnvironmentKey]map[semper.ReleaseName]semper.Release),
 	}
 	items, _, err := c.o.Store.List(ctx, "")
 	if err != nil {
@@ -160,6 +164,9 @@ func (m *model) put(it semper.Item) error {
 	case strings.HasPrefix(it.Key, preSettled):
 		m.settled[strings.TrimPrefix(it.Key, preSettled)] = true
 	default:
+		if taken, err := m.tasks.Put(it); taken {
+			return err
+		}
 		return m.desk.Put(it) // what other roles store is not control's
 	}
 	return nil
@@ -185,7 +192,7 @@ func (m *model) world(key semper.EnvironmentKey, now time.Time) rollout.World {
 		w.Verdict = &v
 	}
 	for id, in := range m.instances {
-		if in.status.Spec.App == env.App && in.status.Spec.Environment == env.Name && !ofGate(in.status.Spec) {
+		if in.status.Spec.App == env.App && in.status.Spec.Environment == env.Name && !ofGate(in.status.Spec) && task.IDOf(id) == "" {
 			w.Instances[id] = in.judged()
 		}
 	}
@@ -229,6 +236,7 @@ type change struct {
 	ledger map[LedgerKey]semper.Ledger
 	books  []string
 	desk   *delivery.Change
+	tasks  *taskdesk.Change // nil for none
 	count  counters
 }
 
@@ -239,7 +247,7 @@ func (m *model) newChange(now time.Time) *change {
 func (t *change) setEnv(e semper.Environment) { t.envs[e.Key()] = e }
 
 func (t *change) empty() bool {
-	return len(t.envs) == 0 && t.table == nil && len(t.events) == 0 && t.rel == nil && len(t.crash) == 0 && len(t.ledger) == 0 && t.desk.Empty()
+	return len(t.envs) == 0 && t.table == nil && len(t.events) == 0 && t.rel == nil && len(t.crash) == 0 && len(t.ledger) == 0 && t.desk.Empty() && t.tasks.Empty()
 }
 
 func (t *change) env(key semper.EnvironmentKey) semper.Environment {
@@ -312,6 +320,9 @@ func (m *model) commit(t change) error {
 		put(keyTable, t.table)
 	}
 	txn.If, txn.Then = append(txn.If, t.desk.If...), append(txn.Then, t.desk.Then...)
+	if t.tasks != nil {
+		txn.If, txn.Then = append(txn.If, t.tasks.If...), append(txn.Then, t.tasks.Then...)
+	}
 	t.number(put, &txn)
 	put(keyCounters, t.count)
 	ctx, cancel := context.WithTimeout(m.ctx, 5*time.Second)
@@ -321,6 +332,7 @@ func (m *model) commit(t change) error {
 		return m.recover(txn, err)
 	}
 	m.apply(t, rev)
+	m.tasks.Apply(t.tasks, rev)
 	return m.desk.Apply(t.desk, rev)
 }
 
@@ -370,6 +382,7 @@ func (m *model) recover(txn semper.Txn, cause error) error {
 	}
 	m.crashes, m.events = nil, nil
 	m.desk.Reset()
+	m.tasks.Reset()
 	for _, it := range items {
 		if err := m.put(it); err != nil {
 			return err

@@ -296,7 +296,7 @@ const keepEnded = 10 * time.Minute
 
 // forget lets the keeper drop instances that ended long ago and that no placement names.
 func (m *model) forget(c *Control) {
-	named := make(map[semper.InstanceID]bool)
+	named := m.tasks.Outputs()
 	for _, e := range m.envs {
 		for _, p := range rollout.Placements(e.value) {
 			for _, u := range p.Instances {

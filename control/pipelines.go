@@ -147,11 +147,16 @@ func (m *model) startGate(c *Control, spec semper.InstanceSpec) {
 
 // conflicts refuses a spec whose routes another environment has.
 func (m *model) conflicts(e semper.Environment, spec semper.Spec) error {
+	return prepare.Conflicts(m.environments(), m.releases, e, spec)
+}
+
+// environments are all, as stored.
+func (m *model) environments() map[semper.EnvironmentKey]semper.Environment {
 	envs := make(map[semper.EnvironmentKey]semper.Environment, len(m.envs))
 	for k, e := range m.envs {
 		envs[k] = e.value
 	}
-	return prepare.Conflicts(envs, m.releases, e, spec)
+	return envs
 }
 
 // StartRun implements api.Delivery.

@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/certificate"
+	"semper/control/prepare"
 	"semper/rollout"
 )
 
@@ -42,18 +43,7 @@ func (c *Control) Releases(ctx context.Context, app string) ([]api.ReleaseInfo, 
 
 // app is the app named, or the only one there is.
 func (v *view) app(name string) (string, error) {
-	apps := slices.Sorted(maps.Keys(v.releases))
-	switch {
-	case name != "" && slices.Contains(apps, name):
-		return name, nil
-	case name != "":
-		return "", &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("no app %q", name), Hint: fmt.Sprintf("known are: %s", strings.Join(apps, ", "))}
-	case len(apps) == 1:
-		return apps[0], nil
-	case len(apps) == 0:
-		return "", &semper.Error{Code: semper.NotFound, Message: "nothing is deployed here", Hint: "semper deploy -f semper.yaml"}
-	}
-	return "", &semper.Error{Code: semper.Invalid, Message: "several apps are deployed; say which with --app", Hint: strings.Join(apps, ", ")}
+	return prepare.App(slices.Sorted(maps.Keys(v.releases)), name)
 }
 
 // stateOf says in which roles environments have the release.
@@ -134,7 +124,7 @@ func (c *Control) GC(ctx context.Context, app string, keep int, dryRun bool) (ap
 	for a, rels := range v.releases {
 		names := slices.SortedFunc(maps.Keys(rels), func(x, y semper.ReleaseName) int { return y.Number() - x.Number() })
 		for i, name := range names {
-			if i < keep || a != app && app != "" || v.stateOf(a, name) != "" || v.runs(a, name) {
+			if i < keep || a != app && app != "" || v.stateOf(a, name) != "" || v.runs(a, name) || v.tasks.Needs(a, name) {
 				needed[rels[name].Artifact] = true
 			}
 		}

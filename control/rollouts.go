@@ -66,12 +66,13 @@ func (c *Control) prepare(r api.DeployRequest) (api.DeployRequest, error) {
 		f := faults[0]
 		return r, &semper.Error{Code: semper.Invalid, Op: "deploy", Message: f.Key + ": " + f.Message, Hint: f.Hint}
 	}
-	if c.o.Check != nil {
-		if err := c.o.Check(r.Spec); err != nil {
-			return r, err
-		}
+	err := prepare.Tasks(r.Spec)
+	if err == nil && c.o.Check != nil {
+		err = c.o.Check(r.Spec)
 	}
-	var err error
+	if err != nil {
+		return r, err
+	}
 	if r.Spec, err = prepare.Secrets(c.o.Secrets.Newest, r.Spec); err != nil || c.o.Check == nil {
 		return r, err
 	}

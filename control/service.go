@@ -13,7 +13,9 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/certificate"
+	"semper/control/prepare"
 	"semper/rollout"
+	"semper/task"
 )
 
 // Info is who this server is.
@@ -145,32 +147,7 @@ func (v *view) has(app, env string) bool {
 
 // find is the environment named, or the only one there is.
 func (v *view) find(app, env string) (semper.Environment, error) {
-	var found []semper.Environment
-	for _, e := range v.envs {
-		if (app == "" || e.App == app) && (e.Name == env || env == "" && (e.Name == semper.DefaultEnvironment || app == "")) {
-			found = append(found, e)
-		}
-	}
-	if env == "" && len(found) > 1 && !slices.ContainsFunc(found, func(e semper.Environment) bool { return e.App != found[0].App }) {
-		if e, ok := v.envs[semper.Environment{App: found[0].App, Name: semper.DefaultEnvironment}.Key()]; ok {
-			return e, nil // several environments of one app
-		}
-	}
-	known := slices.Sorted(maps.Keys(v.envs))
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		if len(known) == 0 {
-			return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: "nothing is deployed here", Hint: "semper deploy -f semper.yaml"}
-		}
-		what := fmt.Sprintf("no app %q", app)
-		if app == "" {
-			what = "no app"
-		}
-		return semper.Environment{}, &semper.Error{Code: semper.NotFound, Message: fmt.Sprintf("%s in environment %q", what, cmp.Or(env, semper.DefaultEnvironment)), Hint: fmt.Sprintf("deployed are: %v", known)}
-	}
-	return semper.Environment{}, &semper.Error{Code: semper.Invalid, Message: "several apps are deployed; say which with --app", Hint: fmt.Sprintf("deployed are: %v", known)}
+	return prepare.Find(v.envs, app, env)
 }
 
 // liveLedgers are the counters of the edges that are not settled yet.
@@ -210,6 +187,7 @@ func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api
 	}
 	s.Rollout = rolloutStatus(v, e)
 	s.Instances = append(s.Instances, instances(v, e)...)
+	s.Tasks, s.Crons = v.tasks.Status(e.App, e.Name), v.tasks.Crons(e.App, e.Name)
 	for key, l := range v.ledgers {
 		if key.App == e.App {
 			s.Ledger[key.Release] = l
@@ -262,7 +240,7 @@ func instances(v *view, e semper.Environment) []api.Instance {
 	}
 	var out []api.Instance
 	for id, in := range v.instances {
-		if in.status.Spec.App != e.App || in.status.Spec.Environment != e.Name || in.State == semper.Ended && role[id] == "" {
+		if in.status.Spec.App != e.App || in.status.Spec.Environment != e.Name || in.State == semper.Ended && role[id] == "" || task.IDOf(id) != "" {
 			continue
 		}
 		out = append(out, instanceOf(v, in, cmp.Or(role[id], "retiring")))
@@ -272,7 +250,7 @@ func instances(v *view, e semper.Environment) []api.Instance {
 		if r == "retiring" {
 			continue
 		}
-		svc, rel := parseInstance(id)
+		svc, rel := prepare.ParseInstance(id)
 		out = append(out, api.Instance{ID: id, Service: svc, Release: rel, State: semper.Starting, Role: r})
 	}
 	slices.SortFunc(out, func(a, b api.Instance) int {
@@ -287,20 +265,13 @@ func instanceOf(v *view, in seen, role string) api.Instance {
 		ID: s.Spec.ID, Service: s.Spec.Service, Release: s.Spec.Release, State: in.State, Role: role, PID: s.PID,
 		Address: s.Address, Restarts: s.Restarts, StartedAt: s.StartedAt, Reason: in.Why, Warning: s.Warning,
 	}
+	if s.Spec.Spec.Type == semper.Task {
+		out.State, out.Reason = api.UnitState(in.State, s.LastEnd), ""
+	}
 	for _, e := range slices.Concat(v.edges, v.desks) {
 		out.InFlight += e.InFlight[s.Spec.ID].Total()
 	}
 	return out
-}
-
-// parseInstance reads "app/web.r42.3".
-func parseInstance(id semper.InstanceID) (service string, rel semper.ReleaseName) {
-	_, rest, _ := strings.Cut(string(id), "/")
-	parts := strings.Split(rest, ".")
-	if len(parts) < 3 {
-		return rest, ""
-	}
-	return strings.Join(parts[:len(parts)-2], "."), semper.ReleaseName(parts[len(parts)-2])
 }
 
 // naturally orders web.r9.1 before web.r10.1: shorter numbers are smaller.
@@ -355,11 +326,7 @@ func (c *Control) acknowledged(ctx context.Context, op string) (semper.Epoch, er
 // the route table and the events, in one transaction.
 func (c *Control) command(ctx context.Context, op, app, env string, f func(*model, *change, semper.Environment) (semper.Environment, []semper.Event, error)) error {
 	return c.ask(ctx, op, func(m *model) error {
-		v := view{envs: make(map[semper.EnvironmentKey]semper.Environment)}
-		for k, e := range m.envs {
-			v.envs[k] = e.value
-		}
-		e, err := v.find(app, env)
+		e, err := m.find(app, env)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/control/prepare"
 	"semper/rollout"
 )
 
@@ -62,7 +63,7 @@ func (c *Control) WaitRollout(ctx context.Context, app, env, id, until string) (
 		}
 		if r := e.Rollout; r == nil || r.ID != id {
 			return semper.Rollout{ID: id, State: semper.RolloutSuperseded}, nil
-		} else if r.State.Ended() || reached(*r, until) {
+		} else if r.State.Ended() || prepare.Reached(*r, until) {
 			return *r, nil
 		}
 		select {
@@ -72,18 +73,6 @@ func (c *Control) WaitRollout(ctx context.Context, app, env, id, until string) (
 			return *e.Rollout, &semper.Error{Code: semper.Timeout, Op: "wait", Message: fmt.Sprintf("rollout %s is at %s", id, e.Rollout.State), Hint: "it goes on; semper status -w watches it", Err: ctx.Err()}
 		}
 	}
-}
-
-func reached(r semper.Rollout, until string) bool {
-	switch until {
-	case "done":
-		return r.State.Ended()
-	case "drained":
-		return r.State == semper.RolloutWatch || r.State == semper.RolloutRetire
-	case "paused":
-		return r.State.Live() || r.Trial != nil && r.Trial.Paused
-	}
-	return r.State.Live()
 }
 
 // rolloutStatus is e's rollout in brief, with what the judge says now.

@@ -9,6 +9,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/delivery"
+	taskdesk "semper/control/tasks"
 	"semper/rollout"
 )
 
@@ -33,6 +34,7 @@ type view struct {
 	holding   bool // somebody waits, and people look at how many
 	certs     []api.Certificate
 	desk      *delivery.View
+	tasks     *taskdesk.View
 	events    []semper.Event // the newest, oldest first
 	changed   chan struct{}  // closed when a newer view is there
 }
@@ -56,7 +58,7 @@ func (c *Control) publish(m *model) {
 		releases: make(map[string]map[semper.ReleaseName]semper.Release, len(m.releases)),
 		table:    m.table.value, instances: make(map[semper.InstanceID]seen, len(m.instances)),
 		edges: m.edges, desks: m.desks, ledgers: make(map[LedgerKey]semper.Ledger, len(m.ledgers)), settled: maps.Clone(m.settled),
-		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), verdicts: maps.Clone(m.verdicts), keeper: m.keeperSeen, certs: m.certs, desk: m.desk.View(), events: m.events, changed: make(chan struct{}),
+		crashes: slices.Clone(m.crashes), waiting: maps.Clone(m.waiting), verdicts: maps.Clone(m.verdicts), keeper: m.keeperSeen, certs: m.certs, desk: m.desk.View(), tasks: m.tasks.View(), events: m.events, changed: make(chan struct{}),
 	}
 	for k, e := range m.envs {
 		v.envs[k], v.versions[k] = e.value, e.version

@@ -80,7 +80,7 @@ func (k *keeper) adoptMember(m *member, found []mark.Process) *incarnation {
 		}
 		return nil
 	}
-	c := &incarnation{n: m.rec.Incarnation, p: p, logPath: k.logPath(m.rec), done: make(chan struct{})}
+	c := &incarnation{n: m.rec.Incarnation, p: p, output: k.outputOf(m.rec), done: make(chan struct{})}
 	k.mu.Lock()
 	m.rec.Identity, m.rec.StartedAt = id, p.StartedAt()
 	m.cur, m.adopted = c, c
@@ -114,12 +114,13 @@ func (k *keeper) listenAgain(m *member, c *incarnation) {
 func (k *keeper) bury(m *member) {
 	r := &m.rec
 	switch {
-	case r.Identity.PID != 0 && r.Boot == k.boot:
-		tail, _ := process.Tail(k.logPath(*r), tailLines, tailBytes)
-		k.endedUnseen(m, semper.Reason{Kind: semper.ReasonUnknown, Detail: "no keeper was running"}, tail)
-		if in := r.Instance; in != nil && in.Spec.Spec.Restart == semper.Temporary {
-			r.Ended = true
-		}
+	case r.Ended:
+	case once(*r) && r.Boot != "" && r.Boot != k.boot:
+		k.endedUnseen(m, semper.Reason{Kind: semper.ReasonUnknown, Detail: "the machine was restarted"}, k.outputOf(*r).tail())
+		r.Ended = true
+	case r.Identity.PID != 0 && r.Boot == k.boot, once(*r) && r.Incarnation > 0:
+		k.endedUnseen(m, semper.Reason{Kind: semper.ReasonUnknown, Detail: "no keeper was running"}, k.outputOf(*r).tail())
+		r.Ended = once(*r)
 	case r.Identity.PID != 0:
 		// The machine went down under it: nobody's crash.
 		r.LastEnd = &semper.End{

@@ -26,7 +26,7 @@ var errExternal = errors.New("killed from outside")
 type incarnation struct {
 	n       int64
 	p       *process.Process // nil when it could not be started
-	logPath string
+	output  output
 	drain   func() // asks a part that has to be drained; nil: signal
 	asked   sync.Once
 	overdue atomic.Bool // it is told to end because its time is over
@@ -53,6 +53,9 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 	k.mu.Unlock()
 
 	o, err := k.options(ctx, m)
+	if err == nil {
+		err = k.committed(m)
+	}
 	var p *process.Process
 	if err == nil {
 		o.Marker = mark.Mark{Dir: k.held.Marker.ID, Token: m.rec.Token, Incarnation: n}.String()
@@ -61,7 +64,7 @@ func (k *keeper) incarnate(ctx context.Context, m *member) supervise.Child {
 		p, err = process.Start(o)
 		closeFiles(o.ExtraFiles)
 	}
-	c := &incarnation{n: n, p: p, logPath: o.Output, done: make(chan struct{})}
+	c := &incarnation{n: n, p: p, output: output{o.Output, o.Errors}, done: make(chan struct{})}
 	if err != nil {
 		c.stillborn(ctx, err)
 	} else {
@@ -117,7 +120,7 @@ func (c *incarnation) conclude() {
 		c.end.Reason = overdue(c.end.Reason)
 	}
 	if c.end.Reason.Abnormal() {
-		c.end.Tail, _ = process.Tail(c.logPath, tailLines, tailBytes) // no tail is no reason to say nothing
+		c.end.Tail = c.output.tail()
 	}
 	c.reason = superviseReason(c.end.Reason)
 	close(c.done)

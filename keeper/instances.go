@@ -170,6 +170,9 @@ func (k *keeper) instanceOptions(ctx context.Context, m *member) (process.Option
 	}
 	o.Argv = spec.Spec.Command
 	o.Output = k.dir.InstanceLog(spec.ID)
+	if spec.Apart {
+		o.Errors = k.dir.InstanceErrors(spec.ID)
+	}
 	o.Limits = spec.Spec.Limits
 	o.Cgroup = datadir.FileName(string(spec.ID)) + "." + k.held.Marker.ID
 	o.StopSignal = unix.SignalNum(spec.Spec.Stop.Signal)
@@ -288,9 +291,7 @@ func (k *keeper) release(m *member) {
 	in, bounder := *m.rec.Instance, m.bounder
 	m.bounder = nil
 	k.mu.Unlock()
-	if bounder != nil {
-		bounder.Close()
-	}
+	bounder.Close()
 	if in.Port != 0 {
 		k.ports.Release(in.Port, m.rec.Name)
 	}
@@ -308,9 +309,7 @@ func (k *keeper) forget(m *member) {
 	bounder := m.bounder
 	m.bounder = nil
 	k.mu.Unlock()
-	if bounder != nil {
-		bounder.Close()
-	}
+	bounder.Close()
 	if err := k.journal.Remove(m.rec.Name); err != nil {
 		k.log.Error("journal record not removed", "what", m.rec.Name, "error", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"semper/keeper/journal"
 	"semper/keeper/trees"
 	"semper/supervise"
-	"semper/unit/process"
 )
 
 // A member is one thing the keeper keeps running: an instance or a part. Its incarnations come and go.
@@ -25,7 +24,7 @@ type member struct {
 	adopted *incarnation // what the first start hands over instead of starting
 	gone    bool         // forgotten; whoever still has the pointer must not revive it
 	limit   supervise.Flags
-	bounder *process.Bounder
+	bounder bounders
 	inside  trees.Budget // of crashes inside its program
 	crashes int          // inside its program, on disk
 }

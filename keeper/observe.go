@@ -34,7 +34,7 @@ func (k *keeper) endedLocked(m *member, ev supervise.Event) {
 	case ev.Kind != supervise.Ended || ev.Decision == "none":
 		m.state = semper.Ended
 		// While everything is being stopped, what ended is still wanted the next time.
-		m.rec.Ended = !k.stopping
+		m.rec.Ended = !k.stopping || once(m.rec)
 	case ev.Delay > 0:
 		m.state = semper.Waiting
 	default:
@@ -105,7 +105,7 @@ func (k *keeper) endedUnseen(m *member, reason semper.Reason, tail []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	decision := "restart at once"
-	if m.rec.Desired == journal.Stop {
+	if m.rec.Desired == journal.Stop || once(m.rec) {
 		decision = "none"
 	}
 	end := semper.End{

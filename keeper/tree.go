@@ -152,23 +152,6 @@ func (k *keeper) prune(ctx context.Context, m *member) {
 	}
 }
 
-// logPath is where the output of a member goes.
-func (k *keeper) logPath(r journal.Record) string {
-	if r.Part != nil {
-		return k.dir.PartLog(r.Name)
-	}
-	return k.dir.InstanceLog(r.Instance.Spec.ID)
-}
-
-// bound keeps the output of a member within its size on disk.
-func (k *keeper) bound(r journal.Record) *process.Bounder {
-	limit := int64(partLog)
-	if r.Instance != nil {
-		limit = r.Instance.Spec.Spec.Limits.Log
-	}
-	return process.LogBound(k.logPath(r), limit)
-}
-
 // options is how to start the next incarnation of m.
 func (k *keeper) options(ctx context.Context, m *member) (process.Options, error) {
 	if m.rec.Part != nil {

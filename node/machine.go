@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"semper/api"
+	"semper/control/output"
 	"semper/keeper"
 	"semper/unit/process"
 )
@@ -94,6 +95,28 @@ func (m *machine) Follow(ctx context.Context, path string, tail int) (<-chan str
 		}
 		for l, err := range process.Follow(ctx, path, info.Size()) {
 			if err != nil || !send(l.Text) {
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+// Bytes sends what is written to an output file from an offset on. See [process.Bytes].
+func (m *machine) Bytes(ctx, life context.Context, path string, from int64) (<-chan output.Chunk, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	out := make(chan output.Chunk)
+	go func() { // owned by ctx
+		defer close(out)
+		for c, err := range process.Bytes(ctx, life, path, from) {
+			if err != nil {
+				return
+			}
+			select {
+			case out <- output.Chunk(c):
+			case <-ctx.Done():
 				return
 			}
 		}

@@ -48,6 +48,9 @@ func Deploy(env semper.Environment, rel semper.Release, q Request) (semper.Envir
 	return move(env, semper.KindDeploy, rel, scale, q)
 }
 
+// ends tells a service that has no instances: each run of a task or a cron is one of its own.
+func ends(svc semper.Service) bool { return svc.Type == semper.Task || svc.Type == semper.Cron }
+
 // Rollback begins the move back to rel: one table back while it is warm, a rollout of an old value
 // after that. Its scale comes back with it.
 func Rollback(env semper.Environment, rel semper.Release, q Request) (semper.Environment, []semper.Event, error) {
@@ -76,6 +79,9 @@ func Scale(env semper.Environment, rel semper.Release, scale map[string]int, q R
 	for svc, n := range scale {
 		if _, ok := rel.Spec.Services[svc]; !ok {
 			return env, nil, &semper.Error{Code: semper.NotFound, Op: "scale", Message: fmt.Sprintf("%s has no service %q", cur.Release, svc), Hint: "services: " + names(rel.Spec.Services)}
+		}
+		if svc := rel.Spec.Services[svc]; ends(svc) {
+			return env, nil, &semper.Error{Code: semper.Invalid, Op: "scale", Message: fmt.Sprintf("a %s has no instances: each run is one", svc.Type), Hint: "semper run and semper cron begin and hold back runs"}
 		}
 		switch _, auto := autoscale.Of(rel.Spec.Services[svc]); {
 		case n == Auto && !auto:
@@ -113,6 +119,9 @@ func Restart(env semper.Environment, rel semper.Release, services []string, q Re
 		return env, nil, noCurrent(env, "restart")
 	}
 	for _, s := range services {
+		if ends(rel.Spec.Services[s]) {
+			return env, nil, &semper.Error{Code: semper.Invalid, Op: "restart", Message: fmt.Sprintf("%s has no instances: each run is one", s), Hint: "semper run --service " + s + " begins a run"}
+		}
 		if _, ok := rel.Spec.Services[s]; !ok {
 			return env, nil, &semper.Error{Code: semper.NotFound, Op: "restart", Message: fmt.Sprintf("%s has no service %q", cur.Release, s), Hint: "services: " + names(rel.Spec.Services)}
 		}

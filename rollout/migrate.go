@@ -244,6 +244,12 @@ func (d *step) remember(r *semper.Rollout, failed string) {
 	}
 }
 
+// Migrating reports whether requests to e wait for a migration: from the beginning of its hold to the table that ends it.
+func Migrating(e semper.Environment) bool {
+	r := e.Rollout
+	return r != nil && r.Migration != nil && r.Migration.Epoch != 0 && beforeConnect(r.State)
+}
+
 // Moves reports whether epoch next is one that env's rollout waits for to be acknowledged, and has to be published though it sends every
 // request as the one before did.
 func Moves(env semper.Environment, next semper.Epoch) bool {
@@ -256,7 +262,7 @@ func Moves(env semper.Environment, next semper.Epoch) bool {
 // on and where to.
 func migrationHold(s Site) (semper.Hold, bool) {
 	r := s.Env.Rollout
-	if r == nil || r.Migration == nil || r.Migration.Epoch == 0 || !beforeConnect(r.State) {
+	if !Migrating(s.Env) {
 		return semper.Hold{}, false
 	}
 	plan := s.Releases[r.To].Spec.Migrate

@@ -158,6 +158,9 @@ func with(scale map[string]int, service string, n int) map[string]int {
 func begins(env semper.Environment, rel semper.Release) map[string]int {
 	scale := make(map[string]int, len(rel.Spec.Services))
 	for name, svc := range rel.Spec.Services {
+		if ends(svc) {
+			continue
+		}
 		scale[name] = svc.Instances
 		p, ok := autoscale.Of(svc)
 		if !ok {

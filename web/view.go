@@ -34,7 +34,7 @@ func markOf(state any) mark {
 		m.Shape, m.Tone = "eye", "busy"
 	case string(semper.NotReady), string(semper.RolloutRollingBack), string(semper.RolloutRolledBack), "held", "degraded":
 		m.Shape, m.Tone = "tri", "warn"
-	case string(semper.Waiting):
+	case string(semper.Waiting), "paused":
 		m.Tone = "warn"
 	case string(semper.RolloutFailed), "down", "crashed", "fail":
 		m.Shape, m.Tone = "cross", "bad"

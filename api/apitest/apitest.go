@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,13 +15,17 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/queues"
+	taskdesk "semper/control/tasks"
 	"semper/queue/mem"
+	"semper/task"
 )
 
 // Semper is the server in memory. It is safe for concurrent use. Close it.
 type Semper struct {
 	queues.Desk
+	taskdesk.Surface
 
+	tasks  tasks // guarded by mu
 	jobs   *mem.Engine
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -86,7 +91,8 @@ func New() *Semper {
 		delivery:  newDelivery(),
 		stall:     semper.RolloutWatch,
 	}
-	s.Desk = s.desk()
+	s.Desk, s.Surface = s.desk(), s.taskSurface()
+	s.tasks = tasks{desk: taskdesk.New(), units: map[semper.InstanceID]task.Unit{}, out: map[semper.InstanceID]*[2]bytes.Buffer{}}
 	return s
 }
 

@@ -89,6 +89,9 @@ func (s *Semper) statusLocked(e *environment) api.Status {
 		st.Previous = e.Previous.Release
 	}
 	st.Warm = !st.WarmUntil.IsZero()
+	s.stepTasksLocked()
+	v := s.tasks.desk.View()
+	st.Tasks, st.Crons = v.Status(e.App, e.Name), v.Crons(e.App, e.Name)
 	if ro := e.Rollout; ro != nil {
 		st.Rollout = &api.RolloutStatus{
 			ID: ro.ID, Kind: ro.Kind, State: ro.State, Step: cmp.Or(words[ro.State], string(ro.State)), Reason: ro.Reason, From: ro.From, To: ro.To,

@@ -26,7 +26,7 @@ func Plan(w io.Writer, p Paint, plan api.Plan) {
 	fmt.Fprintln(w, "\nservices")
 	rows := Grid{}
 	for _, e := range plan.Effects {
-		rows.Row("  "+e.Service, e.Effect, Plural(e.Instances, "instance"), p.Dim(OneLine(e.Why)))
+		rows.Row("  "+e.Service, e.Effect, cmp.Or(e.Runs, Plural(e.Instances, "instance")), p.Dim(OneLine(e.Why)))
 	}
 	rows.Write(w)
 	fmt.Fprintln(w, "\nsteps")

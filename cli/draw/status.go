@@ -52,8 +52,9 @@ func Status(st api.Status, p Paint, now time.Time) []string {
 	for _, h := range st.Hold {
 		out = append(out, holdLine(&st, h, p, now))
 	}
-	branches := append(instanceBranches(st, p, now), ledgerBranch(st, p)...)
-	out = append(out, branches...)
+	out = append(out, instanceBranches(st, p, now)...)
+	out = append(out, taskBranches(st, p, now)...)
+	out = append(out, ledgerBranch(st, p)...)
 	for _, w := range st.Warnings {
 		out = append(out, p.Warn("! ")+OneLine(w))
 	}
@@ -170,16 +171,20 @@ func common(list []api.Instance) string {
 	return w
 }
 
-// tally is "web 2/3 ready, worker 1/1 ready".
+// tally is "web 2/3 ready, worker 1/1 ready"; of what ends "migrate running".
 func tally(list []api.Instance) string {
 	ready, total := map[string]int{}, map[string]int{}
+	var parts []string
 	for _, in := range list {
+		if ends(in) {
+			parts = append(parts, in.Service+" "+string(in.State))
+			continue
+		}
 		total[in.Service]++
 		if in.State == semper.Ready {
 			ready[in.Service]++
 		}
 	}
-	var parts []string
 	for _, s := range slices.Sorted(maps.Keys(total)) {
 		parts = append(parts, fmt.Sprintf("%s %d/%d ready", s, ready[s], total[s]))
 	}
@@ -215,7 +220,11 @@ func instanceRow(in api.Instance, p Paint, now time.Time) []string {
 	if in.Warning != "" {
 		more = append(more, p.Warn("! "+OneLine(in.Warning)))
 	}
-	return []string{mark(p, in.State) + " " + short, string(in.State), "pid " + pid, OrDash(in.Address), strings.Join(more, "  ")}
+	sign := mark(p, in.State)
+	if ends(in) {
+		sign = endMark(p, in.State)
+	}
+	return []string{sign + " " + short, string(in.State), "pid " + pid, OrDash(in.Address), strings.Join(more, "  ")}
 }
 
 // OneLine is s without line breaks and without anything a terminal would act on.

@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/queue"
+	"semper/task"
 )
 
 // Newest is the newest version of a secret of an app, 0 when there is none.
@@ -120,6 +121,37 @@ func Conflicts(envs map[semper.EnvironmentKey]semper.Environment, rels map[strin
 	return nil
 }
 
+// runs is when a service runs that ends; "" for one that has instances.
+func runs(svc semper.Service) string {
+	switch svc.Type {
+	case semper.Task:
+		return "when asked"
+	case semper.Cron:
+		s, _ := task.Of(svc) // what cannot be read is said where it is run
+		return s.Schedule
+	}
+	return ""
+}
+
+// Tasks refuses a spec whose tasks and crons could not be run.
+func Tasks(spec semper.Spec) error {
+	for _, name := range slices.Sorted(maps.Keys(spec.Services)) {
+		svc := spec.Services[name]
+		s, err := task.Of(svc)
+		if err != nil {
+			return err
+		}
+		if svc.Type != semper.Task && svc.Type != semper.Cron {
+			continue
+		}
+		if faults := s.Check(svc.Type); len(faults) > 0 {
+			f := faults[0]
+			return &semper.Error{Code: semper.Invalid, Op: "deploy", Message: "services." + name + "." + f.Key + ": " + f.Message, Hint: f.Hint}
+		}
+	}
+	return nil
+}
+
 // Effects says what a deploy of now means for each service of old and now.
 func Effects(env semper.Environment, old, now semper.Release) []api.PlanEffect {
 	names := maps.Clone(now.Spec.Services)
@@ -131,12 +163,14 @@ func Effects(env semper.Environment, old, now semper.Release) []api.PlanEffect {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		before, had := old.Spec.Services[name]
 		after, has := now.Spec.Services[name]
-		e := api.PlanEffect{Service: name, Instances: after.Instances}
+		e := api.PlanEffect{Service: name, Instances: after.Instances, Runs: runs(after)}
 		switch {
 		case !has:
 			e.Effect, e.Why = "stop", "the new release does not have it"
 		case !had:
 			e.Effect, e.Why = "new", "the current release does not have it"
+		case e.Runs != "":
+			e.Effect, e.Why = "move", "what runs goes on to its end; the next run is in the new release"
 		case env.Current.Release == now.Name() && env.Current.Scale[name] == after.Instances:
 			e.Effect, e.Why = "keep", string(now.Name())+" runs already"
 		case env.Current.Release == now.Name():

@@ -70,6 +70,9 @@ func (c *checker) buildService(path string, s service) semper.Service {
 		out.Autoscale = c.scaling(path+".scale", s).Encode()
 	}
 	c.buildWorker(path, s, &out)
+	if s.ends() {
+		out.Instances, out.Restart, out.Task = 0, semper.Temporary, s.runs.settings().Raw()
+	}
 	if s.Protocol != string(semper.ProtocolH1) {
 		out.Protocol = semper.Protocol(s.Protocol)
 	}
@@ -182,6 +185,7 @@ func (c *checker) instances(setting string) []string {
 		switch {
 		case strings.Contains(rest, "liveness.") && !c.given(path+parent+"liveness"):
 		case (rest == "listen" || rest == "protocol") && !c.listens(name):
+		case !c.f.Services[name].means(rest):
 		default:
 			paths = append(paths, path+rest)
 		}

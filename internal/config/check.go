@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -63,8 +64,11 @@ func (c *checker) misplaced(path, message, hint string) { c.add(c.key(path), pat
 // services is the names of all services, sorted.
 func (c *checker) services() []string { return slices.Sorted(maps.Keys(c.f.Services)) }
 
-// isWeb tells a web service, which is the default.
-func (s service) isWeb() bool { return s.Type != string(semper.Worker) }
+// kind is the service's type, web where it has none.
+func (s service) kind() string { return cmp.Or(s.Type, string(semper.Web)) }
+
+// isWeb tells a web service.
+func (s service) isWeb() bool { return s.kind() == string(semper.Web) }
 
 func (c *checker) check() {
 	c.artifact()
@@ -146,9 +150,11 @@ func (c *checker) service(name string, s service) {
 	}
 	c.env(path+".env", s.Env)
 	listens := c.listens(name)
-	c.health(path+".health", listens, s.Health.check)
-	c.health(path+".liveness", listens, s.Liveness)
-	c.health(path+".health.liveness", listens, s.Health.Liveness)
+	if c.runs(path, s); !s.ends() {
+		c.health(path+".health", listens, s.Health.check)
+		c.health(path+".liveness", listens, s.Liveness)
+		c.health(path+".health.liveness", listens, s.Health.Liveness)
+	}
 	if c.given(path+".liveness") && c.given(path+".health.liveness") {
 		c.misplaced(path+".health.liveness", "liveness is given twice", fmt.Sprintf("the other one is in line %d", c.key(path+".liveness").Line))
 	}

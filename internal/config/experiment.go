@@ -22,7 +22,7 @@ func (c *checker) experiments() {
 			case !known:
 				c.problem(path+".service", fmt.Sprintf("there is no service %q", s), didYouMean(s, c.services()))
 			case !svc.isWeb():
-				c.problem(path+".service", s+" is a worker: users never come to it", "name a web service, or leave it out for all of them")
+				c.problem(path+".service", s+" is a "+svc.kind()+": users never come to it", "name a web service, or leave it out for all of them")
 			}
 		}
 		if n, twice := first[p.Name]; twice && p.Name != "" {

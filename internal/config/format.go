@@ -38,7 +38,7 @@ type fileFormat struct {
 }
 
 type service struct {
-	Type      string                   `yaml:"type" jsonschema:"enum=web,enum=worker,default=web" doc:"web takes HTTP requests. worker takes jobs: from semper (see jobs), or from a broker of its own."`
+	Type      string                   `yaml:"type" jsonschema:"enum=web,enum=worker,enum=task,enum=cron,default=web" doc:"web takes HTTP requests. worker takes jobs: from semper (see jobs), or from a broker of its own. task runs once, when somebody asks (semper run); cron runs when its schedule says."`
 	Command   command                  `yaml:"command" jsonschema:"required,example=./server --port $PORT" doc:"What to run, in the unpacked artifact. Text is split into words, or run by /bin/sh where it has shell syntax; a list is run as it is."`
 	Env       map[string]semper.EnvVar `yaml:"env" jsonschema:"example={LOG_LEVEL: debug}" doc:"Environment variables of this service: text, a number, true or false, or {secret: NAME}."`
 	Instances int                      `yaml:"instances" jsonschema:"minimum=0,maximum=1000,default=1" doc:"How many copies run. With scale: how many it begins with."`
@@ -56,7 +56,18 @@ type service struct {
 	Jobs      later.Jobs               `yaml:"jobs" doc:"How jobs are done: the requests of routes with mode: async or either, and what other services of the app give a worker to do. A worker that says nothing here, not even jobs: {}, and that no route leads to, has no queue."`
 	Drain     semper.Duration          `yaml:"drain" jsonschema:"example=10m" doc:"How long an instance of a worker may go on with the jobs it has once it takes no more; then they are given back, and it is told to end. As long as they take when left out."`
 	Quiesce   quiesceFormat            `yaml:"quiesce" jsonschema:"example={signal: SIGTSTP\\, busy: ./worker --busy}" doc:"How a worker with a broker of its own is told to take no more jobs, and seen to have none left. Without it the stop signal tells it."`
+	runs
 	words.Pool
+}
+
+// runs is how a service runs that ends.
+type runs struct {
+	Schedule string          `yaml:"schedule" jsonschema:"example=\"*/5 * * * *\"" doc:"When a cron is due: minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @every 90s."`
+	Timezone string          `yaml:"timezone" jsonschema:"default=UTC,example=Europe/Berlin" doc:"Whose wall clock a cron's schedule goes by."`
+	Overlap  string          `yaml:"overlap" jsonschema:"enum=skip,enum=queue,enum=replace,default=skip" doc:"When a cron is due and its last run has not ended. skip: the due time passes; queue: the run waits; replace: the last one is stopped first."`
+	Jitter   semper.Duration `yaml:"jitter" jsonschema:"example=30s" doc:"How far the starts of crons with one schedule are spread. Each has a delay of its own below it, always the same. None when left out."`
+	Starting semper.Duration `yaml:"starting_deadline" jsonschema:"example=10m" doc:"How late a cron's run may start, after downtime or a migration; later ones are left out. However late when left out: one run makes up for all that was missed."`
+	Deadline semper.Duration `yaml:"deadline" jsonschema:"default=24h,example=15m" doc:"How long one run of a task or cron may take; then it is stopped, and has failed."`
 }
 
 type routeFormat struct {

@@ -116,6 +116,8 @@ func (c *checker) overlay(path string, e envFormat) {
 		at := join(path+".scale", name)
 		if _, known := c.f.Services[name]; !known {
 			c.misplaced(at, fmt.Sprintf("there is no service %q", name), didYouMean(name, c.services()))
+		} else if s := c.f.Services[name]; s.ends() {
+			c.misplaced(at, fmt.Sprintf("a %s has no copies: each run is one", s.kind()), "remove it; semper cron pause keeps a cron from running in an environment")
 		}
 		if n := e.Scale[name]; n < 0 || n > 1000 {
 			c.problem(at, fmt.Sprintf("%d copies of %s: a service has 0 to 1000", n, name), "")

@@ -194,7 +194,11 @@ func (c *checker) pool(path string, s service) {
 	c.jobs(path, s.Jobs)
 	c.scale(path, s)
 	for _, key := range append([]string{"protocol"}, c.fields.poolKeys()...) {
-		if !c.listens(strings.TrimPrefix(path, "services.")) && c.given(path+"."+key) {
+		switch {
+		case !c.given(path+"."+key) || c.listens(strings.TrimPrefix(path, "services.")):
+		case s.ends():
+			c.misplaced(path+"."+key, fmt.Sprintf("%q is of requests, and a %s takes none", key, s.kind()), "remove it")
+		default:
 			c.misplaced(path+"."+key, fmt.Sprintf("%q is of requests, and a worker that does not listen takes none", key), `remove it, or add "listen: port"`)
 		}
 	}
@@ -310,8 +314,11 @@ func (c *checker) astray(to, mode string, webs []string) (what, hint string) {
 	if slices.Contains(webs, to) {
 		return "", ""
 	}
-	if _, worker := c.f.Services[to]; worker {
-		if mode != later.Async {
+	if s, known := c.f.Services[to]; known {
+		switch {
+		case s.ends():
+			return fmt.Sprintf("%q is a %s and takes no requests", to, s.kind()), ""
+		case mode != later.Async:
 			return fmt.Sprintf("%q is a worker: it takes jobs, and nobody can wait for its answer", to), `add "mode: async", and its requests become jobs`
 		}
 		return "", ""

@@ -297,21 +297,24 @@ func isType(v any, want string) bool {
 func TestDocumentedDefaultsAreApplied(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	text.WriteString("version: 1\napp: a\nroutes: [{to: web}]\nservices: {web: {command: ./a, health: {tcp: true}, liveness: {tcp: true}}}\n")
+	text.WriteString("version: 1\napp: a\nroutes: [{to: web}]\nservices: {web: {command: ./a, health: {tcp: true}, liveness: {tcp: true}}, nightly: {type: cron, command: ./b, schedule: '@daily'}}\n")
 	bare, err := parse("semper.yaml", t.TempDir(), []byte(text.String()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The same file again with each default written out.
-	sections := map[string][]string{}
+	const of = "services.<name>"
+	sections, web := map[string][]string{}, service{Type: "web"}
 	for _, s := range (fieldCache{}).settings() {
 		if s.preset != "" && !s.borrowed {
 			at := s.path[:max(0, strings.LastIndexByte(s.path, '.'))]
+			if at == of && !web.means(s.name) {
+				at = "cron"
+			}
 			sections[at] = append(sections[at], s.name+": "+s.preset)
 		}
 	}
 	in := func(at string) string { return strings.Join(sections[at], ", ") }
-	service := "services.<name>"
 	full := fmt.Sprintf(`version: 1
 app: a
 %s
@@ -320,8 +323,9 @@ hold: {%s}
 routes: [{to: web, %s}]
 services:
   web: {command: ./a, %s, health: {tcp: true, %s}, liveness: {tcp: true, %s}, stop: {%s}, limits: {%s}, intensity: {%s}, backoff: {%s}}
-`, strings.Join(sections[""], "\n"), in("drain"), in("hold"), in("routes[]"), in(service), in(service+".health"), in(service+".liveness"),
-		in(service+".stop"), in(service+".limits"), in(service+".intensity"), in(service+".backoff"))
+  nightly: {type: cron, command: ./b, schedule: '@daily', %s}
+`, strings.Join(sections[""], "\n"), in("drain"), in("hold"), in("routes[]"), in(of), in(of+".health"), in(of+".liveness"),
+		in(of+".stop"), in(of+".limits"), in(of+".intensity"), in(of+".backoff"), in("cron"))
 	written, err := parse("semper.yaml", t.TempDir(), []byte(full), nil)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, full)

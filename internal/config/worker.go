@@ -21,11 +21,15 @@ type quiesceFormat struct {
 
 // listens is whether instances of a service can be spoken to: those of workers only where they say how.
 func (c *checker) listens(name string) bool {
-	return c.f.Services[name].isWeb() || c.given("services."+name+".listen")
+	s := c.f.Services[name]
+	return s.isWeb() || !s.ends() && c.given("services."+name+".listen")
 }
 
 // worker looks at what a worker says of its end.
 func (c *checker) worker(name string, s service) {
+	if s.ends() {
+		return
+	}
 	path := "services." + name
 	for _, key := range []string{"drain", "quiesce"} {
 		if s.isWeb() && c.given(path+"."+key) {
@@ -74,7 +78,7 @@ func (q quiesceFormat) terms(listens bool) quiesce.Terms {
 
 // buildWorker is what a release keeps of the end of a worker.
 func (c *checker) buildWorker(path string, s service, out *semper.Service) {
-	if s.isWeb() {
+	if s.isWeb() || s.ends() {
 		return
 	}
 	out.Drain = s.Drain

@@ -75,6 +75,9 @@ func (d Dir) InstanceLog(id semper.InstanceID) string {
 	return filepath.Join(d.Instance(id), "output.log")
 }
 
+// InstanceErrors is its standard error, where that has a file of its own.
+func (d Dir) InstanceErrors(id semper.InstanceID) string { return d.InstanceLog(id) + ".err" }
+
 // Scratch is where an instance may write; it is gone when the instance is forgotten.
 func (d Dir) Scratch(id semper.InstanceID) string { return filepath.Join(d.Instance(id), "scratch") }
 

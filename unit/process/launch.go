@@ -186,8 +186,12 @@ func (c *command) descriptors() ([]uintptr, error) {
 	if out == nil {
 		out = os.Stderr
 	}
+	errs := c.errors
+	if errs == nil {
+		errs = out
+	}
 	var fds []uintptr
-	for _, f := range append([]*os.File{c.null, out, out}, c.ExtraFiles...) {
+	for _, f := range append([]*os.File{c.null, out, errs}, c.ExtraFiles...) {
 		raw, err := f.SyscallConn()
 		if err == nil {
 			err = raw.Control(func(fd uintptr) { fds = append(fds, fd) })

@@ -25,6 +25,7 @@ type command struct {
 	env    []string // with the marker
 	null   *os.File // standard input
 	output *os.File // nil: the caller's standard error
+	errors *os.File // nil: output
 	group  *cgroup.Group
 	warned []string
 }
@@ -95,18 +96,29 @@ func (c *command) open() error {
 	if c.null, err = os.Open(os.DevNull); err != nil {
 		return c.errorOf(err)
 	}
-	if c.Output == "" {
-		return nil
+	if c.output, err = c.log(c.Output); err != nil {
+		return err
 	}
-	c.output, err = openLog(c.Output)
+	c.errors, err = c.log(c.Errors)
+	return err
+}
+
+// log opens one of the process's files; none where it has no name.
+func (c *command) log(path string) (*os.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := openLog(path)
 	if err != nil {
-		return &semper.Error{Code: codeOf(err), Op: c.op(), Message: "its log", Err: err}
+		return nil, &semper.Error{Code: codeOf(err), Op: c.op(), Message: "its log", Err: err}
 	}
 	if c.Credential != nil && os.Geteuid() == 0 {
 		// A program that opens /dev/stderr opens the file anew, as its user.
-		return c.errorOf(c.output.Chown(c.Credential.UID, c.Credential.GID))
+		if err := f.Chown(c.Credential.UID, c.Credential.GID); err != nil {
+			return nil, errors.Join(c.errorOf(err), f.Close())
+		}
 	}
-	return nil
+	return f, nil
 }
 
 func openLog(path string) (*os.File, error) {
@@ -147,7 +159,7 @@ func (c *command) warn(s string) { c.warned = append(c.warned, s) }
 func (c *command) warnings() string { return strings.Join(c.warned, "; ") }
 
 func (c *command) close() {
-	for _, f := range []*os.File{c.null, c.output} {
+	for _, f := range []*os.File{c.null, c.output, c.errors} {
 		if f != nil {
 			_ = f.Close()
 		}

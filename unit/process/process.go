@@ -31,6 +31,7 @@ type Options struct {
 	Env        []string       // the whole environment, "KEY=value"
 	Exe        string         // optional: the file executed while argv[0] stays Argv[0]
 	Output     string         // append-only log file, made with mode 0640; "" is the caller's standard error
+	Errors     string         // the same for standard error alone; "" is Output's
 	ExtraFiles []*os.File     // become descriptors 3, 4, … as they are (one that is non-blocking stays so); the caller's to close
 	Credential *Credential    // nil is the caller's user
 	NoNewPrivs bool           // no setuid program can give it more than it has
