@@ -111,8 +111,8 @@ func number(r *http.Request, key string) (int64, error) {
 	return n, nil
 }
 
-func flag(r *http.Request, key string) bool {
-	b, err := strconv.ParseBool(r.FormValue(key))
+func follows(r *http.Request) bool {
+	b, err := strconv.ParseBool(r.FormValue("follow"))
 	return err == nil && b
 }
 
@@ -130,9 +130,9 @@ func (v *server) events(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	var ch <-chan semper.Event
 	if after < 0 {
-		ch, err = Recent(ctx, v.s, r.FormValue("app"), int(max(after, -10_000)*-1), flag(r, "follow"))
+		ch, err = Recent(ctx, v.s, r.FormValue("app"), int(max(after, -10_000)*-1), follows(r))
 	} else {
-		ch, err = v.s.Events(ctx, r.FormValue("app"), after, flag(r, "follow"))
+		ch, err = v.s.Events(ctx, r.FormValue("app"), after, follows(r))
 	}
 	if err != nil {
 		v.fail(w, r, err)
@@ -152,7 +152,7 @@ func (v *server) logs(w http.ResponseWriter, r *http.Request) {
 	ch, err := v.s.Logs(ctx, LogQuery{
 		App: r.FormValue("app"), Environment: r.FormValue("env"), Service: r.FormValue("service"),
 		Release: r.FormValue("release"), Instance: r.FormValue("instance"),
-		Tail: int(tail), Follow: flag(r, "follow"),
+		Tail: int(tail), Follow: follows(r),
 	})
 	if err != nil {
 		v.fail(w, r, err)

@@ -203,7 +203,7 @@ func (v *server) taskOutput(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	ch, err := v.s.TaskOutput(ctx, r.PathValue("id"), from, flag(r, "follow"))
+	ch, err := v.s.TaskOutput(ctx, r.PathValue("id"), from, follows(r))
 	if err != nil {
 		v.fail(w, r, err)
 		return

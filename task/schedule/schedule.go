@@ -153,7 +153,7 @@ func (s Schedule) Last(after, upTo time.Time) (last time.Time, others bool) {
 		return time.Time{}, false
 	}
 	if s.every > 0 {
-		last = after.Add(upTo.Sub(after) / s.every * s.every)
+		last = after.Add(upTo.Sub(after).Truncate(s.every))
 		return last, last.After(first)
 	}
 	last = first
