@@ -326,7 +326,7 @@ func (c *Control) acknowledged(ctx context.Context, op string) (semper.Epoch, er
 // the route table and the events, in one transaction.
 func (c *Control) command(ctx context.Context, op, app, env string, f func(*model, *change, semper.Environment) (semper.Environment, []semper.Event, error)) error {
 	return c.ask(ctx, op, func(m *model) error {
-		e, err := m.find(app, env)
+		e, err := prepare.Find(m.environments(), app, env)
 		if err != nil {
 			return err
 		}

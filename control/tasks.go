@@ -112,7 +112,7 @@ func (c *Control) doTask(ctx context.Context, op, app, env string, f func(semper
 	return c.ask(ctx, op, func(m *model) error {
 		var key semper.EnvironmentKey
 		if op != taskdesk.AnyEnvironment {
-			e, err := m.find(app, env)
+			e, err := prepare.Find(m.environments(), app, env)
 			if err != nil {
 				return err
 			}
@@ -126,11 +126,6 @@ func (c *Control) doTask(ctx context.Context, op, app, env string, f func(semper
 		t.take(change)
 		return c.keep(m, t)
 	})
-}
-
-// find is the environment that the names mean.
-func (m *model) find(app, env string) (semper.Environment, error) {
-	return prepare.Find(m.environments(), app, env)
 }
 
 func (c *Control) reader() output.Reader {
@@ -150,17 +145,22 @@ func (c *Control) Logs(ctx context.Context, q api.LogQuery) (<-chan api.LogLine,
 	if err != nil {
 		return nil, err
 	}
-	e, err := v.find(q.App, q.Environment)
-	if err != nil {
+	if e, err := v.find(q.App, q.Environment); err == nil {
+		q.App, q.Environment = e.App, e.Name
+	} else if e, runs := c.units().Only(q.App, q.Environment); runs {
+		q.App, q.Environment = e.App, e.Name
+	} else {
 		return nil, err
 	}
-	q.App, q.Environment = e.App, e.Name
-	return c.reader().Logs(ctx, q, func() output.Units {
-		v := c.view.Load()
-		out := output.Units{Changed: v.changed}
-		for _, in := range v.instances {
-			out.All = append(out.All, in.status)
-		}
-		return out
-	})
+	return c.reader().Logs(ctx, q, c.units)
+}
+
+// units are all that runs or has run.
+func (c *Control) units() output.Units {
+	v := c.view.Load()
+	out := output.Units{Changed: v.changed}
+	for _, in := range v.instances {
+		out.All = append(out.All, in.status)
+	}
+	return out
 }

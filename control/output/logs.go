@@ -41,6 +41,22 @@ type Units struct {
 	Changed <-chan struct{} // closed when there are others
 }
 
+// Only is the one environment named where something runs or has run, though nothing serves there yet: a gate does.
+func (u Units) Only(app, env string) (e semper.Environment, only bool) {
+	for _, in := range u.All {
+		s := in.Spec
+		if app != "" && s.App != app || env != "" && s.Environment != env {
+			continue
+		}
+		if one := (semper.Environment{App: s.App, Name: s.Environment}); e.App == "" || e.Key() == one.Key() {
+			e = one
+			continue
+		}
+		return semper.Environment{}, false
+	}
+	return e, e.App != ""
+}
+
 // Logs sends the newest lines of every instance selected and, with Follow, the lines they print from then on, instances that start later
 // included. q names its app and environment.
 func (r Reader) Logs(ctx context.Context, q api.LogQuery, look func() Units) (<-chan api.LogLine, error) {

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"semper"
+	"semper/internal/config/foreign"
 )
 
 // scalar is the text of n with environment variables in their places. ok is false after a problem.
@@ -51,7 +52,7 @@ func (r *reader) text(n *yaml.Node, v reflect.Value, path string, f field) {
 // allows checks s against the enum and the pattern of f; hint is what would be right.
 func (f field) allows(s string) (hint string, ok bool) {
 	if f.enum != nil && !slices.Contains(f.enum, s) {
-		if other := foreignValue(f.name, s); other != "" {
+		if other := foreign.Value(f.name, s); other != "" {
 			return fmt.Sprintf("write %q", other), false
 		}
 		if hint := didYouMean(s, f.enum); hint != "" {
