@@ -41,7 +41,7 @@ func (c *Control) Plan(ctx context.Context, r api.DeployRequest) (api.Plan, erro
 	p.Changes = append(p.Changes, rollout.Diff(old, rel)...)
 	p.Effects = prepare.Effects(env, old, rel)
 	p.Migration = prepare.Migration(env, rel, v.envs)
-	p.Steps, err = prepare.Rehearse(env, rel, v.releases[r.Spec.App])
+	p.Steps, err = prepare.Rehearse(env, rel, r.Hotfix, v.releases[r.Spec.App])
 	return p, err
 }
 

@@ -93,7 +93,9 @@ experiments:
 	if count["r1"] < users/3 || count["r2"] < users/3 || len(count) != 2 {
 		t.Fatalf("halves of %d users: %v", users, count)
 	}
-	wants(t, s.cli("deploy", "-f", app(t, "v3", "", "")), 6, "checkout", "r2", "r1", "semper experiment stop checkout")
+	third := app(t, "v3", "", "")
+	wants(t, s.cli("plan", "-f", third), 6, "checkout")
+	wants(t, s.cli("deploy", "-f", third), 6, "checkout", "r2", "r1", "semper experiment stop checkout")
 	if err := syscall.Kill(s.part("control"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -13,18 +13,18 @@ import (
 )
 
 // Rehearse runs the machine in a world where everything goes well and tells what it passed through.
-func Rehearse(env semper.Environment, rel semper.Release, known map[semper.ReleaseName]semper.Release) ([]api.PlanStep, error) {
+func Rehearse(env semper.Environment, rel semper.Release, hotfix string, known map[semper.ReleaseName]semper.Release) ([]api.PlanStep, error) {
 	releases := maps.Clone(known)
 	if releases == nil {
 		releases = make(map[semper.ReleaseName]semper.Release)
 	}
 	releases[rel.Name()] = rel
 	now := time.Unix(0, 0)
-	env.Experiments = nil // they move nothing; whether one keeps a deploy from beginning is asked when it begins
-	env, _, err := rollout.Deploy(env, rel, rollout.Request{ID: "plan", Now: now, Again: true})
+	env, _, err := rollout.Deploy(env, rel, rollout.Request{ID: "plan", Now: now, Again: true, Hotfix: hotfix})
 	if err != nil {
 		return nil, err
 	}
+	env.Experiments = nil // they move nothing, and have not kept it from beginning
 	w := rollout.World{Instances: make(map[semper.InstanceID]rollout.Instance), Staged: map[semper.Digest]error{rel.Artifact: nil}, Releases: releases, NextEpoch: 1}
 	for range 100 + 4*steps(rel) {
 		w.Now, w.Acked = now, w.NextEpoch
