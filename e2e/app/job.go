@@ -9,7 +9,8 @@ import (
 )
 
 // job does what a queue asks for: it leaves a line with the job's id in the file EFFECTS, and answers with what it was asked. What is
-// below /jobs/flaky is refused at its first attempt, what is below /jobs/bad at each.
+// below /jobs/flaky is refused at its first attempt, what is below /jobs/bad at each; what is below /jobs/poison ends the process, and
+// /jobs/large is answered with three million bytes.
 func job(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -25,11 +26,19 @@ func job(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "never", http.StatusInternalServerError)
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, "/jobs/poison") {
+		os.Exit(3)
+	}
 	if err := effect(r.Header.Get("Semper-Job-Id")); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("X-Done-By", os.Getenv("SEMPER_RELEASE"))
+	w.Header().Set("X-Done-For", r.Header.Get("X-Forwarded-For"))
+	if strings.HasPrefix(r.URL.Path, "/jobs/large") {
+		_, _ = io.WriteString(w, strings.Repeat("x", 3_000_000)) // who is gone asks again
+		return
+	}
 	w.WriteHeader(http.StatusCreated)
 	fmt.Fprintf(w, "%s %s %s attempt %s host %s queue %q: %s", r.Method, r.URL.RequestURI(), r.Header.Get("X-Client"), attempt, r.Host, r.Header.Get("Semper-Queue"), body)
 }
