@@ -19,12 +19,29 @@ func (q queues) add(host string, service semper.PoolKey) {
 	}
 }
 
-// routes lead those who ask what became of an accepted request to the queue process. A host tells of its own services only.
+// of are the services that may have accepted a request to host: those of its own routes, and of routes that it falls back to.
+func (q queues) of(host string) (all []semper.PoolKey) {
+	for _, other := range slices.Sorted(maps.Keys(q)) {
+		below, wild := strings.CutPrefix(other, "*")
+		if other != host && other != "" && (!wild || !strings.HasSuffix(host, below)) {
+			continue
+		}
+		for _, s := range q[other] {
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// routes lead those who ask what became of an accepted request to the queue process. A host tells of those services only that may
+// have accepted one for it.
 func (q queues) routes() (all []semper.Route) {
 	for _, host := range slices.Sorted(maps.Keys(q)) {
 		all = append(all, semper.Route{
 			Host: host, Path: inbox.Path, Pool: inbox.Pool,
-			RouteWords: semper.RouteWords{Policy: queued(nil, q[host]...)},
+			RouteWords: semper.RouteWords{Policy: queued(nil, q.of(host)...)},
 		})
 	}
 	return all
