@@ -52,8 +52,8 @@ type Placement struct {
 	Instances  []PlacedUnit   `json:"instances"`
 	ByHand     []string       `json:"by_hand,omitempty"` // services that are not scaled by themselves, since somebody gave a number
 	// CutAt is when it lost the last of its traffic; zero while it has some, or never had any.
-	CutAt time.Time `json:"cut_at,omitzero"`
-	CutEpoch Epoch `json:"cut_epoch,omitempty"` // the first that leaves it out
+	CutAt    time.Time `json:"cut_at,omitzero"`
+	CutEpoch Epoch     `json:"cut_epoch,omitempty"` // the first that leaves it out
 	// ReplacedAt is when another release took its place as the current one. It is warm from then on.
 	ReplacedAt time.Time `json:"replaced_at,omitzero"`
 	// PinnedUntil is set while it serves the clients that stick to its release, though it is not the current one: it is cut then.

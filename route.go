@@ -68,7 +68,7 @@ type Pool struct {
 	Protocol Protocol        `json:"protocol,omitempty"`
 	Policy   json.RawMessage `json:"policy,omitempty"`
 	Jobs     json.RawMessage `json:"jobs,omitempty"`  // of [Service]: its requests come from a queue, too
-	Wakes    json.RawMessage `json:"wakes,omitempty"` // a request has instances started: there are none that are ready; as package autoscale/waking writes it
+	Wakes    json.RawMessage `json:"wakes,omitempty"` // it may sleep, and a request wakes it: see package autoscale/waking
 	// Split and Shadow are of a pool whose service is on trial. The arms' pools stand in the table too, by [PoolKey.PoolOf], with
 	// their Arm; no route leads to them.
 	Split  *Split  `json:"split,omitempty"`

@@ -95,6 +95,7 @@ type Status struct {
 	Tasks       []task.Task                          `json:"tasks,omitempty"` // that have not ended, and of what no cron is the newest that have
 	Crons       []CronInfo                           `json:"crons,omitempty"`
 	Scale       map[string]int                       `json:"scale"`
+	Scaling     []Scaling                            `json:"scaling,omitempty"` // services that are scaled by themselves, by name
 	Routes      []semper.RouteRule                   `json:"routes"`
 	Ledger      map[semper.ReleaseName]semper.Ledger `json:"ledger"`
 	Edges       []semper.EdgeState                   `json:"edges,omitempty"`
@@ -362,4 +363,23 @@ type ServerInfo struct {
 	HTTPS     []string `json:"https,omitempty"`
 	API       []string `json:"api"`
 	KeeperPID int      `json:"keeper_pid"`
+}
+
+// AutoScale, in place of a number of instances, has a service scaled by itself again.
+const AutoScale = -1
+
+// Scaling is how it stands with a service that is scaled by itself.
+type Scaling struct {
+	App     string          `json:"app"`
+	Service string          `json:"service"`
+	Min     int             `json:"min"`
+	Max     int             `json:"max"`
+	Now     int             `json:"now"`   // instances that should run
+	Ready   int             `json:"ready"` // of them
+	Want    int             `json:"want"`
+	Need    int             `json:"need"` // that the load asks for, whatever may run
+	Why     string          `json:"why"`
+	Load    float64         `json:"load"`           // requests in flight and waiting, averaged over some seconds
+	Idle    semper.Duration `json:"idle,omitempty"` // since it had anything to do
+	ByHand  bool            `json:"by_hand,omitempty"`
 }

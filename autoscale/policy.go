@@ -89,10 +89,10 @@ func (p Policy) Check(requests, jobs bool) []Fault {
 		wrong("in_flight", "it takes no requests", "queue_depth or queue_age say how many jobs an instance is meant to have")
 	}
 	if p.QueueDepth != 0 && !jobs {
-		wrong("queue_depth", "it has no queue: no route with mode: async leads to it", "in_flight says how many requests an instance is meant to have")
+		wrong("queue_depth", "it has no queue", "in_flight says how many requests an instance is meant to have; a route with mode: async, or jobs of a worker, makes a queue")
 	}
 	if p.QueueAge != 0 && !jobs {
-		wrong("queue_age", "it has no queue: no route with mode: async leads to it", "in_flight says how many requests an instance is meant to have")
+		wrong("queue_age", "it has no queue", "in_flight says how many requests an instance is meant to have; a route with mode: async, or jobs of a worker, makes a queue")
 	}
 	if p.InFlight < 0 {
 		wrong("in_flight", "less than none", "")

@@ -11,8 +11,10 @@ const (
 	Tolerance = 0.1
 	// Every is how often at most instances are added where those before are not ready yet, or taken away.
 	Every = 10 * time.Second
-	// Memory is the time constant by which requests in flight are averaged: short ones are in flight at one look and not at the next.
-	Memory = 5 * time.Second
+	// Memory is the time constant by which requests in flight are averaged, as short ones are in flight at one look and not at the
+	// next. More of them are believed sooner.
+	Memory       = 5 * time.Second
+	MemoryRising = 2 * time.Second
 	// Gap is how long nothing may have been seen before that is a gap: twice what who calls Step needs at the worst.
 	Gap = 10 * time.Second
 )
@@ -74,7 +76,11 @@ func (s State) average(sig Signals, now time.Time) State {
 	}
 	n, part := float64(sig.Requests.InFlight+sig.Requests.Waiting), 1.0
 	if !s.averaged.IsZero() {
-		part = 1 - math.Exp(-float64(now.Sub(s.averaged))/float64(Memory))
+		memory := Memory
+		if n > s.load {
+			memory = MemoryRising
+		}
+		part = 1 - math.Exp(-float64(now.Sub(s.averaged))/float64(memory))
 	}
 	s.load += part * (n - s.load)
 	s.averaged = now
@@ -149,7 +155,7 @@ func (s State) fall(p Policy, sig *Signals, now time.Time, d Decision) (State, D
 	switch {
 	case keep >= sig.Placed:
 		if d.Need < sig.Placed {
-			d.Why += "; so many were needed during the last " + span(p.Down.After.D())
+			d.Why += fmt.Sprintf("; %d were needed during the last ", s.down.first()) + span(p.Down.After.D())
 		}
 		return s, d
 	case !s.down.whole(now, p.Down.After.D()):
@@ -163,6 +169,7 @@ func (s State) fall(p Policy, sig *Signals, now time.Time, d Decision) (State, D
 		step = (sig.Placed + 1) / 2
 	}
 	d.Want = max(keep, sig.Placed-step)
+	d.Why += fmt.Sprintf("; %d were enough during the last %s", keep, span(p.Down.After.D()))
 	return s.after(now), d
 }
 

@@ -3,14 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"semper"
 	"semper/api"
 	"semper/cli/draw"
+	"semper/cli/scaling"
 )
 
 // target is the app and environment meant, as the server sees them.
@@ -100,12 +100,12 @@ func (c *command) scaleCommand() *cobra.Command {
 	var until string
 	var detach bool
 	cmd := &cobra.Command{
-		Use: "scale SERVICE=N…", Short: "run more or fewer instances",
-		Long:    "New instances get traffic when they are ready; those that go finish what they have first.",
-		Example: "  semper scale web=5\n  semper scale web=5 worker=2",
-		Args:    cobra.MinimumNArgs(1),
+		Use: "scale [SERVICE=N…]", Short: "run more or fewer instances, or show how many there are and why",
+		Long: `New instances get traffic when they are ready; those that go finish what they have first. A service that is scaled by itself (scale in
+semper.yaml) keeps a number given here until the next deploy, or until SERVICE=auto. Without an argument it shows what there is.`,
+		Example: "  semper scale\n  semper scale web=5\n  semper scale web=auto",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			scale, err := parseScale(args)
+			scale, err := scaling.Parse(args)
 			if err != nil {
 				return &exit{code: exitUsage, err: err, hint: "semper scale web=5"}
 			}
@@ -113,6 +113,10 @@ func (c *command) scaleCommand() *cobra.Command {
 				st, err := c.target(ctx, s)
 				if err != nil {
 					return err
+				}
+				if len(args) == 0 {
+					rows := scaling.Rows(st)
+					return printList(c, rows, func(r scaling.Row) string { return r.Service }, func(w io.Writer, p draw.Paint) { scaling.Table(w, p, rows) })
 				}
 				return c.move(ctx, s, st.App, until, detach, func(ctx context.Context) (semper.Rollout, error) {
 					return s.Scale(ctx, st.App, st.Environment, scale, c.by())
@@ -122,22 +126,6 @@ func (c *command) scaleCommand() *cobra.Command {
 	}
 	moveFlags(cmd, &until, &detach)
 	return cmd
-}
-
-func parseScale(args []string) (map[string]int, error) {
-	scale := map[string]int{}
-	for _, a := range args {
-		name, count, ok := strings.Cut(a, "=")
-		n, err := strconv.Atoi(count)
-		if !ok || name == "" || err != nil || n < 0 {
-			return nil, fmt.Errorf("%q is not SERVICE=N with a whole number N", a)
-		}
-		if _, twice := scale[name]; twice {
-			return nil, fmt.Errorf("%s is given twice", name)
-		}
-		scale[name] = n
-	}
-	return scale, nil
 }
 
 func (c *command) restartCommand() *cobra.Command {

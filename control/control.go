@@ -10,6 +10,8 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/autoscale/waking"
+	"semper/control/autoscaling"
 	"semper/control/delivery"
 	"semper/control/feed"
 	"semper/control/lab"
@@ -61,6 +63,8 @@ type Edges interface {
 	Exposures(ctx context.Context, after int64) ([]design.Exposures, error)
 	// Certificates of the hosts of all routes, by the edges that take new connections; none where there is no TLS.
 	Certificates(ctx context.Context) ([]api.Certificate, error)
+	// Sleepers are the services that may sleep, by all edges together; with wait, as soon as somebody waits for one or ctx ends.
+	Sleepers(ctx context.Context, wait bool) (map[semper.PoolKey]waking.Told, error)
 	// Metrics of one edge; empty is the one that takes new connections.
 	Metrics(ctx context.Context, edge, accept string) (api.Exposition, error)
 }
@@ -168,6 +172,7 @@ type Control struct {
 	ready chan struct{} // closed when the first view is there
 	wake  chan struct{}
 	lab   lab.Seat
+	scale autoscaling.Seat
 
 	streams atomic.Pointer[supervise.Dynamic] // what is sent to readers, as long as they read
 }

@@ -17,6 +17,7 @@
 //	│     ├─ work        simple_one_for_one: commands, once each, and probers, which are restarted
 //	│     ├─ keeper watch
 //	│     ├─ edges watch
+//	│     ├─ scaling       numbers of instances that follow the load
 //	│     └─ judge         what edges count of rollouts on trial, as verdicts
 //	└─ seeker            seeks the leadership, starts its term and waits for its end
 //

@@ -17,6 +17,7 @@ import (
 	"semper"
 	"semper/actor"
 	"semper/api"
+	"semper/autoscale/waking"
 	"semper/control"
 	"semper/control/output"
 	"semper/edge/mirror/told"
@@ -51,6 +52,8 @@ type machine struct {
 	armsErr     error
 	exposures   []design.Exposure
 	certs       []api.Certificate
+	held        map[semper.PoolKey]int // requests that wait at an edge
+	asked       uint64
 	books       []control.Book
 	dropped     []string
 	blobs       map[semper.Digest]bool
@@ -372,6 +375,26 @@ func (m *machine) Arms(context.Context) ([]semper.ArmCounts, error) {
 	return slices.Clone(m.arms), m.armsErr
 }
 
+func (m *machine) Sleepers(ctx context.Context, wait bool) (map[semper.PoolKey]waking.Told, error) {
+	for {
+		m.mu.Lock()
+		told, waiting, moved := make(map[semper.PoolKey]waking.Told), false, m.moved
+		for pool, n := range m.held {
+			told[pool] = waking.Told{Asked: m.asked, Waiting: n}
+			waiting = waiting || n > 0
+		}
+		m.mu.Unlock()
+		if !wait || waiting {
+			return told, nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 func (m *machine) Metrics(context.Context, string, string) (api.Exposition, error) {
 	return api.Exposition{Text: []byte("up 1\n")}, nil
 }
@@ -383,7 +406,7 @@ func (m *machine) States(context.Context) ([]semper.EdgeState, error) {
 	for i, e := range m.epochs {
 		s := semper.EdgeState{ID: fmt.Sprintf("edge-%d", i+1), PID: i + 1, Epoch: e, InFlight: map[semper.InstanceID]semper.InFlight{}}
 		if i == 0 {
-			s.InFlight = maps.Clone(m.inFlight)
+			s.InFlight, s.Held = maps.Clone(m.inFlight), maps.Clone(m.held)
 		}
 		out = append(out, s)
 	}

@@ -273,19 +273,11 @@ func (t *change) route() {
 		table.StickyKey = make([]byte, 32)
 		rand.Read(table.StickyKey) //nolint:errcheck // it never fails
 	}
-	if !moved && sameTable(table, t.m.table.value) {
+	if !moved && rollout.SameStored(table, t.m.table.value) {
 		return
 	}
 	table.Epoch = next
 	t.table = &table
-}
-
-// sameTable compares as JSON, which is how one of them was read.
-func sameTable(a, b semper.Table) bool {
-	a.Epoch, b.Epoch = 0, 0
-	x, err := json.Marshal(a)
-	y, err2 := json.Marshal(b)
-	return err == nil && err2 == nil && bytes.Equal(x, y)
 }
 
 func (m *model) judged() map[semper.InstanceID]rollout.Instance {

@@ -78,7 +78,7 @@ func (c *Control) Overview(ctx context.Context) (api.Overview, error) {
 	}
 	out := api.Overview{Environments: []api.Status{}}
 	for _, key := range slices.Sorted(maps.Keys(v.envs)) {
-		out.Environments = append(out.Environments, status(v, v.envs[key], live))
+		out.Environments = append(out.Environments, c.status(v, v.envs[key], live))
 	}
 	return out, nil
 }
@@ -97,7 +97,7 @@ func (c *Control) Status(ctx context.Context, app, env string) (api.Status, erro
 	if err != nil {
 		return api.Status{}, err
 	}
-	return status(v, e, live), nil
+	return c.status(v, e, live), nil
 }
 
 // trafficWithin is how long edges have to say what they do: who watches asks again every second.
@@ -169,10 +169,10 @@ func (c *Control) liveLedgers(v *view) (map[LedgerKey]semper.Ledger, error) {
 }
 
 // status puts together what is known of e.
-func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api.Status {
+func (c *Control) status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api.Status {
 	s := api.Status{
 		App: e.App, Environment: e.Name, Epoch: v.table.Epoch, Revision: v.versions[e.Key()], Hold: e.Hold,
-		Instances: []api.Instance{}, Ledger: make(map[semper.ReleaseName]semper.Ledger), Edges: v.edges, Scale: map[string]int{},
+		Instances: []api.Instance{}, Ledger: make(map[semper.ReleaseName]semper.Ledger), Edges: v.edges, Scale: map[string]int{}, Scaling: c.scale.Of(e.Key()),
 	}
 	if cur := e.Current; cur != nil {
 		s.Release, s.Scale = cur.Release, cur.Scale
@@ -185,7 +185,7 @@ func status(v *view, e semper.Environment, live map[LedgerKey]semper.Ledger) api
 			s.WarmUntil = p.WarmSince().Add(v.releases[e.App][e.Current.Release].Spec.Warm.D())
 		}
 	}
-	s.Rollout = rolloutStatus(v, e)
+	s.Rollout = prepare.Status(e, v.waiting[e.Key()], v.releases[e.App], v.verdicts)
 	s.Instances = append(s.Instances, instances(v, e)...)
 	s.Tasks, s.Crons = v.tasks.Status(e.App, e.Name), v.tasks.Crons(e.App, e.Name)
 	for key, l := range v.ledgers {

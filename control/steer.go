@@ -74,29 +74,3 @@ func (c *Control) WaitRollout(ctx context.Context, app, env, id, until string) (
 		}
 	}
 }
-
-// rolloutStatus is e's rollout in brief, with what the judge says now.
-func rolloutStatus(v *view, e semper.Environment) *api.RolloutStatus {
-	r, waiting := e.Rollout, v.waiting[e.Key()]
-	if r == nil {
-		return nil
-	}
-	out := &api.RolloutStatus{
-		ID: r.ID, Kind: r.Kind, State: r.State, Step: string(r.State), Reason: r.Reason, From: r.From, To: r.To, By: r.By, Epoch: r.Epoch,
-		StartedAt: r.StartedAt, EndedAt: r.EndedAt, Deadline: r.Deadline, Instance: r.Instance, Tail: r.Tail, Steps: r.Steps,
-		Trial: r.Trial, Hotfix: r.Hotfix, Migration: r.Migration,
-	}
-	if r.Trial != nil {
-		if d := v.releases[e.App][r.To].Spec.Deploy; d != nil {
-			out.Way = d.Steps
-		}
-		if newest, ok := v.verdicts[e.Key()]; ok && newest.Rollout == r.ID && newest.Step == r.Trial.Step && !r.State.Ended() {
-			t := *r.Trial
-			t.Verdict, out.Trial = &newest, &t
-		}
-	}
-	if waiting != "" && !r.State.Ended() {
-		out.Step = waiting
-	}
-	return out
-}

@@ -231,6 +231,7 @@ func (t *term) start(ctx context.Context) (*supervise.Supervisor, error) {
 			{ID: "edges watch", Start: supervise.Serve(c.watchEdges), Shutdown: supervise.Infinity},
 			{ID: "certificates watch", Start: supervise.Serve(c.watchCertificates), Shutdown: supervise.Infinity},
 			{ID: "experiments", Start: supervise.Serve(t.experiment), Shutdown: supervise.Infinity},
+			{ID: "scaling", Start: supervise.Serve(t.scale), Shutdown: supervise.Infinity},
 			{ID: "judge", Start: supervise.Serve(t.judge), Shutdown: supervise.Infinity},
 		}, c.supervision(ctx))
 }

@@ -62,7 +62,7 @@ func (c *Control) publish(m *model) {
 	}
 	for k, e := range m.envs {
 		v.envs[k], v.versions[k] = e.value, e.version
-		v.draining, v.holding = v.draining || busy(e.value), v.holding || len(e.value.Hold) > 0
+		v.draining, v.holding = v.draining || rollout.Busy(e.value), v.holding || len(e.value.Hold) > 0
 		v.pulls = v.pulls || rollout.Pulls(e.value, m.releasesIn(e.value))
 	}
 	for app, rels := range m.releases {
@@ -87,19 +87,6 @@ func (c *Control) publish(m *model) {
 	case c.wake <- struct{}{}:
 	default:
 	}
-}
-
-// busy reports whether env waits for what edges have in hand.
-func busy(e semper.Environment) bool {
-	r := e.Rollout
-	if len(e.Retiring) > 0 || r == nil {
-		return len(e.Retiring) > 0
-	}
-	switch r.State {
-	case semper.RolloutHold, semper.RolloutConnect, semper.RolloutDrain, semper.RolloutRollingBack:
-		return true
-	}
-	return r.State == semper.RolloutTrial && r.Trial.Since.IsZero()
 }
 
 // see is the present view; it waits for the first one.

@@ -45,7 +45,7 @@ type asking struct {
 	pinned bool      // to a release, whatever a split says
 
 	counted bool // against the rate limits
-	exam    bool // asks whether a service is well that is held, or was until a moment ago
+	exam    bool // asks whether a service is well that is held, or was until a moment ago, or that may sleep
 	gate    *gate.Gate
 	backend *backend // claimed
 	class   flight.Class
@@ -179,6 +179,7 @@ func (a *asking) turnTo(s *snapshot, now int64) decision {
 	// Who asks whether a service is well is answered while it is held, or would take it for dead.
 	t := a.target
 	a.exam = (len(t.held) > 0 || t.lane.Behind(false)) && len(t.pool.Backend) > 0 && r.Examines(&a.query, &t.pool.Backend[0].Health)
+	a.exam = t.pool.sleeper.Take(&r.Rule, &a.query) || a.exam
 	return given
 }
 

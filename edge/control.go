@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/autoscale/waking"
 	"semper/edge/control"
 	"semper/edge/mirror/told"
 	"semper/edge/witness"
@@ -23,10 +24,23 @@ func (e *Edge) Control() http.Handler {
 		State: e.State, Wait: e.WaitEpoch, Drain: e.beginDrain, Ledger: func() map[Key]semper.Ledger { return e.books.Snapshot().Counts },
 		Arms:      func() []semper.ArmCounts { return e.arms.Counts(time.Now()) },
 		Shadows:   e.Shadows,
+		Sleepers:  e.sleepers,
+		Bell:      &e.bell,
 		Exposures: func(after int64) design.Exposures { return e.exposures.After(e.o.ID, after) },
 	}.Handle(m)
 	e.witness.Handle(m)
 	return m
+}
+
+// sleepers are the services that may sleep, with who has asked for them.
+func (e *Edge) sleepers() map[semper.PoolKey]waking.Told {
+	out := map[semper.PoolKey]waking.Told{}
+	for key, p := range e.snapshot().pools {
+		if p.sleeper != nil {
+			out[key] = p.sleeper.Told(p.lane.Waiting())
+		}
+	}
+	return out
 }
 
 // Witness is what has seen the edge's requests.

@@ -28,6 +28,7 @@ import (
 	"semper/edge/local"
 	"semper/edge/mirror"
 	"semper/edge/probe"
+	"semper/edge/rouse"
 	"semper/edge/route"
 	"semper/edge/strain"
 	"semper/edge/tablefile"
@@ -74,6 +75,7 @@ type Edge struct {
 	mirrors   *mirror.Mirrors
 	strain    *strain.Strain
 	exposures variant.Log
+	bell      rouse.Bell // rung when a request begins to wait for a service that may sleep
 
 	current epoch.Current[snapshot]
 	trusted *config.Networks

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"runtime"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"semper"
 	"semper/edge/account"
 	"semper/edge/arms"
+	"semper/edge/config"
 	"semper/edge/front"
 	"semper/edge/http1"
 	"semper/edge/ledger"
@@ -55,13 +55,7 @@ func (e *Edge) watchTraffic(ctx context.Context) error {
 // place is where requests by r to the pool of k are counted. Each pool has one besides, for what befalls no request.
 func (s *snapshot) place(w *witness.Witness, k metrics.Key, r *route.Rule) *witness.Place {
 	own := w.Place(k)
-	if k.Route = r.Name; k.Route == "" {
-		host := "*"
-		if len(r.Match.Hosts) > 0 {
-			host = r.Match.Hosts[0]
-		}
-		k.Route = host + cmp.Or(r.Match.Path, "/")
-	}
+	k.Route = config.RouteName(r)
 	place := w.Place(k)
 	s.places = append(s.places, own, place)
 	return place

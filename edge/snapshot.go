@@ -18,6 +18,7 @@ import (
 	"semper/edge/local"
 	"semper/edge/mirror"
 	"semper/edge/probe"
+	"semper/edge/rouse"
 	"semper/edge/route"
 	"semper/edge/variant"
 	"semper/edge/witness"
@@ -60,6 +61,7 @@ func (s *snapshot) answer(sites map[int]*local.Site) {
 type line struct {
 	*lane.Lanes
 	heal   *heal.Ward // nil: never was one; guarded by Edge.registry
+	asked  rouse.Asked
 	budget admit.Budget
 }
 
@@ -79,6 +81,7 @@ type pool struct {
 	arms     arms.Pool // what it is in a split
 	mirror   *mirror.Mirror
 	variants *variant.Set
+	sleeper  *rouse.Service // nil: it does not sleep
 
 	slowStart  time.Duration
 	panicBelow int
@@ -145,6 +148,7 @@ func (e *Edge) compileTable(t semper.Table, m *route.Matcher) (*snapshot, error)
 		c.held = e.ends.OfPool(p.Hold)
 		c.tabled, c.arms, c.mirror = true, p, mirrors[p.Key]
 		c.bounds, c.age = config.Holds(&c.Limits)
+		c.sleeper = rouse.New(&c.Pool, &c.lane.asked, &e.bell)
 		said, err := config.OfPool(&c.Pool)
 		if err != nil {
 			e.log.Warn("a pool's settings are not known; the rest holds", "pool", p.Key, "error", err)

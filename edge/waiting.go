@@ -27,8 +27,8 @@ var heldTooMuch = [...]refusal.Refusal{hold.Wait: refusal.HoldRequests, hold.She
 // inLine stands in the line before the pool, or before the route to it. A health check that nobody could answer does not wait.
 func (a *asking) inLine(t *target, now int64) decision {
 	p := t.pool
-	if a.leaveGate(); a.exam && t.held.Holds(false, now) {
-		return a.refuse(refusal.Backend, ledger.EdgeErrors)
+	if a.leaveGate(); a.exam && (p.sleeper != nil || t.held.Holds(false, now)) {
+		return a.refuse(p.sleeper.Exam())
 	}
 	again := a.ticket
 	bounds, age := p.bounds, p.age
@@ -40,7 +40,7 @@ func (a *asking) inLine(t *target, now int64) decision {
 	w := &waiting{lane: t.lane}
 	if a.waiter == nil {
 		wall := time.Now()
-		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Class: config.Class(a.rule.Priority), Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, backendWait))}
+		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Class: config.Class(a.rule.Priority), Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, p.sleeper.Patience(backendWait)))}
 	}
 	waker, turn := a.waker, a.turn
 	a.waiter.Let = func(v hold.Verdict) {
@@ -50,10 +50,19 @@ func (a *asking) inLine(t *target, now int64) decision {
 	if v := t.lane.Join(a.waiter, bounds, again); v != hold.Wait {
 		return a.refuse(heldTooMuch[v], ledger.Shed)
 	}
+	p.sleeper.Rouse()
 	a.wait = w
 	a.entry.Hold()
 	a.seen.Hold(now)
 	return waits
+}
+
+// missed is the answer to a request that no backend came for in time.
+func (a *asking) missed() refusal.Refusal {
+	if p := a.edge.snapshot().pools[a.target.pool.Key]; p != nil {
+		return p.sleeper.Late()
+	}
+	return refusal.Backend
 }
 
 // atGate waits for room; full says that there is none behind the gate.
@@ -93,7 +102,7 @@ func (a *asking) woken(now int64) decision {
 			a.ticket = true
 			return a.claim(now)
 		case hold.NoBackend:
-			return a.refuse(refusal.Backend, ledger.EdgeErrors)
+			return a.refuse(a.missed(), ledger.EdgeErrors)
 		}
 		return a.refuse(heldTooMuch[v], ledger.Shed)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/autoscale/waking"
 	"semper/control"
 	"semper/edge"
 	"semper/edge/ledger"
@@ -31,6 +32,7 @@ import (
 // edges asks every living edge over its own socket.
 type edges struct {
 	keeper *keeper.Client
+	scaled func() map[semper.EnvironmentKey][]api.Scaling // nil: nobody knows
 	mu     sync.Mutex
 	conns  map[string]*http.Client // guarded by mu; by socket
 }
@@ -93,7 +95,55 @@ func (e *edges) Traffic(ctx context.Context) (api.Traffic, error) {
 	return t, nil
 }
 
-// Metrics are those of the edge with an id. Empty is one that takes new connections, and with it the queue process, where one answers.
+// Sleepers are those of all edges together. The first edge at which somebody waits answers for all.
+func (e *edges) Sleepers(ctx context.Context, wait bool) (map[semper.PoolKey]waking.Told, error) {
+	if wait {
+		return e.woken(ctx)
+	}
+	answers, err := whole(asked[map[semper.PoolKey]waking.Told](ctx, e, "/v1/sleepers"))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[semper.PoolKey]waking.Told)
+	for _, told := range answers {
+		for pool, t := range told {
+			sum := out[pool]
+			out[pool] = waking.Told{Asked: sum.Asked + t.Asked, Waiting: sum.Waiting + t.Waiting}
+		}
+	}
+	return out, nil
+}
+
+// woken waits at every edge, and returns what the first says at which somebody waits.
+func (e *edges) woken(ctx context.Context) (map[semper.PoolKey]waking.Told, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts, err := e.ready(ctx, "edge")
+	if err != nil {
+		return nil, err
+	}
+	first := make(chan map[semper.PoolKey]waking.Told, len(parts))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel() // before the wait
+	for _, p := range parts {
+		wg.Go(func() {
+			var told map[semper.PoolKey]waking.Told
+			if e.ask(ctx, p.Socket, "/v1/woken", &told) == nil {
+				first <- told
+			}
+		})
+	}
+	select {
+	case told := <-first:
+		return told, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Metrics are those of the edge with an id. Empty is one that takes new connections, and with it the queue process, where one
+// answers, and what control itself knows.
 func (e *edges) Metrics(ctx context.Context, id, accept string) (api.Exposition, error) {
 	parts, err := e.keeper.Parts(ctx)
 	if err != nil {
@@ -117,6 +167,10 @@ func (e *edges) Metrics(ctx context.Context, id, accept string) (api.Exposition,
 			m.Text = metrics.Join(m.Text, q.Text)
 			break
 		}
+	}
+	if e.scaled != nil {
+		open := strings.HasPrefix(m.ContentType, "application/openmetrics-text")
+		m.Text = metrics.Join(m.Text, metrics.Expose(open, scaleFamilies(e.scaled())...))
 	}
 	return m, nil
 }
@@ -198,12 +252,9 @@ func asked[T any](ctx context.Context, e *edges, path string) (answers []T, part
 
 // askedOf is asked, of the parts of a kind.
 func askedOf[T any](ctx context.Context, e *edges, kind, path string) (answers []T, parts []keeper.Part, errs []error, err error) {
-	parts, err = e.keeper.Parts(ctx)
-	if err != nil {
+	if parts, err = e.ready(ctx, kind); err != nil {
 		return nil, nil, nil, err
 	}
-	e.prune(parts)
-	parts = slices.DeleteFunc(parts, func(p keeper.Part) bool { return p.Kind != kind || p.PID == 0 || !p.Ready })
 	answers, errs = make([]T, len(parts)), make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, p := range parts {
@@ -211,6 +262,16 @@ func askedOf[T any](ctx context.Context, e *edges, kind, path string) (answers [
 	}
 	wg.Wait()
 	return answers, parts, errs, nil
+}
+
+// ready are the parts of a kind that have said they are.
+func (e *edges) ready(ctx context.Context, kind string) ([]keeper.Part, error) {
+	parts, err := e.keeper.Parts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.prune(parts)
+	return slices.DeleteFunc(parts, func(p keeper.Part) bool { return p.Kind != kind || p.PID == 0 || !p.Ready }), nil
 }
 
 func (e *edges) ask(ctx context.Context, socket, path string, into any) error {

@@ -69,6 +69,7 @@ func Control(ctx context.Context, o PartOptions) error {
 		Secrets: secrets(d.secrets()), Machine: &machine{dirs: d, keeper: k}, Log: o.Log, ID: holder(), Keys: keys, Check: config.CheckSpec, Queues: jobs, QueueCounters: counters{asking},
 		Supervision: func(ctx context.Context) supervise.Options { return below(o.ID, observe(ctx, o.Log, "model")) },
 	})
+	edges.scaled = c.Scalings
 	h := api.NewServer(c, api.ServerOptions{Log: o.Log, Token: func() string { return token }, User: c.User, PeerCredCheck: true, UI: web.Handler(c)})
 	return controlTree(ctx, o, c, sockets, &surface{log: o.Log, handler: h, sockets: sockets, certs: certs.config()})
 }

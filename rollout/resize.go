@@ -211,8 +211,9 @@ func automatically(env semper.Environment, hands []string, q Request) (semper.En
 	return env, []semper.Event{{At: q.Now, Kind: "scale.by", App: env.App, Environment: env.Name, Release: cur.Release, By: q.By, Message: msg}}, nil
 }
 
-// wakes is what edges are told of a pool that has no ready instance and gets one when somebody asks for something.
-func wakes(s Site, service string, p semper.Placement, instances map[semper.InstanceID]Instance) json.RawMessage {
+// wakes is what edges are told of a service that may sleep.
+func wakes(s Site, service string, instances map[semper.InstanceID]Instance, none bool) json.RawMessage {
+	p := s.Env.Current
 	spec := s.Releases[p.Release].Spec
 	if policy, ok := automatic(s.Env, spec, service); !ok || policy.Min > 0 {
 		return nil
@@ -222,9 +223,7 @@ func wakes(s Site, service string, p semper.Placement, instances map[semper.Inst
 		w.Health = h.Path
 	}
 	for _, u := range p.Instances {
-		if in := instances[u.ID]; u.Service == service && in.LastEnd != nil {
-			w.Failed = true
-		}
+		w.Failed = w.Failed || none && u.Service == service && instances[u.ID].LastEnd != nil
 	}
 	return w.Encode()
 }

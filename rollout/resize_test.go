@@ -101,8 +101,8 @@ func TestASleepingServiceWakes(t *testing.T) {
 	said := func(env semper.Environment) *waking.Service {
 		return waking.Read(rollout.Routes([]rollout.Site{{Env: env, Releases: w.Releases}}, w.Instances).Pools[0].Wakes)
 	}
-	if said(env) != nil {
-		t.Error("with three that are ready, a request wakes nothing")
+	if s := said(env); s == nil || s.Failed {
+		t.Errorf("with three that are ready the pool says %+v", s)
 	}
 	d := resized(t, env, w, 3, 0)
 	if d.Events[0].Kind != "scale.asleep" || said(d.Env) == nil || *said(d.Env) != (waking.Service{Health: "/up"}) {
@@ -126,9 +126,9 @@ func TestASleepingServiceWakes(t *testing.T) {
 	if s := said(d.Env); s == nil || !s.Failed {
 		t.Errorf("when its start has failed the pool says %+v", s)
 	}
-	w.Instances[id] = rollout.Instance{State: semper.Ready}
-	if said(d.Env) != nil {
-		t.Error("it is awake, and the pool says that it is not")
+	w.Instances[id] = rollout.Instance{State: semper.Ready, LastEnd: &semper.End{}}
+	if s := said(d.Env); s == nil || s.Failed {
+		t.Errorf("it is awake, and the pool says %+v", s)
 	}
 }
 

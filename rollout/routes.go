@@ -1,7 +1,9 @@
 package rollout
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -65,9 +67,7 @@ func Routes(sites []Site, instances map[semper.InstanceID]Instance) semper.Table
 // and those of its arms while it is on trial.
 func pools(s Site, service string, instances map[semper.InstanceID]Instance) []semper.Pool {
 	own := pool(s, service, *s.Env.Current, instances)
-	if len(own.Backend) == 0 {
-		own.Wakes = wakes(s, service, *s.Env.Current, instances)
-	}
+	own.Wakes = wakes(s, service, instances, len(own.Backend) == 0)
 	arm := func(a semper.Arm, p semper.Placement) semper.Pool {
 		out := pool(s, service, p, instances)
 		out.Key, out.Arm = own.Key.PoolOf(a), a
@@ -155,4 +155,12 @@ func draining(s Site) []semper.Draining {
 func SameRoutes(a, b semper.Table) bool {
 	a.Epoch, b.Epoch = 0, 0
 	return reflect.DeepEqual(a, b)
+}
+
+// SameStored is SameRoutes by what is stored of a and b, for one of them was read from there.
+func SameStored(a, b semper.Table) bool {
+	a.Epoch, b.Epoch = 0, 0
+	x, err := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err == nil && err2 == nil && bytes.Equal(x, y)
 }

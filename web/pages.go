@@ -43,7 +43,7 @@ func parsePages(version string) *pages {
 		"summary": summary, "holdWords": holdWords, "waiting": waiting, "stepWords": stepWords, "commands": commands, "eventTone": eventTone, "pips": pipsOf,
 		"leaf": leafName, "local": localID, "link": link, "stamp": stamp, "took": took, "num": num, "bytes": bytesOf,
 		"traffic": trafficOf, "perSecond": perSecond, "millis": millis, "part": partOf, "hint": semper.HintOf, "keyOf": keyOf, "join": strings.Join, "change": changeOf,
-		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "short": short,
+		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "scaled": scaled, "short": short,
 		"experimentMark": experimentMark, "experimentSays": experimentSays, "experimentCommands": experimentCommands, "usersOf": usersOf, "taskWhat": taskWhat, "taskWhy": taskWhy, "cronRun": cronRun, "releaseOf": releaseOf, "sharesOf": sharesOf, "mismatchSays": mismatchSays, "effects": effects,
 		"queueMark": queueMark, "jobMark": jobMark, "jobSays": jobSays, "attemptSays": attemptSays, "tries": tries, "tabs": tabs, "flows": flows, "reach": reach,
 		"rules": rulesOf, "leadsTo": leadsTo, "rateIn": rateIn, "rateOut": rateOut, "messageOf": messageOf, "may": mayDeploy,

@@ -73,6 +73,9 @@ func healthOf(s api.Status) mark {
 	r := readyOf(s)
 	ro := s.Rollout
 	moving := ro != nil && !ro.State.Ended()
+	if m, ok := sleepMark(s); ok && !moving && len(s.Hold) == 0 {
+		return m
+	}
 	switch {
 	case r.Of > 0 && r.Ready == 0:
 		return markOf("down")

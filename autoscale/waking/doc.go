@@ -1,16 +1,16 @@
-// Package waking has what control tells edges of a service that may sleep, and has no instance that is ready: that they are to keep
-// its requests, and tell control, who starts one. It stands in the route table with the service's pool.
+// Package waking has what control and edges tell each other of a service that may sleep. The first stands in the route table with the
+// service's pool: edges are to keep its requests while it has no instance that is ready. The second they answer when they are asked.
 //
 // It does nothing: who starts instances, and who keeps requests, is elsewhere.
 package waking
 
 import "encoding/json"
 
-// A Service has no instance that is ready, and wakes when somebody asks for something.
+// A Service may sleep, and wakes when somebody asks for something.
 type Service struct {
 	// Health is the path of its health check, by HTTP; empty where it has none. Who asks there wakes nobody: the service is well.
 	Health string `json:"health,omitempty"`
-	// Failed says that its newest instance ended before it was ready.
+	// Failed says that none is ready, and that one ended before it was.
 	Failed bool `json:"failed,omitempty"`
 }
 
@@ -30,4 +30,10 @@ func Read(b json.RawMessage) *Service {
 		return nil
 	}
 	return s
+}
+
+// Told is what an edge tells of a service that may sleep.
+type Told struct {
+	Asked   uint64 `json:"asked"`             // requests since the edge began, each once at least, but for those that asked if it is well
+	Waiting int    `json:"waiting,omitempty"` // for an instance, now
 }

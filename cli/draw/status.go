@@ -52,6 +52,9 @@ func Status(st api.Status, p Paint, now time.Time) []string {
 	for _, h := range st.Hold {
 		out = append(out, holdLine(&st, h, p, now))
 	}
+	for i := range st.Scaling {
+		out = append(out, scalingLine(&st, &st.Scaling[i], p))
+	}
 	out = append(out, instanceBranches(st, p, now)...)
 	out = append(out, taskBranches(st, p, now)...)
 	out = append(out, ledgerBranch(st, p)...)

@@ -245,3 +245,15 @@ func (r *Rule) Wants(status int) bool { return !slices.Contains(r.Statuses, stat
 
 // Seconds are those until a request that came too early may come.
 func Seconds(early int64) int { return int(math.Ceil(float64(early) / 1e9)) }
+
+// RouteName is what metrics call the route of r: its name, or its first host and its path.
+func RouteName(r *route.Rule) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	host := "*"
+	if len(r.Match.Hosts) > 0 {
+		host = r.Match.Hosts[0]
+	}
+	return host + cmp.Or(r.Match.Path, "/")
+}

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"semper"
+	"semper/autoscale/waking"
 	"semper/edge/ledger"
 	"semper/edge/mirror/told"
+	"semper/edge/rouse"
 	"semper/experiment/design"
 )
 
@@ -27,6 +29,8 @@ type Edge struct {
 	Arms      func() []semper.ArmCounts
 	Shadows   func() []told.Counts
 	Exposures func(after int64) design.Exposures
+	Sleepers  func() map[semper.PoolKey]waking.Told
+	Bell      *rouse.Bell // rung when somebody begins to wait for one of them
 }
 
 // Entry is one release's line in the answer of GET /v1/ledger.
@@ -43,6 +47,8 @@ type Entry struct {
 //	GET  /v1/ledger               what this edge has counted, per release
 //	GET  /v1/arms                 what it has counted of the arms of splits, and of pools without one: [semper.ArmCounts]
 //	GET  /v1/shadows              what it has compared of copies of requests: [told.Counts]
+//	GET  /v1/sleepers             services that may sleep, and who asked for them: [waking.Told], by the key of their pool
+//	GET  /v1/woken                the same, once somebody waits for one of them, or after 10 s
 //	GET  /v1/exposures?after=N    who was exposed to a variant, after the exposure of that number: [design.Exposures]
 //
 // Errors are a [semper.Error].
@@ -53,6 +59,8 @@ func (e Edge) Handle(m *http.ServeMux) {
 	m.HandleFunc("GET /v1/arms", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Arms()) })
 	m.HandleFunc("GET /v1/shadows", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Shadows()) })
 	m.HandleFunc("GET /v1/exposures", e.exposures)
+	m.HandleFunc("GET /v1/sleepers", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.Sleepers()) })
+	m.HandleFunc("GET /v1/woken", e.woken)
 	m.HandleFunc("GET /v1/ledger", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, e.entries()) })
 }
 
@@ -75,6 +83,15 @@ func (e Edge) wait(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, e.State())
+}
+
+// wokenWithin bounds the wait for somebody who waits: who listens asks again.
+const wokenWithin = 10 * time.Second
+
+func (e Edge) woken(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), wokenWithin)
+	defer cancel()
+	reply(w, http.StatusOK, e.Bell.Await(ctx, e.Sleepers))
 }
 
 func (e Edge) exposures(w http.ResponseWriter, r *http.Request) {

@@ -34,9 +34,12 @@ const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 func AppendRefusal(dst []byte, r *Refusal) []byte {
 	dst = AppendStatus(dst, r.Status)
 	dst = appendField(dst, "Date: ", r.Date)
-	dst = append(dst, "X-Semper-Error: "...)
-	dst = append(dst, r.Word...)
-	dst = append(dst, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Type: "...)
+	if r.Word != "" {
+		dst = append(dst, "X-Semper-Error: "...)
+		dst = append(dst, r.Word...)
+		dst = append(dst, "\r\n"...)
+	}
+	dst = append(dst, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Type: "...)
 	if r.Page != nil {
 		dst = append(dst, r.Type...)
 	} else {

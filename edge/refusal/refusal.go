@@ -15,7 +15,7 @@ import (
 // A Refusal is an answer of the edge itself.
 type Refusal struct {
 	Status int
-	Word   string // for X-Semper-Error
+	Word   string // for X-Semper-Error; empty where nothing is wrong
 	Text   string
 	Retry  int // seconds, for Retry-After; 0 for none
 	Close  bool
@@ -58,7 +58,9 @@ var (
 // Answer sends the refusal: page, if there is one, else a page of its own where a browser asks.
 func (f Refusal) Answer(w http.ResponseWriter, r *http.Request, id string, page *route.ErrorPage) {
 	h := w.Header()
-	h.Set(message.ErrorWord, f.Word)
+	if f.Word != "" {
+		h.Set(message.ErrorWord, f.Word)
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if id != "" {

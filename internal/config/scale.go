@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"semper"
 	"semper/autoscale"
 )
@@ -50,7 +52,9 @@ func (c *checker) scale(path string, s service) {
 
 // takes reports what the service whose scale is at path takes.
 func (c *checker) takes(path string, s service) (requests, jobs bool) {
-	return s.isWeb(), c.queued(path[:len(path)-len(".scale")])
+	of := strings.TrimSuffix(path, ".scale")
+	jobs = c.queued(of)
+	return s.isWeb() || jobs && c.given(of+".listen"), jobs
 }
 
 // scaling is s's scale as package autoscale has it.
@@ -62,5 +66,6 @@ func (c *checker) scaling(path string, s service) autoscale.Policy {
 	if !c.given(path + ".min") {
 		p.Min = 1
 	}
-	return p.WithDefaults(c.takes(path, s))
+	_, jobs := c.takes(path, s)
+	return p.WithDefaults(s.isWeb(), jobs)
 }
