@@ -1,6 +1,7 @@
 package accept_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -207,5 +208,21 @@ func TestWhoIsToldIsWrittenDown(t *testing.T) {
 	}
 	if c[0].Callback != "" || c[1].Callback != "https://all.example/" || c[2].Callback != "https://one.example/" || c[2].Request.Header.Get("Semper-Callback") != "" {
 		t.Errorf("told: %q %q %q %v", c[0].Callback, c[1].Callback, c[2].Callback, c[2].Request.Header)
+	}
+}
+
+// full is a queue whose disk is.
+type full struct{ queue.Queue }
+
+func (full) Enqueue(context.Context, queue.Job) (queue.Receipt, error) {
+	return queue.Receipt{}, &semper.Error{Code: semper.NoSpace, Op: "body write", Hint: "free space on the disk of the data directory"}
+}
+
+func TestAFullDiskAcceptsNothingAndSaysSo(t *testing.T) {
+	t.Parallel()
+	_, q := open(t, queue.Settings{})
+	w := ask(handler(full{q}, queue.Settings{}, accept.Options{}), "POST", "/", "x")
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("Location") != "" || strings.Contains(w.Body.String(), "directory") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

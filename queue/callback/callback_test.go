@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,6 +47,7 @@ func TestRules(t *testing.T) {
 		{named, "https://hooks.example.com/", free}, {named, "https://HOOKS.example.com./", free}, {named, "https://a.partner.example/", free},
 		{named, "https://partner.example/", forbidden}, {named, "https://evilpartner.example/", forbidden}, {named, "https://other.example/", forbidden}, {named, "https://93.184.215.14/", forbidden},
 		{Rules{Hosts: named.Hosts, To: "https://ours.example/x"}, "https://ours.example/x", free}, {Rules{Hosts: named.Hosts, To: "https://ours.example/x"}, "https://ours.example/y", forbidden},
+		{Rules{Hosts: named.Hosts, To: "https://ours.example"}, "https://ours.example/", free}, {Rules{Hosts: named.Hosts, To: "https://ours.example?a"}, "https://ours.example/?a", free},
 	} {
 		err := tc.r.URL(tc.url)
 		got := free
@@ -181,7 +183,8 @@ func TestAClientIsTold(t *testing.T) {
 	})
 	id := w.done(t, "/told?token=x", queue.Result{Status: 201, Header: http.Header{"Content-Type": {"text/plain"}, "Set-Cookie": {"sid=secret"}}, Body: []byte("märz")})
 	w.work(t)
-	if end := w.call(t); end.State != queue.Done || len(end.Attempts) != 2 {
+	end := w.call(t)
+	if end.State != queue.Done || len(end.Attempts) != 2 {
 		t.Fatalf("%+v", end)
 	}
 	w.mu.Lock()
@@ -229,6 +232,24 @@ func TestBodiesAreBounded(t *testing.T) {
 		if err != nil || !tc.has(m.Data.Response) {
 			t.Errorf("%s: %.200s %v", name, b, err)
 		}
+	}
+}
+
+// A callback is shown to people as other jobs are, who hide what a target's parameters may tell; so the URL stands nowhere else.
+func TestTheURLOfACallbackStandsInItsTargetOnly(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(http.ResponseWriter, *http.Request) {})
+	w.done(t, "/told?token=s3cret", queue.Result{Status: 200})
+	if err := (follower{w.jobs, w.jobs, w.calls}).round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.calls.Claim(t.Context(), "me", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := c[0].Request
+	if r.Target != "/told?token=s3cret" || "http://"+r.Host != w.to.URL || strings.Contains(fmt.Sprint(r.Header, string(r.Body), c[0].Key), "s3cret") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"semper/queue"
@@ -26,8 +27,9 @@ func Policy() queue.Policy {
 	}
 }
 
-// urlField has the URL of a callback in the job that it is.
-const urlField = "Semper-Callback"
+// schemeField has the scheme of a callback's URL in the job that it is; host and target are those of its request. So whoever looks at
+// the job sees no more of the URL than of any other.
+const schemeField = "Semper-Scheme"
 
 const (
 	pause = 500 * time.Millisecond // between two looks for ends
@@ -105,7 +107,7 @@ func (f follower) make(ctx context.Context, e queue.End) error {
 	_, err = f.to.Enqueue(ctx, queue.Job{
 		Key: u.Host, DedupKey: fmt.Sprintf("%s %d %s", e.ID, attempts(s), s.State),
 		Request: queue.Request{Method: http.MethodPost, Target: u.RequestURI(), Host: u.Host, Body: body,
-			Header: http.Header{"Content-Type": {"application/json"}, urlField: {e.To}}},
+			Header: http.Header{"Content-Type": {"application/json"}, schemeField: {strings.ToLower(u.Scheme)}}},
 	})
 	if errors.Is(err, queue.ErrKeyReused) { // told already, in the words of another semper
 		err = nil

@@ -84,7 +84,7 @@ func (r Rules) URL(text string) error {
 	}
 	tls := strings.EqualFold(u.Scheme, "https")
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if len(r.Hosts) > 0 && text != r.To && !slices.ContainsFunc(r.Hosts, func(h string) bool { return covers(h, host) }) {
+	if len(r.Hosts) > 0 && !sameURL(u, r.To) && !slices.ContainsFunc(r.Hosts, func(h string) bool { return covers(h, host) }) {
 		return &Forbidden{host, "it is not among the hosts of the service's callbacks"}
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
@@ -100,6 +100,12 @@ func (r Rules) URL(text string) error {
 		return &Forbidden{host, "what goes there goes over https"}
 	}
 	return nil
+}
+
+// sameURL is whether u asks for what text does.
+func sameURL(u *url.URL, text string) bool {
+	o, err := url.Parse(text)
+	return err == nil && strings.EqualFold(u.Scheme, o.Scheme) && strings.EqualFold(u.Host, o.Host) && u.RequestURI() == o.RequestURI()
 }
 
 // covers is whether host is what h stands for.

@@ -37,7 +37,7 @@ const answers = 4 << 10
 // RoundTrip sends the callback that r is. What would fail each time is a [dispatch.Final] error.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.once.Do(t.clients)
-	to := r.Header.Get(urlField)
+	to := r.Header.Get(schemeField) + "://" + r.Host + r.URL.RequestURI()
 	if err := t.Rules().URL(to); err != nil {
 		return nil, &dispatch.Final{Err: err}
 	}
