@@ -28,7 +28,7 @@ func overviewFragments() []string {
 }
 
 func appFragments() []string {
-	return []string{"notice", "needs", "head", "rollout", "pipeline", "traffic", "queues", "experiments", "instances", "tasks", "tree", "releases", "crashes", "events"}
+	return []string{"notice", "needs", "head", "rollout", "pipeline", "traffic", "queues", "experiments", "instances", "crons", "tasks", "tree", "releases", "crashes", "events"}
 }
 
 type pages struct {
@@ -44,7 +44,7 @@ func parsePages(version string) *pages {
 		"leaf": leafName, "local": localID, "link": link, "stamp": stamp, "took": took, "num": num, "bytes": bytesOf,
 		"traffic": trafficOf, "perSecond": perSecond, "millis": millis, "part": partOf, "hint": semper.HintOf, "keyOf": keyOf, "join": strings.Join, "change": changeOf,
 		"where": where, "inside": insideOf, "shown": shownOf, "verdictMark": verdictMark, "placeMark": placeMark, "stepName": stepName, "evidenceOf": evidenceOf, "ordered": ordered, "scaled": scaled, "short": short,
-		"experimentMark": experimentMark, "experimentSays": experimentSays, "experimentCommands": experimentCommands, "usersOf": usersOf, "taskWhat": taskWhat, "taskWhy": taskWhy, "cronRun": cronRun, "releaseOf": releaseOf, "sharesOf": sharesOf, "mismatchSays": mismatchSays, "effects": effects,
+		"experimentMark": experimentMark, "experimentSays": experimentSays, "experimentCommands": experimentCommands, "usersOf": usersOf, "taskWhat": taskWhat, "taskWhy": taskWhy, "cronRun": cronRun, "cronState": cronState, "cronWhy": cronWhy, "releaseOf": releaseOf, "sharesOf": sharesOf, "mismatchSays": mismatchSays, "effects": effects,
 		"queueMark": queueMark, "jobMark": jobMark, "jobSays": jobSays, "attemptSays": attemptSays, "tries": tries, "tabs": tabs, "flows": flows, "reach": reach,
 		"rules": rulesOf, "leadsTo": leadsTo, "rateIn": rateIn, "rateOut": rateOut, "messageOf": messageOf, "may": mayDeploy,
 		"conf": confidence, "conf1": shareWords, "mean": evidenceOf,

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -41,4 +42,29 @@ func cronRun(c api.CronInfo) *task.Task {
 		return &c.Open[0]
 	}
 	return c.Last
+}
+
+// cronState is how it stands with a cron, in a word.
+func cronState(c api.CronInfo) string {
+	if c.Paused != nil {
+		return "paused"
+	}
+	if run := cronRun(c); run != nil {
+		return string(run.State)
+	}
+	return "waiting"
+}
+
+// cronWhy is who paused a cron, or why its last run failed; "" where there is nothing to say.
+func cronWhy(c api.CronInfo) string {
+	var all []string
+	if p := c.Paused; p != nil {
+		all = append(all, strings.TrimSuffix("paused by "+cmp.Or(p.By, "somebody")+": "+p.Why, ": "))
+	}
+	if run := cronRun(c); run != nil {
+		if why := taskWhy(*run); why != "" {
+			all = append(all, run.ID+": "+why)
+		}
+	}
+	return strings.Join(all, "; ")
 }

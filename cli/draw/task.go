@@ -220,7 +220,11 @@ func taskBranches(st api.Status, p Paint, now time.Time) []string {
 	if len(st.Crons) > 0 {
 		rows := Grid{}
 		for _, c := range st.Crons {
-			rows.Row(c.Service, scheduleOf(c), "next "+nextOf(c, p, now), lastOf(c, p, now))
+			next := nextOf(c, p, now)
+			if c.Paused == nil {
+				next = "next " + next
+			}
+			rows.Row(c.Service, scheduleOf(c), next, lastOf(c, p, now))
 		}
 		branch(p.Bold("crons"), rows)
 	}

@@ -96,7 +96,7 @@ func (c *Shell) run(ctx context.Context, r api.TaskRequest, detach bool) error {
 		}
 		switch {
 		case t.State == task.Queued:
-			c.Sayf("%s waits: %s", t.ID, draw.OneLine(t.Why))
+			c.Sayf("%s waits for %s", t.ID, draw.OneLine(t.Why))
 		case c.Chatty():
 			c.Sayf("%s runs in %s; Ctrl-C ends it", t.ID, t.Release)
 		}
