@@ -90,7 +90,7 @@ func TestClientsSayHowTheirRequestsAreDone(t *testing.T) {
 		return a.header.Get("Location")
 	}
 	first := accepted("/jobs/flaky", "Semper-Callback", rec.URL+"/told", "Semper-TTL", "60")
-	done := s.sent("GET", first, "", "Prefer", "wait=25")
+	done := s.over(first)
 	if done.status != http.StatusCreated || done.header.Get("X-Done-For") != "127.0.0.1" {
 		t.Errorf("done: %s", done)
 	}
@@ -100,17 +100,17 @@ func TestClientsSayHowTheirRequestsAreDone(t *testing.T) {
 	}
 	eventually(t, "its client is told", func() bool { return rec.of(path.Base(first)) == "request.done" })
 	poison := accepted("/jobs/poison", "Semper-Callback", rec.URL+"/told", "X-Customer", "poison")
-	stream := s.sent("GET", poison, "", "Accept", "text/event-stream") // until it is over
+	if a := s.over(poison); a.status != http.StatusBadGateway {
+		t.Errorf("what kills its instance: %s", a)
+	}
+	stream := s.sent("GET", poison, "", "Accept", "text/event-stream")
 	if !strings.HasSuffix(states(stream.body), " dead") {
 		t.Errorf("what kills its instance: %q", states(stream.body))
 	}
 	eventually(t, "its client is told, too", func() bool { return rec.of(path.Base(poison)) == "request.dead" })
-	if a := s.sent("GET", poison, ""); a.status != http.StatusBadGateway {
-		t.Errorf("what kills its instance: %s", a)
-	}
 	s.serves("r1", "one") // and the service is there
 	inOrder(t, s, effects, accepted)
-	large := s.sent("GET", accepted("/jobs/large"), "", "Prefer", "wait=25")
+	large := s.over(accepted("/jobs/large"))
 	if large.status != http.StatusOK || len(large.body) != 3_000_000 {
 		t.Errorf("a large answer: %d with %d bytes", large.status, len(large.body))
 	}
@@ -135,6 +135,16 @@ func TestClientsSayHowTheirRequestsAreDone(t *testing.T) {
 	}
 }
 
+// over is the answer of a Location once its request is over.
+func (s *server) over(at string) (a answer) {
+	s.t.Helper()
+	eventually(s.t, at+" is over", func() bool {
+		a = s.sent("GET", at, "", "Prefer", "wait=20")
+		return a.status != 0 && a.status != http.StatusAccepted && a.status != http.StatusServiceUnavailable
+	})
+	return a
+}
+
 // inOrder: the requests of one customer have their effects as they were accepted, whatever fails in between.
 func inOrder(t *testing.T, s *server, effects string, accepted func(string, ...string) string) {
 	t.Helper()
@@ -150,7 +160,7 @@ func inOrder(t *testing.T, s *server, effects string, accepted func(string, ...s
 		last = append(last, at)
 	}
 	for _, at := range last[10:] {
-		if a := s.sent("GET", at, "", "Prefer", "wait=29"); a.status != http.StatusCreated {
+		if a := s.over(at); a.status != http.StatusCreated {
 			t.Errorf("the last of a customer: %s", a)
 		}
 	}
