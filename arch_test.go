@@ -276,7 +276,7 @@ var rules = []rule{
 	{pkg: "bench/kills", may: []string{"bench/rig", "queue", "queue/etcd", "store/etcd"}, why: "kills a whole semper from outside, and goes through the books of its queue"},
 	{pkg: "bench/kills/app", why: "does the jobs of bench/kills, and leaves traces outside of semper"},
 	{pkg: "bench/queue", may: []string{"bench/rig", "internal/reserve", "queue", "queue/etcd", "store/etcd"}, external: []string{"go.etcd.io/etcd", "go.uber.org/zap"}, why: "the queue beside bare etcd, on a store process of its own"},
-	{pkg: "bench/judge", may: []string{"verify"}, why: "what the judge knows how soon, and what it costs: over its public face"},
+	{pkg: "bench/judge", may: []string{"", "api", "bench/load", "bench/rig", "verify"}, why: "what the judge knows how soon, and what it costs: over its public face; the rest to deploy what it judges"},
 	{pkg: "bench/actors", may: []string{"actor", "supervise"}, why: "measures them beside Erlang/OTP, over their public faces"},
 	{pkg: "bench/proxy", may: []string{"", "bench/proxy/contender", "bench/proxy/generate", "bench/proxy/openloop", "bench/proxy/proc", "bench/rig"}, why: "measures the edge beside other proxies, from outside"},
 	{pkg: "bench/proxy/openloop", may: []string{"bench/load"}, external: []string{"golang.org/x/sys"}, why: "requests on a timetable, over raw sockets; load for its histogram"},

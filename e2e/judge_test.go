@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,19 @@ import (
 	"semper"
 	"semper/api"
 )
+
+// patient is an app whose instances may take their time to start: two releases at once are started on what the machine has left.
+func patient(t *testing.T) string {
+	t.Helper()
+	dir := app(t, "v1", "", "")
+	at := filepath.Join(dir, "semper.yaml")
+	b, err := os.ReadFile(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, at, strings.Replace(string(b), "grace: 5s", "grace: 45s", 1), 0o644)
+	return dir
+}
 
 // candidate begins a rollout of the first release's artifact with another environment, step by step.
 func (s *server) candidate(env map[string]string, steps ...semper.Step) string {
@@ -75,7 +90,7 @@ func traffic(share float64, d time.Duration) semper.Step {
 // returned, or waits.
 func TestTheJudge(t *testing.T) {
 	s := start(t)
-	s.must("deploy", "-f", app(t, "v1", "", "    # nothing more"), "--until=live")
+	s.must("deploy", "-f", patient(t), "--until=live")
 
 	t.Run("no traffic", func(t *testing.T) {
 		id := s.candidate(map[string]string{"TRY": "1"}, traffic(.5, 100*time.Millisecond))
@@ -125,7 +140,7 @@ func TestTheJudge(t *testing.T) {
 // TestTheJudgeOfLatency returns a release that takes a fifth longer.
 func TestTheJudgeOfLatency(t *testing.T) {
 	s := start(t)
-	s.must("deploy", "-f", app(t, "v1", "", ""), "--until=live")
+	s.must("deploy", "-f", patient(t), "--until=live")
 	if r := s.ends(s.candidate(map[string]string{"DELAY": "100ms"})); !r.State.Live() {
 		t.Fatalf("%s: %s", r.State, r.Reason)
 	}

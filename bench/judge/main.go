@@ -3,17 +3,21 @@
 //	go run ./bench/judge            counts only, which are no matter of the machine
 //	go run ./bench/judge -cost      what a second of judging costs too, to the terminal only
 //	go run ./bench/judge -runs 200  fewer runs, to the terminal only
+//	go run ./bench/judge -e2e 100   a hundred releases that are as good, through a real semper under load; with -semper FILE by that binary
 //
 // Seeds are fixed. Where others have a number of their own it stands beside, as their documentation has it.
 package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -27,8 +31,16 @@ const defaultRuns = 500
 func main() {
 	runs := flag.Int("runs", defaultRuns, "runs of each row")
 	cost := flag.Bool("cost", false, "measure what judging costs")
+	releases := flag.Int("e2e", 0, "deploy as many releases that are as good through a real semper, and write down what becomes of them")
+	bin := flag.String("semper", "bin/semper", "the semper of -e2e")
 	flag.Parse()
-	if err := run(*runs, *cost); err != nil {
+	var err error
+	if *releases > 0 {
+		err = deployed(*bin, *releases)
+	} else {
+		err = run(*runs, *cost)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "judge:", err)
 		os.Exit(1)
 	}
@@ -50,6 +62,21 @@ func run(runs int, cost bool) error {
 		return err
 	}
 	return os.WriteFile("bench/judge/RESULTS.md", b.Bytes(), 0o644)
+}
+
+// deployed writes down what becomes of n releases that are as good. Interrupted, it is what became of those that were.
+func deployed(bin string, n int) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	found, err := alike(ctx, bin, n)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(found, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(alikeFile, append(b, '\n'), 0o644)
 }
 
 func report(w io.Writer, runs int) error {
@@ -74,6 +101,13 @@ func report(w io.Writer, runs int) error {
 	}
 	fmt.Fprintf(w, "\n## Releases that are as good, found worse\n\n%d runs of 400 looks each, 0.5 %% errors on both sides: %d (%.2g %%), where 1 %% is allowed. ", r.runs, r.judge, 100*float64(r.judge)/float64(r.runs))
 	fmt.Fprintf(w, "A z-test at 1 %% that is asked as often errs in %d (%.2g %%).\n", r.naive, 100*float64(r.naive)/float64(r.runs))
+	if b, err := os.ReadFile(alikeFile); err == nil {
+		var found Alike
+		if err := json.Unmarshal(b, &found); err != nil {
+			return fmt.Errorf("%s: %w", alikeFile, err)
+		}
+		found.write(w)
+	}
 	fmt.Fprint(w, peers)
 	return nil
 }
