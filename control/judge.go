@@ -198,7 +198,7 @@ func (h *hearing) look(ctx context.Context, counts []semper.ArmCounts, shadows [
 	}
 	l := judging.Look{
 		At: now, Index: r.Trial.Step, Share: r.Trial.Share, Since: r.Trial.Since, Against: r.Trial.Against, Silent: silent, Counts: counts, Shadows: shadows,
-		Watch: r.State == semper.RolloutConnect || r.State.Live(), Memory: h.mean(memory), Means: h.term.c.lab.Means(h.trial.env.Key()),
+		Watch: r.State == semper.RolloutConnect || r.State.Live(), Memory: judging.PerInstance(h.arms, memory), Means: h.term.c.lab.Means(h.trial.env.Key()),
 	}
 	if !r.Trial.Over && l.Index < len(h.trial.steps) {
 		l.Step = h.trial.steps[l.Index]
@@ -243,25 +243,6 @@ func (h *hearing) warn(ctx context.Context, now time.Time, why string) {
 		}
 		c.feed.Send(change.events)
 	})
-}
-
-// mean is the memory per instance of both arms, or nil.
-func (h *hearing) mean(memory map[int]int64) *[2]float64 {
-	var out [2]float64
-	for i, pids := range h.arms {
-		n := 0
-		for _, pid := range pids {
-			if b, ok := memory[pid]; ok {
-				out[i] += float64(b)
-				n++
-			}
-		}
-		if n == 0 {
-			return nil
-		}
-		out[i] /= float64(n)
-	}
-	return &out
 }
 
 // open reads the record, or begins one.

@@ -13,6 +13,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/certificate"
+	"semper/control/checks"
 	"semper/control/prepare"
 	"semper/rollout"
 	"semper/task"
@@ -128,11 +129,17 @@ func (c *Control) Traffic(ctx context.Context, app, env string) (api.Traffic, er
 	return t, nil
 }
 
-// Metrics are what one edge tells a scrape.
+// Metrics are what one edge tells a scrape. Where none is named, the checks of releases come with it.
 func (c *Control) Metrics(ctx context.Context, edge, accept string) (api.Exposition, error) {
 	ctx, cancel := context.WithTimeout(ctx, trafficWithin)
 	defer cancel()
-	return c.o.Edges.Metrics(ctx, edge, accept)
+	m, err := c.o.Edges.Metrics(ctx, edge, accept)
+	v := c.view.Load()
+	if err != nil || edge != "" || v == nil {
+		return m, err
+	}
+	lines, err := v.desk.Pipelines("", func(semper.EnvironmentKey) semper.ReleaseName { return "" }, nil)
+	return checks.Append(m, append(checks.Judged(v.envs, v.verdicts), checks.Gates(lines)...)), err
 }
 
 // has reports whether there is such an environment; empty is any.

@@ -78,6 +78,10 @@ type Counts struct {
 	Total    Batch     `json:"total"`              // of all batches
 	Logs     []float64 `json:"logs,omitempty"`     // L, for each alternative
 	Most     float64   `json:"most,omitempty"`     // the largest log e-value so far
+
+	log   float64   // LogE, once somebody asked
+	known bool      // log is
+	logWs []float64 // of Ratios
 }
 
 // Add takes one batch. A batch that cannot be changes nothing.
@@ -98,6 +102,7 @@ func (c *Counts) Add(b Batch) error {
 	} else {
 		c.addRare(b, x)
 	}
+	c.known = false
 	c.Most = max(c.Most, c.LogE())
 	return nil
 }
@@ -116,6 +121,27 @@ func (c *Counts) ratios() []float64 {
 	return c.Ratios
 }
 
+// logDefaultRatios are the logarithms of DefaultRatios.
+var logDefaultRatios = logs(DefaultRatios)
+
+func (c *Counts) logRatios() []float64 {
+	if c.Ratios == nil {
+		return logDefaultRatios
+	}
+	if c.logWs == nil {
+		c.logWs = logs(c.Ratios)
+	}
+	return c.logWs
+}
+
+func logs(v []float64) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = math.Log(x)
+	}
+	return out
+}
+
 func (c *Counts) margin() float64 {
 	if c.Margin == 0 {
 		return 1
@@ -127,8 +153,9 @@ func (c *Counts) margin() float64 {
 func (c *Counts) addRare(b Batch, x int64) {
 	nc, nb := c.margin()*float64(b.Candidate.exposed()), float64(b.Baseline.exposed())
 	xc, all := float64(b.Candidate.Bad), float64(x)
+	logRatios := c.logRatios()
 	for i, w := range c.ratios() {
-		c.Logs[i] += xc*math.Log(w) - all*math.Log1p((w-1)*nc/(nc+nb))
+		c.Logs[i] += xc*logRatios[i] - all*math.Log1p((w-1)*nc/(nc+nb))
 	}
 }
 
@@ -184,7 +211,10 @@ func (c *Counts) LogE() float64 {
 	if c.Logs == nil {
 		return 0
 	}
-	return logMean(c.Logs)
+	if !c.known {
+		c.log, c.known = logMean(c.Logs), true
+	}
+	return c.log
 }
 
 // P is the p-value that is valid at any time: 1 over the largest e-value so far, at most 1.

@@ -152,7 +152,11 @@ func Exceeds(bad, n int64, limit float64) float64 {
 		}
 		return 0
 	}
-	const a, b = .5, .5
-	return logBeta(a+x, b+y) + logUpperBeta(limit, a+x, b+y) - logBeta(a, b) - logUpperBeta(limit, a, b) -
-		x*math.Log(limit) - y*math.Log1p(-limit)
+	// The mixture's distribution is Beta(1/2, 1/2) above the limit, before (π is the beta function there) and after.
+	beta := logGammaHalf(x) + logGammaHalf(y) - logFactorial(x+y)
+	after := beta + logLowerBeta(1-limit, .5+y, .5+x, beta)
+	return after - logAbove(limit) - x*math.Log(limit) - y*math.Log1p(-limit)
 }
+
+// logAbove is the logarithm of what Beta(1/2, 1/2) has above limit, times π: it is the arcsine distribution.
+func logAbove(limit float64) float64 { return math.Log(math.Pi - 2*math.Asin(math.Sqrt(limit))) }

@@ -17,6 +17,8 @@ type Evidence struct {
 	Baseline  *Moments  `json:"baseline,omitempty"`
 	ByPlace   *float64  `json:"by_place,omitempty"` // of Differences: see Sample
 
+	late []Batch // not in Ratio yet
+
 	// Of the present state, once somebody asked: most metrics stay as they are from one look to the next.
 	log      float64 // of the e-value
 	known    bool    // log is
@@ -129,10 +131,23 @@ func (e *Evidence) add(m *Metric, at time.Time, s *Sample) {
 		e.Candidate.Merge(s.Moments[0])
 		e.Baseline.Merge(s.Moments[1])
 	case e.Ratio != nil:
-		e.Ratio.Add(s.Counts[0]) //nolint:errcheck // the same
-		if s.Counts[0].Candidate.Bad+s.Counts[0].Baseline.Bad > 0 {
-			e.interval = nil
+		if b := s.Counts[0]; b.Candidate.Bad+b.Baseline.Bad > 0 {
+			e.late, e.interval = append(e.late, b), nil
 		}
+		if len(e.late) >= maxLate {
+			e.settle()
+		}
+	}
+}
+
+// maxLate bounds how many batches the interval waits for, which nobody asks for at each.
+const maxLate = 32
+
+// settle brings the interval's state up to date.
+func (e *Evidence) settle() {
+	if len(e.late) > 0 {
+		e.Ratio.take(e.late)
+		e.late = e.late[:0]
 	}
 }
 

@@ -17,6 +17,9 @@ type Judge struct {
 	of    []*Evidence    // of state, as plan has the metrics
 	moved bool           // since Most was set
 	total float64        // weight of all metrics
+	parts []float64      // of each metric, the logarithm of its part of that
+	log   float64        // LogE, once somebody asked
+	known bool           // log is
 }
 
 // State is all that a Judge knows beside its plan.
@@ -62,6 +65,9 @@ func Resume(p Plan, s State) (*Judge, error) {
 		j.of[i] = e
 		j.total += m.weight()
 	}
+	for i := range p.Metrics {
+		j.parts = append(j.parts, math.Log(p.Metrics[i].weight()/j.total))
+	}
 	for name := range j.state.Evidence {
 		if _, ok := j.by[name]; !ok {
 			all = append(all, fmt.Errorf("there is evidence of %s, which the plan has not", name))
@@ -82,6 +88,9 @@ func Resume(p Plan, s State) (*Judge, error) {
 // State is what the judge knows. It is shared with the judge: write it down before the next observation.
 func (j *Judge) State() State {
 	j.settle()
+	for _, e := range j.of {
+		e.settle()
+	}
 	return j.state
 }
 
@@ -108,6 +117,7 @@ func (j *Judge) Register(metric string, all []Threshold) error {
 		return fmt.Errorf("thresholds of %s: %w", metric, err)
 	}
 	*m = with
+	j.known = false
 	j.of[i] = newEvidence(m)
 	j.state.Evidence[metric] = j.of[i]
 	return nil
@@ -135,7 +145,7 @@ func (j *Judge) Observe(at time.Time, metric string, s Sample) error {
 	j.state.Last = at
 	if j.warm(at) {
 		j.of[i].add(m, at, &s)
-		j.moved = true
+		j.moved, j.known = true, false
 	}
 	return nil
 }
@@ -193,12 +203,23 @@ func (j *Judge) Assigned(at time.Time, candidate, baseline int64) error {
 // LogE is the logarithm of the e-value of all metrics: their weighted mean, which is an e-process whatever they have to do
 // with each other.
 func (j *Judge) LogE() float64 {
-	l := math.Inf(-1)
-	for i := range j.plan.Metrics {
-		m := &j.plan.Metrics[i]
-		l = logSum(l, math.Log(m.weight()/j.total)+j.of[i].logE(m, j.plan.alpha()))
+	if j.known {
+		return j.log
 	}
-	return l
+	most := math.Inf(-1)
+	for i := range j.plan.Metrics {
+		most = max(most, j.parts[i]+j.of[i].logE(&j.plan.Metrics[i], j.plan.alpha()))
+	}
+	j.log, j.known = most, true
+	if math.IsInf(most, 0) {
+		return most
+	}
+	sum := 0.0
+	for i, part := range j.parts {
+		sum += math.Exp(part + j.of[i].log - most)
+	}
+	j.log += math.Log(sum)
+	return j.log
 }
 
 // mismatch reports whether the traffic is not split as declared.

@@ -98,7 +98,11 @@ func TestVerdicts(t *testing.T) {
 			for i := range tc.seconds {
 				second(t, j, r, i, c, b)
 			}
+			o, cause := j.Outcome(began.Add(time.Duration(tc.seconds)*time.Second), need)
 			v := j.Verdict(began.Add(time.Duration(tc.seconds)*time.Second), need)
+			if o != v.Outcome || cause != v.Cause {
+				t.Errorf("asked in short it is %s %s, and %s %s in whole", o, cause, v.Outcome, v.Cause)
+			}
 			if v.Outcome != tc.outcome || v.Cause != tc.cause || !strings.Contains(v.Why, tc.why) {
 				t.Errorf("%s %s: %s", v.Outcome, v.Cause, v.Why)
 			}

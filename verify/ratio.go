@@ -46,20 +46,83 @@ func (r *Ratio) Add(b Batch) error {
 	if err := b.Check(); err != nil {
 		return err
 	}
-	x := b.Candidate.Bad + b.Baseline.Bad
-	if x == 0 || b.Candidate.exposed() == 0 || b.Baseline.exposed() == 0 {
-		return nil
-	}
+	r.take([]Batch{b})
+	return nil
+}
+
+// take adds batches that were checked. Most have one bad request or two: of those the factors are multiplied, and one logarithm is taken for
+// many.
+func (r *Ratio) take(all []Batch) {
 	if r.Logs == nil {
 		r.Logs = make([]float64, ratioPoints)
 	}
-	r.N += x
-	nc, nb := float64(b.Candidate.exposed()), float64(b.Baseline.exposed())
-	xc, all := float64(b.Candidate.Bad), float64(x)
-	for i, u := range ratioGrid {
-		r.Logs[i] += xc*u - all*math.Log((ratioValues[i]*nc+nb)/(nc+nb))
+	var p product
+	for _, b := range all {
+		x := b.Candidate.Bad + b.Baseline.Bad
+		if x == 0 || b.Candidate.exposed() == 0 || b.Baseline.exposed() == 0 {
+			continue
+		}
+		r.N += x
+		p.candidate += float64(b.Candidate.Bad)
+		nc, nb := float64(b.Candidate.exposed()), float64(b.Baseline.exposed())
+		if x > fewFactors {
+			for i, v := range ratioValues {
+				r.Logs[i] -= float64(x) * math.Log((v*nc+nb)/(nc+nb))
+			}
+			continue
+		}
+		if p.factors+x > maxFactors {
+			p.into(r.Logs)
+		}
+		p.multiply(nc/(nc+nb), x)
 	}
-	return nil
+	p.into(r.Logs)
+	if r.N == 0 {
+		r.Logs = nil
+	}
+}
+
+const (
+	fewFactors = 8   // from there on a logarithm is as fast
+	maxFactors = 100 // each from 1/57 to 57, so that the product is a number
+)
+
+// product is a part of ℓ before its logarithm is taken.
+type product struct {
+	candidate float64 // Σ x_c
+	factors   int64   // of each of the following
+	of        [ratioPoints]float64
+}
+
+// multiply takes x bad requests of a batch in which the candidate had a share of all requests.
+func (p *product) multiply(share float64, x int64) {
+	for i, v := range ratioValues {
+		f := 1 + (v-1)*share
+		product := f
+		for range x - 1 {
+			product *= f
+		}
+		if p.factors > 0 {
+			product *= p.of[i]
+		}
+		p.of[i] = product
+	}
+	p.factors += x
+}
+
+// into adds to logs what there is, and begins anew.
+func (p *product) into(logs []float64) {
+	if p.candidate > 0 {
+		for i, u := range ratioGrid {
+			logs[i] += p.candidate * u
+		}
+	}
+	if p.factors > 0 {
+		for i := range logs {
+			logs[i] -= math.Log(p.of[i])
+		}
+	}
+	p.candidate, p.factors = 0, 0
 }
 
 // Interval is where the ratio is: 0 and infinity stand for bounds that are not known. best is the most likely one, and NaN if there

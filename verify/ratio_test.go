@@ -87,3 +87,54 @@ func BenchmarkCounts(b *testing.B) {
 		}
 	})
 }
+
+// TestRatioTakesManyAtOnce: what is waited for comes to the same, whether the bad requests of a batch are one or a thousand.
+func TestRatioTakesManyAtOnce(t *testing.T) {
+	t.Parallel()
+	r := seeded(600)
+	var one, many Ratio
+	var all []Batch
+	for i := range 400 {
+		b := batch(1000, 1+r.Int64N(3000), binomial(r, 3, .3), 0)
+		if i%50 == 0 {
+			b.Candidate.Bad = r.Int64N(1000)
+		}
+		b.Baseline.Bad = min(r.Int64N(4), b.Baseline.Requests)
+		all = append(all, b)
+		if err := one.Add(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	many.take(all[:7])
+	many.take(all[7:])
+	if one.N != many.N {
+		t.Errorf("%d and %d bad requests", one.N, many.N)
+	}
+	for i := range one.Logs {
+		near(t, "ℓ", many.Logs[i], one.Logs[i], 1e-10)
+	}
+	many = Ratio{}
+	if many.take([]Batch{batch(10, 10, 0, 0)}); many.Check() != nil || many.Logs != nil {
+		t.Errorf("nothing bad has left %+v", many)
+	}
+}
+
+// TestExceedsIsTheMixture holds the closed form against the integral that it stands for.
+func TestExceedsIsTheMixture(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		bad, n int64
+		limit  float64
+	}{{0, 10, .001}, {3, 40, .01}, {30, 1000, .02}, {2, 9000, .001}, {9, 10, .5}, {0, 100, .3}} {
+		// Beta(1/2, 1/2) is the distribution of sin²φ with φ uniform: the mean over those φ that are above the limit.
+		from := math.Asin(math.Sqrt(tc.limit))
+		const steps = 200_000
+		sum := 0.0
+		for i := range steps {
+			phi := from + (math.Pi/2-from)*(float64(i)+.5)/steps
+			p := math.Sin(phi) * math.Sin(phi)
+			sum += math.Exp(float64(tc.bad)*math.Log(p/tc.limit) + float64(tc.n-tc.bad)*(math.Log1p(-p)-math.Log1p(-tc.limit)))
+		}
+		near(t, "e-value", Exceeds(tc.bad, tc.n, tc.limit), math.Log(sum/steps), 1e-6)
+	}
+}

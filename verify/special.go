@@ -25,6 +25,21 @@ func logFactorial(n float64) float64 {
 	return lgamma(n + 1)
 }
 
+// logGammasHalf are log Γ(n + ½).
+var logGammasHalf = func() (t [len(logFactorials)]float64) {
+	for n := range t {
+		t[n] = lgamma(float64(n) + .5)
+	}
+	return t
+}()
+
+func logGammaHalf(n float64) float64 {
+	if n < float64(len(logGammasHalf)) {
+		return logGammasHalf[int(n)]
+	}
+	return lgamma(n + .5)
+}
+
 // logSum is log(exp(a) + exp(b)), without leaving the range of numbers between.
 func logSum(a, b float64) float64 {
 	if a < b {
@@ -62,18 +77,15 @@ func logNormalCDF(x float64) float64 {
 	return -x*x/2 - math.Log(-x*math.Sqrt(2*math.Pi)) + math.Log1p(-y*(1-3*y*(1-5*y)))
 }
 
-// logUpperBeta is log(1 - I_x(a, b)), I being the regularised incomplete beta function.
-func logUpperBeta(x, a, b float64) float64 { return logLowerBeta(1-x, b, a) }
-
-// logLowerBeta is log(I_x(a, b)): by the continued fraction where that converges fast, by the other side elsewhere.
-func logLowerBeta(x, a, b float64) float64 {
+// logLowerBeta is log(I_x(a, b)), I being the regularised incomplete beta function and beta logBeta(a, b): by the continued fraction where that converges fast, by the other side elsewhere.
+func logLowerBeta(x, a, b, beta float64) float64 {
 	switch {
 	case x <= 0:
 		return math.Inf(-1)
 	case x >= 1:
 		return 0
 	}
-	front := a*math.Log(x) + b*math.Log1p(-x) - logBeta(a, b)
+	front := a*math.Log(x) + b*math.Log1p(-x) - beta
 	if x < (a+1)/(a+b+2) {
 		return front + math.Log(betaFraction(x, a, b)/a)
 	}

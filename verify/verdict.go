@@ -91,32 +91,57 @@ func (j *Judge) Verdict(at time.Time, need Need) Verdict {
 	if j.state.Worse != nil {
 		return *j.state.Worse
 	}
-	j.settle()
 	v := Verdict{At: at, E: finite(math.Exp(j.LogE())), Threshold: 1 / j.plan.alpha(), Findings: j.findings()}
-	switch {
-	case j.mismatch():
-		s := j.state.Split
-		v.Outcome, v.Cause = Undecided, Mismatch
-		v.Why = fmt.Sprintf("the traffic is not split as declared: the candidate was to get %s of it and got %s", percent(s.Want[0]), got(s))
-	case j.state.Most >= math.Log(v.Threshold):
-		v.Outcome, v.Why = Worse, j.name(v.Findings)
+	var why words
+	v.Outcome, v.Cause, why = j.outcome(at, need)
+	v.Why = why(v.Findings)
+	if v.Outcome == Worse {
 		j.state.Worse = &v
-	default:
-		v.Outcome, v.Cause, v.Why = j.open(at, need, v.Findings)
 	}
 	return v
 }
 
+// Outcome is what [Judge.Verdict] comes to, without the findings and the intervals that explain it: what is asked each second of many metrics,
+// where a verdict is for whoever wants to know why.
+func (j *Judge) Outcome(at time.Time, need Need) (Outcome, Cause) {
+	if j.state.Worse != nil {
+		return Worse, ""
+	}
+	o, cause, _ := j.outcome(at, need)
+	return o, cause
+}
+
+// words make the sentence of a verdict out of its findings.
+type words func(all []Finding) string
+
+func (j *Judge) outcome(at time.Time, need Need) (Outcome, Cause, words) {
+	j.settle()
+	switch {
+	case j.mismatch():
+		return Undecided, Mismatch, func([]Finding) string {
+			s := j.state.Split
+			return fmt.Sprintf("the traffic is not split as declared: the candidate was to get %s of it and got %s", percent(s.Want[0]), got(s))
+		}
+	case j.state.Most >= -math.Log(j.plan.alpha()):
+		return Worse, "", j.name
+	}
+	return j.open(at, need)
+}
+
 // open is the outcome when nothing speaks against the candidate.
-func (j *Judge) open(at time.Time, need Need, all []Finding) (Outcome, Cause, string) {
-	for i, f := range all {
-		if !f.Data && !j.plan.Metrics[i].Optional {
-			return Undecided, NoData, fmt.Sprintf("%s has no data of %s: nothing can be said without", f.Metric, f.missing())
+func (j *Judge) open(at time.Time, need Need) (Outcome, Cause, words) {
+	for i, e := range j.of {
+		if !j.plan.Metrics[i].Optional && !e.data() {
+			return Undecided, NoData, func(all []Finding) string {
+				return fmt.Sprintf("%s has no data of %s: nothing can be said without", all[i].Metric, all[i].missing())
+			}
 		}
 	}
-	for i, f := range all {
-		if m := &j.plan.Metrics[i]; m.paired() && j.of[i].suspect(m, math.Log(j.total/m.weight()/j.plan.alpha())) {
-			return Undecided, TooEarly, fmt.Sprintf("%s, but within too little time to tell a burst from a release that is worse: slices of %v will tell", f, DefaultSlice)
+	for i, e := range j.of {
+		if m := &j.plan.Metrics[i]; m.paired() && e.suspect(m, -math.Log(j.plan.alpha())-j.parts[i]) {
+			return Undecided, TooEarly, func(all []Finding) string {
+				return fmt.Sprintf("%s, but within too little time to tell a burst from a release that is worse: slices of %v will tell", all[i], DefaultSlice)
+			}
 		}
 	}
 	since := j.state.Start.Add(j.plan.WarmUp)
@@ -124,15 +149,21 @@ func (j *Judge) open(at time.Time, need Need, all []Finding) (Outcome, Cause, st
 		since = need.Since
 	}
 	if left := need.Time - at.Sub(since); left > 0 {
-		return Undecided, TooEarly, fmt.Sprintf("nothing speaks against the candidate, but %v of %v are still to come", left.Round(time.Second), need.Time)
-	}
-	if i := slices.IndexFunc(all, func(f Finding) bool { return f.Values == nil && f.Data }); i >= 0 {
-		if f := all[i]; min(f.Candidate.Requests, f.Baseline.Requests) < need.Requests {
-			return Undecided, TooEarly, fmt.Sprintf("nothing speaks against the candidate, but %s has %d requests of the candidate and %d of the baseline, and %d of each are asked for",
-				f.Metric, f.Candidate.Requests, f.Baseline.Requests, need.Requests)
+		return Undecided, TooEarly, func([]Finding) string {
+			return fmt.Sprintf("nothing speaks against the candidate, but %v of %v are still to come", left.Round(time.Second), need.Time)
 		}
 	}
-	return BetterOrEqual, "", "nothing speaks against the candidate: " + strings.Join(j.sure(all), "; ")
+	if i := slices.IndexFunc(j.of, func(e *Evidence) bool { return len(e.Counts) > 0 && e.data() }); i >= 0 {
+		if t := &j.of[i].Counts[0].Total; min(t.Candidate.Requests, t.Baseline.Requests) < need.Requests {
+			return Undecided, TooEarly, func(all []Finding) string {
+				return fmt.Sprintf("nothing speaks against the candidate, but %s has %d requests of the candidate and %d of the baseline, and %d of each are asked for",
+					all[i].Metric, t.Candidate.Requests, t.Baseline.Requests, need.Requests)
+			}
+		}
+	}
+	return BetterOrEqual, "", func(all []Finding) string {
+		return "nothing speaks against the candidate: " + strings.Join(j.sure(all), "; ")
+	}
 }
 
 // maxSure is how many metrics the sentence of a verdict names.
@@ -201,6 +232,7 @@ func (e *Evidence) finding(m *Metric, alpha float64) Finding {
 	default:
 		f.Candidate, f.Baseline = e.Counts[0].Total.Candidate, e.Counts[0].Total.Baseline
 		if e.interval == nil {
+			e.settle()
 			e.interval = bounded(e.Ratio.Interval(alpha))
 		}
 		f.Ratio = e.interval

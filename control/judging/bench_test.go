@@ -95,7 +95,7 @@ func BenchmarkManyMetrics(b *testing.B) {
 							b.Fatal(err)
 						}
 					}
-					_ = j.Verdict(at, verify.Need{})
+					_, _ = j.Outcome(at, verify.Need{})
 				}
 			}
 			b.ReportMetric(spent()/float64(b.N*rollouts*metrics), "cpu-ns/metric")

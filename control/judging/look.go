@@ -218,3 +218,22 @@ func (j *Judge) draw(l Look, sum *pair, v semper.Verdict) {
 	}
 	j.r.plot(p)
 }
+
+// PerInstance is the memory per instance of both arms, whose processes are given, by the memory of processes; nil where an arm's is not known.
+func PerInstance(arms [2][]int, resident map[int]int64) *[2]float64 {
+	var out [2]float64
+	for i, pids := range arms {
+		n := 0
+		for _, pid := range pids {
+			if b, ok := resident[pid]; ok {
+				out[i] += float64(b)
+				n++
+			}
+		}
+		if n == 0 {
+			return nil
+		}
+		out[i] /= float64(n)
+	}
+	return &out
+}
