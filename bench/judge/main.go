@@ -101,6 +101,9 @@ func report(w io.Writer, runs int) error {
 	}
 	fmt.Fprintf(w, "\n## Releases that are as good, found worse\n\n%d runs of 400 looks each, 0.5 %% errors on both sides: %d (%.2g %%), where 1 %% is allowed. ", r.runs, r.judge, 100*float64(r.judge)/float64(r.runs))
 	fmt.Fprintf(w, "A z-test at 1 %% that is asked as often errs in %d (%.2g %%).\n", r.naive, 100*float64(r.naive)/float64(r.runs))
+	if err := bursts(w, runs); err != nil {
+		return err
+	}
 	if b, err := os.ReadFile(alikeFile); err == nil {
 		var found Alike
 		if err := json.Unmarshal(b, &found); err != nil {
@@ -118,7 +121,7 @@ const peers = `
 
 | | how long until it is known | errors when it is looked at often | source |
 |---|---|---|---|
-| semper | by evidence: 0.1 % → 1 % errors after about 1,300 requests of the candidate, at 100 requests/s and a share of 5 % in about 4 minutes | 1 % over the whole rollout, however often | the tables above |
+| semper | by evidence: 0.1 % → 1 % errors after about 1,300 requests of the candidate, at 100 requests/s and a share of 5 % in about 4 minutes; a release that fails whole after 10 requests; twice the latency after 22 s | 1 % over the whole rollout, however often | the tables above |
 | Argo Rollouts | rollouts of 15 to 20 minutes advised, metrics that tell in 5 to 15 | a static condition for each measurement; nothing is claimed | docs/best-practices.md |
 | Flagger | interval × threshold: 10 minutes until it goes back, 25 until it is promoted, in the example | a static range for each interval; nothing is claimed | deployment-strategies.md |
 | Kayenta | 50 points of each metric or more; 3 hours with an interval of 1 hour to start with | Mann-Whitney at 98 % anew in each interval | spinnaker.io, canary best practices |
