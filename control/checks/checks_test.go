@@ -8,6 +8,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/control/checks"
+	"semper/pipeline/course"
 )
 
 func TestAppend(t *testing.T) {
@@ -21,10 +22,10 @@ func TestAppend(t *testing.T) {
 			over.Key():       {Outcome: semper.BetterOrEqual, E: 1, Limit: 111, Rollout: "d-6"},
 			"gone/for-ever":  {Outcome: semper.Worse, E: 200, Limit: 111},
 		})
-	run := func(number int64, begun time.Duration, state semper.GateState) api.RunStatus {
-		return api.RunStatus{Run: semper.Run{
+	run := func(number int64, begun time.Duration, state course.GateState) api.RunStatus {
+		return api.RunStatus{Run: course.Run{
 			Number: number, Release: "r8", StartedAt: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC).Add(begun),
-			Stages: []semper.RunStage{{Environment: "production", Gates: []semper.GateRun{{Gate: `say "yes"`, State: state}}}},
+			Stages: []course.Stage{{Environment: "production", Gates: []course.Gate{{Gate: `say "yes"`, State: state}}}},
 		}}
 	}
 	all = append(all, checks.Gates([]api.PipelineStatus{
