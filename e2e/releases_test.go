@@ -156,16 +156,19 @@ func (s *server) flags(addr, token string) {
 		return res, string(b)
 	}
 	for i := range 6 {
-		var all struct{ Flags []api.Evaluation }
 		user := fmt.Sprint("u", i)
-		res, body := ask(user, "")
-		if err := json.Unmarshal([]byte(body), &all); err != nil || res.StatusCode != http.StatusOK || len(all.Flags) != 1 {
-			s.t.Fatalf("%s: %s %v", res.Status, body, err)
-		}
-		want := map[string]string{"r1": "control", "r2": "green"}[s.user(i, "/")]
-		if f := all.Flags[0]; f.Key != "checkout" || f.Value != want || f.Variant != want || f.Reason != "SPLIT" {
-			s.t.Errorf("%s has %+v, and %s by the edge", user, f, want)
-		}
+		var res *http.Response
+		eventually(s.t, "the flag of "+user+" is that of the release that serves", func() bool { // control knows of a run before edges have its table
+			var all struct{ Flags []api.Evaluation }
+			var body string
+			res, body = ask(user, "")
+			if err := json.Unmarshal([]byte(body), &all); err != nil || res.StatusCode != http.StatusOK || len(all.Flags) != 1 {
+				s.t.Fatalf("%s: %s %v", res.Status, body, err)
+			}
+			want := map[string]string{"r1": "control", "r2": "green"}[s.user(i, "/")]
+			f := all.Flags[0]
+			return f.Key == "checkout" && f.Value == want && f.Variant == want && f.Reason == "SPLIT"
+		})
 		if again, _ := ask(user, res.Header.Get("ETag")); again.StatusCode != http.StatusNotModified {
 			s.t.Errorf("the same flags again: %s", again.Status)
 		}
