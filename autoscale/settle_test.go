@@ -72,11 +72,11 @@ func TestAConstantLoadSettles(t *testing.T) {
 		load := rapid.IntRange(1, 1200).Draw(t, "load")
 		start := time.Duration(rapid.IntRange(0, 45).Draw(t, "start")) * time.Second
 		f.ready = make([]time.Time, rapid.IntRange(f.p.Min, f.p.Max).Draw(t, "instances"))
-		for range 3000 {
+		for range 1500 {
 			f.look(t, load, start)
 		}
 		f.changes = 0
-		for range 1000 {
+		for range 500 {
 			f.look(t, load, start)
 		}
 		if f.changes != 0 {
@@ -102,9 +102,9 @@ func TestANoisyLoadDoesNotFlap(t *testing.T) {
 		f.ready = make([]time.Time, max(f.p.Min, 1))
 		noise := rapid.SliceOfN(rapid.IntRange(-mean/5, mean/5), 64, 64).Draw(t, "noise")
 		ups, downs, was := 0, 0, len(f.ready)
-		for i := range 4000 {
+		for i := range 2500 {
 			f.look(t, mean+noise[i%len(noise)], 3*time.Second)
-			if i < 2000 {
+			if i < 1500 {
 				was = len(f.ready)
 				continue
 			}
