@@ -55,7 +55,7 @@ type Judge struct {
 	Alpha        float64      `json:"alpha,omitempty"` // bound of the probability of ever returning a candidate that is as good
 	ErrorMargin  float64      `json:"error_margin,omitempty"`
 	ErrorFloor   float64      `json:"error_floor,omitempty"`
-	ErrorBursts  bool         `json:"error_bursts,omitempty"` // errors convict in many slices of time only
+	ErrorBursts  bool         `json:"error_bursts,omitempty"`   // errors convict in many slices of time only
 	LatencyAbove float64      `json:"latency_margin,omitempty"` // times each threshold
 	MemoryMargin float64      `json:"memory_margin,omitempty"`  // times the baseline's resident memory per instance
 	WarmUp       Duration     `json:"warm_up,omitempty"`        // during which nothing counts, on both arms
@@ -90,7 +90,7 @@ const (
 	ArmStable    Arm = "stable"
 	ArmCandidate Arm = "candidate"
 	ArmBaseline  Arm = "baseline"
-	ArmTester    Arm = "tester" // requests of testers that the candidate's instances serve
+	ArmTester    Arm = "tester"   // requests of testers that the candidate's instances serve
 	ArmPrevious  Arm = "previous" // the release before the current one while it serves those who stick to it; no part of a comparison
 )
 
