@@ -158,7 +158,7 @@ func (s *server) flags(addr, token string) {
 	for i := range 6 {
 		user := fmt.Sprint("u", i)
 		var res *http.Response
-		eventually(s.t, "the flag of "+user+" is that of the release that serves", func() bool { // control knows of a run before edges have its table
+		eventually(s.t, "the flag of "+user+" is that of the release that serves", func() bool { // the lab and the edges learn of a run each in its own time
 			var all struct{ Flags []api.Evaluation }
 			var body string
 			res, body = ask(user, "")

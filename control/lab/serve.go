@@ -69,12 +69,17 @@ func (s *Seat) Serve(ctx context.Context, t Term) error {
 		if err != nil && ctx.Err() == nil {
 			t.Log.Warn("experiments are behind; trying again", "error", err)
 		}
-		if counts || err != nil {
+		if err != nil {
 			pause.For(ctx, every)
 			continue
 		}
+		var again <-chan time.Time
+		if counts {
+			again = time.After(every)
+		}
 		select {
-		case <-changed:
+		case <-changed: // at once: flags go by the runs that Sync knows
+		case <-again:
 		case <-ctx.Done():
 		}
 	}
