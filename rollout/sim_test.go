@@ -123,9 +123,10 @@ type sim struct {
 	workers   map[string]int // what became of them, by a word for it
 	desk      simEdge        // the queue process, which hands out jobs by a table
 	inFlight  map[semper.InstanceID]int
-	deadline  map[semper.InstanceID]time.Time // of what drains
-	pending   []rollout.Command               // of a control that may die before it does them
-	decided   time.Time                       // when it decided on them; the clock may be set back since
+	deadline  map[semper.InstanceID]time.Time            // of what drains
+	pending   []rollout.Command                          // of a control that may die before it does them
+	decided   time.Time                                  // when it decided on them; the clock may be set back since
+	known     map[semper.InstanceID]semper.InstanceState // what it knew of instances then
 	seen      map[semper.RolloutState]int
 	trials    map[string]int // what became of them, by a word for it
 	ended     map[string]int // windows of clients that stick, by how
@@ -276,7 +277,10 @@ func (s *sim) commit(d rollout.Decision) {
 	}
 	s.pins(old)
 	s.compareTold(old)
-	s.pending, s.decided = append(s.pending[:0:0], d.Commands...), s.now
+	s.pending, s.decided, s.known = append(s.pending[:0:0], d.Commands...), s.now, make(map[semper.InstanceID]semper.InstanceState)
+	for id, in := range s.instances {
+		s.known[id] = in.State
+	}
 	for _, e := range d.Events {
 		s.note("%s", e.Message)
 	}

@@ -125,7 +125,8 @@ func (s *sim) mayStopWorker(id semper.InstanceID) {
 	}
 	cut := s.env.Retiring[i].CutAt
 	late := svc.Drain > 0 && !s.decided.Before(cut.Add(svc.Drain.D()))
-	runs := in.State == semper.Ready || in.State == semper.NotReady
+	known := s.known[id] // when it was decided: nobody can know what begins between a decision and what is done
+	runs := known == semper.Ready || known == semper.NotReady || known == semper.Starting && s.decided.Before(cut.Add(svc.Health.Grace.D()))
 	switch {
 	case late && (s.inFlight[id] > 0 || svc.Quiesce != nil && !in.Drained):
 		s.workers["was stopped at its deadline"]++

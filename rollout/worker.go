@@ -60,15 +60,27 @@ func (d *step) needed(r *semper.Rollout) []semper.PlacedUnit {
 }
 
 // quiesces reports whether u has to be waited for because it may have jobs of its own broker; it asks for it to be told and
-// looked at. What does not run, or is being stopped, has none that it could finish.
+// looked at. One that starts may take jobs before it is seen to be ready, and would not understand yet what it is told, so it is given
+// the time a start may take. What does not run, or is being stopped, has none that it could finish.
 func (d *step) quiesces(p semper.Placement, u semper.PlacedUnit) bool {
-	terms, ok := quiesce.Read(d.service(p, u))
+	svc := d.service(p, u)
+	terms, ok := quiesce.Read(svc)
 	in := d.w.Instances[u.ID]
-	if !ok || in.Drained || in.State != semper.Ready && in.State != semper.NotReady {
+	if !ok || in.Drained {
 		return false
 	}
-	d.Commands = append(d.Commands, Quiesce{u.ID, terms})
-	return true
+	switch in.State {
+	case semper.Starting:
+		until := p.CutAt.Add(svc.Health.Grace.D())
+		if d.w.Now.Before(until) {
+			d.wake(until)
+			return true
+		}
+	case semper.Ready, semper.NotReady:
+		d.Commands = append(d.Commands, Quiesce{u.ID, terms})
+		return true
+	}
+	return false
 }
 
 // forever is the drain deadline of jobs that may take as long as they take, in tables, where there is none without a time.

@@ -47,5 +47,5 @@ func (a Answers) EvaluateAll(ctx context.Context, app, env, targetingKey string)
 	if err != nil {
 		return nil, err
 	}
-	return a.Seat.EvaluateAll(e.App, e.Name, targetingKey)
+	return a.Seat.EvaluateAll(ctx, e.App, e.Name, targetingKey)
 }

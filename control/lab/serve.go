@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,8 +40,14 @@ type Term struct {
 	Change func(ctx context.Context, env semper.EnvironmentKey, f func(semper.Environment) (semper.Environment, []semper.Event))
 }
 
+// settling is how long somebody who asks waits for the term's lab: a control process that has just begun leads in less.
+const settling = 5 * time.Second
+
 // A Seat has the lab of the term, if there is one. The zero Seat is empty. It is safe for concurrent use.
 type Seat struct {
+	mu    sync.Mutex
+	taken chan struct{} // closed when a lab is there; nil: nobody waits for one
+
 	lab   atomic.Pointer[Lab]
 	means atomic.Pointer[map[semper.EnvironmentKey]map[string][2]verify.Moments] // as they were a moment ago
 }
@@ -93,7 +100,7 @@ func (s *Seat) tend(ctx context.Context, t Term, l *Lab, envs map[semper.Environ
 	if err = l.Sync(ctx, envs); err != nil {
 		return true, err
 	}
-	s.lab.Store(l)
+	s.take(l)
 	for _, e := range envs {
 		list, _ := design.Read(e.Experiments) // Sync has told what cannot be read
 		for _, x := range list {
@@ -150,9 +157,42 @@ func decide(ctx context.Context, t Term, key semper.EnvironmentKey, name string,
 	}
 }
 
+// take gives l to whoever asks, and to who waits.
+func (s *Seat) take(l *Lab) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lab.Store(l)
+	if s.taken != nil {
+		close(s.taken)
+		s.taken = nil
+	}
+}
+
+// find is the term's lab, which is waited for a moment where there is none yet; nil: there is none.
+func (s *Seat) find(ctx context.Context) *Lab {
+	s.mu.Lock()
+	l := s.lab.Load()
+	if l != nil {
+		s.mu.Unlock()
+		return l
+	}
+	if s.taken == nil {
+		s.taken = make(chan struct{})
+	}
+	taken := s.taken
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	select {
+	case <-taken:
+	case <-ctx.Done():
+	}
+	return s.lab.Load()
+}
+
 // Push is that of the term's lab.
 func (s *Seat) Push(ctx context.Context, b api.MetricBatch) (api.MetricAnswer, error) {
-	l := s.lab.Load()
+	l := s.find(ctx)
 	if l == nil {
 		return api.MetricAnswer{}, empty("push metrics")
 	}
@@ -161,7 +201,7 @@ func (s *Seat) Push(ctx context.Context, b api.MetricBatch) (api.MetricAnswer, e
 
 // Evaluate is that of the term's lab.
 func (s *Seat) Evaluate(ctx context.Context, app, env, flag, key string) (api.Evaluation, error) {
-	l := s.lab.Load()
+	l := s.find(ctx)
 	if l == nil {
 		return api.Evaluation{}, empty("evaluate a flag")
 	}
@@ -169,8 +209,8 @@ func (s *Seat) Evaluate(ctx context.Context, app, env, flag, key string) (api.Ev
 }
 
 // EvaluateAll is that of the term's lab.
-func (s *Seat) EvaluateAll(app, env, key string) ([]api.Evaluation, error) {
-	l := s.lab.Load()
+func (s *Seat) EvaluateAll(ctx context.Context, app, env, key string) ([]api.Evaluation, error) {
+	l := s.find(ctx)
 	if l == nil {
 		return nil, empty("evaluate flags")
 	}
