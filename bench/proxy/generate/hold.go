@@ -34,18 +34,16 @@ const openers = 16
 
 // hold opens n by open. What is open is closed when one fails.
 func hold(ctx context.Context, n int, open func(context.Context) (io.Closer, error)) (*Held, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx) // of several reasons the first: the others follow from it
+	defer cancel(nil)
 	h := &Held{}
 	var group sync.WaitGroup
-	errs := make([]error, openers)
 	for i := range openers {
 		group.Go(func() {
-			defer cancelOnError(&errs[i], cancel)
 			for range n/openers + min(max(n%openers-i, 0), 1) {
 				c, err := open(ctx)
 				if err != nil {
-					errs[i] = err
+					cancel(err)
 					return
 				}
 				h.mu.Lock()
@@ -55,7 +53,7 @@ func hold(ctx context.Context, n int, open func(context.Context) (io.Closer, err
 		})
 	}
 	group.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		have := len(h.all)
 		h.Close()
 		return nil, fmt.Errorf("%d of %d connections: %w", have, n, err)
