@@ -118,9 +118,12 @@ func (p Policy) checkTimes() (out []Fault) {
 			out = append(out, Fault{t.key, fmt.Sprintf("%s is not a time from 0s to %s", t.of, LongestAfter), ""})
 		}
 	}
-	for key, n := range map[string]int{"up.step": p.Up.Step, "down.step": p.Down.Step} {
-		if n < 0 {
-			out = append(out, Fault{key, "less than none", ""})
+	for _, step := range []struct {
+		key string
+		n   int
+	}{{"up.step", p.Up.Step}, {"down.step", p.Down.Step}} {
+		if step.n < 0 {
+			out = append(out, Fault{step.key, "less than none", ""})
 		}
 	}
 	return out

@@ -64,7 +64,11 @@ func (t Terms) Check(listens bool) (all []Fault) {
 	if t.Busy.Given() == t.Drained.Given() {
 		all = append(all, Fault{"quiesce", "how to see that the worker has no job left is not said in one way", `add "busy: COMMAND" or "drained: COMMAND"`})
 	}
-	for key, w := range map[string]Way{"quiesce.http": t.Tell, "quiesce.busy": t.Busy, "quiesce.drained": t.Drained} {
+	for _, k := range []struct {
+		key string
+		way Way
+	}{{"quiesce.http", t.Tell}, {"quiesce.busy", t.Busy}, {"quiesce.drained", t.Drained}} {
+		key, w := k.key, k.way
 		switch {
 		case w.HTTP != "" && !listens:
 			all = append(all, Fault{key, "a request needs a service that listens, and this worker does not", `add "listen: port", or use a command`})
