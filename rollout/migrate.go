@@ -66,28 +66,34 @@ func (d *step) holding(r *semper.Rollout) bool {
 		d.wake(r.Deadline)
 		return false
 	}
-	n, end := 0, d.Env.Current.Drain.Request.D()
+	requests, jobs, end := 0, 0, d.Env.Current.Drain.Request.D()
 	for _, p := range Placements(d.Env) {
 		for _, u := range p.Instances {
-			n += underWay(plan.Hold, d.w.InFlight[u.ID])
+			f := d.w.InFlight[u.ID]
+			requests += underWay(plan.Hold, f)
+			jobs += f[semper.ClassJob]
 		}
 	}
 	until := r.EnteredAt.Add(end)
 	switch {
-	case n == 0:
+	case requests+jobs == 0:
 		d.enter(r, semper.RolloutMigrate, r.Deadline, "nothing is under way that it could meet")
 		return true
 	case !d.w.Now.Before(until):
-		return d.fail(r, fmt.Sprintf("%d requests did not end within %s (drain.request); nothing was migrated", n, end), "")
+		why := fmt.Sprintf("%s did not end within %s (drain.request); nothing was migrated", InHand(requests, jobs), end)
+		if jobs > 0 {
+			why += `; "semper queue pause NAME --drain" before the deploy waits for jobs as long as they take`
+		}
+		return d.fail(r, why, "")
 	}
-	d.Waiting = fmt.Sprintf("%d requests that began before the hold to end", n)
+	d.Waiting = fmt.Sprintf("%s that began before the hold to end", InHand(requests, jobs))
 	d.wake(until)
 	d.wake(r.Deadline)
 	return false
 }
 
-// underWay is how much of f a migration that holds h must not meet. Streams and upgraded connections go on: they would last
-// longer than anybody can wait.
+// underWay is how many requests of f a migration that holds h must not meet. Streams and upgraded connections go on: they would last
+// longer than anybody can wait. Jobs are told apart: any of them may write.
 func underWay(h semper.Holding, f semper.InFlight) int {
 	if h == semper.HoldWrites {
 		return f[semper.ClassWrite]

@@ -122,7 +122,7 @@ func (s *sim) begins(spec semper.InstanceSpec) {
 		if isTask(id) || s.instances[id] == nil {
 			continue
 		}
-		if m.Hold == semper.HoldWrites {
+		if m.Hold == semper.HoldWrites && name(id) != "job" { // any job may write
 			n = s.writing[id]
 		}
 		if n > 0 {

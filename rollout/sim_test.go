@@ -241,6 +241,9 @@ func (s *sim) world() rollout.World {
 	s.deskKnows(&w)
 	for id, n := range s.inFlight {
 		w.InFlight[id] = semper.InFlight{semper.ClassRequest: n - s.writing[id], semper.ClassWrite: s.writing[id]}
+		if name(id) == "job" {
+			w.InFlight[id] = semper.InFlight{semper.ClassJob: n}
+		}
 	}
 	return w
 }

@@ -64,7 +64,7 @@ func (s *sim) claim() {
 		return
 	}
 	for _, p := range s.desk.table.Workers {
-		if len(p.Backend) == 0 {
+		if len(p.Backend) == 0 || len(p.Hold) > 0 {
 			continue
 		}
 		b := p.Backend[s.r.IntN(len(p.Backend))]
@@ -73,6 +73,7 @@ func (s *sim) claim() {
 			s.failf("the queue process at epoch %d hands jobs to %s, which semper ended", s.desk.table.Epoch, b.ID)
 		}
 		if in.State == semper.Ready {
+			s.unmet(&s.desk, true)
 			s.inFlight[b.ID]++
 			s.workers["took a job"]++
 		}

@@ -104,7 +104,8 @@ func (d *Desk) Claim(ctx context.Context, who Instance, n int) ([]queue.Claim, e
 	for ctx.Err() == nil {
 		d.mu.Lock()
 		plan, in := d.plan, d.under
-		standing := plan.stands(who.ID)
+		now := time.Now()
+		standing := plan.stands(who.ID, now)
 		if standing == takes {
 			in.claims.Add(1)
 		}
@@ -113,7 +114,12 @@ func (d *Desk) Claim(ctx context.Context, who Instance, n int) ([]queue.Claim, e
 		case leaves:
 			return nil, fmt.Errorf("%s of %s: %w", who.ID, who.Release, errQuiesced)
 		case waits:
+			var over <-chan time.Time
+			if held, until := plan.held(now); held && !until.IsZero() {
+				over = time.After(until.Sub(now))
+			}
 			select {
+			case <-over:
 			case <-in.ctx.Done():
 			case <-ctx.Done():
 			}

@@ -13,6 +13,7 @@ type Plan struct {
 	sides   map[semper.InstanceID]side
 	shares  []semper.ArmShare
 	leaving map[semper.InstanceID]time.Time
+	hold    semper.Holds // of the service: nobody begins a job, which may write, while one lasts
 }
 
 // A side is what an instance takes jobs as.
@@ -25,7 +26,7 @@ type side struct {
 type standing int
 
 const (
-	waits  standing = iota // not yet: it is not ready, or its release is not connected
+	waits  standing = iota // not yet: it is not ready, its release is not connected, or its service is held
 	takes                  // now
 	leaves                 // no more
 )
@@ -41,6 +42,7 @@ func PlanOf(t semper.Table, service semper.PoolKey) (p Plan, ok bool) {
 		arm := w.Arm
 		if arm == "" {
 			arm, ok = semper.ArmStable, true
+			p.hold = w.Hold
 			if w.Split != nil {
 				p.Rollout, p.shares = w.Split.Rollout, w.Split.Arms
 			}
@@ -57,9 +59,12 @@ func PlanOf(t semper.Table, service semper.PoolKey) (p Plan, ok bool) {
 	return p, ok
 }
 
-// stands is whether an instance may take jobs by p.
-func (p *Plan) stands(id semper.InstanceID) standing {
+// stands is whether an instance may take jobs by p at now.
+func (p *Plan) stands(id semper.InstanceID, now time.Time) standing {
 	if _, ok := p.sides[id]; ok {
+		if held, _ := p.held(now); held {
+			return waits
+		}
 		return takes
 	}
 	if _, ok := p.leaving[id]; ok {
@@ -68,10 +73,26 @@ func (p *Plan) stands(id semper.InstanceID) standing {
 	return waits
 }
 
+// held reports whether nobody may begin a job at now, and until when if the table says nothing else before; zero for as long as
+// it says nothing else.
+func (p *Plan) held(now time.Time) (held bool, until time.Time) {
+	for _, h := range p.hold {
+		switch {
+		case h.Until.IsZero():
+			return true, time.Time{}
+		case now.Before(h.Until):
+			if held = true; h.Until.After(until) {
+				until = h.Until
+			}
+		}
+	}
+	return held, until
+}
+
 // late reports whether what an instance holds at now is to be handed back.
 func (p *Plan) late(id semper.InstanceID, now time.Time) bool {
 	until, ok := p.leaving[id]
-	return ok && p.stands(id) == leaves && !now.Before(until)
+	return ok && p.stands(id, now) == leaves && !now.Before(until)
 }
 
 // draw is the side that the next job is for; random is from [0, 1).

@@ -288,6 +288,43 @@ func TestTheTableSaysWhoMayTakeJobs(t *testing.T) {
 	})
 }
 
+// While a service is held nobody begins a job, and all go on at the hold's end, which the table has told in advance.
+func TestNobodyBeginsAJobInAHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, queue.Policy{})
+		b.enqueue(3)
+		begin := time.Now()
+		held := func(epoch semper.Epoch, h ...semper.Hold) semper.Table {
+			t := table(epoch, nil, nil, map[semper.Arm]string{semper.ArmStable: "mail.r1.1"})
+			for i := range t.Workers {
+				t.Workers[i].Hold = h
+			}
+			return t
+		}
+		b.apply(held(1, semper.Hold{Writes: true, Since: begin, Until: begin.Add(10 * time.Second)}, semper.Hold{Since: begin, Until: begin.Add(time.Minute)}))
+		if status, _ := b.claim("mail.r1.1", 1, 30); status != 204 {
+			t.Errorf("in a hold: %d", status)
+		}
+		if status, _ := b.claim("mail.r1.1", 1, 60); status != 200 || time.Since(begin) != time.Minute {
+			t.Errorf("%d after %s, of a hold of a minute", status, time.Since(begin))
+		}
+		b.apply(held(2, semper.Hold{Since: begin}))
+		got := make(chan int, 1)
+		go func() { status, _ := b.claim("mail.r1.1", 1, 60); got <- status }()
+		synctest.Wait()
+		select {
+		case status := <-got:
+			t.Errorf("in a hold without an end: %d", status)
+		default:
+		}
+		b.apply(held(3))
+		if status := <-got; status != 200 {
+			t.Errorf("after it: %d", status)
+		}
+	})
+}
+
 // Claims race with the change of the table: when Apply has returned, everything the old release will ever have is held.
 func TestApplyIsABarrier(t *testing.T) {
 	t.Parallel()
@@ -396,7 +433,7 @@ func TestSharesOfATrial(t *testing.T) {
 		high   float64
 		missed float64 // of those, at most
 	}{
-		"both ask":            {[]string{"mail.r1.1", "mail.r2.1", "mail.r2.1", "mail.r2.1"}, .13, .27, .05},
+		"both ask":            {[]string{"mail.r1.1", "mail.r2.1", "mail.r2.1", "mail.r2.1"}, .1, .27, .25}, // its askers may all be busy when a job is drawn for it
 		"the stable one only": {[]string{"mail.r1.1"}, 0, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
