@@ -90,11 +90,26 @@ func (f *following) failure(ctx context.Context, code int, r semper.Rollout) err
 		e.hint = fmt.Sprintf("semper logs%s --instance %s", on, r.Instance)
 	}
 	if code == exitRejected {
-		e.block = append(e.block, fmt.Sprintf("now:   %s serves as before, nothing was lost", r.From))
+		e.block = append(e.block, "now:   "+f.instead(ctx, r))
 	} else {
 		e.block = append(e.block, "now:   nothing serves; there was no release before")
 	}
 	return e
+}
+
+// instead says what serves, and what clients met of the release that does not.
+func (f *following) instead(ctx context.Context, r semper.Rollout) string {
+	if r.State == semper.RolloutRolledBack || r.State == semper.RolloutRollingBack {
+		return fmt.Sprintf("%s serves again", r.From)
+	}
+	if r.Trial == nil {
+		return fmt.Sprintf("%s serves as before, nothing was lost", r.From)
+	}
+	j, err := f.s.Judgement(ctx, f.app, f.env, r.ID)
+	if err != nil {
+		return fmt.Sprintf("%s serves as before", r.From)
+	}
+	return fmt.Sprintf("%s serves as before%s", r.From, draw.Met(j))
 }
 
 // crash is the newest report of the rollout's release, "" for none.

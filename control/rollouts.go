@@ -145,7 +145,7 @@ func (c *Control) Rollback(ctx context.Context, app, env string, release semper.
 	return c.begin(ctx, "rollback", app, env, func(m *model, t *change, e semper.Environment) (semper.Environment, []semper.Event, error) {
 		if release == "" {
 			if e.Previous == nil {
-				return e, nil, &semper.Error{Code: semper.NotFound, Op: "rollback", Message: fmt.Sprintf("%s had no other release before", e.Key()), Hint: "semper release list shows what there is"}
+				return e, nil, prepare.NoneBefore(e)
 			}
 			release = e.Previous.Release
 		}

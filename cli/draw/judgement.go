@@ -180,3 +180,32 @@ func spark(all []api.JudgedPoint, at func(*api.JudgedPoint) float64, most float6
 	}
 	return string(row)
 }
+
+// Met is what clients met of a release on trial, as the end of a sentence: copies are not theirs.
+func Met(j api.Judgement) string {
+	var all api.ArmTotal
+	for _, s := range j.Steps {
+		if s.Kind != semper.StepShadow {
+			all.Requests += s.Candidate.Requests
+			all.Failed += s.Candidate.Failed
+			all.Users += s.Candidate.Users
+			all.Hurt += s.Candidate.Hurt
+		}
+	}
+	switch {
+	case all.Requests == 0:
+		return ", nothing was lost"
+	case all.Failed == 0:
+		return fmt.Sprintf("; none of the %s that %s had on trial failed", many(all.Requests, "request"), j.To)
+	case all.Users == 0:
+		return fmt.Sprintf("; of the %s that %s had on trial %d failed", many(all.Requests, "request"), j.To, all.Failed)
+	}
+	return fmt.Sprintf("; of the %s that %s had on trial %d failed, for %d of %s", many(all.Requests, "request"), j.To, all.Failed, all.Hurt, many(all.Users, "user"))
+}
+
+func many(n int64, of string) string {
+	if n != 1 {
+		of += "s"
+	}
+	return fmt.Sprintf("%d %s", n, of)
+}

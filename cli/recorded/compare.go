@@ -1,13 +1,12 @@
 package recorded
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 
+	"semper/internal/jsonwords"
 	"semper/verify/diff"
 )
 
@@ -72,11 +71,8 @@ func readRules(path string) (rules []diff.Rule, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&rules); err != nil {
-		at := bytes.Count(b[:min(int(d.InputOffset()), len(b))], []byte("\n")) + 1
-		return nil, fmt.Errorf("%s:%d: a list of rules: %w", path, at, err)
+	if line, err := jsonwords.Decode(b, &rules); err != nil {
+		return nil, fmt.Errorf("%s:%d: a list of rules: %w", path, line, err)
 	}
 	return rules, nil
 }

@@ -48,7 +48,7 @@ func TestComparer(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rules.json")
 	for text, want := range map[string]string{
-		`[{"path":"body.a"}]`: "", "[\n{\"paht\":\"body.a\"}]": "rules.json:2: a list of rules: json: unknown field", `[{"path":"body..a"}]`: "rule 2: ",
+		`[{"path":"body.a"}]`: "", "[\n{\"paht\":\"body.a\"}]": `rules.json:2: a list of rules: unknown key "paht": did you mean "path"?`, `[{"path":"body..a"}]`: "rule 2: ",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -102,9 +102,6 @@ func (at *ShadowCursor) advance(c *told.Counts) (b verify.Batch, found []diff.Ta
 			continue
 		}
 		t.Seen, t.Noise, t.Candidate, t.Baseline = now[0]-was[0], now[1]-was[1], now[2]-was[2], now[3]-was[3]
-		if was[0] > 0 {
-			t.Examples = nil // they are there already
-		}
 		found = append(found, t)
 	}
 	return b, found, nil

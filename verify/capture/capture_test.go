@@ -129,7 +129,7 @@ func TestBadFiles(t *testing.T) {
 		archive(`{"request":{"method":"GET","url":"http://a/"},"response":{"status":20}}`):                                             "entry 1: status 20 is none",
 		archive(`{"request":{"method":"GET","url":"http://a/"},"response":{"status":200,"content":{"text":"!","encoding":"base64"}}}`): "entry 1: the response's content: illegal base64",
 		archive(`{"request":{"method":"GET","url":"http://a/"},"response":{"status":200,"content":{"text":"!","encoding":"rot13"}}}`):  `in "rot13"`,
-		`{"request":{"method":"GET","url":"http://a/"},"statuss":1}`:                                                                   `x:1: a recorded exchange as JSON: json: unknown field "statuss"`,
+		`{"request":{"method":"GET","url":"http://a/"},"statuss":1}`:                                                                   `x:1: a recorded exchange as JSON: unknown key "statuss": did you mean "status"?`,
 		"\n" + `{"status":200}`: "x:2: it has no request",
 		"1 a\n":                 `x:1: a message begins with a line like`,
 		"1 a b\n":               `x:1: message a: its time "b"`,
@@ -234,10 +234,11 @@ func TestLines(t *testing.T) {
 	t.Parallel()
 	text := `{"time":"2026-11-21T10:00:00Z","request":{"url":"http://a/b","header":{"host":["shop.example"],"cookie":["a=1"]}},"status":200,"header":{"content-type":["text/plain"]},"body":"hey"}` + "\n\n" +
 		`{"request":{"method":"POST","url":"/c","header":{"Host":["h"]},"body_base64":"aGV5"},"status":0}` + "\n" +
+		`{"request":{"method":"PUT","url":"/c","header":{"Host":["h"]},"body":{"a": 1}},"status":200,"body":[1, 2]}` + "\n" +
 		`{"request":{"url":"/` + strings.Repeat("x", 100_000) + `"}}` + "\n" +
 		`{"id":"3","endpoint":"GET /d","request":{"method":"CONNECT","url":"/d"}}`
 	got, err := read(t, "x", "\xef\xbb\xbf"+text, Options{most: 90_000})
-	if d := cmp.Diff([]string{"GET shop.example/b  cookie=a=1 → 200 hey", "POST h/c hey", "too large", "not HTTP"}, got); d != "" || err != nil {
+	if d := cmp.Diff([]string{"GET shop.example/b  cookie=a=1 → 200 hey", "POST h/c hey", `PUT h/c {"a": 1} → 200 [1, 2]`, "too large", "not HTTP"}, got); d != "" || err != nil {
 		t.Error(d, err)
 	}
 }

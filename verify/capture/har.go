@@ -9,10 +9,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strings"
 	"time"
 
+	"semper/internal/jsonwords"
 	"semper/verify/diff"
 )
 
@@ -83,7 +83,7 @@ func (h *har) next() (Exchange, error) {
 	}
 	var entry harEntry
 	if err := json.Unmarshal(text, &entry); err != nil {
-		return e, h.errorf(line+linesBefore(text, err), "entry %d: %w", h.n, plain(err))
+		return e, h.errorf(line+linesBefore(text, err), "entry %d: %w", h.n, jsonwords.Plain(err))
 	}
 	if err := entry.exchange(&e); err != nil {
 		return e, fmt.Errorf("%s: %w", e.Place, err)
@@ -91,51 +91,9 @@ func (h *har) next() (Exchange, error) {
 	return e, nil
 }
 
-// plain is err of a decoder in the words of who wrote the file.
-func plain(err error) error {
-	t, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	if !ok {
-		return err
-	}
-	want := map[reflect.Kind]string{reflect.String: "text", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Struct: "an object", reflect.Map: "an object"}[t.Type.Kind()]
-	if want == "" {
-		want = "a number"
-	}
-	name := keyOf(t.Field)
-	is := map[string]string{"string": "text", "array": "a list", "bool": "true or false", "object": "an object"}[t.Value]
-	if is == "" {
-		is = "a number" // with its digits, or without
-	}
-	if is == want {
-		return fmt.Errorf("%s is %s, which is out of range", name, t.Value)
-	}
-	return fmt.Errorf("%s is %s where %s belongs", name, is, want)
-}
-
-// keyOf is the key in a file of a field that a decoder names: request.postData of Request.PostData.
-func keyOf(field string) string {
-	if field == "" {
-		return "it"
-	}
-	parts := strings.Split(field, ".")
-	for i, p := range parts {
-		if p == strings.ToUpper(p) {
-			parts[i] = strings.ToLower(p)
-		} else {
-			parts[i] = strings.ToLower(p[:1]) + p[1:]
-		}
-	}
-	return strings.Join(parts, ".")
-}
-
 // linesBefore is in which line of text, counted from 0, a decoder met err.
 func linesBefore(text []byte, err error) int {
-	var at int64
-	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at = s.Offset
-	} else if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		at = t.Offset
-	}
+	at, _ := jsonwords.Offset(err)
 	return bytes.Count(text[:min(int(at), len(text))], []byte("\n"))
 }
 

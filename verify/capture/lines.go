@@ -3,12 +3,12 @@ package capture
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
+	"semper/internal/jsonwords"
 	"semper/verify/offline"
 )
 
@@ -49,10 +49,8 @@ func (l *jsonLines) next() (Exchange, error) {
 
 func recorded(text []byte, e *Exchange) error {
 	var rec offline.Recorded
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&rec); err != nil {
-		return fmt.Errorf("a recorded exchange as JSON: %w", plain(err))
+	if _, err := jsonwords.Decode(text, &rec); err != nil {
+		return fmt.Errorf("a recorded exchange as JSON: %w", err)
 	}
 	if rec.Request == nil {
 		return errors.New("it has no request: semper verify diff compares responses without one, and a replay has to send it")
@@ -68,7 +66,7 @@ func recorded(text []byte, e *Exchange) error {
 	if err != nil {
 		return err
 	}
-	body := []byte(q.Body)
+	body := []byte(q.Body.Text)
 	if q.Base64 != "" {
 		if body, err = base64.StdEncoding.DecodeString(q.Base64); err != nil {
 			return fmt.Errorf("the request's body_base64: %w", err)

@@ -36,7 +36,7 @@ type Place struct {
 	Seen     int64         `json:"seen"`  // pairs with it
 	Noise    int64         `json:"noise"` // copies with it
 	Evidence verify.Counts `json:"evidence"`
-	Examples []Difference  `json:"examples,omitempty"` // the first ones
+	Examples []Difference  `json:"examples,omitempty"` // the first ones that are not alike
 }
 
 // Bounds of a board.
@@ -95,6 +95,7 @@ func (p *Place) Tally() Tally {
 }
 
 // Take counts what another board has: pairs, of them copies, and what was found. The places stand in the order in which they come here.
+// An example may come again: it is kept once.
 func (b *Board) Take(pairs, copies int64, found []Tally) {
 	b.Pairs += pairs
 	b.Copies += copies
@@ -107,7 +108,9 @@ func (b *Board) Take(pairs, copies int64, found []Tally) {
 		p.Seen += t.Seen
 		p.Noise += t.Noise
 		p.count(t.Candidate, t.Baseline)
-		p.Examples = append(p.Examples, t.Examples[:min(len(t.Examples), maxExamples-len(p.Examples))]...)
+		for _, d := range t.Examples {
+			p.example(d)
+		}
 	}
 	b.Most = max(b.Most, b.LogE())
 }
@@ -119,6 +122,13 @@ func (p *Place) count(candidate, baseline int64) {
 	})
 }
 
+// example keeps d where there is room, and no other like it.
+func (p *Place) example(d Difference) {
+	if len(p.Examples) < maxExamples && !slices.ContainsFunc(p.Examples, func(e Difference) bool { return e.Was == d.Was && e.Is == d.Is }) {
+		p.Examples = append(p.Examples, d)
+	}
+}
+
 // mark finds the places of all, each once, and makes those that are new.
 func (b *Board) mark(endpoint string, all []Difference, examples bool) map[*Place]bool {
 	places := make(map[*Place]bool, len(all))
@@ -128,8 +138,8 @@ func (b *Board) mark(endpoint string, all []Difference, examples bool) map[*Plac
 			b.Lost++
 			continue
 		}
-		if examples && !places[p] && len(p.Examples) < maxExamples {
-			p.Examples = append(p.Examples, d)
+		if examples && !places[p] {
+			p.example(d)
 		}
 		places[p] = true
 	}

@@ -124,12 +124,17 @@ func TestCompare(t *testing.T) {
 	if err != nil || len(pairs) != 2 || len(pairs[0].Found.Differences) != 0 || pairs[1].Found.Differences[0].String() != "body.x changed: 1 → 2" || board.Pairs != 2 {
 		t.Error(pairs, err)
 	}
+	const inline = `{"status":200,"body":{"x":%s}}`
+	board, err = Compare(c, time.Now(), set(fmt.Sprintf(inline, "1"), `{"status":200,"body":null}`), set(fmt.Sprintf(inline, "[]"), `{"status":200}`), func(Pair) error { return nil })
+	if err != nil || board.Pairs != 2 || len(board.Places) != 1 || board.Places[0].Examples[0].String() != "body.x retyped: 1 → []" {
+		t.Errorf("bodies as the JSON that they are: %+v, %v", board, err)
+	}
 	none := func(Pair) error { return nil }
 	stop := errors.New("stop")
 	for want, err := range map[string]error{
 		"not as many": last(Compare(c, time.Now(), set(a), set(a, b), none)), "sort both": last(Compare(c, time.Now(), set(a), set(strings.Replace(a, `"1"`, `"2"`, 1)), none)),
 		"set:1: ": last(Compare(c, time.Now(), set(a), set("{"), none)), "status 0": last(Compare(c, time.Now(), set("{}"), set(a), none)),
-		"unknown field": last(Compare(c, time.Now(), set(`{"sttus":1}`), set(a), none)), "stop": last(Compare(c, time.Now(), set(a), set(a), func(Pair) error { return stop })),
+		`set:1: unknown key "sttus": did you mean "status"?`: last(Compare(c, time.Now(), set(`{"sttus":1}`), set(a), none)), "stop": last(Compare(c, time.Now(), set(a), set(a), func(Pair) error { return stop })),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, and not %q", err, want)

@@ -12,10 +12,11 @@ import (
 	"net/url"
 	"time"
 
+	"semper/internal/jsonwords"
 	"semper/verify/diff"
 )
 
-// A Recorded is one response of a recorded set, as a line of JSON. Body is text; one that is none is in Base64 in its stead. The request is
+// A Recorded is one response of a recorded set, as a line of JSON. A body that is no text is in Base64 in its stead. The request is
 // what got it: to compare responses it is not needed, to send it again it is, and then the response is not.
 type Recorded struct {
 	ID       string              `json:"id,omitempty"` // pairs responses; without it their order does
@@ -24,8 +25,26 @@ type Recorded struct {
 	Request  *Request            `json:"request,omitempty"`
 	Status   int                 `json:"status"`
 	Header   map[string][]string `json:"header,omitempty"`
-	Body     string              `json:"body,omitempty"`
+	Body     Body                `json:"body,omitzero"`
 	Base64   string              `json:"body_base64,omitempty"`
+}
+
+// A Body is what was sent. In a line it stands as text, or as the JSON that it is: an object, a list, a number, true, false. null is none.
+type Body struct {
+	Text string
+	JSON bool // it stood as the JSON that it is
+}
+
+// UnmarshalJSON takes text as it is, and another value for its own text.
+func (b *Body) UnmarshalJSON(value []byte) error {
+	switch value[0] {
+	case 'n':
+		return nil
+	case '"':
+		return json.Unmarshal(value, &b.Text)
+	}
+	b.Text, b.JSON = string(value), true
+	return nil
 }
 
 // A Request is one that was recorded. Header may have Host, which otherwise is that of the URL.
@@ -33,7 +52,7 @@ type Request struct {
 	Method string              `json:"method,omitempty"` // empty: GET
 	URL    string              `json:"url"`              // absolute, or a path and query
 	Header map[string][]string `json:"header,omitempty"`
-	Body   string              `json:"body,omitempty"`
+	Body   Body                `json:"body,omitzero"`
 	Base64 string              `json:"body_base64,omitempty"`
 }
 
@@ -42,7 +61,7 @@ func (r *Recorded) Response() (diff.Response, error) {
 	if r.Status < 100 || r.Status > 999 {
 		return diff.Response{}, fmt.Errorf("status %d is none: it has three digits", r.Status)
 	}
-	body := []byte(r.Body)
+	body := []byte(r.Body.Text)
 	if r.Base64 != "" {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(r.Base64); err != nil {
@@ -54,6 +73,9 @@ func (r *Recorded) Response() (diff.Response, error) {
 		for _, v := range values {
 			h.Add(name, v)
 		}
+	}
+	if r.Body.JSON && h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/json")
 	}
 	out := diff.NewResponse(r.Status, h, body)
 	if r.Request != nil {
@@ -88,9 +110,7 @@ func (r *responses) next() (Recorded, diff.Response, error) {
 			continue
 		}
 		var rec Recorded
-		d := json.NewDecoder(bytes.NewReader(r.s.Bytes()))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&rec); err != nil {
+		if _, err := jsonwords.Decode(r.s.Bytes(), &rec); err != nil {
 			return rec, diff.Response{}, fmt.Errorf("%s:%d: %w", r.name, r.line, err)
 		}
 		resp, err := rec.Response()
