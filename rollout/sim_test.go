@@ -69,7 +69,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	for _, what := range simPins {
-		if ended[what] < n/400 {
+		if ended[what] < n/1000 {
 			t.Errorf("only %d windows %s in %d schedules: the simulation does not reach it", ended[what], what, n)
 		}
 	}
@@ -84,7 +84,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	for _, what := range simCompared {
-		if compared[what] < n/200 {
+		if compared[what] < n/400 {
 			t.Errorf("only %d experiments of releases %s in %d schedules: the simulation does not reach it", compared[what], what, n)
 		}
 	}
