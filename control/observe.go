@@ -27,6 +27,7 @@ type instance struct {
 	endedAt   time.Time
 	quiesced  bool // it was told to take no more jobs of its own broker
 	drained   bool // and has none left
+	untold    bool // somebody was told that it could not be told
 	stopProbe context.CancelFunc
 }
 
@@ -122,7 +123,7 @@ func (m *model) observeOne(c *Control, s semper.InstanceStatus) {
 		return
 	}
 	in.stopProbe()
-	in.quiesced, in.drained = false, false
+	in.quiesced, in.drained, in.untold = false, false, false
 	in.ready = m.routed(s)
 	in.was = in.ready
 	in.why = ""
@@ -342,7 +343,7 @@ func (m *model) takeReports(c *Control, reports []semper.CrashReport) {
 		t.crash = append(t.crash, r)
 		t.events = append(t.events, semper.Event{
 			At: r.At, Kind: "crash", App: r.App, Environment: r.Environment, Release: r.Release, Instance: semper.InstanceID(r.What), Crash: r.ID,
-			Message: fmt.Sprintf("%s ended after %s: %s; %s", r.Subject(), r.Uptime.D().Round(time.Millisecond), r.Reason, r.Decision),
+			Message: strings.TrimSuffix(fmt.Sprintf("%s ended after %s: %s; %s", r.Subject(), r.Uptime.D().Round(time.Millisecond), r.Reason, r.Decision), "; none"),
 		})
 	}
 	if !t.empty() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"semper"
 	"semper/control/ask"
 	"semper/internal/pause"
 	"semper/rollout"
@@ -24,7 +25,7 @@ func (m *model) quiesce(c *Control, cmd rollout.Quiesce) {
 			if err := ask.Quiesce(ctx, c.o.Keeper, s, cmd.Terms.Tell); err != nil {
 				c.o.Log.Warn("worker not told to take no more jobs; trying again", "instance", cmd.ID, "by", cmd.Terms.Tell.String(), "error", err)
 				pause.For(ctx, lookAtJobs)
-				return func() {}
+				return func() { m.untold(c, cmd, s.Incarnation, err) }
 			}
 		}
 		drained, err := ask.Drained(ctx, c.o.Keeper, s, cmd.Terms)
@@ -40,4 +41,13 @@ func (m *model) quiesce(c *Control, cmd rollout.Quiesce) {
 			}
 		}
 	}, c)
+}
+
+// untold says once that a worker takes jobs still, since telling it fails.
+func (m *model) untold(c *Control, cmd rollout.Quiesce, incarnation int64, err error) {
+	if in := m.instances[cmd.ID]; in != nil && in.status.Incarnation == incarnation && !in.untold {
+		t := m.newChange(time.Now())
+		t.events = []semper.Event{cmd.Terms.Untold(in.status.Spec, err)}
+		in.untold = c.keep(m, t) == nil
+	}
 }

@@ -63,7 +63,8 @@ func Lost(l Lease) error {
 
 // InState is the error for a job that is in a state in which this cannot be done to it.
 func InState(id ID, s State, wanted string) error {
-	return &semper.Error{Code: semper.Conflict, Op: "queue", Message: fmt.Sprintf("%s is %s, not %s", id, s, wanted), Err: ErrState}
+	return &semper.Error{Code: semper.Conflict, Op: "queue", Message: fmt.Sprintf("%s is %s, not %s", id, s, wanted), Err: ErrState,
+		Hint: "nothing was changed; semper queue show QUEUE " + id.String() + " tells its life"}
 }
 
 // TooMany is the error for more ids than [MaxIDs].

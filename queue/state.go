@@ -61,6 +61,14 @@ type Status struct {
 	Kept      time.Time `json:"kept,omitzero"`      // until when a terminal job is remembered
 }
 
+// Told is why a job has ended, as its client is told: who discarded it is not for clients to know.
+func (s Status) Told() string {
+	if s.State == Discarded {
+		return ""
+	}
+	return s.Why
+}
+
 // MaxHistory is how many attempts of one job are kept, and MaxReason how many bytes of a reason.
 const (
 	MaxHistory = 32

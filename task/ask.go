@@ -3,6 +3,7 @@ package task
 import (
 	"fmt"
 	"maps"
+	"semper/internal/argv"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ func Begin(b Book, w World, q Request) (Task, Decision, error) {
 	t := d.add(Task{App: at.App, Environment: at.Environment, Service: name, Command: q.Command, Deadline: q.Deadline, By: q.By})
 	what := "its own command"
 	if len(q.Command) > 0 {
-		what = strings.Join(q.Command, " ")
+		what = argv.Line(q.Command)
 	}
 	d.tell(semper.Event{Kind: "task.asked", App: t.App, Environment: t.Environment, Release: at.Release, By: q.By, Message: fmt.Sprintf("%s: %s wants run in %s: %s", t.ID, orSomebody(q.By), name, what)})
 	d.start(t)
@@ -93,6 +94,9 @@ func (at Place) only(names []string) (string, error) {
 		return web[0], nil
 	case len(names) == 1:
 		return names[0], nil
+	}
+	if len(web) > 0 {
+		names = web
 	}
 	return "", refuse(semper.Invalid, "run", "several services could lend it their environment: "+strings.Join(names, ", "), "say which with --service")
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"semper/internal/argv"
 	"strings"
 
 	"semper/api"
@@ -17,7 +18,7 @@ func taskWhat(t task.Task) string {
 	if len(t.Command) == 0 {
 		return t.Service
 	}
-	line := []rune(strings.Join(strings.Fields(strings.Join(t.Command, " ")), " "))
+	line := []rune(strings.Join(strings.Fields(argv.Line(t.Command)), " "))
 	if len(line) > mostCommand {
 		line = append(line[:mostCommand], '…')
 	}

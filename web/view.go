@@ -257,7 +257,7 @@ func eventTone(e semper.Event) mark {
 	switch kind := e.Kind; {
 	case strings.HasSuffix(kind, "crash"), strings.HasSuffix(kind, "crashed"), strings.HasSuffix(kind, "failed"):
 		return mark{"cross", "bad", kind}
-	case strings.HasSuffix(kind, "rolling-back"), strings.HasSuffix(kind, "rolled-back"), kind == "hold.begun", kind == "queue.paused":
+	case strings.HasSuffix(kind, "rolling-back"), strings.HasSuffix(kind, "rolled-back"), kind == "hold.begun", kind == "queue.paused", kind == "worker.untold":
 		return mark{"tri", "warn", kind}
 	case strings.HasSuffix(kind, "done"), kind == "hold.ended", kind == "queue.resumed":
 		return mark{"check", "ok", kind}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"semper/internal/argv"
 	"strings"
 
 	"semper"
@@ -41,9 +42,9 @@ func Plan(w io.Writer, p Paint, plan api.Plan) {
 func Migration(w io.Writer, p Paint, plan api.Plan) {
 	m := plan.Migration
 	fmt.Fprintf(w, "%s · %s  %s → %s\n", p.Bold(plan.App), plan.Environment, cmp.Or(string(plan.From), "nothing"), p.Bold(string(plan.To)))
-	fmt.Fprintf(w, "\nmigration   %s\n", OneLine(strings.Join(m.Command, " ")))
+	fmt.Fprintf(w, "\nmigration   %s\n", OneLine(argv.Line(m.Command)))
 	if len(m.OnFailure) > 0 {
-		fmt.Fprintf(w, "on failure  %s\n", OneLine(strings.Join(m.OnFailure, " ")))
+		fmt.Fprintf(w, "on failure  %s\n", OneLine(argv.Line(m.OnFailure)))
 	}
 	if d := m.Done; d != nil && d.Failed != "" {
 		fmt.Fprintf(w, "%s\n", p.Bad("it failed here at "+Stamp(d.At)+": "+OneLine(d.Failed)+"; only semper deploy --migrate-again runs it again"))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"semper/internal/argv"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func what(t task.Task) string {
 	if len(t.Command) == 0 {
 		return t.Service
 	}
-	return Cut(OneLine(t.Service+": "+strings.Join(t.Command, " ")), 48)
+	return Cut(OneLine(t.Service+": "+argv.Line(t.Command)), 48)
 }
 
 func whyOf(t task.Task) string {
@@ -105,7 +106,7 @@ func Task(w io.Writer, t task.Task, p Paint, now time.Time) {
 	}
 	row("of", t.App+"/"+t.Environment)
 	row("service", t.Service)
-	row("command", OneLine(strings.Join(t.Command, " ")))
+	row("command", OneLine(argv.Line(t.Command)))
 	row("release", string(t.Release))
 	row("for", forWhom(t))
 	row("unit", string(t.Unit))

@@ -67,6 +67,23 @@ func Exec(text string) ([]string, error) {
 	return Shell(text)
 }
 
+// Line is argv as somebody would type it into a shell: words that a shell would read otherwise are in quotes.
+func Line(argv []string) string {
+	words := make([]string, len(argv))
+	for i, w := range argv {
+		if w == "" || strings.ContainsFunc(w, special) {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		words[i] = w
+	}
+	return strings.Join(words, " ")
+}
+
+// special is what a shell may read as more than itself.
+func special(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r > 0xa0 || strings.ContainsRune("%+,-./:=@_", r))
+}
+
 // A word of a command line: its text without quotes, where it begins, and how much of its start was
 // written without them.
 type word struct {

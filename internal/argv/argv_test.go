@@ -2,6 +2,7 @@ package argv
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,6 +107,24 @@ func TestExecChangesNothing(t *testing.T) {
 		got, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
 		if err != nil || string(got) != string(want) {
 			t.Errorf("%q as %q: %v %q, want %q", line, argv, err, got, want)
+		}
+	}
+}
+
+// What Line writes, a shell reads as the words it was made of.
+func TestALineIsReadAsItsWords(t *testing.T) {
+	t.Parallel()
+	for want, words := range map[string][]string{
+		"./manage users --inactive":      {"./manage", "users", "--inactive"},
+		"sh -c 'echo half; exit 4'":      {"sh", "-c", "echo half; exit 4"},
+		`echo 'it'\''s' '' '$HOME' über`: {"echo", "it's", "", "$HOME", "über"},
+	} {
+		got := Line(words)
+		if got != want {
+			t.Errorf("%q is written %s, want %s", words, got, want)
+		}
+		if back, err := Split(got); err != nil || !slices.Equal(back, words) {
+			t.Errorf("%s is read as %q, %v", got, back, err)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func TestALocationTellsTheStateOfItsJob(t *testing.T) {
 		}, 502, queue.Dead, "not completed"},
 		"discarded": {func(q queue.Queue, l queue.Lease) error {
 			return errors.Join(q.Release(t.Context(), l), second(q.Discard(t.Context(), queue.By{Who: "me"}, l.ID)))
-		}, 410, queue.Discarded, "discarded"},
+		}, 410, queue.Discarded, `"the request was discarded"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +111,9 @@ func TestALocationTellsTheStateOfItsJob(t *testing.T) {
 			w := ask(h, "GET", at, "")
 			if w.Code != tc.status || w.Header().Get("Semper-Job-State") != string(tc.state) || !strings.Contains(w.Body.String(), tc.body) {
 				t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+			}
+			if kind := w.Result().Header["Content-Type"]; tc.state == queue.Done && len(kind) > 0 {
+				t.Errorf("the instance said no Content-Type, and its client reads %q", kind)
 			}
 		})
 	}

@@ -36,14 +36,16 @@ func write(w http.ResponseWriter, s queue.Status) {
 	case s.State == queue.Done:
 		w.WriteHeader(http.StatusNoContent)
 	case s.State == queue.Dead:
-		problem(w, http.StatusBadGateway, "the request was not completed: "+s.Why)
+		problem(w, http.StatusBadGateway, because("the request was not completed", s.Told()))
 	case s.State.Terminal():
-		problem(w, http.StatusGone, "the request was "+string(s.State)+": "+s.Why)
+		problem(w, http.StatusGone, because("the request was "+string(s.State), s.Told()))
 	default:
 		h.Set("Retry-After", "1")
 		encode(w, "application/json", http.StatusAccepted, pending{ID: s.ID, State: s.State, Accepted: s.ID.Time().UTC(), Due: s.Due, Attempts: len(s.Attempts)})
 	}
 }
+
+func because(what, why string) string { return strings.TrimSuffix(what+": "+why, ": ") }
 
 // pending is a job that is not over, as its client sees it. How attempts went is not for clients: reasons may name what is inside.
 type pending struct {
@@ -65,6 +67,9 @@ func respond(w http.ResponseWriter, r *queue.Result) {
 			continue
 		}
 		h[name] = values
+	}
+	if len(h["Content-Type"]) == 0 {
+		h["Content-Type"] = nil // net/http would guess one from the body, and the instance has said none
 	}
 	if r.Status != http.StatusNoContent && r.Status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(len(r.Body)))

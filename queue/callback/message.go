@@ -44,7 +44,7 @@ var kept = []string{"Content-Type", "Content-Encoding", "Content-Language", "Eta
 
 // describe is the message of a job's end.
 func describe(s queue.Status) ([]byte, error) {
-	d := data{ID: s.ID, Location: inbox.Path + "/" + s.ID.String(), State: s.State, Accepted: s.Accepted.UTC(), Attempts: attempts(s), Why: s.Why}
+	d := data{ID: s.ID, Location: inbox.Path + "/" + s.ID.String(), State: s.State, Accepted: s.Accepted.UTC(), Attempts: attempts(s), Why: s.Told()}
 	if r := s.Result; r != nil && s.State == queue.Done {
 		out := &response{Status: r.Status, Size: len(r.Body), Header: http.Header{}}
 		for _, name := range kept {

@@ -3,6 +3,7 @@ package quiesce
 import (
 	"encoding/json"
 	"fmt"
+	"semper/internal/argv"
 	"strings"
 
 	"semper"
@@ -26,7 +27,7 @@ func (w Way) String() string {
 	case w.HTTP != "":
 		return "a request to " + w.HTTP
 	}
-	return strings.Join(w.Exec, " ")
+	return argv.Line(w.Exec)
 }
 
 // Terms are what a release says of one service.
@@ -40,6 +41,12 @@ type Terms struct {
 // Read is what a service has stored; false where it has nothing.
 func Read(s semper.Service) (t Terms, ok bool) {
 	return t, len(s.Quiesce) > 0 && json.Unmarshal(s.Quiesce, &t) == nil && t.Tell.Given()
+}
+
+// Untold is what somebody should know of a worker that could not be told, because of err: it takes jobs as before.
+func (t Terms) Untold(u semper.InstanceSpec, err error) semper.Event {
+	return semper.Event{Kind: "worker.untold", App: u.App, Environment: u.Environment, Release: u.Release, Instance: u.ID,
+		Message: fmt.Sprintf("%s takes jobs still: %s, which tells it to take no more, failed: %v; tried again each second until its drain is over", u.ID, t.Tell, err)}
 }
 
 // Drains is what a look at a worker says: whether it holds nothing any more.
