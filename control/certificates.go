@@ -37,7 +37,6 @@ func (m *model) seeCertificates(c *Control, list []api.Certificate) {
 			c.o.Log.Warn("what changed with certificates is not stored; it is tried again", "error", err)
 			return
 		}
-		c.feed.Send(t.events)
 	}
 	m.certs = list
 	if m.certs == nil {

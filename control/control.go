@@ -187,7 +187,7 @@ func New(o Options) *Control {
 	if o.Client == nil {
 		o.Client = webhook.Client(false)
 	}
-	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: feed.New(keepEvents), wake: make(chan struct{}, 1)}
+	c := &Control{o: o, model: newSeat(), ready: make(chan struct{}), feed: feed.New(), wake: make(chan struct{}, 1)}
 	c.Surface, c.Answers, c.tasks = c.surface(), c.answers(), c.taskSurface()
 	c.Desk = queues.Desk{Engine: o.Queues, Counters: o.QueueCounters, Log: o.Log, Tell: c.happened}
 	return c
@@ -217,7 +217,6 @@ func (c *Control) reconcile(m *model) time.Duration {
 			c.o.Log.Warn("change not stored; trying again", "error", err)
 			return retryable
 		}
-		c.feed.Send(t.events)
 		m.perform(c, decisions)
 		m.performTasks(c)
 		m.performPipelines(c)

@@ -239,9 +239,7 @@ func (h *hearing) warn(ctx context.Context, now time.Time, why string) {
 		change.events = []semper.Event{e}
 		if err := m.commit(*change); err != nil {
 			c.o.Log.Warn(why, "rollout", t.terms.Rollout, "not stored", err)
-			return
 		}
-		c.feed.Send(change.events)
 	})
 }
 

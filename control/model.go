@@ -122,7 +122,6 @@ func (c *Control) load(ctx context.Context, l semper.Leadership, h hands) (*mode
 	}
 	slices.SortFunc(m.crashes, func(a, b semper.CrashReport) int { return a.At.Compare(b.At) })
 	m.desk.Loaded()
-	c.feed.Load(m.events)
 	return m, nil
 }
 

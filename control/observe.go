@@ -351,7 +351,6 @@ func (m *model) takeReports(c *Control, reports []semper.CrashReport) {
 			c.o.Log.Warn("crash reports not stored; the keeper keeps them", "error", err)
 			return
 		}
-		c.feed.Send(t.events)
 	}
 	m.once("ack crashes", func(ctx context.Context) func() {
 		if err := c.o.Keeper.AckCrashes(ctx, ids); err != nil {

@@ -236,7 +236,6 @@ func (c *Control) keep(m *model, t *change) error {
 	if err := m.commit(*t); err != nil {
 		return unavailable(err)
 	}
-	c.feed.Send(t.events)
 	c.publish(m)
 	return nil
 }

@@ -357,7 +357,6 @@ func (c *Control) store(m *model, t *change, next semper.Environment, events []s
 	if err := m.commit(*t); err != nil {
 		return unavailable(err)
 	}
-	c.feed.Send(t.events)
 	c.publish(m)
 	return nil
 }

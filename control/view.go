@@ -48,7 +48,7 @@ type seen struct {
 // firstLook is what a fresh control process waits for the keeper's word before it answers without it.
 const firstLook = time.Second
 
-// publish makes the model's present state the view.
+// publish makes the model's present state the view, and tells what has happened.
 func (c *Control) publish(m *model) {
 	if c.view.Load() == nil && !m.keeperSeen && time.Since(m.loaded) < firstLook {
 		return // who asks now waits a moment for a whole answer
@@ -75,6 +75,7 @@ func (c *Control) publish(m *model) {
 		v.ledgers[k] = l.value
 	}
 	old := c.view.Swap(v)
+	c.feed.Show(v.events) // behind the view: who is told of an event finds what it tells of
 	if old == nil {
 		close(c.ready)
 	} else {

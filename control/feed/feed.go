@@ -11,36 +11,31 @@ import (
 
 // A Feed hands events to whoever follows them. Safe for concurrent use.
 type Feed struct {
-	keep int
-
 	mu      sync.Mutex
-	events  []semper.Event // guarded by mu; the newest, oldest first
-	changed chan struct{}  // guarded by mu; closed and replaced at each event
+	events  []semper.Event // guarded by mu; the newest, oldest first; what is in it stays as it is
+	changed chan struct{}  // guarded by mu; closed and replaced when there are newer ones
 }
 
-// New is a feed of the newest keep events.
-func New(keep int) *Feed { return &Feed{keep: keep, changed: make(chan struct{})} }
+// New is a feed that has no events yet.
+func New() *Feed { return &Feed{changed: make(chan struct{})} }
 
-// Load is the events that are there already.
-func (f *Feed) Load(events []semper.Event) {
+// Show makes events, oldest first, what there is, and tells whoever waits for newer ones. Nobody may change what is in it any more.
+func (f *Feed) Show(events []semper.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.events = slices.Clone(events)
+	newer := last(events) > last(f.events)
+	f.events = events
+	if newer {
+		close(f.changed)
+		f.changed = make(chan struct{})
+	}
 }
 
-// Send hands new events to whoever waits for some.
-func (f *Feed) Send(events []semper.Event) {
+func last(events []semper.Event) int64 {
 	if len(events) == 0 {
-		return
+		return 0
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.events = append(f.events, events...)
-	if n := len(f.events) - f.keep; n > 0 {
-		f.events = slices.Clone(f.events[n:])
-	}
-	close(f.changed)
-	f.changed = make(chan struct{})
+	return events[len(events)-1].Seq
 }
 
 // After are the events with Seq > seq, and a channel closed when there are more.
