@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -40,7 +41,7 @@ func actorsApp(t *testing.T) string {
 // post sends nothing and returns the status and the body.
 func (s *server) post(path string) (int, string) {
 	s.t.Helper()
-	resp, err := http.Post("http://"+s.http+path, "text/plain", nil)
+	resp, err := s.web.Post("http://"+s.http+path, "text/plain", nil)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -67,11 +68,7 @@ func nodeWhere(n api.TreeNode, cond func(api.TreeNode) bool) *api.TreeNode {
 
 func (s *server) tree() api.TreeNode {
 	s.t.Helper()
-	var n api.TreeNode
-	if err := json.Unmarshal([]byte(s.must("tree", "--json")), &n); err != nil {
-		s.t.Fatal(err)
-	}
-	return n
+	return asked(s, func(ctx context.Context, c *api.Client) (api.TreeNode, error) { return c.Tree(ctx) })
 }
 
 // cart is a customer's in the tree of the only instance, and the instance.
@@ -129,7 +126,7 @@ func TestACrashInsideAProgramStaysThere(t *testing.T) {
 		return ann != nil && bob != nil && ann.State == "running" && ann.Process != "" && ann.Restarts == 0
 	})
 	before, _ := s.cart("ann")
-	if n := s.tree(); n.Kind != api.NodeMachine || len(n.Children) != 1 || n.Children[0].Name != "semper keeper" {
+	if n := printed[api.TreeNode](s, "tree"); n.Kind != api.NodeMachine || len(n.Children) != 1 || n.Children[0].Name != "semper keeper" {
 		t.Errorf("the root is %q with %d children", n.Name, len(n.Children))
 	}
 	if d := nodeWhere(*before, func(n api.TreeNode) bool { return n.Name == "carts" }); d == nil || d.Strategy != "simple_one_for_one" || d.Intensity != "20 in 10s" {

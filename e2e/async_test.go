@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // asyncApp is an app whose requests below /jobs are done later, and the file in which each effect leaves a line.
@@ -58,7 +57,7 @@ func (s *server) sent(method, target, body string, header ...string) answer {
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(r)
+	resp, err := s.web.Do(r)
 	if err != nil {
 		return answer{body: err.Error()}
 	}

@@ -32,8 +32,8 @@ app: bar
 warm: 1m
 drain: { request: 5s, stream: 1s, websocket: 1s }
 services:
-  web: { command: ./app, instances: 2, health: { path: /, grace: 10s }, slow_start: 1s, outlier: { consecutive: 5 } }
-  rpc: { command: ./app, instances: 2, protocol: h2c, env: { BEHAVIOUR: grpc }, stop: { timeout: 5s } }
+  web: { command: ./app, instances: 2, health: { path: /, grace: 45s }, slow_start: 1s, outlier: { consecutive: 5 } }
+  rpc: { command: ./rpc, instances: 2, protocol: h2c, stop: { timeout: 5s } }
 defaults:
 `+defaults+`
   error_pages: { 429: slowly.html }
@@ -43,6 +43,9 @@ routes:
   - { host: bar.localhost, path: /grpc.health.v1.Health, to: rpc, timeouts: { response: 30s } }
 `+routes, 0o644)
 	write(t, filepath.Join(dir, "slowly.html"), "<p>slowly</p>\n", 0o644)
+	if err := os.Link(built.rpc, filepath.Join(dir, "rpc")); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 

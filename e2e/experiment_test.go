@@ -33,7 +33,7 @@ func (s *server) visits(n int) []shopper {
 		if i%5 == 0 {
 			r.Header.Set("Semper-Variant", "checkout=mine")
 		}
-		res, err := http.DefaultClient.Do(r)
+		res, err := s.web.Do(r)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func (s *server) asApp(addr, token, path string, body any, into any) int {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
-	res, err := http.DefaultClient.Do(r)
+	res, err := s.web.Do(r)
 	if err != nil {
 		return 0 // control is away
 	}
@@ -73,16 +73,20 @@ func (s *server) asApp(addr, token, path string, body any, into any) int {
 	return res.StatusCode
 }
 
-func (s *server) experiment() (x api.ExperimentInfo) {
+func (s *server) experiment() api.ExperimentInfo {
 	s.t.Helper()
-	if err := json.Unmarshal([]byte(s.must("experiment", "status", "checkout", "-o", "json")), &x); err != nil {
-		s.t.Fatal(err)
+	list := asked(s, func(ctx context.Context, c *api.Client) ([]api.ExperimentInfo, error) {
+		return c.Experiments(ctx, "", "")
+	})
+	if len(list) != 1 {
+		s.t.Fatalf("%d experiments", len(list))
 	}
-	return x
+	return list[0]
 }
 
 // TestAnExperiment goes from its start to its end: users, what they do, a control process that dies on the way, a decision, and the winner.
 func TestAnExperiment(t *testing.T) {
+	t.Parallel()
 	addr := freeAddr(t)
 	s := start(t, "--api", addr)
 	const declared = `
@@ -133,6 +137,9 @@ experiments:
 	var x api.ExperimentInfo
 	eventually(t, "a decision", func() bool { x = s.experiment(); return x.State == "decided" })
 	r := x.Report
+	if told := printed[api.ExperimentInfo](s, "experiment", "status", "checkout"); told.State != x.State || told.Winner != x.Winner || told.Why != x.Why {
+		t.Errorf("experiment status tells %s, %s by %q", told.State, told.Winner, told.Why)
+	}
 	if x.Winner != "green" || r.Outcome != "won" || r.Mismatch <= 0 || r.Mismatch >= 1000 || len(r.Silent) != 1 {
 		t.Errorf("%s by %q; %+v", x.Winner, x.Why, r)
 	}

@@ -58,16 +58,28 @@ func TestBadReleasesLeaveTheGoodOneServing(t *testing.T) {
 	wants(t, s.cli("deploy", "-f", app(t, "exit", "exit", "")), 3, "exit code 3", "cannot open config.ini")
 	s.serves("r1", "one")
 
-	wants(t, s.cli("deploy", "-f", app(t, "silent", "silent", "")), 3, "was not ready within", "nothing listens on")
+	wants(t, s.cli("deploy", "-f", hasty(t, app(t, "silent", "silent", ""), "1s")), 3, "was not ready within 1s", "nothing listens on")
 	s.serves("r1", "one")
 
-	wants(t, s.cli("deploy", "-f", app(t, "wrong", "wrongport", "")), 3, "the process listens on 127.0.0.1:", "PORT")
+	wants(t, s.cli("deploy", "-f", hasty(t, app(t, "wrong", "wrongport", ""), "5s")), 3, "the process listens on 127.0.0.1:", "PORT")
 	s.serves("r1", "one")
 
 	if st := s.status(); st.Release != "r1" || st.Rollout.State != "failed" {
 		t.Errorf("after all of it: release %s, rollout %s", st.Release, st.Rollout.State)
 	}
 	s.must("crash", "list")
+}
+
+// hasty gives the instances of an app less time to start.
+func hasty(t *testing.T, dir, grace string) string {
+	t.Helper()
+	at := filepath.Join(dir, "semper.yaml")
+	b, err := os.ReadFile(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, at, strings.Replace(string(b), "grace: 45s", "grace: "+grace, 1), 0o644)
+	return dir
 }
 
 func TestIgnoresSIGTERM(t *testing.T) {
@@ -115,13 +127,14 @@ func TestOneGigabyteOfLogIsBounded(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.must("deploy", "-f", app(t, "one", "biglog", "    limits: { log: 16MiB }\n    x-note: big"))
+	eventually(t, "both have printed all of it", func() bool { return strings.Count(s.must("logs", "-n", "3"), "the last line") == 2 })
 	eventually(t, "the logs fit their bound", func() bool {
 		out, err := exec.Command("du", "-sm", filepath.Join(s.dir, "instances")).Output()
 		mb, _ := strconv.Atoi(strings.Fields(string(out))[0])
 		return err == nil && mb <= 2*16+8
 	})
-	if out := s.must("logs", "-n", "3"); !strings.Contains(out, "the last line") {
-		t.Errorf("the end of the log is gone:\n%s", tail(out, 5))
+	if out := s.must("logs", "-n", "3"); strings.Count(out, "the last line") != 2 {
+		t.Errorf("the end of the logs is gone:\n%s", tail(out, 5))
 	}
 }
 

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,7 +45,7 @@ func (s *server) shopOf() string {
 		s.t.Fatal(err)
 	}
 	req.Host = "shop.example.com"
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.web.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -121,10 +120,7 @@ func TestWhatCopiesShowAndTimeAreGates(t *testing.T) {
 	if run.Release != "r3" || run.State != "passed" || live.Before(begun) || run.Stages[1].LiveAt.Sub(live) < 4*time.Second {
 		t.Errorf("%s of %s, live in beta at %s", run.State, run.Release, live)
 	}
-	var statements []api.Attestation
-	if err := json.Unmarshal([]byte(s.must("release", "attestations", "r3", "-a", "bar", "-o", "json")), &statements); err != nil {
-		t.Fatal(err)
-	}
+	statements := printed[[]api.Attestation](s, "release", "attestations", "r3", "-a", "bar")
 	kinds := make(map[semper.GateKind]string)
 	for _, st := range statements {
 		kinds[st.Kind] = st.Invalid + st.Why

@@ -6,12 +6,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +25,10 @@ import (
 )
 
 // built are the binaries all tests share.
-var built struct{ semper, app string }
+var built struct{ semper, app, rpc string }
+
+// atOnce is how many tests run at once on each processor: they wait for processes, for drains and for windows far more than they compute.
+const atOnce = 2
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -37,22 +43,40 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			return 1
 		}
-		built.semper, built.app = filepath.Join(dir, "semper"), filepath.Join(dir, "app")
-		for out, pkg := range map[string]string{built.semper: "semper/cmd/semper", built.app: "semper/e2e/app"} {
-			cmd := exec.Command("go", "build", "-o", out, pkg)
+		built.semper, built.app, built.rpc = filepath.Join(dir, "semper"), filepath.Join(dir, "app"), filepath.Join(dir, "rpc")
+		for out, pkg := range map[string]string{built.semper: "semper/cmd/semper", built.app: "semper/e2e/app", built.rpc: "semper/e2e/rpc"} {
+			// Built as releases are; other tests of this module build so too, and share what is compiled. Every deploy carries the app: it is small.
+			cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if b, err := cmd.CombinedOutput(); err != nil {
 				fmt.Printf("build %s: %v\n%s", pkg, err, b)
 				return 1
 			}
 		}
+		if err := moreAtOnce(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
 		return m.Run()
 	}())
+}
+
+// moreAtOnce sets how many tests run at once, where nobody has said it.
+func moreAtOnce() error {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if said {
+		return nil
+	}
+	return flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
 }
 
 // server is a semper under test.
 type server struct {
 	t    *testing.T
+	web  *http.Client // of the edge
+	api  *api.Client
 	dir  string
 	http string
 	args []string // of the server, beside directory and address
@@ -74,7 +98,10 @@ func start(t *testing.T, args ...string) *server {
 func startIn(t *testing.T, dir string, args ...string) *server {
 	t.Helper()
 	var err error
-	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t), args: args}
+	s := &server{t: t, dir: filepath.Join(dir, "d"), http: freeAddr(t), args: args, web: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}}
+	if s.api, err = api.NewClient(s.host(), api.ClientOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +175,7 @@ func (s *server) run() {
 
 // stopAll ends everything, by the front door and, whatever is left, by pid.
 func (s *server) stopAll() {
+	s.web.CloseIdleConnections() // an edge that ends gives such a moment to be used once more
 	if s.cmd.ProcessState == nil {
 		_ = s.cmd.Process.Signal(os.Interrupt)
 		done := make(chan struct{})
@@ -215,7 +243,7 @@ func (s *server) cli(args ...string) result {
 func (s *server) cliContext(ctx context.Context, started func(*os.Process), args ...string) result {
 	s.t.Helper()
 	cmd := exec.CommandContext(ctx, built.semper, args...)
-	cmd.Env = append(os.Environ(), "SEMPER_HOST=unix://"+s.dir+"/api.sock")
+	cmd.Env = append(os.Environ(), "SEMPER_HOST="+s.host())
 	var out, errb bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errb
 	if err := cmd.Start(); err != nil {
@@ -242,16 +270,36 @@ func (s *server) must(args ...string) string {
 	return r.out
 }
 
-func (s *server) status() api.Status {
+// host is where the command line finds the server.
+func (s *server) host() string { return "unix://" + s.dir + "/api.sock" }
+
+// asked is what the server answers to one question of the command line's, without a process for each: tests ask again and again.
+func asked[T any](s *server, question func(context.Context, *api.Client) (T, error)) T {
 	s.t.Helper()
-	var st api.Status
-	if err := json.Unmarshal([]byte(s.must("status", "-o", "json")), &st); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	v, err := question(ctx, s.api)
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	return st
+	return v
 }
 
-// app writes a directory to deploy and returns it.
+// printed is what the command line prints of it as JSON.
+func printed[T any](s *server, args ...string) (v T) {
+	s.t.Helper()
+	if err := json.Unmarshal([]byte(s.must(append(args, "-o", "json")...)), &v); err != nil {
+		s.t.Fatal(err)
+	}
+	return v
+}
+
+func (s *server) status() api.Status {
+	s.t.Helper()
+	return asked(s, func(ctx context.Context, c *api.Client) (api.Status, error) { return c.Status(ctx, "", "") })
+}
+
+// app writes a directory to deploy and returns it. Its instances may take their time to start, on what the machine has left.
 func app(t *testing.T, version, behaviour, extra string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ap")
@@ -269,7 +317,7 @@ services:
     command: ./app
     instances: 2
     env: { BEHAVIOUR: %q }
-    health: { path: /, grace: 5s }
+    health: { path: /, grace: 45s }
     stop: { timeout: 1s }
 %s
 routes:
@@ -295,8 +343,7 @@ func write(t *testing.T, path, content string, mode os.FileMode) {
 // get asks the edge and returns the status and the body.
 func (s *server) get(path string) (int, string) {
 	s.t.Helper()
-	c := http.Client{Timeout: 30 * time.Second}
-	resp, err := c.Get("http://" + s.http + path)
+	resp, err := s.web.Get("http://" + s.http + path)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -318,15 +365,13 @@ func (s *server) serves(release, version string) {
 	}
 }
 
-// eventually polls cond, a bounded time.
+// eventually polls cond, a bounded time, and the more seldom the longer it takes: what is waited for needs the processors too.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	deadline := time.After(60 * time.Second)
-	for !cond() {
+	for wait := 10 * time.Millisecond; !cond(); wait = min(wait*5/4, 250*time.Millisecond) {
 		select {
-		case <-tick.C:
+		case <-time.After(wait):
 		case <-deadline:
 			t.Fatalf("not within a minute: %s", what)
 		}

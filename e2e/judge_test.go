@@ -2,10 +2,7 @@ package e2e_test
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,32 +11,10 @@ import (
 	"semper/api"
 )
 
-// patient is an app whose instances may take their time to start: two releases at once are started on what the machine has left.
-func patient(t *testing.T) string {
-	t.Helper()
-	dir := app(t, "v1", "", "")
-	at := filepath.Join(dir, "semper.yaml")
-	b, err := os.ReadFile(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, at, strings.Replace(string(b), "grace: 5s", "grace: 45s", 1), 0o644)
-	return dir
-}
-
 // candidate begins a rollout of the first release's artifact with another environment, step by step.
 func (s *server) candidate(env map[string]string, steps ...semper.Step) string {
 	s.t.Helper()
-	c, err := api.NewClient("unix://"+s.dir+"/api.sock", api.ClientOptions{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	all, err := c.Releases(ctx, "bar")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	all := asked(s, func(ctx context.Context, c *api.Client) ([]api.ReleaseInfo, error) { return c.Releases(ctx, "bar") })
 	q := api.DeployRequest{By: "judge", Artifact: all[0].Artifact, Spec: all[len(all)-1].Spec}
 	web := q.Spec.Services["web"]
 	web.Env = maps.Clone(web.Env)
@@ -50,21 +25,19 @@ func (s *server) candidate(env map[string]string, steps ...semper.Step) string {
 	if len(steps) > 0 {
 		q.Spec.Deploy = &semper.Deploy{Steps: steps, Judge: semper.Judge{Interval: semper.Duration(200 * time.Millisecond)}}
 	}
-	r, err := c.Deploy(ctx, q)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return r.ID
+	return asked(s, func(ctx context.Context, c *api.Client) (semper.Rollout, error) { return c.Deploy(ctx, q) }).ID
 }
 
-func (s *server) judgement(id string) (j api.Judgement) {
+// judgement is what is known of a rollout's trial; nothing while it has none.
+func (s *server) judgement(id string) api.Judgement {
 	s.t.Helper()
-	if r := s.cli("verify", "show", id, "-o", "json"); r.code == 0 {
-		if err := json.Unmarshal([]byte(r.out), &j); err != nil {
-			s.t.Fatal(err)
+	return asked(s, func(ctx context.Context, c *api.Client) (api.Judgement, error) {
+		j, err := c.Judgement(ctx, "", "", id)
+		if semper.CodeOf(err) == semper.NotFound {
+			return api.Judgement{}, nil
 		}
-	}
-	return j
+		return j, err
+	})
 }
 
 // ends waits for the end of a rollout's trial.
@@ -89,8 +62,9 @@ func traffic(share float64, d time.Duration) semper.Step {
 // TestTheJudge has real processes and real requests. A release is judged by what the edge counts, and either earns its traffic, or is
 // returned, or waits.
 func TestTheJudge(t *testing.T) {
+	t.Parallel()
 	s := start(t)
-	s.must("deploy", "-f", patient(t), "--until=live")
+	s.must("deploy", "-f", app(t, "v1", "", ""), "--until=live")
 
 	t.Run("no traffic", func(t *testing.T) {
 		id := s.candidate(map[string]string{"TRY": "1"}, traffic(.5, 100*time.Millisecond))
@@ -139,8 +113,9 @@ func TestTheJudge(t *testing.T) {
 
 // TestTheJudgeOfLatency returns a release that takes a fifth longer.
 func TestTheJudgeOfLatency(t *testing.T) {
+	t.Parallel()
 	s := start(t)
-	s.must("deploy", "-f", patient(t), "--until=live")
+	s.must("deploy", "-f", app(t, "v1", "", ""), "--until=live")
 	if r := s.ends(s.candidate(map[string]string{"DELAY": "100ms"})); !r.State.Live() {
 		t.Fatalf("%s: %s", r.State, r.Reason)
 	}
@@ -148,7 +123,7 @@ func TestTheJudgeOfLatency(t *testing.T) {
 	id := s.candidate(map[string]string{"DELAY": "120ms"}, traffic(.3, time.Hour))
 	r := s.ends(id)
 	none(t, "a slow candidate", stop)
-	if j := s.judgement(id); r.State != semper.RolloutFailed || j.Verdict.Outcome != semper.Worse || j.Verdict.Metric != "latency" {
+	if j := printed[api.Judgement](s, "verify", "show", id); r.State != semper.RolloutFailed || j.Verdict.Outcome != semper.Worse || j.Verdict.Metric != "latency" {
 		t.Fatalf("%s: %s\n%s", r.State, r.Reason, s.must("verify", "show", id))
 	}
 	s.serves("r2", "v1")

@@ -1,7 +1,7 @@
 package e2e_test
 
 import (
-	"encoding/json"
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -35,11 +35,10 @@ func staged(t *testing.T, version string) (dir, signal string) {
 	return dir, signal
 }
 
-func (s *server) runs() []api.RunStatus {
+func (s *server) runs() (runs []api.RunStatus) {
 	s.t.Helper()
-	var runs []api.RunStatus
-	if err := json.Unmarshal([]byte(s.must("pipeline", "list", "-o", "json")), &runs); err != nil {
-		s.t.Fatal(err)
+	for _, p := range asked(s, func(ctx context.Context, c *api.Client) ([]api.PipelineStatus, error) { return c.Pipelines(ctx, "") }) {
+		runs = append(runs, p.Runs...)
 	}
 	return runs
 }
@@ -92,10 +91,10 @@ func TestPipeline(t *testing.T) {
 	s.must("pipeline", "resume")
 	eventually(t, "the run ends", func() bool { return s.runs()[0].State == "passed" })
 	s.serves("r1", "one")
-	var statements []api.Attestation
-	if err := json.Unmarshal([]byte(s.must("release", "attestations", "r1", "-a", "bar", "-o", "json")), &statements); err != nil {
-		t.Fatal(err)
+	if list := printed[[]api.RunStatus](s, "pipeline", "list"); len(list) != 1 || list[0].State != "passed" {
+		t.Errorf("pipeline list tells %+v", list)
 	}
+	statements := printed[[]api.Attestation](s, "release", "attestations", "r1", "-a", "bar")
 	if len(statements) != 2 || statements[0].Invalid != "" || statements[1].By == "" || statements[1].Why != "seen" {
 		t.Errorf("statements %+v", statements)
 	}

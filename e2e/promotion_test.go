@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -34,7 +33,7 @@ func twins(t *testing.T, version, smoke, extra string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	yaml := strings.NewReplacer("grace: 5s", "grace: 45s", "  - { path: /, to: web }", "  - { path: /, to: web }\n  - { path: /api, to: api }").Replace(string(b))
+	yaml := strings.Replace(string(b), "  - { path: /, to: web }", "  - { path: /, to: web }\n  - { path: /api, to: api }", 1)
 	write(t, at, yaml, 0o644)
 	write(t, filepath.Join(dir, "smoke.sh"), smoke, 0o755)
 	return dir
@@ -142,7 +141,7 @@ func (s *server) together(t *testing.T) {
 		t.Errorf("%d times, who had seen one service of r2 saw the other one of r1: %v", n, v.pairs)
 	}
 	for _, path := range []string{"/", "/api"} {
-		if rel, err := s.release(http.DefaultClient, path); rel != "r2" || err != nil {
+		if rel, err := s.release(s.web, path); rel != "r2" || err != nil {
 			t.Errorf("%s is of %s: %v", path, rel, err)
 		}
 	}
@@ -254,10 +253,11 @@ func TestPromotion(t *testing.T) {
 }
 
 // production is how it stands there, beside beta.
-func (s *server) production() (st api.Status) {
+func (s *server) production() api.Status {
 	s.t.Helper()
-	if err := json.Unmarshal([]byte(s.must("status", "-e", "production", "-o", "json")), &st); err != nil || st.Rollout == nil {
-		s.t.Fatalf("%v: %+v", err, st)
+	st := printed[api.Status](s, "status", "-e", "production")
+	if st.Rollout == nil {
+		s.t.Fatalf("%+v", st)
 	}
 	return st
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"semper"
 	"semper/api"
 	"semper/queue"
 )
@@ -56,12 +58,10 @@ func (o *outbox) ids() []string {
 }
 
 // queueOf is how the queue of the app stands.
-func (s *server) queueOf() (q api.QueueInfo) {
+func (s *server) queueOf() api.QueueInfo {
 	s.t.Helper()
-	if err := json.Unmarshal([]byte(s.must("queue", "show", "web", "-a", "bar", "--json")), &q); err != nil {
-		s.t.Fatal(err)
-	}
-	return q
+	of := queue.Service{App: "bar", Environment: semper.DefaultEnvironment, Service: "web"}
+	return asked(s, func(ctx context.Context, c *api.Client) (api.QueueInfo, error) { return c.Queue(ctx, of) })
 }
 
 func effectsIn(t *testing.T, file string) []string {
@@ -76,14 +76,7 @@ func effectsIn(t *testing.T, file string) []string {
 // sample is the value of the one line of the metrics that begins with name and has what is wanted of it.
 func (s *server) sample(name string, has ...string) float64 {
 	s.t.Helper()
-	c, err := api.NewClient("unix://"+s.dir+"/api.sock", api.ClientOptions{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	m, err := c.Metrics(s.t.Context(), "", "")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	m := asked(s, func(ctx context.Context, c *api.Client) (api.Exposition, error) { return c.Metrics(ctx, "", "") })
 	var found []float64
 	for line := range strings.Lines(string(m.Text)) {
 		if !strings.HasPrefix(line, name+"{") || slices.ContainsFunc(has, func(w string) bool { return !strings.Contains(line, w) }) {
@@ -164,7 +157,7 @@ func (s *server) more(o *outbox) *outbox {
 func (s *server) watched(o *outbox) {
 	s.t.Helper()
 	accepted := float64(len(o.ids()) + 1) // and the first
-	q := s.queueOf()
+	q := printed[api.QueueInfo](s, "queue", "show", "web", "-a", "bar")
 	if q.Paused == nil || !q.Drained || q.Running != 0 || q.Activity == nil || float64(q.Activity.Total.Accepted) != accepted {
 		s.t.Errorf("the queue is told as %+v, want %g accepted", q, accepted)
 	}

@@ -22,7 +22,7 @@ func (s *server) user(i int, path string) string {
 		s.t.Fatal(err)
 	}
 	r.AddCookie(&http.Cookie{Name: "uid", Value: fmt.Sprint("u", i)})
-	res, err := http.DefaultClient.Do(r)
+	res, err := s.web.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -59,6 +59,7 @@ func (s *server) ready(release semper.ReleaseName, role string) (n int) {
 // dies while they start and while they serve; nobody deploys meanwhile; the experiment is stopped, and another one's winner is
 // promoted. No request fails.
 func TestReleasesAreComparedByTheirUsers(t *testing.T) {
+	t.Parallel()
 	addr := freeAddr(t)
 	s := start(t, "--api", addr)
 	const declared = `
@@ -144,7 +145,7 @@ func (s *server) flags(addr, token string) {
 		if known != "" {
 			r.Header.Set("If-None-Match", known)
 		}
-		res, err := http.DefaultClient.Do(r)
+		res, err := s.web.Do(r)
 		if err != nil {
 			s.t.Fatal(err)
 		}

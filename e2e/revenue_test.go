@@ -15,26 +15,13 @@ import (
 // earning begins a rollout that is judged by what instances push of revenue.
 func (s *server) earning() string {
 	s.t.Helper()
-	c, err := api.NewClient("unix://"+s.dir+"/api.sock", api.ClientOptions{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	all, err := c.Releases(ctx, "bar")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	all := asked(s, func(ctx context.Context, c *api.Client) ([]api.ReleaseInfo, error) { return c.Releases(ctx, "bar") })
 	q := api.DeployRequest{By: "judge", Artifact: all[0].Artifact, Spec: all[len(all)-1].Spec}
 	q.Spec.Deploy = &semper.Deploy{
 		Steps: []semper.Step{traffic(.5, time.Second)},
 		Judge: semper.Judge{Interval: semper.Duration(200 * time.Millisecond), Metrics: []semper.MeanMetric{{Name: "revenue"}}},
 	}
-	r, err := c.Deploy(ctx, q)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return r.ID
+	return asked(s, func(ctx context.Context, c *api.Client) (semper.Rollout, error) { return c.Deploy(ctx, q) }).ID
 }
 
 // inRole are the instances in a role.
@@ -62,6 +49,7 @@ func (s *server) waits(id string) bool {
 // TestAReleaseIsJudgedByWhatUsersBuy: while no instance pushes what is asked for the rollout is held, over a stop of the whole server
 // too; a candidate that sells less is returned.
 func TestAReleaseIsJudgedByWhatUsersBuy(t *testing.T) {
+	t.Parallel()
 	addr := freeAddr(t)
 	s := start(t, "--api", addr)
 	s.must("deploy", "-f", app(t, "v1", "", ""), "--until=live")

@@ -132,6 +132,7 @@ func placesOf(j api.Judgement) map[string][]string {
 // TestShadow has a release answer copies of real requests: with one price that is another, a list in another order, a new field that was announced,
 // and, as ever, times, identifiers and sets in any order. The price is told, and nothing else, and no client and no reader sees what is not for them.
 func TestShadow(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.must("deploy", "-f", shadowed(t, "", ""))
 	stop := s.orders(4)

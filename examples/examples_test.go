@@ -23,7 +23,7 @@ import (
 func semper(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "semper")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "semper/cmd/semper")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "semper/cmd/semper")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, text)

@@ -46,10 +46,6 @@ func main() {
 		fmt.Println("cannot listen:", err)
 		os.Exit(1)
 	}
-	if os.Getenv("BEHAVIOUR") == "grpc" {
-		speakGRPC(ctx, l)
-		return
-	}
 	srv := &http.Server{Handler: routes(strings.TrimSpace(string(version)))} //nolint:gosec // a test's app
 	done := make(chan struct{})
 	go func() {
@@ -83,16 +79,21 @@ func behave(ctx context.Context) {
 		}
 		_ = os.WriteFile(os.Getenv("SEMPER_SCRATCH")+"/grandchild", []byte(strconv.Itoa(c.Process.Pid)), 0o600)
 	case "biglog":
-		line := []byte(strings.Repeat("x", 1023) + "\n")
-		block := make([]byte, 0, 1<<20)
-		for len(block) < 1<<20 {
-			block = append(block, line...)
-		}
-		for range 1024 {
-			_, _ = os.Stdout.Write(block)
-		}
-		fmt.Println("the last line")
+		go printMuch() // beside its service, for as long as it takes
 	}
+}
+
+// printMuch prints a gigabyte.
+func printMuch() {
+	line := []byte(strings.Repeat("x", 1023) + "\n")
+	block := make([]byte, 0, 1<<20)
+	for len(block) < 1<<20 {
+		block = append(block, line...)
+	}
+	for range 1024 {
+		_, _ = os.Stdout.Write(block)
+	}
+	fmt.Println("the last line")
 }
 
 func listen() (net.Listener, error) {

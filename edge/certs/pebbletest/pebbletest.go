@@ -38,7 +38,7 @@ func Tools(t testing.TB) string {
 	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", "tool")
 	build.Dir = filepath.Join(filepath.Dir(here), "..", "internal", "pebbletest")
-	build.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false -trimpath", "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build tool in %s: %v\n%s", build.Dir, err, out)
 	}

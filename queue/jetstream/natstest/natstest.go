@@ -26,7 +26,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	_, here, _, _ := runtime.Caller(0)
 	cmd := exec.Command("go", "tool", "-n", "nats-server")
 	cmd.Dir = filepath.Join(filepath.Dir(here), "..", "internal", "natsserver")
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false -trimpath", "GOWORK=off", "CGO_ENABLED=0")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()
