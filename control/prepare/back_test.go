@@ -10,8 +10,8 @@ import (
 
 func TestNoneBefore(t *testing.T) {
 	t.Parallel()
-	env := semper.Environment{App: "bar", Name: "production", Current: &semper.Placement{Release: "r1"}}
 	for state, want := range map[semper.RolloutState]string{"": "release list", semper.RolloutDone: "release list", semper.RolloutWatch: "release list", semper.RolloutTrial: "semper abort ends d-2, and r1 goes on", semper.RolloutStage: "semper abort"} {
+		env := semper.Environment{App: "bar", Name: "production", Current: &semper.Placement{Release: "r1"}}
 		if state != "" {
 			env.Rollout = &semper.Rollout{ID: "d-2", To: "r2", State: state}
 		}
