@@ -202,7 +202,7 @@ func (d *step) comparing(x *design.Experiment) (changed bool) {
 	}
 	for _, p := range x.Placements {
 		for _, u := range p.Instances {
-			if in := d.w.Instances[u.ID]; broken(in, x.PlacedAt) {
+			if in := d.w.Instances[u.ID]; broken(in, time.Time{}) { // all are new: none has ended before, whatever the clock says
 				return d.separate(x, fmt.Sprintf("%s does not keep running (%s)", u.ID, in.LastEnd.Reason))
 			}
 		}
@@ -228,7 +228,7 @@ func (d *step) open(x *design.Experiment) (changed bool) {
 			if known && in.State == semper.Ready {
 				continue
 			}
-			if why := hopeless(in, x.PlacedAt, false); why != "" {
+			if why := hopeless(in, time.Time{}, false); why != "" {
 				return d.separate(x, fmt.Sprintf("%s %s before it was ready", u.ID, why))
 			}
 			if missing == "" {

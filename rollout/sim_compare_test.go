@@ -107,7 +107,16 @@ func (s *sim) adopt(list []design.Experiment, i int) {
 // and what is compared is what was current when it began.
 func (s *sim) variants() {
 	running := make(map[semper.ReleaseName]bool)
+	placed := ""
 	for _, x := range s.experiments() {
+		if len(x.Placements) > 0 && placed != "" {
+			s.failf("L2: %s and %s compare releases at once", placed, x.Plan.Name)
+		}
+		for _, p := range x.Placements {
+			if placed = x.Plan.Name; p.Release == x.Against {
+				s.failf("L2: %s compares %s with itself", x.Plan.Name, p.Release)
+			}
+		}
 		if x.State.Counts() && (s.env.Current == nil || s.env.Current.Release != x.Against) {
 			s.failf("%s goes on, and compares with %s, which is not current", x.Plan.Name, x.Against)
 		}
@@ -139,6 +148,35 @@ func (s *sim) variants() {
 	}
 }
 
+// persevered checks after a look of control that no experiment goes on with an instance that is given up.
+func (s *sim) persevered() {
+	for _, x := range s.experiments() {
+		for _, p := range x.Placements {
+			for _, u := range p.Instances {
+				if in := s.instances[u.ID]; x.State != design.Promoted && in != nil && in.LastEnd != nil && in.LastEnd.GaveUp && in.State != semper.Ready {
+					s.failf("%s is %s, and %s is given up", x.Plan.Name, x.State, u.ID)
+				}
+			}
+		}
+	}
+}
+
+// unsettled says which experiment has something before it when everything has come to its end, or "".
+func (s *sim) unsettled() string {
+	for _, x := range s.experiments() {
+		r := s.env.Rollout
+		switch {
+		case x.State == design.Starting:
+			return x.Plan.Name + " has neither begun nor ended"
+		case !x.State.Counts() && len(x.Placements) > 0:
+			return fmt.Sprintf("%s is %s, and has instances", x.Plan.Name, x.State)
+		case x.State == design.Promoted && r != nil && r.ID == x.Rollout && (r.State == semper.RolloutFailed || r.State == semper.RolloutRolledBack):
+			return fmt.Sprintf("%s is promoted by %s, which is %s", x.Plan.Name, r.ID, r.State)
+		}
+	}
+	return ""
+}
+
 // compareTold counts what the machine did with experiments by itself.
 func (s *sim) compareTold(old semper.Environment) {
 	was, err := design.Read(old.Experiments)
@@ -158,6 +196,8 @@ func (s *sim) compareTold(old semper.Environment) {
 						}
 					}
 				}
+			case o.State == x.State && !o.StartedAt.Equal(x.StartedAt):
+				s.failf("%s has begun at %s, and again at %s", x.Plan.Name, o.StartedAt, x.StartedAt)
 			case o.State.Counts() && x.State == design.Stopped && x.Against != currentOf(s.env):
 				s.compared["lost their current release"]++
 			case (o.State.Counts() || o.State == design.Starting) && x.State == design.Stopped && x.Ended != "":

@@ -114,5 +114,5 @@ func (s *sim) settled() string {
 	if len(s.instances) != want || len(s.env.Retiring) > 0 {
 		return fmt.Sprintf("%d instances run, %d should: retiring %v", len(s.instances), want, s.env.Retiring)
 	}
-	return ""
+	return s.unsettled()
 }

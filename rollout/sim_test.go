@@ -265,6 +265,7 @@ func (s *sim) control() {
 	}
 	s.earned(before, d.Env)
 	s.commit(d)
+	s.persevered()
 	s.overdue()
 }
 

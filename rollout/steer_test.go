@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -44,10 +45,47 @@ func TestPromoteSkipsOneStepOrAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.take(d)
+	if p := s.env.Rollout.Trial.Passed; len(p) != 2 || p[1].By != "bob" || p[1].Step.Share != .25 {
+		t.Errorf("it is not written down who left out the steps: %+v", p)
+	}
 	s.until("live", func() bool { return s.env.Rollout.State.Live() })
 	if n := len(s.pool(semper.ArmStable).Backend); n != 4 {
 		t.Errorf("live with %d instances", n)
 	}
+	for _, steer := range []func(semper.Environment, rollout.World, string) (rollout.Decision, error){rollout.Pause, rollout.Resume, rollout.Abort} {
+		if _, err := steer(s.env, s.w, "bob"); semper.CodeOf(err) != semper.Conflict || !strings.Contains(err.Error(), "no rollout is on its way to the cutover") {
+			t.Errorf("of one that is live: %v", err)
+		}
+	}
+}
+
+// TestAbortBeforeAnyEdgeHasTheCutover turns it back, once, and only onto instances that serve.
+func TestAbortBeforeAnyEdgeHasTheCutover(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("published", s.ended(semper.RolloutConnect))
+	dead := s.w
+	dead.Instances = maps.Clone(s.w.Instances)
+	maps.DeleteFunc(dead.Instances, func(id semper.InstanceID, _ rollout.Instance) bool {
+		return strings.HasPrefix(string(id), "app/web.r1")
+	})
+	refused := func(w rollout.World, when string) {
+		if _, err := rollout.Abort(s.env, w, "bob"); semper.CodeOf(err) != semper.Conflict || !strings.Contains(err.Error(), "published already") {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	refused(dead, "without an instance to go back to")
+	d, err := rollout.Abort(s.env, s.w, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(d)
+	if r := s.env.Rollout; r.State != semper.RolloutRollingBack || s.env.Current.Release != "r1" || s.pool(semper.ArmStable).Release != "r1" || r.Reason != "aborted by bob" {
+		t.Errorf("%s to %s: %s", r.State, s.env.Current.Release, r.Reason)
+	}
+	refused(s.w, "a second time")
+	s.until("turned back", s.ended(semper.RolloutRolledBack))
 }
 
 func TestFullPromotionBeforeTheTrialNeedsNone(t *testing.T) {
