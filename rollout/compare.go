@@ -193,7 +193,7 @@ func (d *step) comparing(x *design.Experiment) (changed bool) {
 	case d.unpromoted(x):
 		return d.separate(x, fmt.Sprintf("%s, which was to promote %s, is %s", x.Rollout, x.Winner, r.State))
 	case x.State == design.Promoted:
-		if r != nil && r.ID == x.Rollout && r.Epoch == 0 && slices.Contains([]semper.RolloutState{semper.RolloutStage, semper.RolloutStart, semper.RolloutReady}, r.State) {
+		if r != nil && r.ID == x.Rollout && slices.Contains([]semper.RolloutState{semper.RolloutStage, semper.RolloutStart, semper.RolloutReady}, r.State) {
 			return false
 		}
 		return d.separate(x, "")

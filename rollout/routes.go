@@ -112,7 +112,7 @@ func tried(r *semper.Rollout) bool {
 	if r.Trial == nil || r.Epoch == 0 {
 		return false
 	}
-	return r.State != semper.RolloutStage && beforeConnect(r.State)
+	return beforeConnect(r.State)
 }
 
 // pool has the ready instances of p, and is treated as p's release says.
