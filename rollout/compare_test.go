@@ -215,3 +215,19 @@ func TestWhatCannotBeCompared(t *testing.T) {
 		t.Errorf("%s: %q, arms %q", x.State, x.Ended, s.arms())
 	}
 }
+
+// TestWhatNeverStartsIsNotWaitedFor: it is given up at once, and not when its grace is over; also by a clock that was set back since.
+func TestWhatNeverStartsIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{})
+	if err := s.compares(halves("r2")...); err != nil {
+		t.Fatal(err)
+	}
+	s.step()
+	at := s.w.Now.Add(-time.Hour)
+	s.w.Instances["app/web.r2.1"] = rollout.Instance{State: semper.Waiting, LastEnd: &semper.End{At: at, Reason: semper.Reason{Kind: semper.ReasonStart}}}
+	s.step()
+	if x := s.experiment(); x.State != design.Stopped || !strings.Contains(x.Ended, "app/web.r2.1") || !strings.Contains(x.Ended, "before it was ready") {
+		t.Errorf("%s: %q", x.State, x.Ended)
+	}
+}
