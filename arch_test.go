@@ -223,7 +223,7 @@ var rules = []rule{
 
 	{pkg: "control/ask", may: []string{"", "rollout/quiesce"}, why: "questions to instances, each asked once; what answers mean is decided elsewhere"},
 	{pkg: "control/feed", may: []string{""}, why: "the newest events for whoever follows them"},
-	{pkg: "control/checks", may: []string{"", "api", "pipeline/course"}, why: "how judges and gates stand, for a scrape: a function of what control knows"},
+	{pkg: "control/checks", may: []string{"", "api", "pipeline/course", "task"}, why: "how judges, gates and tasks stand, for a scrape: a function of what control knows"},
 	{pkg: "control/certificate", may: []string{"", "api"}, why: "what is to be told of certificates: functions of what edges say"},
 	{pkg: "control/prepare", may: []string{"", "api", "task", "internal/stepwords", "queue", "rollout"}, why: "requests to releases: functions of what is asked and what is stored"},
 	{pkg: "control/autoscaling", may: []string{"", "api", "autoscale", "autoscale/waking", "control/queues", "internal/pause", "queue", "rollout"}, why: "autoscale's decisions with the signals and the clock they need; asks through functions it is given"},

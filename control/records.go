@@ -265,6 +265,7 @@ func (c *Control) Doctor(ctx context.Context) ([]api.Check, error) {
 	} else {
 		out = append(out, api.Check{Name: "edges", Status: "ok", Detail: fmt.Sprintf("%d serving, epoch %d", len(states), states[0].Epoch)})
 	}
+	out = append(out, c.CheckQueues(ctx))
 	v := c.view.Load()
 	if v != nil {
 		out = append(out, certificate.Checks(v.certs)...)

@@ -129,7 +129,7 @@ func (c *Control) Traffic(ctx context.Context, app, env string) (api.Traffic, er
 	return t, nil
 }
 
-// Metrics are what one edge tells a scrape. Where none is named, the checks of releases come with it.
+// Metrics are what one edge tells a scrape. Where none is named, the checks of releases and the tasks come with it.
 func (c *Control) Metrics(ctx context.Context, edge, accept string) (api.Exposition, error) {
 	ctx, cancel := context.WithTimeout(ctx, trafficWithin)
 	defer cancel()
@@ -139,7 +139,7 @@ func (c *Control) Metrics(ctx context.Context, edge, accept string) (api.Exposit
 		return m, err
 	}
 	lines, err := v.desk.Pipelines("", func(semper.EnvironmentKey) semper.ReleaseName { return "" }, nil)
-	return checks.Append(m, append(checks.Judged(v.envs, v.verdicts), checks.Gates(lines)...)), err
+	return checks.Append(m, append(checks.Judged(v.envs, v.verdicts), checks.Gates(lines)...), v.tasks.Tasks("", "")), err
 }
 
 // has reports whether there is such an environment; empty is any.

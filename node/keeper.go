@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -56,5 +57,15 @@ func BecomeKeeper(args []string) error {
 func Stop(ctx context.Context, dir string, instances bool) error {
 	k := keeper.NewClient(dirs(dir).keeper())
 	defer k.Close()
-	return k.Shutdown(ctx, instances)
+	err := k.Shutdown(ctx, instances)
+	if semper.CodeOf(err) != semper.Unavailable || ctx.Err() != nil {
+		return err
+	}
+	c, down := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, "api.sock"))
+	if down != nil {
+		return &semper.Error{Code: semper.NotFound, Op: "server stop", Message: "no semper runs on " + dir, Hint: "there is nothing to stop; --data names another directory"}
+	}
+	_ = c.Close() // only looked
+	return &semper.Error{Code: semper.Unavailable, Op: "server stop", Message: "the keeper of " + dir + " has ended, by SIGTERM or --leave-running or a kill, and what it ran goes on",
+		Hint: "start it again as before, it takes over what runs (semper server run --data " + dir + "), and then: semper server stop"}
 }

@@ -64,10 +64,14 @@ func runKeeper(ctx context.Context, o cli.RunOptions) error {
 			}
 		}
 	}()
-	return node.Keeper(ctx, node.KeeperOptions{
+	err := node.Keeper(ctx, node.KeeperOptions{
 		Dir: o.Dir, HTTP: o.HTTP, HTTPS: o.HTTPS, HTTP3: o.HTTP3, API: o.API, EdgeArgs: o.EdgeArgs, StopAll: o.StopAll, Log: log,
 		Ready: func() { up(o, log) },
 	})
+	if err == nil && ctx.Err() != nil && !o.StopAll {
+		fmt.Fprintln(os.Stderr, "semper: the keeper has ended alone, what it ran goes on: the same command takes it over, and then semper server stop ends all of it")
+	}
+	return err
 }
 
 // up says that the server is up: to a person, and to a service manager that asked to be told.

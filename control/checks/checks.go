@@ -13,6 +13,7 @@ import (
 	"semper"
 	"semper/api"
 	"semper/pipeline/course"
+	"semper/task"
 )
 
 // A Check is one condition and how it stands.
@@ -63,42 +64,54 @@ func Gates(pipelines []api.PipelineStatus) (all []Check) {
 	return all
 }
 
-// Append is an edge's exposition with the checks behind it. One in a format that is not text is left as it is.
-func Append(m api.Exposition, all []Check) api.Exposition {
+// Append is an edge's exposition with checks and tasks behind it. One in a format that is not text is left as it is.
+func Append(m api.Exposition, all []Check, tasks []task.Task) api.Exposition {
 	open := strings.HasPrefix(m.ContentType, "application/openmetrics-text")
-	if len(all) == 0 || !open && !strings.HasPrefix(m.ContentType, "text/plain") {
+	if len(all)+len(tasks) == 0 || !open && !strings.HasPrefix(m.ContentType, "text/plain") {
 		return m
 	}
 	var b bytes.Buffer
 	b.Write(bytes.TrimSuffix(m.Text, []byte("# EOF\n")))
-	family := func(name, help string) { fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name) }
-	family("semper_check_verdict", "How a check of a release stands: 1 in the state that it is in.")
-	for _, c := range all {
-		for _, state := range c.States {
-			value := 0.
-			if state == c.State {
-				value = 1
-			}
-			c.write(&b, "semper_check_verdict", value, `,verdict="`+escape(state)+`"`)
-		}
+	if len(all) > 0 {
+		writeChecks(&b, all)
 	}
-	family("semper_check_value", "The evidence against a release on trial, as an e-value.")
-	for _, c := range all {
-		if c.Limit > 0 {
-			c.write(&b, "semper_check_value", c.Value, "")
-		}
-	}
-	family("semper_check_limit", "The evidence at which a release on trial is returned.")
-	for _, c := range all {
-		if c.Limit > 0 {
-			c.write(&b, "semper_check_limit", c.Limit, "")
-		}
+	if len(tasks) > 0 {
+		writeTasks(&b, tasks)
 	}
 	if open {
 		b.WriteString("# EOF\n")
 	}
 	m.Text = b.Bytes()
 	return m
+}
+
+func family(b *bytes.Buffer, name, help string) {
+	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+}
+
+func writeChecks(b *bytes.Buffer, all []Check) {
+	family(b, "semper_check_verdict", "How a check of a release stands: 1 in the state that it is in.")
+	for _, c := range all {
+		for _, state := range c.States {
+			value := 0.
+			if state == c.State {
+				value = 1
+			}
+			c.write(b, "semper_check_verdict", value, `,verdict="`+escape(state)+`"`)
+		}
+	}
+	family(b, "semper_check_value", "The evidence against a release on trial, as an e-value.")
+	for _, c := range all {
+		if c.Limit > 0 {
+			c.write(b, "semper_check_value", c.Value, "")
+		}
+	}
+	family(b, "semper_check_limit", "The evidence at which a release on trial is returned.")
+	for _, c := range all {
+		if c.Limit > 0 {
+			c.write(b, "semper_check_limit", c.Limit, "")
+		}
+	}
 }
 
 func (c *Check) write(b *bytes.Buffer, name string, value float64, more string) {

@@ -9,6 +9,7 @@ import (
 	"semper/api"
 	"semper/control/checks"
 	"semper/pipeline/course"
+	"semper/task"
 )
 
 func TestAppend(t *testing.T) {
@@ -33,7 +34,7 @@ func TestAppend(t *testing.T) {
 		{Pipeline: semper.Pipeline{App: "shop"}, Runs: []api.RunStatus{run(2, time.Hour, course.GatePassed), run(1, 0, course.GateFailed)}},
 	})...)
 	for kind, end := range map[string]string{"text/plain; version=0.0.4": "", "application/openmetrics-text; version=1.0.0": "# EOF\n"} {
-		m := checks.Append(api.Exposition{ContentType: kind, Text: []byte("up 1\n" + end)}, all)
+		m := checks.Append(api.Exposition{ContentType: kind, Text: []byte("up 1\n" + end)}, all, nil)
 		text := string(m.Text)
 		if !strings.HasPrefix(text, "up 1\n") || strings.Count(text, "# EOF") != len(end)/6 || !strings.HasSuffix(text, end) {
 			t.Errorf("%s:\n%s", kind, text)
@@ -53,7 +54,36 @@ func TestAppend(t *testing.T) {
 			t.Errorf("told is what is over, or a check in two states:\n%s", text)
 		}
 	}
-	if m := checks.Append(api.Exposition{ContentType: "application/vnd.google.protobuf", Text: []byte("x")}, all); string(m.Text) != "x" {
+	if m := checks.Append(api.Exposition{ContentType: "application/vnd.google.protobuf", Text: []byte("x")}, all, nil); string(m.Text) != "x" {
 		t.Error("text was added to what is none")
+	}
+}
+
+// A cron whose last run failed is told from one that has recovered by when its runs ended.
+func TestTasksAreToldByTheirLastEnds(t *testing.T) {
+	t.Parallel()
+	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
+	of := func(service string, state task.State, ended time.Time) task.Task {
+		return task.Task{App: "shop", Environment: "production", Service: service, State: state, EndedAt: ended}
+	}
+	tasks := []task.Task{
+		of("report", task.Failed, at(300)), of("report", task.Failed, at(100)), of("report", task.Done, at(200)),
+		of("report", task.Running, time.Time{}), of("report", task.Queued, time.Time{}), of("mail", task.Done, at(50)),
+	}
+	got := string(checks.Append(api.Exposition{ContentType: "application/openmetrics-text; version=1.0.0", Text: []byte("up 1\n# EOF\n")}, nil, tasks).Text)
+	want := `up 1
+# HELP semper_task_active Tasks and runs of crons that have not ended.
+# TYPE semper_task_active gauge
+semper_task_active{semper_app="shop",semper_environment="production",semper_service="mail"} 0
+semper_task_active{semper_app="shop",semper_environment="production",semper_service="report"} 2
+# HELP semper_task_last_end_timestamp_seconds When the newest task of a service ended that ended in this state, as Unix time.
+# TYPE semper_task_last_end_timestamp_seconds gauge
+semper_task_last_end_timestamp_seconds{semper_app="shop",semper_environment="production",semper_service="mail",state="done"} 50
+semper_task_last_end_timestamp_seconds{semper_app="shop",semper_environment="production",semper_service="report",state="done"} 200
+semper_task_last_end_timestamp_seconds{semper_app="shop",semper_environment="production",semper_service="report",state="failed"} 300
+# EOF
+`
+	if got != want {
+		t.Errorf("told is\n%s\nwant\n%s", got, want)
 	}
 }
