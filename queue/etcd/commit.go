@@ -18,7 +18,10 @@ const committers = 2
 // op is a change that goes into a commit with others.
 type op struct {
 	txn     semper.Txn
-	notices []notice // what the dispatcher has to know of it
+	notices []notice  // what the dispatcher has to know of it
+	fresh   *fresh    // a job that gets its name when it is committed
+	id      queue.ID  // of fresh, when it is done
+	keep    queue.Job // with a method where the dispatcher may start it without reading it again
 	done    chan outcome
 }
 
@@ -38,7 +41,10 @@ func (q *Queue) commit(ctx context.Context, t semper.Txn, notices ...notice) (in
 }
 
 func (q *Queue) submit(ctx context.Context, t semper.Txn, notices ...notice) (<-chan outcome, error) {
-	o := &op{txn: t, notices: notices, done: make(chan outcome, 1)}
+	return q.put(ctx, &op{txn: t, notices: notices, done: make(chan outcome, 1)})
+}
+
+func (q *Queue) put(ctx context.Context, o *op) (<-chan outcome, error) {
 	select {
 	case q.ops <- o:
 		return o.done, nil
@@ -173,7 +179,16 @@ func measure(o *op) (count, size int) {
 	for _, w := range o.txn.Then {
 		size += len(w.Key) + len(w.Value)
 	}
-	return len(o.txn.If) + len(o.txn.Then), size + 300*len(o.notices)
+	count = len(o.txn.If) + len(o.txn.Then)
+	for _, n := range o.notices {
+		if n.Packed {
+			count++ // a mark
+		}
+	}
+	if o.fresh != nil {
+		count, size = count+1, size+len(o.fresh.text)+500
+	}
+	return count, size + 300*len(o.notices)
 }
 
 func (b *batch) add(o *op) {
@@ -190,14 +205,15 @@ const maxTries = 100
 // perform commits ops together, and again without those whose conditions do not hold, until each has its outcome.
 func (q *Queue) perform(ops []*op) {
 	for tries := 0; len(ops) > 0; tries++ {
-		t, term, err := q.compose(ops)
+		c, err := q.compose(ops)
+		term := c.term
 		var revision int64
 		if err == nil {
-			revision, err = q.e.store.Commit(q.e.ctx, t)
+			revision, err = q.e.store.Commit(q.e.ctx, c.txn)
 		}
 		switch {
 		case err == nil:
-			q.performed(ops, term, revision)
+			q.performed(ops, c, revision)
 			return
 		case errors.Is(err, semper.ErrConflict) && tries < maxTries:
 			if term == nil {
@@ -222,37 +238,9 @@ func (q *Queue) perform(ops []*op) {
 	}
 }
 
-// compose is ops as one commit: of the dispatcher, on condition of its fence; of any other process, with the bell.
-func (q *Queue) compose(ops []*op) (t semper.Txn, term *term, err error) {
-	var notices []notice
-	named := false
-	for _, o := range ops {
-		if len(o.txn.If) == 0 && !named {
-			// New jobs have names that nobody had before. One condition makes the commit such that it can be sent again.
-			t.If, named = append(t.If, semper.Condition{Key: o.txn.Then[0].Key}), true
-		}
-		t.If = append(t.If, o.txn.If...)
-		t.Then = append(t.Then, o.txn.Then...)
-		notices = append(notices, o.notices...)
-	}
-	if term = q.dispatching(); term != nil {
-		t.If = append(t.If, term.fence)
-		return t, term, nil
-	}
-	if len(notices) == 0 {
-		return t, nil, nil
-	}
-	text, err := pack(nil, notices)
-	t.Then = append(t.Then, semper.Write{Key: q.prefix + kBell, Value: text})
-	return t, nil, err
-}
-
-func (q *Queue) performed(ops []*op, t *term, revision int64) {
-	var notices []notice
-	for _, o := range ops {
-		notices = append(notices, o.notices...)
-	}
-	q.learn(t != nil, revision, notices)
+func (q *Queue) performed(ops []*op, c composed, revision int64) {
+	q.remember(ops)
+	q.learn(c.term != nil, revision, c.notices)
 	for _, o := range ops {
 		o.done <- outcome{revision: revision}
 	}
@@ -307,6 +295,7 @@ type notice struct {
 	Due     time.Time `json:"u,omitzero"`
 	Noted   bool      `json:"d,omitempty"` // there is a record under delay
 	Token   int64     `json:"t,omitempty"`
+	Packed  bool      `json:"l,omitempty"` // what is over stood in a block
 }
 
 // Kinds of notices.

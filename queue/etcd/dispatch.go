@@ -11,7 +11,7 @@ import (
 	"semper/queue/backlog"
 )
 
-// maxBatch is how many jobs one commit claims. Each is a condition and at most two writes.
+// maxBatch is how many jobs one commit claims. Each is two conditions at most, or one and two writes beside.
 const maxBatch = 128
 
 // claimer is a call of Claim that waits.
@@ -126,7 +126,7 @@ func (q *Queue) hear(t *term, changes []semper.Change) {
 		for _, n := range notices {
 			q.forgetLocked(n)
 		}
-		t.apply(c.Version, notices)
+		t.apply(q, c.Version, notices)
 	}
 }
 
@@ -225,7 +225,11 @@ func (q *Queue) start(ctx context.Context, t *term, starts []*starting) error {
 		if err != nil {
 			return err
 		}
-		txn.If = append(txn.If, s.when)
+		for _, c := range s.when {
+			if !slices.Contains(txn.If, c) { // jobs of one block say so together
+				txn.If = append(txn.If, c)
+			}
+		}
 		txn.Then = append(txn.Then, semper.Write{Key: q.key(kRun, s.job.ID), Value: text})
 		if s.entry.Note != 0 {
 			txn.Then = append(txn.Then, semper.Write{Key: q.key(kDelay, s.job.ID), Delete: true})

@@ -23,11 +23,12 @@ type Options struct {
 
 // Engine is a [queue.Engine] over a store. Its methods are safe for concurrent use.
 type Engine struct {
-	store  store.Bulk
-	id     string
-	bodies string // directory; empty: none
-	apart  bool
-	log    *slog.Logger
+	store     store.Bulk
+	id        string
+	bodies    string // directory; empty: none
+	apart     bool
+	log       *slog.Logger
+	packLeast int // jobs of one commit that make a block
 
 	ctx context.Context // ends with Close
 	end context.CancelFunc
@@ -41,7 +42,7 @@ var _ queue.Engine = (*Engine)(nil)
 
 // New is an engine over s, which stays the caller's.
 func New(s store.Bulk, o Options) (*Engine, error) {
-	e := &Engine{store: s, id: o.ID, bodies: o.Bodies, apart: o.Apart, log: o.Log, queues: map[queue.Service]*Queue{}}
+	e := &Engine{store: s, id: o.ID, bodies: o.Bodies, apart: o.Apart, log: o.Log, packLeast: packLeast, queues: map[queue.Service]*Queue{}}
 	if e.log == nil {
 		e.log = slog.Default()
 	}

@@ -37,8 +37,12 @@ func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error)
 	}
 	defer release()
 	named := j.ID != queue.ID{}
+	packs := !named && j.DedupKey == "" && len(j.Request.Body) <= queue.Inline
 	j = j.Ready(p, now)
 	m := metaOf(j, q.place.Add(1))
+	if packs {
+		return q.acceptFresh(ctx, m, j)
+	}
 	if len(j.Request.Body) > queue.Inline {
 		if m.Body, err = q.spill(j); err != nil {
 			return queue.Receipt{}, err
@@ -47,11 +51,6 @@ func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error)
 	r, err := q.accept(ctx, m, j, named, k, now.Add(p.Dedup))
 	if r.Duplicate || errors.Is(err, queue.ErrState) || errors.Is(err, queue.ErrKeyReused) {
 		q.removeFiles([]string{m.Body}) // of nobody; where it is not known whose it is, it stays
-	}
-	if err != nil || r.Duplicate {
-		q.mu.Lock()
-		q.recent.drop(j.ID)
-		q.mu.Unlock()
 	}
 	return r, err
 }
@@ -63,13 +62,26 @@ func (q *Queue) spill(j queue.Job) (string, error) {
 	return q.bodies.Put("job-"+j.ID.String(), j.Request.Body)
 }
 
+// acceptFresh commits a job that nobody names before it is there.
+func (q *Queue) acceptFresh(ctx context.Context, m meta, j queue.Job) (queue.Receipt, error) {
+	text := sealed(m, j)
+	o := &op{fresh: &fresh{meta: m, text: text}, keep: q.keeps(m, j, text), done: make(chan outcome, 1)}
+	done, err := q.put(ctx, o)
+	if err != nil {
+		return queue.Receipt{}, err
+	}
+	revision, err := q.await(done)
+	if err != nil {
+		return queue.Receipt{}, err
+	}
+	return queue.Receipt{ID: o.id, Revision: revision}, nil
+}
+
 // accept commits the job, with its idempotency key if it has one, of which k was read, until a time. An
 // ID that was named by the caller may be there already.
 func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, named bool, k taken, until time.Time) (queue.Receipt, error) {
 	text := sealed(m, j)
-	if m.Body == "" && !j.NotBefore.After(j.Accepted) {
-		q.remember(j)
-	}
+	keep := q.keeps(m, j, text)
 	key := q.key(kJob, j.ID)
 	for range maxTries {
 		txn := semper.Txn{Then: []semper.Write{{Key: key, Value: text}}}
@@ -84,7 +96,12 @@ func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, named bool, k t
 			txn.If = append(txn.If, semper.Condition{Key: write.Key, Version: k.version})
 			txn.Then = append(txn.Then, write)
 		}
-		revision, err := q.commit(ctx, txn, notice{Kind: nAdd, ID: j.ID, Meta: &m})
+		o := &op{txn: txn, notices: []notice{{Kind: nAdd, ID: j.ID, Meta: &m}}, id: j.ID, keep: keep, done: make(chan outcome, 1)}
+		var revision int64
+		done, err := q.put(ctx, o)
+		if err == nil {
+			revision, err = q.await(done)
+		}
 		if err == nil {
 			return queue.Receipt{ID: j.ID, Revision: revision}, nil
 		}
@@ -114,16 +131,31 @@ func claimKey(key string, j queue.Job, until time.Time) (semper.Write, error) {
 	return semper.Write{Key: key, Value: value}, err
 }
 
-// remember keeps the request for its start, and shares no memory with the caller's.
-func (q *Queue) remember(j queue.Job) {
+// keeps is the job as it is kept for its start, which shares no memory with the caller's; without a method where it is not kept.
+func (q *Queue) keeps(m meta, j queue.Job, record []byte) queue.Job {
+	if m.Body != "" || j.NotBefore.After(j.Accepted) {
+		return queue.Job{}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.term == nil || q.recent.full() {
-		return
+		return queue.Job{}
 	}
-	j.Request.Body = bytes.Clone(j.Request.Body)
+	j.Request.Body = record[len(record)-len(j.Request.Body):]
 	j.Request.Header = j.Request.Header.Clone()
-	q.recent.put(j)
+	return j
+}
+
+// remember keeps requests that were accepted for their start.
+func (q *Queue) remember(ops []*op) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, o := range ops {
+		if o.keep.Request.Method != "" && q.term != nil && !q.recent.full() {
+			o.keep.ID = o.id
+			q.recent.put(o.keep)
+		}
+	}
 }
 
 // taken is an idempotency key that stands for a job.

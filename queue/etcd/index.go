@@ -26,8 +26,9 @@ const (
 
 // page is one under index, of which the backlog counts the jobs.
 type page struct {
-	key  string
-	jobs int // when it was written
+	key   string
+	jobs  int    // when it was written
+	block *block // whose head it is, which is no page of the index; nil: none
 }
 
 // fact is one job's part of a page, still encoded.
@@ -192,6 +193,9 @@ func (q *Queue) sweepIndex(ctx context.Context, t *term) error {
 	q.mu.Lock()
 	told, there := 0, 0
 	for n, p := range t.pages {
+		if p.block != nil {
+			continue
+		}
 		live := t.back.OnPage(n)
 		told, there = told+p.jobs, there+live
 		if live == 0 && len(gone) < 100 {
@@ -220,7 +224,7 @@ func (q *Queue) sweepIndex(ctx context.Context, t *term) error {
 // rewrite makes the jobs of pages that are mostly empty due for new pages. The old ones go when the new are written.
 func (t *term) rewrite() {
 	t.back.Each(func(e *backlog.Entry) bool {
-		if p := t.pages[e.Page]; e.Page != 0 && t.back.OnPage(e.Page) < p.jobs/2 {
+		if p := t.pages[e.Page]; e.Page != 0 && p.block == nil && t.back.OnPage(e.Page) < p.jobs/2 {
 			t.fresh = append(t.fresh, e.ID)
 		}
 		return true
@@ -236,7 +240,10 @@ type reading struct {
 	belled  int64
 	facts   map[queue.ID]fact
 	pages   []page // the first is number 1
-	missing []fact // jobs that no page tells of, by their ids
+	blocks  map[blockID]*block
+	doubt   map[blockID]bool // of these a mark is damaged
+	broken  []int32          // pages of blocks that have to be read themselves
+	missing []fact           // jobs that no page tells of, by their ids
 	ids     []queue.ID
 }
 

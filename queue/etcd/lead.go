@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func (q *Queue) serve(l semper.Leadership) {
 func (q *Queue) round(ctx context.Context, fence semper.Condition) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := &term{fence: fence, own: map[int64]bool{}, pages: map[int32]page{}}
+	t := &term{fence: fence, own: map[int64]bool{}, pages: map[int32]page{}, blocks: map[blockID]int32{}}
 	q.mu.Lock()
 	q.term = t
 	q.mu.Unlock()
@@ -110,10 +111,13 @@ func (q *Queue) load(ctx context.Context, t *term) (<-chan []semper.Change, erro
 	t.back, t.base, t.belled, t.pause = b, revision, r.belled, r.pause
 	t.fresh = r.ids
 	for _, p := range r.pages {
-		t.addPage(p)
+		n := t.addPage(p)
+		if p.block != nil {
+			t.blocks[p.block.name] = n
+		}
 	}
 	for _, p := range t.pending {
-		t.learn(p)
+		t.learn(q, p)
 	}
 	t.pending = nil
 	return bell, nil
@@ -121,9 +125,9 @@ func (q *Queue) load(ctx context.Context, t *term) (<-chan []semper.Change, erro
 
 // read fills b with what is stored as of a revision. Values are read of all but the jobs themselves.
 func (q *Queue) read(ctx context.Context, b *backlog.Backlog) (*reading, int64, error) {
-	r := &reading{q: q, b: b, now: time.Now(), facts: map[queue.ID]fact{}}
+	r := &reading{q: q, b: b, now: time.Now(), facts: map[queue.ID]fact{}, blocks: map[blockID]*block{}, doubt: map[blockID]bool{}}
 	var ranges []store.Range
-	for _, kind := range []string{kPause, kBell, kIndex, kRun, kDelay, kDead, kJob} {
+	for _, kind := range []string{kPause, kBell, kIndex, kRun, kDelay, kDead, kOver, kHead, kJob} {
 		ranges = append(ranges, store.Range{Prefix: q.prefix + kind, Keys: kind == kJob || kind == kBell, Lax: true})
 	}
 	revision, err := q.e.store.Scan(ctx, ranges, r.item)
@@ -131,7 +135,7 @@ func (q *Queue) read(ctx context.Context, b *backlog.Backlog) (*reading, int64, 
 		return nil, 0, err
 	}
 	r.facts = nil
-	return r, revision, r.fetch(ctx)
+	return r, revision, errors.Join(r.fetch(ctx), r.mend(ctx))
 }
 
 func (r *reading) item(it semper.Item) error {
@@ -147,6 +151,15 @@ func (r *reading) item(it semper.Item) error {
 		return err
 	case kind == kIndex:
 		r.index(it)
+		return nil
+	case kind == kOver:
+		return r.over(it)
+	case kind == kHead:
+		b, ok := r.q.blockOfKey(it.Key, kHead)
+		if !ok {
+			return damaged(it.Key, nil)
+		}
+		r.head(b, it.Value, it.Version)
 		return nil
 	}
 	id, err := r.q.idOf(it.Key, kind)

@@ -141,11 +141,15 @@ func (q *Queue) Retry(ctx context.Context, by queue.By, ids ...queue.ID) (int, e
 }
 
 func (q *Queue) retrying(ctx context.Context, id queue.ID) (c change, err error) {
-	items, err := q.e.store.Fetch(ctx, q.key(kDead, id), q.key(kJob, id))
+	items, err := q.fetchAll(ctx, append(q.homeKeys(id), q.key(kDead, id)))
 	if err != nil {
 		return c, err
 	}
-	if items[0].Version == 0 {
+	there := items[q.key(kDead, id)]
+	if there.err != nil {
+		return c, there.err
+	}
+	if there.Version == 0 {
 		s, err := q.Get(ctx, id)
 		if err != nil {
 			return c, err
@@ -153,15 +157,19 @@ func (q *Queue) retrying(ctx context.Context, id queue.ID) (c change, err error)
 		return c, queue.InState(id, s.State, "dead")
 	}
 	var s state
-	if _, err := unpack(items[0].Key, items[0].Value, &s); err != nil {
+	if _, err := unpack(there.Key, there.Value, &s); err != nil {
 		return c, err
+	}
+	h := q.home(items, id)
+	if h.err != nil {
+		return c, h.err
 	}
 	c.files = nil
 	s.Spent, s.Requeue, s.Meta.Expires = s.Attempt, true, time.Time{}
 	s.Why, s.Ended, s.Kept, s.Result = "", time.Time{}, time.Time{}, nil
 	text, err := pack(nil, s)
 	c.txn = semper.Txn{
-		If:   []semper.Condition{{Key: q.key(kDead, id), Version: items[0].Version}, {Key: q.key(kJob, id), Version: items[1].Version}},
+		If:   append([]semper.Condition{{Key: q.key(kDead, id), Version: there.Version}}, q.stands(h, id)...),
 		Then: []semper.Write{{Key: q.key(kDelay, id), Value: text}, {Key: q.key(kDead, id), Delete: true}},
 	}
 	c.notice = notice{Kind: nAdd, ID: id, Meta: &s.Meta, Attempt: s.Attempt, Noted: true}

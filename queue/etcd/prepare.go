@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"semper"
@@ -13,12 +14,14 @@ import (
 
 // starting is a job whose claim is being written down.
 type starting struct {
-	to    *claimer
-	entry *backlog.Entry
-	job   queue.Job
-	state state            // its record under run
-	when  semper.Condition // it still waits
-	claim *queue.Claim     // when it is written
+	to     *claimer
+	entry  *backlog.Entry
+	job    queue.Job
+	key    string             // of its record
+	packed bool               // that is a block
+	state  state              // its record under run
+	when   []semper.Condition // it still waits, and stands where it stood
+	claim  *queue.Claim       // when it is written
 }
 
 // prepare reads what the jobs of shares are. One that is gone leaves the backlog; one whose record is damaged is buried,
@@ -29,14 +32,24 @@ func (q *Queue) prepare(ctx context.Context, t *term, shares []share) (starts []
 	now := time.Now()
 	for _, s := range shares {
 		for _, e := range s.picks {
-			st := &starting{to: s.to, entry: e, when: semper.Condition{Key: q.key(kJob, e.ID), Version: e.Revision}}
-			if e.Note != 0 {
-				st.when = semper.Condition{Key: q.key(kDelay, e.ID), Version: e.Note}
-				keys = append(keys, st.when.Key)
+			st := &starting{to: s.to, entry: e, key: q.key(kJob, e.ID)}
+			version := e.Revision
+			if k := t.pages[e.Page].block; k != nil {
+				st.key, st.packed, version = q.blockKey(k.name), true, k.version
+				st.when = append(st.when, semper.Condition{Key: st.key, Version: version})
+			}
+			switch {
+			case e.Note != 0:
+				st.when = append(st.when, semper.Condition{Key: q.key(kDelay, e.ID), Version: e.Note})
+				keys = append(keys, q.key(kDelay, e.ID))
+			case st.packed:
+				st.when = append(st.when, semper.Condition{Key: q.key(kRes, e.ID)})
+			default:
+				st.when = append(st.when, semper.Condition{Key: st.key, Version: version})
 			}
 			j, ok := q.recent.take(e.ID)
-			if st.job = j; !ok || e.Note != 0 {
-				keys = append(keys, q.key(kJob, e.ID))
+			if st.job = j; (!ok || e.Note != 0) && !slices.Contains(keys, st.key) {
+				keys = append(keys, st.key)
 			}
 			starts = append(starts, st)
 		}
@@ -124,24 +137,22 @@ func (q *Queue) versionOf(ctx context.Context, key string, damage error) (semper
 func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) error {
 	id := st.entry.ID
 	var m meta
-	if it, ok := items[q.key(kJob, id)]; ok {
-		if it.err != nil {
-			return it.err
-		}
-		if it.Version == 0 {
+	if _, ok := items[st.key]; ok && (st.job.ID != id || st.entry.Note != 0) {
+		h := q.home(items, id)
+		if !h.there() {
 			return queue.Unknown(id)
 		}
 		var err error
-		if m, st.job, err = q.jobOf(it.Key, it.Value); err != nil {
+		if m, st.job, err = q.jobOf(id, h); err != nil {
 			return err
 		}
-		st.state = state{Meta: m, Order: it.Version}
+		st.state = state{Meta: m, Order: h.Version}
 	} else {
 		m = metaOf(st.job, st.entry.Place)
 		st.state = state{Meta: m, Order: st.entry.Revision}
 	}
 	if st.entry.Note != 0 {
-		it := items[st.when.Key]
+		it := items[q.key(kDelay, id)]
 		if it.err != nil {
 			return it.err
 		}
@@ -157,6 +168,7 @@ func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) er
 	if st.to != nil {
 		worker = st.to.worker
 	}
+	st.state.Meta.Packed = st.packed
 	st.state.Requeue, st.state.Due = false, time.Time{}
 	st.state.Attempt = int(st.entry.Attempt) + 1
 	st.state.Now = queue.Attempt{Number: st.state.Attempt, Started: now.Round(0), Worker: worker}
@@ -196,23 +208,27 @@ func (q *Queue) sort(ctx context.Context, t *term, starts []*starting) error {
 	if gone, err := q.lost(t); gone || err != nil {
 		return err
 	}
-	keys := []string{q.prefix + kPause}
+	var keys []string
 	for _, s := range starts {
-		keys = append(keys, s.when.Key)
+		for _, c := range s.when {
+			keys = append(keys, c.Key)
+		}
 	}
-	items, err := q.e.store.Fetch(ctx, keys...)
+	items, err := q.versions(ctx, keys)
 	if err != nil {
 		return err
 	}
-	p, err := pauseOf(items[0])
+	p, err := q.paused(ctx)
 	if err != nil {
 		return err
 	}
 	var picks []*backlog.Entry
 	stale := false
-	for i, s := range starts {
+	for _, s := range starts {
 		picks = append(picks, s.entry)
-		stale = stale || items[i+1].Version != s.when.Version
+		for _, c := range s.when {
+			stale = stale || items[c.Key] != c.Version
+		}
 	}
 	q.putBack(t, picks)
 	q.mu.Lock()
@@ -229,23 +245,48 @@ func (q *Queue) sort(ctx context.Context, t *term, starts []*starting) error {
 	return nil
 }
 
+// versions are those of keys, without their values, also where one is damaged.
+func (q *Queue) versions(ctx context.Context, keys []string) (map[string]int64, error) {
+	out := make(map[string]int64, len(keys))
+	slices.Sort(keys)
+	items, err := q.fetchAll(ctx, slices.Compact(keys))
+	for key, it := range items {
+		out[key] = it.Version
+	}
+	return out, err
+}
+
 // resync brings the backlog to what the store has of one job.
 func (q *Queue) resync(ctx context.Context, t *term, id queue.ID) error {
-	items, err := q.e.store.Fetch(ctx, q.key(kRun, id), q.key(kDelay, id), q.key(kDead, id), q.key(kJob, id))
+	items, err := q.fetchAll(ctx, append(q.homeKeys(id), q.key(kRun, id), q.key(kDelay, id), q.key(kDead, id), q.key(kRes, id)))
 	if err != nil {
 		return err
 	}
+	h := q.home(items, id)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	t.back.Remove(id, now)
 	r := &reading{q: q, b: t.back, now: now}
-	for _, it := range items {
-		if it.Version != 0 {
-			if err := r.item(it); err != nil {
+	for _, kind := range []string{kRun, kDelay, kDead} {
+		if it := items[q.key(kind, id)]; it.Version != 0 {
+			if err := r.item(it.Item); err != nil {
 				return err
 			}
 		}
+	}
+	if !h.there() || h.packed && items[q.key(kRes, id)].Version != 0 {
+		return nil
+	}
+	e := unread(id, h.Version)
+	if m, err := h.meta(); err == nil {
+		e = m.entry(id, h.Version)
+	} else if semper.CodeOf(err) != semper.Tampered {
+		return err
+	}
+	t.back.Add(e, now) // unless it is there in another state
+	if h.packed {
+		t.back.Indexed(id, t.blockPage(q, blockOf(id)))
 	}
 	return nil
 }

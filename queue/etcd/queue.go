@@ -53,7 +53,8 @@ type term struct {
 
 	pages    map[int32]page // of the index
 	lastPage int32
-	fresh    []queue.ID // jobs that may be on none
+	fresh    []queue.ID        // jobs that may be on none
+	blocks   map[blockID]int32 // their pages
 }
 
 type learned struct {
@@ -143,22 +144,22 @@ func (q *Queue) learn(fenced bool, revision int64, notices []notice) {
 		q.forgetLocked(n)
 	}
 	if t := q.term; t != nil {
-		t.learn(learned{fenced, revision, notices})
+		t.learn(q, learned{fenced, revision, notices})
 	}
 	q.nudge()
 }
 
 // learn applies what was committed here, now or when the backlog is read. Its bell, if it had one, is not heard again.
-func (t *term) learn(l learned) {
+func (t *term) learn(q *Queue, l learned) {
 	switch {
 	case t.back == nil:
 		t.pending = append(t.pending, l)
 	case l.revision <= t.base:
 	case l.fenced:
-		t.apply(l.revision, l.notices)
+		t.apply(q, l.revision, l.notices)
 	case l.revision > t.belled:
 		t.own[l.revision] = true
-		t.apply(l.revision, l.notices)
+		t.apply(q, l.revision, l.notices)
 	}
 }
 
@@ -181,7 +182,8 @@ func (q *Queue) forgetLocked(n notice) {
 }
 
 // apply brings the backlog to what notices of revision say.
-func (t *term) apply(revision int64, notices []notice) {
+func (t *term) apply(q *Queue, revision int64, notices []notice) {
+	t.learnBlocks(q, revision, notices)
 	now := time.Now()
 	for _, n := range notices {
 		if t.stale(n, revision) {
@@ -194,12 +196,18 @@ func (t *term) apply(revision int64, notices []notice) {
 			if n.Noted {
 				e.Note = revision
 			}
+			if n.Attempt == 0 && n.Meta.Packed {
+				e.Page = t.blockPage(q, blockOf(n.ID))
+			}
 			if n.Attempt > 0 { // an operator's Retry
+				if was := t.back.Get(n.ID); was != nil {
+					e.Page = was.Page
+				}
 				t.back.Remove(n.ID, now)
 				e.Attempt, e.At, e.Expires = int32(n.Attempt), time.Time{}, time.Time{}
 			}
 			t.back.Add(e, now)
-			if e.Attempt == 0 {
+			if e.Attempt == 0 && !n.Meta.Packed {
 				t.fresh = append(t.fresh, n.ID)
 			}
 			continue

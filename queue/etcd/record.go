@@ -30,6 +30,7 @@ type meta struct {
 	Dedup     string    `json:"d,omitempty"` // hash of its idempotency key
 	Body      string    `json:"b,omitempty"` // name of its file, where it has one
 	Callback  string    `json:"c,omitempty"` // who is told of its end
+	Packed    bool      `json:"l,omitempty"` // it stood in a block at its last start; never in its own record
 }
 
 // state is a record under run, delay or dead.
@@ -133,13 +134,14 @@ func (m meta) job(id queue.ID, r request) queue.Job {
 		DedupKey: r.DedupKey, Request: r.Request, Callback: m.Callback}
 }
 
-// jobOf reads a record under job.
-func (q *Queue) jobOf(key string, record []byte) (m meta, j queue.Job, err error) {
-	id, err := q.idOf(key, kJob)
-	if err != nil {
-		return m, j, damaged(key, err)
+// jobOf reads a job's record, wherever it stands.
+func (q *Queue) jobOf(id queue.ID, h home) (m meta, j queue.Job, err error) {
+	if h.err != nil {
+		return m, j, h.err
 	}
-	m, r, body, err := openJob(key, record)
+	key := h.Key
+	m, r, body, err := openJob(key, h.record)
+	m.Packed = h.packed
 	j = m.job(id, r)
 	switch {
 	case err != nil:
@@ -228,6 +230,9 @@ const (
 	kTell  = "tell/"
 	kPause = "pause"
 	kBell  = "bell"
+	kBlock = "block/"
+	kHead  = "head/"
+	kOver  = "over/"
 )
 
 // statPrefix is of what dispatchers write down of their queues, for others: away from the jobs, so that all are listed at once.

@@ -35,12 +35,12 @@ func (q *Queue) sweeps(ctx context.Context, t *term) {
 				last = s
 			}
 		}
-		if err := errors.Join(q.writeIndex(ctx, t), q.sweepIndex(ctx, t)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(q.writeIndex(ctx, t), q.sweepIndex(ctx, t), q.sweepBlocks(ctx, t)); err != nil && ctx.Err() == nil {
 			q.e.log.Warn("queue: index", "service", q.service.String(), "error", err)
 		}
 		now := time.Now()
 		if !now.Before(next) {
-			if err := q.sweep(ctx, p, now); err != nil && ctx.Err() == nil {
+			if err := q.sweep(ctx, t, p, now); err != nil && ctx.Err() == nil {
 				q.e.log.Warn("queue: sweep", "service", q.service.String(), "error", err)
 			}
 			next = now.Add(sweepEvery(p))
@@ -68,8 +68,8 @@ func (q *Queue) publish(ctx context.Context, t *term, s queue.Stats) error {
 
 // sweep forgets results, discards dead jobs, and drops old deeds whose time is over. IDs begin with the time of their
 // job's acceptance, so it need not look at what is too young to be over.
-func (q *Queue) sweep(ctx context.Context, p queue.Policy, now time.Time) error {
-	if err := q.sweepResults(ctx, now, p); err != nil {
+func (q *Queue) sweep(ctx context.Context, t *term, p queue.Policy, now time.Time) error {
+	if err := q.sweepResults(ctx, t, now, p); err != nil {
 		return err
 	}
 	dead, err := q.overdue(ctx, kDead, queue.IDAt(now.Add(-p.RetainDead).Add(time.Second)), func(it semper.Item) (bool, error) {
@@ -120,8 +120,9 @@ func (q *Queue) overdue(ctx context.Context, kind string, until queue.ID, over f
 	return out, err
 }
 
-// sweepResults forgets results, and the idempotency keys that stand for them.
-func (q *Queue) sweepResults(ctx context.Context, now time.Time, p queue.Policy) error {
+// sweepResults forgets results, and the idempotency keys that stand for them. While the block is there that a job was in,
+// its result says that it is over.
+func (q *Queue) sweepResults(ctx context.Context, term *term, now time.Time, p queue.Policy) error {
 	type gone struct{ key, dedup, file string }
 	var list []gone
 	_, err := q.overdue(ctx, kRes, queue.IDAt(now.Add(-max(p.Retain, p.Dedup)).Add(time.Second)), func(it semper.Item) (bool, error) {
@@ -129,7 +130,7 @@ func (q *Queue) sweepResults(ctx context.Context, now time.Time, p queue.Policy)
 		if _, err := unpack(it.Key, it.Value, &o); err != nil {
 			return false, err
 		}
-		if o.Kept.After(now) {
+		if o.Kept.After(now) || q.inBlock(term, o.ID) {
 			return false, nil
 		}
 		g := gone{key: it.Key, dedup: o.Dedup}
@@ -154,7 +155,7 @@ func (q *Queue) sweepResults(ctx context.Context, now time.Time, p queue.Policy)
 		if err != nil {
 			return err
 		}
-		var t semper.Txn
+		t := semper.Txn{If: []semper.Condition{term.fence}}
 		for _, g := range list[:n] {
 			t.Then = append(t.Then, semper.Write{Key: g.key, Delete: true})
 			it := idem[q.prefix+kIdem+g.dedup]
@@ -173,6 +174,13 @@ func (q *Queue) sweepResults(ctx context.Context, now time.Time, p queue.Policy)
 		list = list[n:]
 	}
 	return nil
+}
+
+func (q *Queue) inBlock(t *term, id queue.ID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, there := t.blocks[blockOf(id)]
+	return there
 }
 
 func (q *Queue) sweepDeeds(ctx context.Context) error {

@@ -17,8 +17,8 @@ func (q *Queue) Get(ctx context.Context, id queue.ID) (queue.Status, error) {
 	if err := q.alive(ctx); err != nil {
 		return queue.Status{}, err
 	}
-	keys := []string{q.key(kRes, id), q.key(kDead, id), q.key(kRun, id), q.key(kDelay, id), q.key(kJob, id)}
-	items, err := q.fetchAll(ctx, keys)
+	keys := []string{q.key(kRes, id), q.key(kDead, id), q.key(kRun, id), q.key(kDelay, id)}
+	items, err := q.fetchAll(ctx, append(q.homeKeys(id), keys...))
 	if err != nil {
 		return queue.Status{}, err
 	}
@@ -30,7 +30,12 @@ func (q *Queue) Get(ctx context.Context, id queue.ID) (queue.Status, error) {
 			return q.statusOf(id, it.Item)
 		}
 	}
-	return queue.Status{}, queue.Unknown(id)
+	h := q.home(items, id)
+	if !h.there() {
+		return queue.Status{}, queue.Unknown(id)
+	}
+	m, err := h.meta()
+	return m.status(id, queue.Queued), err
 }
 
 // statusOf reads a record of whichever kind.
@@ -113,18 +118,22 @@ func (q *Queue) Peek(ctx context.Context, id queue.ID) (queue.Job, error) {
 	if err := q.alive(ctx); err != nil {
 		return queue.Job{}, err
 	}
-	items, err := q.e.store.Fetch(ctx, q.key(kJob, id), q.key(kRes, id))
+	items, err := q.fetchAll(ctx, append(q.homeKeys(id), q.key(kRes, id)))
 	if err != nil {
 		return queue.Job{}, err
 	}
-	if items[0].Version == 0 {
-		if items[1].Version == 0 {
-			return queue.Job{}, queue.Unknown(id)
+	if it := items[q.key(kRes, id)]; it.Version != 0 {
+		if it.err != nil {
+			return queue.Job{}, it.err
 		}
-		s, err := q.statusOf(id, items[1])
+		s, err := q.statusOf(id, it.Item)
 		return queue.Job{}, errors.Join(err, queue.InState(id, s.State, "one that still has its request"))
 	}
-	_, j, err := q.jobOf(items[0].Key, items[0].Value)
+	h := q.home(items, id)
+	if !h.there() {
+		return queue.Job{}, queue.Unknown(id)
+	}
+	_, j, err := q.jobOf(id, h)
 	return j, err
 }
 
@@ -133,7 +142,11 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 	if err := q.alive(ctx); err != nil {
 		return nil, err
 	}
+	if limit <= 0 {
+		return nil, nil
+	}
 	kind, others := kRes, []string(nil)
+	var packed []queue.Status
 	switch s {
 	case queue.Running:
 		kind = kRun
@@ -143,6 +156,9 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 		kind = kDead
 	case queue.Queued:
 		kind, others = kJob, []string{kRun, kDelay, kDead}
+		if packed, err = q.listBlocks(ctx, after, limit); err != nil {
+			return nil, err
+		}
 	}
 	elsewhere := map[queue.ID]bool{} // jobs that are not queued
 	var ranges []store.Range
@@ -152,9 +168,6 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 	last := store.Range{Prefix: q.prefix + kind, Lax: true}
 	if after != (queue.ID{}) {
 		last.After = q.key(kind, after)
-	}
-	if limit <= 0 {
-		return nil, nil
 	}
 	_, err = q.e.store.Scan(ctx, append(ranges, last), func(it semper.Item) error {
 		k := q.kindOf(it.Key)
@@ -186,7 +199,7 @@ func (q *Queue) List(ctx context.Context, s queue.State, after queue.ID, limit i
 	if err != nil && !errors.Is(err, errStop) {
 		return nil, err
 	}
-	return out, nil
+	return merged(packed, out, limit), nil
 }
 
 // stateOf is the state of a damaged record of a kind, which listing s came upon: of a result only that it is one is known.

@@ -122,8 +122,11 @@ func (q *Queue) ending(id queue.ID, m meta, s queue.State, history []queue.Attem
 	if err != nil {
 		return c, err
 	}
-	c.txn.Then = append(q.telling(id, m), semper.Write{Key: q.key(kRes, id), Value: text}, semper.Write{Key: q.key(kJob, id), Delete: true})
-	c.notice = notice{Kind: nEnd, ID: id}
+	c.txn.Then = append(q.telling(id, m), semper.Write{Key: q.key(kRes, id), Value: text})
+	if !m.Packed {
+		c.txn.Then = append(c.txn.Then, semper.Write{Key: q.key(kJob, id), Delete: true})
+	}
+	c.notice = notice{Kind: nEnd, ID: id, Packed: m.Packed}
 	c.state = s
 	if m.Body != "" {
 		c.files = append(c.files, m.Body)
@@ -178,15 +181,15 @@ func (q *Queue) failing(ctx context.Context, l queue.Lease, f queue.Failure, now
 
 // buryRunning is the change that makes a job dead of whose attempt the record is damaged.
 func (q *Queue) buryRunning(ctx context.Context, l queue.Lease, why error, now time.Time) (c change, err error) {
-	items, err := q.fetchAll(ctx, []string{q.key(kJob, l.ID)})
+	items, err := q.fetchAll(ctx, q.homeKeys(l.ID))
 	if err != nil {
 		return c, err
 	}
 	s := unreadable(meta{Schema: schema, Accepted: l.ID.Time()}, why, now, q.rules())
 	s.Attempt = l.Attempt
-	if it := items[q.key(kJob, l.ID)]; it.err == nil && it.Version != 0 {
-		s.Order = it.Version
-		if s.Meta, err = openMeta(it.Key, it.Value); err != nil {
+	if h := q.home(items, l.ID); h.err == nil && h.there() {
+		s.Order = h.Version
+		if s.Meta, err = h.meta(); err != nil {
 			return c, err
 		}
 	}
@@ -227,22 +230,22 @@ func (q *Queue) expiring(ctx context.Context, id queue.ID, now time.Time) (chang
 
 // removing is the change that ends a job which does not run.
 func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why string, now time.Time) (change, error) {
-	items, err := q.fetchAll(ctx, []string{q.key(kRun, id), q.key(kDelay, id), q.key(kDead, id), q.key(kJob, id), q.key(kRes, id)})
+	items, err := q.fetchAll(ctx, append(q.homeKeys(id), q.key(kRun, id), q.key(kDelay, id), q.key(kDead, id), q.key(kRes, id)))
 	if err != nil {
 		return change{}, err
 	}
-	run, job := items[q.key(kRun, id)], items[q.key(kJob, id)]
+	run, job := items[q.key(kRun, id)], q.home(items, id)
 	switch {
 	case run.Version != 0:
 		return change{}, queue.InState(id, queue.Running, "queued, delayed or dead")
 	case items[q.key(kRes, id)].Version != 0:
 		return change{}, queue.InState(id, s, "queued, delayed or dead")
-	case job.Version == 0 && job.err == nil:
+	case !job.there():
 		return change{}, queue.Unknown(id)
 	}
 	st := state{Meta: meta{Schema: schema, Accepted: id.Time()}} // as much as is known when nothing can be read
 	if job.err == nil {
-		if st.Meta, err = openMeta(job.Key, job.Value); err != nil {
+		if st.Meta, err = job.meta(); err != nil {
 			return change{}, err
 		}
 	}
@@ -267,8 +270,10 @@ func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why st
 			return change{}, err
 		}
 	}
+	st.Meta.Packed = job.packed
 	c, err := q.ending(id, st.Meta, s, st.History, why, last, now)
-	c.txn.If = append(conditions, semper.Condition{Key: q.key(kRun, id)}, semper.Condition{Key: q.key(kJob, id), Version: job.Version})
+	c.txn.If = append(conditions, semper.Condition{Key: q.key(kRun, id)})
+	c.txn.If = append(c.txn.If, q.stands(job, id)...)
 	c.txn.Then = append(c.txn.Then, writes...)
 	return c, err
 }

@@ -1,0 +1,130 @@
+package etcd
+
+import (
+	"crypto/rand"
+	"slices"
+	"time"
+
+	"semper"
+	"semper/queue"
+)
+
+// fresh is a job that is to be accepted under whatever name.
+type fresh struct {
+	meta meta
+	text []byte // its record
+}
+
+// composed is ops as one commit.
+type composed struct {
+	txn     semper.Txn
+	term    *term // of this process, if the commit is on condition of its fence
+	notices []notice
+}
+
+// compose is ops as one commit: of the dispatcher, on condition of its fence; of any other process, with the bell.
+func (q *Queue) compose(ops []*op) (c composed, err error) {
+	named := q.pack(&c, ops)
+	for _, o := range ops {
+		if len(o.txn.If) == 0 && len(o.txn.Then) > 0 && !named {
+			// New jobs have names that nobody had before. One condition makes the commit such that it can be sent again.
+			c.txn.If, named = append(c.txn.If, semper.Condition{Key: o.txn.Then[0].Key}), true
+		}
+		c.txn.If = append(c.txn.If, o.txn.If...)
+		c.txn.Then = append(c.txn.Then, o.txn.Then...)
+		c.notices = append(c.notices, o.notices...)
+	}
+	q.mark(&c)
+	if c.term = q.dispatching(); c.term != nil {
+		c.txn.If = append(c.txn.If, c.term.fence)
+		return c, nil
+	}
+	if len(c.notices) == 0 {
+		return c, nil
+	}
+	text, err := pack(nil, c.notices)
+	c.txn.Then = append(c.txn.Then, semper.Write{Key: q.prefix + kBell, Value: text})
+	return c, err
+}
+
+// pack names the fresh jobs of ops and writes them: many into blocks, few each under its own key. It reports whether the
+// commit has a condition that it breaks itself.
+func (q *Queue) pack(c *composed, ops []*op) (named bool) {
+	var all []*op
+	for _, o := range ops {
+		if o.fresh != nil {
+			all = append(all, o)
+		}
+	}
+	now := time.Now()
+	if len(all) < q.e.packLeast {
+		for _, o := range all {
+			o.id = queue.NewID(now)
+			key := q.key(kJob, o.id)
+			if !named {
+				c.txn.If, named = append(c.txn.If, semper.Condition{Key: key}), true
+			}
+			c.txn.Then = append(c.txn.Then, semper.Write{Key: key, Value: o.fresh.text})
+			c.notices = append(c.notices, notice{Kind: nAdd, ID: o.id, Meta: &o.fresh.meta})
+		}
+		return named
+	}
+	for len(all) > 0 {
+		n, size := 0, 0
+		for n < min(len(all), packMost) && (n == 0 || size+len(all[n].fresh.text) <= packBytes) {
+			size += len(all[n].fresh.text)
+			n++
+		}
+		q.packBlock(c, all[:n], size, now)
+		all = all[n:]
+	}
+	return true
+}
+
+// packBlock writes jobs as one block and its head.
+func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) {
+	name := blockOf(queue.NewID(now))
+	suffixes := make([]byte, 8*len(jobs))
+	_, _ = rand.Read(suffixes) // never fails
+	block := append(make([]byte, 0, size+24*len(jobs)+1), blockSchema)
+	head := append(make([]byte, 0, 64*len(jobs)+1), pageSchema)
+	for i, o := range jobs {
+		o.id = queue.ID(slices.Concat(name[:], suffixes[8*i:8*i+8]))
+		m := o.fresh.meta
+		m.Packed = true
+		block = appendPart(block, o.id, o.fresh.text)
+		e := m.entry(o.id, 0)
+		head = appendFact(head, &e)
+		c.notices = append(c.notices, notice{Kind: nAdd, ID: o.id, Meta: &m})
+	}
+	c.txn.If = append(c.txn.If, semper.Condition{Key: q.blockKey(name)})
+	c.txn.Then = append(c.txn.Then, semper.Write{Key: q.blockKey(name), Value: block}, semper.Write{Key: q.headKey(name), Value: head})
+}
+
+// mark writes down which jobs of blocks the commit ends, one record for each block.
+func (q *Queue) mark(c *composed) {
+	ended := map[blockID][]queue.ID{}
+	for _, n := range c.notices {
+		if n.Kind == nEnd && n.Packed {
+			ended[blockOf(n.ID)] = append(ended[blockOf(n.ID)], n.ID)
+		}
+	}
+	for _, ids := range ended {
+		value := make([]byte, 0, 8*len(ids))
+		for _, id := range ids {
+			value = append(value, id[8:]...)
+		}
+		c.txn.Then = append(c.txn.Then, semper.Write{Key: q.markKey(ids[0]), Value: value})
+	}
+}
+
+// marked are the jobs that a mark of block b says are over; false when it is none.
+func marked(b blockID, value []byte) (ids []queue.ID, ok bool) {
+	if len(value) == 0 || len(value)%8 != 0 {
+		return nil, false
+	}
+	for suffix := range slices.Chunk(value, 8) {
+		ids = append(ids, queue.ID(slices.Concat(b[:], suffix)))
+	}
+	return ids, true
+}
