@@ -176,7 +176,8 @@ var rules = []rule{
 
 	{pkg: "queue", may: []string{""}, why: "the contract of queues: nouns, policies and what follows from them; stores nothing"},
 	{pkg: "queue/backlog", may: []string{"queue"}, why: "what a queue does next, decided: no clock, no lock, no I/O"},
-	{pkg: "queue/etcd", may: []string{"", "queue", "queue/backlog", "queue/spill", "store"}, tests: []string{"queue/queuetest", "store/etcd", "store/mem"},
+	{pkg: "queue/etcd/record", may: []string{"", "queue", "queue/backlog"}, why: "how the embedded queue writes things down: bytes and nouns, no store"},
+	{pkg: "queue/etcd", may: []string{"", "queue", "queue/backlog", "queue/etcd/record", "queue/spill", "store"}, tests: []string{"queue/queuetest", "store/etcd", "store/mem"},
 		why: "queues in the store, by its contract alone: knows neither etcd nor who hands it over"},
 	{pkg: "queue/jetstream", may: []string{"", "queue", "queue/etcd", "queue/jetstream/streamstore"}, external: []string{"github.com/nats-io/nats.go"}, tests: []string{"queue/jetstream/natstest", "queue/queuetest"},
 		why: "whether a JetStream may be trusted with jobs, and the recipe of queue/etcd over it"},

@@ -1,12 +1,12 @@
 package etcd
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"strings"
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 )
 
 // A block is jobs that were accepted in one commit, under one key: what the store does for a key costs as much as what it
@@ -21,55 +21,19 @@ const (
 	packBytes = 32 << 10
 )
 
-// blockID is the name of a block.
-type blockID [8]byte
-
-func (b blockID) String() string { return hex.EncodeToString(b[:]) }
-
-// blockOf is the block that a job is in, if it is in one.
-func blockOf(id queue.ID) blockID { return blockID(id[:8]) }
-
-func (q *Queue) blockKey(b blockID) string { return q.prefix + kBlock + b.String() }
-func (q *Queue) headKey(b blockID) string  { return q.prefix + kHead + b.String() }
+func (q *Queue) blockKey(b record.Block) string { return q.prefix + kBlock + b.String() }
+func (q *Queue) headKey(b record.Block) string  { return q.prefix + kHead + b.String() }
 
 // markKey is of the record of those jobs of a block that one commit has ended, of which id is the first.
 func (q *Queue) markKey(id queue.ID) string {
-	return q.prefix + kOver + blockOf(id).String() + "/" + hex.EncodeToString(id[8:])
+	return q.prefix + kOver + record.BlockOf(id).String() + "/" + hex.EncodeToString(id[8:])
 }
 
 // blockOfKey is the block that a key below kind is about.
-func (q *Queue) blockOfKey(key, kind string) (b blockID, ok bool) {
+func (q *Queue) blockOfKey(key, kind string) (b record.Block, ok bool) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(key, q.prefix+kind), "/")
 	n, err := hex.Decode(b[:], []byte(name[:min(len(name), 2*len(b))]))
 	return b, err == nil && n == len(b) && len(name) == 2*len(b)
-}
-
-// blockSchema begins each block.
-const blockSchema = 1
-
-// appendPart adds a job's record to a block.
-func appendPart(b []byte, id queue.ID, record []byte) []byte {
-	b = append(b, id[:]...)
-	b = binary.AppendUvarint(b, uint64(len(record)))
-	return append(b, record...)
-}
-
-// parts visits the records of a block; false when it is not one that this semper knows.
-func parts(value []byte, visit func(id queue.ID, record []byte)) bool {
-	if len(value) == 0 || value[0] != blockSchema {
-		return false
-	}
-	for r := (reader{b: value[1:]}); len(r.b) > 0; {
-		var id queue.ID
-		copy(id[:], r.bytes(len(id)))
-		n := r.uvarint()
-		record := r.bytes(int(min(n, uint64(len(r.b))+1)))
-		if r.bad {
-			return false
-		}
-		visit(id, record)
-	}
-	return true
 }
 
 // home is where a job's record stands.
@@ -86,7 +50,7 @@ func (h home) there() bool { return h.Version != 0 }
 
 // homeKeys are those that home wants.
 func (q *Queue) homeKeys(id queue.ID) []string {
-	return []string{q.key(kJob, id), q.blockKey(blockOf(id))}
+	return []string{q.key(kJob, id), q.blockKey(record.BlockOf(id))}
 }
 
 // home finds a job's record among what was read.
@@ -95,7 +59,7 @@ func (q *Queue) home(items map[string]fetched, id queue.ID) home {
 	if it := items[key]; it.Version != 0 || it.err != nil {
 		return home{Condition: semper.Condition{Key: key, Version: it.Version}, record: it.Value, err: it.err}
 	}
-	key = q.blockKey(blockOf(id))
+	key = q.blockKey(record.BlockOf(id))
 	it := items[key]
 	if it.Version == 0 {
 		return home{}
@@ -105,12 +69,12 @@ func (q *Queue) home(items map[string]fetched, id queue.ID) home {
 		return h
 	}
 	found := false
-	if !parts(it.Value, func(part queue.ID, record []byte) {
+	if !record.Parts(it.Value, func(part queue.ID, record []byte) {
 		if part == id {
 			h.record, found = record, true
 		}
 	}) {
-		h.err = damaged(key, nil)
+		h.err = record.Damaged(key, nil)
 		return h
 	}
 	if !found {
@@ -124,7 +88,7 @@ func (h home) meta() (m meta, err error) {
 	if h.err != nil {
 		return m, h.err
 	}
-	m, err = openMeta(h.Key, h.record)
+	m, err = record.OpenMeta(h.Key, h.record)
 	m.Packed = h.packed
 	return m, err
 }

@@ -10,11 +10,12 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/record"
 )
 
 // block is what the dispatcher knows of one. It is a page of its term, so the backlog counts the jobs that are left of it.
 type block struct {
-	name    blockID
+	name    record.Block
 	version int64             // 0 while only ends of its jobs were heard of
 	jobs    []queue.ID        // all that it began with
 	over    map[queue.ID]bool // by its marks
@@ -23,7 +24,7 @@ type block struct {
 }
 
 // page is the number of a block among the pages of the term.
-func (t *term) blockPage(q *Queue, b blockID) int32 {
+func (t *term) blockPage(q *Queue, b record.Block) int32 {
 	n, ok := t.blocks[b]
 	if !ok {
 		n = t.addPage(page{key: q.headKey(b), block: &block{name: b, over: map[queue.ID]bool{}}})
@@ -32,14 +33,11 @@ func (t *term) blockPage(q *Queue, b blockID) int32 {
 	return n
 }
 
-func (t *term) block(q *Queue, b blockID) *block { return t.pages[t.blockPage(q, b)].block }
-
-// packed is whether e stands in a block.
-func (t *term) packed(e *backlog.Entry) bool { return t.pages[e.Page].block != nil }
+func (t *term) block(q *Queue, b record.Block) *block { return t.pages[t.blockPage(q, b)].block }
 
 // learnBlocks is what one commit says of blocks: which began, and which of their jobs are over.
 func (t *term) learnBlocks(q *Queue, revision int64, notices []notice) {
-	var began, ended map[blockID][]queue.ID
+	var began, ended map[record.Block][]queue.ID
 	for _, n := range notices {
 		switch {
 		case n.Kind == nAdd && n.Attempt == 0 && n.Meta.Packed:
@@ -57,11 +55,11 @@ func (t *term) learnBlocks(q *Queue, revision int64, notices []notice) {
 	}
 }
 
-func with(m map[blockID][]queue.ID, id queue.ID) map[blockID][]queue.ID {
+func with(m map[record.Block][]queue.ID, id queue.ID) map[record.Block][]queue.ID {
 	if m == nil {
-		m = map[blockID][]queue.ID{}
+		m = map[record.Block][]queue.ID{}
 	}
-	m[blockOf(id)] = append(m[blockOf(id)], id)
+	m[record.BlockOf(id)] = append(m[record.BlockOf(id)], id)
 	return m
 }
 
@@ -175,7 +173,7 @@ func (q *Queue) moveOut(ctx context.Context, t *term, k *block) error {
 			continue
 		}
 		m.Packed = false
-		text, err := pack(nil, state{Meta: m, Order: e.Revision, Attempt: int(e.Attempt), Due: e.At})
+		text, err := record.Pack(nil, state{Meta: m, Order: e.Revision, Attempt: int(e.Attempt), Due: e.At})
 		if err != nil {
 			return err
 		}
@@ -200,7 +198,7 @@ func (q *Queue) moveOut(ctx context.Context, t *term, k *block) error {
 }
 
 // head takes in a block by the facts of its jobs, which stand as they are unless they do in another state.
-func (r *reading) head(b blockID, value []byte, version int64) {
+func (r *reading) head(b record.Block, value []byte, version int64) {
 	k := &block{name: b, version: version, over: map[queue.ID]bool{}}
 	if was := r.blocks[b]; was != nil { // its marks were read
 		k.over, k.marks = was.over, was.marks
@@ -208,8 +206,8 @@ func (r *reading) head(b blockID, value []byte, version int64) {
 	r.blocks[b] = k
 	n := int32(len(r.pages) + 1)
 	r.pages = append(r.pages, page{key: r.q.headKey(b), block: k})
-	ok := facts(value, func(id queue.ID, _ int64, rest []byte) {
-		e, whole := fact{page: n, version: version, rest: rest}.entry(id)
+	ok := record.Facts(value, func(id queue.ID, _ int64, rest []byte) {
+		e, whole := record.Fact{Page: n, Version: version, Rest: rest}.Entry(id)
 		if !whole {
 			e = unread(id, version)
 			e.Page = n
@@ -237,14 +235,14 @@ func (r *reading) member(k *block, e backlog.Entry) {
 func (r *reading) over(it semper.Item) error {
 	b, ok := r.q.blockOfKey(it.Key, kOver)
 	if !ok {
-		return damaged(it.Key, nil)
+		return record.Damaged(it.Key, nil)
 	}
 	k := r.blocks[b]
 	if k == nil {
 		k = &block{name: b, over: map[queue.ID]bool{}}
 		r.blocks[b] = k
 	}
-	ids, ok := marked(b, it.Value)
+	ids, ok := record.Marked(b, it.Value)
 	if !ok {
 		r.doubt[b] = true
 	}
@@ -262,7 +260,7 @@ func (r *reading) mend(ctx context.Context) error {
 		}
 		it := items[r.q.blockKey(k.name)]
 		records := map[queue.ID][]byte{}
-		if it.err != nil || !parts(it.Value, func(id queue.ID, record []byte) { records[id] = record }) {
+		if it.err != nil || !record.Parts(it.Value, func(id queue.ID, record []byte) { records[id] = record }) {
 			r.q.e.log.Error("queue: a block and what is told of it are damaged; its jobs that nothing else tells of are lost", "service", r.q.service.String(), "block", k.name.String(), "error", it.err)
 			continue
 		}
@@ -280,7 +278,7 @@ func (r *reading) mend(ctx context.Context) error {
 }
 
 // mendJob takes in a job of a block of which not everything can be read.
-func (r *reading) mendJob(ctx context.Context, k *block, n int32, id queue.ID, record []byte, known bool) error {
+func (r *reading) mendJob(ctx context.Context, k *block, n int32, id queue.ID, text []byte, known bool) error {
 	result := r.q.key(kRes, id)
 	items, err := r.q.fetchAll(ctx, []string{result})
 	if err != nil {
@@ -296,8 +294,8 @@ func (r *reading) mendJob(ctx context.Context, k *block, n int32, id queue.ID, r
 		return nil
 	}
 	e := unread(id, k.version)
-	if m, err := openMeta(r.q.blockKey(k.name), record); err == nil {
-		e = m.entry(id, k.version)
+	if m, err := record.OpenMeta(r.q.blockKey(k.name), text); err == nil {
+		e = m.Entry(id, k.version)
 	}
 	e.Page = n
 	r.member(k, e)

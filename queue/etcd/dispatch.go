@@ -9,6 +9,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/record"
 )
 
 // maxBatch is how many jobs one commit claims. Each is two conditions at most, or one and two writes beside.
@@ -119,7 +120,7 @@ func (q *Queue) hear(t *term, changes []semper.Change) {
 			continue
 		}
 		var notices []notice
-		if _, err := unpack(c.Key, c.Value, &notices); err != nil {
+		if _, err := record.Unpack(c.Key, c.Value, &notices); err != nil {
 			t.doubt.Store(true)
 			return
 		}
@@ -221,7 +222,7 @@ func (q *Queue) start(ctx context.Context, t *term, starts []*starting) error {
 	lease := q.policy.Lease
 	q.mu.Unlock()
 	for _, s := range starts {
-		text, err := pack(nil, s.state)
+		text, err := record.Pack(nil, s.state)
 		if err != nil {
 			return err
 		}

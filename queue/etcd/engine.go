@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 	"semper/queue/spill"
 	"semper/store"
 )
@@ -97,7 +98,7 @@ func (e *Engine) Queues(ctx context.Context) ([]queue.Listing, error) {
 	out := make([]queue.Listing, len(items))
 	for i, it := range items {
 		if err := json.Unmarshal(it.Value, &out[i]); err != nil {
-			return nil, damaged(it.Key, err)
+			return nil, record.Damaged(it.Key, err)
 		}
 	}
 	return out, nil

@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 )
 
 // Enqueue returns when the job is durable.
@@ -23,7 +24,7 @@ func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error)
 	var k taken
 	if j.DedupKey != "" { // a repeated request is answered also when the queue is full
 		var err error
-		if k, err = q.idem(ctx, metaOf(j, 0).Dedup); err != nil {
+		if k, err = q.idem(ctx, record.MetaOf(j, 0).Dedup); err != nil {
 			return queue.Receipt{}, err
 		}
 		if r, err := k.is(j, now); err != nil || r.Duplicate {
@@ -39,7 +40,7 @@ func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error)
 	named := j.ID != queue.ID{}
 	packs := !named && j.DedupKey == "" && len(j.Request.Body) <= queue.Inline
 	j = j.Ready(p, now)
-	m := metaOf(j, q.place.Add(1))
+	m := record.MetaOf(j, q.place.Add(1))
 	if packs {
 		return q.acceptFresh(ctx, m, j)
 	}
@@ -64,7 +65,7 @@ func (q *Queue) spill(j queue.Job) (string, error) {
 
 // acceptFresh commits a job that nobody names before it is there.
 func (q *Queue) acceptFresh(ctx context.Context, m meta, j queue.Job) (queue.Receipt, error) {
-	text := sealed(m, j)
+	text := record.Seal(m, j)
 	o := &op{fresh: &fresh{meta: m, text: text}, keep: q.keeps(m, j, text), done: make(chan outcome, 1)}
 	done, err := q.put(ctx, o)
 	if err != nil {
@@ -80,7 +81,7 @@ func (q *Queue) acceptFresh(ctx context.Context, m meta, j queue.Job) (queue.Rec
 // accept commits the job, with its idempotency key if it has one, of which k was read, until a time. An
 // ID that was named by the caller may be there already.
 func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, named bool, k taken, until time.Time) (queue.Receipt, error) {
-	text := sealed(m, j)
+	text := record.Seal(m, j)
 	keep := q.keeps(m, j, text)
 	key := q.key(kJob, j.ID)
 	for range maxTries {
@@ -171,7 +172,7 @@ func (q *Queue) idem(ctx context.Context, hash string) (k taken, err error) {
 		return taken{}, err
 	}
 	if err := json.Unmarshal(items[0].Value, &k.known); err != nil {
-		return taken{}, damaged(key, err)
+		return taken{}, record.Damaged(key, err)
 	}
 	k.version = items[0].Version
 	return k, nil

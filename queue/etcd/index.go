@@ -2,13 +2,13 @@ package etcd
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/record"
 )
 
 // The index is pages of what deciding needs of jobs that have waited for a while, so that a dispatcher that begins does
@@ -16,7 +16,6 @@ import (
 // it if it says the version of that key, whose value never changes. What no page tells of is read where it stands.
 
 const (
-	pageSchema = 1
 	// pageLeast is how many jobs are worth a page. A queue that is worked off as it fills writes none.
 	pageLeast = 512
 	// pageMost and pageBytes bound one.
@@ -29,102 +28,6 @@ type page struct {
 	key   string
 	jobs  int    // when it was written
 	block *block // whose head it is, which is no page of the index; nil: none
-}
-
-// fact is one job's part of a page, still encoded.
-type fact struct {
-	page    int32
-	version int64
-	rest    []byte
-}
-
-// appendFact adds what never changes of e.
-func appendFact(b []byte, e *backlog.Entry) []byte {
-	b = append(b, e.ID[:]...)
-	b = binary.AppendVarint(b, e.Revision)
-	var rest []byte
-	rest = binary.AppendVarint(rest, e.Place)
-	rest = binary.AppendVarint(rest, int64(e.Priority))
-	rest = binary.AppendVarint(rest, e.Size)
-	for _, t := range []time.Time{e.Accepted, e.Expires, e.At} {
-		rest = appendTime(rest, t)
-	}
-	rest = append(rest, e.Key...)
-	b = binary.AppendUvarint(b, uint64(len(rest)))
-	return append(b, rest...)
-}
-
-// appendTime writes seconds and nanoseconds, the latter one more than they are; 0 is the zero time.
-func appendTime(b []byte, t time.Time) []byte {
-	if t.IsZero() {
-		return binary.AppendUvarint(b, 0)
-	}
-	return binary.AppendVarint(binary.AppendUvarint(b, uint64(t.Nanosecond())+1), t.Unix())
-}
-
-// facts visits the parts of a page; false when it is not one that this semper knows.
-func facts(value []byte, visit func(id queue.ID, version int64, rest []byte)) bool {
-	if len(value) == 0 || value[0] != pageSchema {
-		return false
-	}
-	for r := (reader{b: value[1:]}); len(r.b) > 0; {
-		var id queue.ID
-		copy(id[:], r.bytes(len(id)))
-		version := r.varint()
-		rest := r.bytes(int(min(r.uvarint(), pageBytes)))
-		if r.bad {
-			return false
-		}
-		visit(id, version, rest)
-	}
-	return true
-}
-
-// entry decodes the fact of job id.
-func (f fact) entry(id queue.ID) (backlog.Entry, bool) {
-	r := reader{b: f.rest}
-	e := backlog.Entry{ID: id, Revision: f.version, Page: f.page, Place: r.varint(), Priority: int8(r.varint()), Size: r.varint()}
-	e.Accepted, e.Expires, e.At = r.time(), r.time(), r.time()
-	e.Key = string(r.b)
-	return e, !r.bad
-}
-
-// reader takes values off b until one is not whole.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) bytes(n int) []byte {
-	if n > len(r.b) || r.bad {
-		r.bad = true
-		return nil
-	}
-	out := r.b[:n]
-	r.b = r.b[n:]
-	return out
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	r.bytes(max(n, 0))
-	r.bad = r.bad || n <= 0
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	r.bytes(max(n, 0))
-	r.bad = r.bad || n <= 0
-	return v
-}
-
-func (r *reader) time() time.Time {
-	nanos := r.uvarint()
-	if nanos == 0 || nanos > uint64(time.Second) {
-		return time.Time{}
-	}
-	return time.Unix(r.varint(), int64(nanos)-1)
 }
 
 // writeIndex writes pages of jobs that came since the last ones and wait still.
@@ -172,12 +75,12 @@ func (q *Queue) nextPage(t *term) (value []byte, ids []queue.ID) {
 	if t.fresh = still; len(still) < pageLeast {
 		return nil, nil
 	}
-	value = []byte{pageSchema}
+	value = []byte{record.PageSchema}
 	for _, id := range still {
 		if len(ids) == pageMost || len(value) > pageBytes-1024 {
 			break
 		}
-		value, ids = appendFact(value, t.back.Get(id)), append(ids, id)
+		value, ids = record.AppendFact(value, t.back.Get(id)), append(ids, id)
 	}
 	t.fresh = append([]queue.ID(nil), still[len(ids):]...)
 	return value, ids
@@ -238,12 +141,12 @@ type reading struct {
 	now     time.Time
 	pause   *queue.Pause
 	belled  int64
-	facts   map[queue.ID]fact
+	facts   map[queue.ID]record.Fact
 	pages   []page // the first is number 1
-	blocks  map[blockID]*block
-	doubt   map[blockID]bool // of these a mark is damaged
-	broken  []int32          // pages of blocks that have to be read themselves
-	missing []fact           // jobs that no page tells of, by their ids
+	blocks  map[record.Block]*block
+	doubt   map[record.Block]bool // of these a mark is damaged
+	broken  []int32               // pages of blocks that have to be read themselves
+	missing []record.Fact         // jobs that no page tells of, by their ids
 	ids     []queue.ID
 }
 
@@ -251,9 +154,9 @@ type reading struct {
 func (r *reading) index(it semper.Item) {
 	n := int32(len(r.pages) + 1)
 	p := page{key: it.Key}
-	facts(it.Value, func(id queue.ID, version int64, rest []byte) {
+	record.Facts(it.Value, func(id queue.ID, version int64, rest []byte) {
 		p.jobs++
-		r.facts[id] = fact{page: n, version: version, rest: rest}
+		r.facts[id] = record.Fact{Page: n, Version: version, Rest: rest}
 	})
 	r.pages = append(r.pages, p)
 }
@@ -261,20 +164,20 @@ func (r *reading) index(it semper.Item) {
 // job takes in that there is a job, which is queued unless it stands in another state already.
 func (r *reading) job(id queue.ID, version int64) {
 	f, told := r.facts[id]
-	told = told && f.version == version
+	told = told && f.Version == version
 	if r.b.Get(id) != nil {
 		if told {
-			r.b.Indexed(id, f.page)
+			r.b.Indexed(id, f.Page)
 		}
 		return
 	}
 	if told {
-		if e, ok := f.entry(id); ok {
+		if e, ok := f.Entry(id); ok {
 			r.b.Add(e, r.now)
 			return
 		}
 	}
-	r.missing, r.ids = append(r.missing, fact{version: version}), append(r.ids, id)
+	r.missing, r.ids = append(r.missing, record.Fact{Version: version}), append(r.ids, id)
 }
 
 // fetchEach is how many jobs are read at a time where no page tells of them.
@@ -298,11 +201,11 @@ func (r *reading) fetch(ctx context.Context) error {
 			if it.err == nil && it.Version == 0 {
 				continue
 			}
-			e, err := unread(id, r.missing[at+i].version), it.err
+			e, err := unread(id, r.missing[at+i].Version), it.err
 			if err == nil {
 				var m meta
-				if m, err = openMeta(it.Key, it.Value); err == nil {
-					e = m.entry(id, it.Version)
+				if m, err = record.OpenMeta(it.Key, it.Value); err == nil {
+					e = m.Entry(id, it.Version)
 				}
 			}
 			if err != nil && semper.CodeOf(err) != semper.Tampered {

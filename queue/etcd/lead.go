@@ -11,6 +11,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/record"
 	"semper/store"
 )
 
@@ -69,7 +70,7 @@ func (q *Queue) serve(l semper.Leadership) {
 func (q *Queue) round(ctx context.Context, fence semper.Condition) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := &term{fence: fence, own: map[int64]bool{}, pages: map[int32]page{}, blocks: map[blockID]int32{}}
+	t := &term{fence: fence, own: map[int64]bool{}, pages: map[int32]page{}, blocks: map[record.Block]int32{}}
 	q.mu.Lock()
 	q.term = t
 	q.mu.Unlock()
@@ -125,7 +126,7 @@ func (q *Queue) load(ctx context.Context, t *term) (<-chan []semper.Change, erro
 
 // read fills b with what is stored as of a revision. Values are read of all but the jobs themselves.
 func (q *Queue) read(ctx context.Context, b *backlog.Backlog) (*reading, int64, error) {
-	r := &reading{q: q, b: b, now: time.Now(), facts: map[queue.ID]fact{}, blocks: map[blockID]*block{}, doubt: map[blockID]bool{}}
+	r := &reading{q: q, b: b, now: time.Now(), facts: map[queue.ID]record.Fact{}, blocks: map[record.Block]*block{}, doubt: map[record.Block]bool{}}
 	var ranges []store.Range
 	for _, kind := range []string{kPause, kBell, kIndex, kRun, kDelay, kDead, kOver, kHead, kJob} {
 		ranges = append(ranges, store.Range{Prefix: q.prefix + kind, Keys: kind == kJob || kind == kBell, Lax: true})
@@ -157,14 +158,14 @@ func (r *reading) item(it semper.Item) error {
 	case kind == kHead:
 		b, ok := r.q.blockOfKey(it.Key, kHead)
 		if !ok {
-			return damaged(it.Key, nil)
+			return record.Damaged(it.Key, nil)
 		}
 		r.head(b, it.Value, it.Version)
 		return nil
 	}
 	id, err := r.q.idOf(it.Key, kind)
 	if err != nil {
-		return damaged(it.Key, err)
+		return record.Damaged(it.Key, err)
 	}
 	if kind == kJob {
 		r.job(id, it.Version)
@@ -173,7 +174,7 @@ func (r *reading) item(it semper.Item) error {
 	var s state
 	if it.Value == nil { // its attempts are forgotten; it is dead as soon as it is to start
 		s = state{Meta: meta{Accepted: id.Time()}, Order: it.Version, Attempt: 1}
-	} else if _, err := unpack(it.Key, it.Value, &s); err != nil {
+	} else if _, err := record.Unpack(it.Key, it.Value, &s); err != nil {
 		return err
 	}
 	r.state(id, kind, s, it.Version)
@@ -184,7 +185,7 @@ func (r *reading) state(id queue.ID, kind string, s state, version int64) {
 	if s.Requeue {
 		s.Order = version
 	}
-	e := s.entry(id)
+	e := s.Entry(id)
 	e.Note = version
 	r.b.Add(e, r.now)
 	switch kind {

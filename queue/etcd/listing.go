@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 	"semper/store"
 )
 
@@ -16,7 +17,7 @@ func (q *Queue) listBlocks(ctx context.Context, after queue.ID, limit int) (out 
 	elsewhere := map[queue.ID]bool{} // jobs that are over, or in another state
 	heads := store.Range{Prefix: q.prefix + kHead, Lax: true}
 	if after != (queue.ID{}) { // its own block too
-		key := q.headKey(blockOf(after))
+		key := q.headKey(record.BlockOf(after))
 		heads.After = key[:len(key)-1]
 	}
 	ranges := []store.Range{
@@ -32,7 +33,7 @@ func (q *Queue) listBlocks(ctx context.Context, after queue.ID, limit int) (out 
 			}
 		case kOver:
 			b, _ := q.blockOfKey(it.Key, kOver)
-			ids, _ := marked(b, it.Value)
+			ids, _ := record.Marked(b, it.Value)
 			for _, id := range ids {
 				elsewhere[id] = true
 			}
@@ -58,8 +59,8 @@ func (q *Queue) listBlocks(ctx context.Context, after queue.ID, limit int) (out 
 
 // listHead is the jobs of one block that are queued, after an id.
 func listHead(it semper.Item, after queue.ID, elsewhere map[queue.ID]bool) (out []queue.Status) {
-	facts(it.Value, func(id queue.ID, _ int64, rest []byte) {
-		e, ok := fact{rest: rest}.entry(id)
+	record.Facts(it.Value, func(id queue.ID, _ int64, rest []byte) {
+		e, ok := record.Fact{Rest: rest}.Entry(id)
 		if !ok || elsewhere[id] || bytes.Compare(id[:], after[:]) <= 0 {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 	"semper/store"
 )
 
@@ -20,7 +21,7 @@ func pauseOf(it semper.Item) (*queue.Pause, error) {
 	}
 	p := &queue.Pause{Revision: it.Version}
 	if err := json.Unmarshal(it.Value, p); err != nil {
-		return nil, damaged(it.Key, err)
+		return nil, record.Damaged(it.Key, err)
 	}
 	return p, nil
 }
@@ -157,7 +158,7 @@ func (q *Queue) retrying(ctx context.Context, id queue.ID) (c change, err error)
 		return c, queue.InState(id, s.State, "dead")
 	}
 	var s state
-	if _, err := unpack(there.Key, there.Value, &s); err != nil {
+	if _, err := record.Unpack(there.Key, there.Value, &s); err != nil {
 		return c, err
 	}
 	h := q.home(items, id)
@@ -167,7 +168,7 @@ func (q *Queue) retrying(ctx context.Context, id queue.ID) (c change, err error)
 	c.files = nil
 	s.Spent, s.Requeue, s.Meta.Expires = s.Attempt, true, time.Time{}
 	s.Why, s.Ended, s.Kept, s.Result = "", time.Time{}, time.Time{}, nil
-	text, err := pack(nil, s)
+	text, err := record.Pack(nil, s)
 	c.txn = semper.Txn{
 		If:   append([]semper.Condition{{Key: q.key(kDead, id), Version: there.Version}}, q.stands(h, id)...),
 		Then: []semper.Write{{Key: q.key(kDelay, id), Value: text}, {Key: q.key(kDead, id), Delete: true}},
@@ -246,7 +247,7 @@ func (q *Queue) Deeds(ctx context.Context, limit int) ([]queue.Deed, error) {
 	_, err := q.e.store.Scan(ctx, []store.Range{{Prefix: q.prefix + kDeed}}, func(it semper.Item) error {
 		var d queue.Deed
 		if err := json.Unmarshal(it.Value, &d); err != nil {
-			return damaged(it.Key, err)
+			return record.Damaged(it.Key, err)
 		}
 		all = append(all, d)
 		return nil

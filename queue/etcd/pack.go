@@ -7,6 +7,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 )
 
 // fresh is a job that is to be accepted under whatever name.
@@ -42,7 +43,7 @@ func (q *Queue) compose(ops []*op) (c composed, err error) {
 	if len(c.notices) == 0 {
 		return c, nil
 	}
-	text, err := pack(nil, c.notices)
+	text, err := record.Pack(nil, c.notices)
 	c.txn.Then = append(c.txn.Then, semper.Write{Key: q.prefix + kBell, Value: text})
 	return c, err
 }
@@ -83,18 +84,18 @@ func (q *Queue) pack(c *composed, ops []*op) (named bool) {
 
 // packBlock writes jobs as one block and its head.
 func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) {
-	name := blockOf(queue.NewID(now))
+	name := record.BlockOf(queue.NewID(now))
 	suffixes := make([]byte, 8*len(jobs))
 	_, _ = rand.Read(suffixes) // never fails
-	block := append(make([]byte, 0, size+24*len(jobs)+1), blockSchema)
-	head := append(make([]byte, 0, 64*len(jobs)+1), pageSchema)
+	block := append(make([]byte, 0, size+24*len(jobs)+1), record.BlockSchema)
+	head := append(make([]byte, 0, 64*len(jobs)+1), record.PageSchema)
 	for i, o := range jobs {
 		o.id = queue.ID(slices.Concat(name[:], suffixes[8*i:8*i+8]))
 		m := o.fresh.meta
 		m.Packed = true
-		block = appendPart(block, o.id, o.fresh.text)
-		e := m.entry(o.id, 0)
-		head = appendFact(head, &e)
+		block = record.AppendPart(block, o.id, o.fresh.text)
+		e := m.Entry(o.id, 0)
+		head = record.AppendFact(head, &e)
 		c.notices = append(c.notices, notice{Kind: nAdd, ID: o.id, Meta: &m})
 	}
 	c.txn.If = append(c.txn.If, semper.Condition{Key: q.blockKey(name)})
@@ -103,10 +104,10 @@ func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) {
 
 // mark writes down which jobs of blocks the commit ends, one record for each block.
 func (q *Queue) mark(c *composed) {
-	ended := map[blockID][]queue.ID{}
+	ended := map[record.Block][]queue.ID{}
 	for _, n := range c.notices {
 		if n.Kind == nEnd && n.Packed {
-			ended[blockOf(n.ID)] = append(ended[blockOf(n.ID)], n.ID)
+			ended[record.BlockOf(n.ID)] = append(ended[record.BlockOf(n.ID)], n.ID)
 		}
 	}
 	for _, ids := range ended {
@@ -116,15 +117,4 @@ func (q *Queue) mark(c *composed) {
 		}
 		c.txn.Then = append(c.txn.Then, semper.Write{Key: q.markKey(ids[0]), Value: value})
 	}
-}
-
-// marked are the jobs that a mark of block b says are over; false when it is none.
-func marked(b blockID, value []byte) (ids []queue.ID, ok bool) {
-	if len(value) == 0 || len(value)%8 != 0 {
-		return nil, false
-	}
-	for suffix := range slices.Chunk(value, 8) {
-		ids = append(ids, queue.ID(slices.Concat(b[:], suffix)))
-	}
-	return ids, true
 }

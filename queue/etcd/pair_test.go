@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"semper"
 	"semper/queue"
 	"semper/queue/etcd"
+	"semper/store"
 	"semper/store/mem"
 )
 
@@ -248,4 +250,46 @@ func TestPauseOfAnother(t *testing.T) {
 		must(t, errors.Join(a.Close(), b.Close()))
 		wg.Wait()
 	})
+}
+
+// deafStore is one whose watches tell of nothing.
+type deafStore struct{ store.Bulk }
+
+func (d deafStore) Watch(ctx context.Context, _ string, _ int64) (<-chan []semper.Change, error) {
+	c := make(chan []semper.Change)
+	context.AfterFunc(ctx, func() { close(c) })
+	return c, nil
+}
+
+// TestDeaf discards a job behind the dispatcher's back: its claim is refused, and the others that were to start with it do.
+func TestDeaf(t *testing.T) {
+	for _, least := range []int{1, 1000} {
+		t.Run(fmt.Sprint("blocks from ", least), func(t *testing.T) {
+			bubble(t, queue.Policy{}, func(p *pair) {
+				e := engine(p.T, deafStore{p.store}, "edge-1", "")
+				e.PackFrom(least)
+				q, err := e.Open(p.ctx, shop, p.p)
+				must(t, err)
+				synctest.Wait()
+				b := p.start("edge-2")
+				ids := []queue.ID{p.enqueue(q, ""), p.enqueue(q, ""), p.enqueue(q, "")}
+				if n, err := b.Discard(p.ctx, queue.By{Who: "ada"}, ids[1]); n != 1 || err != nil {
+					t.Errorf("%d discarded, %v", n, err)
+				}
+				var got []queue.ID
+				for len(got) < 2 {
+					claims, err := q.Claim(p.ctx, "w", 3)
+					must(t, err)
+					for _, c := range claims {
+						got = append(got, c.ID)
+						must(t, q.Complete(p.ctx, c.Lease, queue.Result{Status: 200}))
+					}
+				}
+				if slices.Contains(got, ids[1]) {
+					t.Error("what was discarded starts")
+				}
+				must(t, errors.Join(b.Close(), e.Close()))
+			})
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/record"
 	"semper/store"
 )
 
@@ -148,7 +149,7 @@ func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) er
 		}
 		st.state = state{Meta: m, Order: h.Version}
 	} else {
-		m = metaOf(st.job, st.entry.Place)
+		m = record.MetaOf(st.job, st.entry.Place)
 		st.state = state{Meta: m, Order: st.entry.Revision}
 	}
 	if st.entry.Note != 0 {
@@ -159,7 +160,7 @@ func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) er
 		if it.Version == 0 {
 			return queue.Unknown(id)
 		}
-		if _, err := unpack(it.Key, it.Value, &st.state); err != nil {
+		if _, err := record.Unpack(it.Key, it.Value, &st.state); err != nil {
 			return err
 		}
 		st.state.Order = st.entry.Revision
@@ -178,9 +179,9 @@ func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) er
 // buryDamaged makes a job dead whose record cannot be read, and leaves the record where it is.
 func (q *Queue) buryDamaged(ctx context.Context, t *term, st *starting, why error) error {
 	e := st.entry
-	s := unreadable(meta{Schema: schema, Key: e.Key, Priority: int(e.Priority), Accepted: e.Accepted, Size: e.Size}, why, time.Now(), q.rules())
+	s := unreadable(meta{Schema: record.Schema, Key: e.Key, Priority: int(e.Priority), Accepted: e.Accepted, Size: e.Size}, why, time.Now(), q.rules())
 	s.Order, s.Attempt = e.Revision, int(e.Attempt)
-	text, err := pack(nil, s)
+	text, err := record.Pack(nil, s)
 	if err != nil {
 		return err
 	}
@@ -280,13 +281,13 @@ func (q *Queue) resync(ctx context.Context, t *term, id queue.ID) error {
 	}
 	e := unread(id, h.Version)
 	if m, err := h.meta(); err == nil {
-		e = m.entry(id, h.Version)
+		e = m.Entry(id, h.Version)
 	} else if semper.CodeOf(err) != semper.Tampered {
 		return err
 	}
 	t.back.Add(e, now) // unless it is there in another state
 	if h.packed {
-		t.back.Indexed(id, t.blockPage(q, blockOf(id)))
+		t.back.Indexed(id, t.blockPage(q, record.BlockOf(id)))
 	}
 	return nil
 }

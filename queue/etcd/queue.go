@@ -8,6 +8,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/record"
 	"semper/queue/spill"
 )
 
@@ -53,8 +54,8 @@ type term struct {
 
 	pages    map[int32]page // of the index
 	lastPage int32
-	fresh    []queue.ID        // jobs that may be on none
-	blocks   map[blockID]int32 // their pages
+	fresh    []queue.ID             // jobs that may be on none
+	blocks   map[record.Block]int32 // their pages
 }
 
 type learned struct {
@@ -191,13 +192,13 @@ func (t *term) apply(q *Queue, revision int64, notices []notice) {
 		}
 		switch n.Kind {
 		case nAdd:
-			e := n.Meta.entry(n.ID, revision)
+			e := n.Meta.Entry(n.ID, revision)
 			e.Seen = revision
 			if n.Noted {
 				e.Note = revision
 			}
 			if n.Attempt == 0 && n.Meta.Packed {
-				e.Page = t.blockPage(q, blockOf(n.ID))
+				e.Page = t.blockPage(q, record.BlockOf(n.ID))
 			}
 			if n.Attempt > 0 { // an operator's Retry
 				if was := t.back.Get(n.ID); was != nil {

@@ -186,6 +186,7 @@ func beEdge(ctx context.Context, socket, name string) error {
 	if err != nil {
 		return err
 	}
+	e.PackFrom(1)
 	q, err := e.Open(ctx, shop, rules)
 	if err != nil {
 		return err
@@ -213,7 +214,10 @@ func beEdge(ctx context.Context, socket, name string) error {
 		}()
 	}
 	for i := 0; ctx.Err() == nil; i++ {
-		j := queue.Job{Key: fmt.Sprint(i % 7), DedupKey: fmt.Sprint(name, i), Request: queue.Request{Method: "POST", Target: "/", Body: []byte(name)}}
+		j := queue.Job{Key: fmt.Sprint(i % 7), Request: queue.Request{Method: "POST", Target: "/", Body: []byte(name)}}
+		if i%3 == 0 { // it stands under a key of its own, the others in blocks
+			j.DedupKey = fmt.Sprint(name, i)
+		}
 		if r, err := q.Enqueue(ctx, j); err == nil {
 			out <- "ack " + r.ID.String()
 		}

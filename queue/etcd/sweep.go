@@ -9,6 +9,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 	"semper/store"
 )
 
@@ -74,7 +75,7 @@ func (q *Queue) sweep(ctx context.Context, t *term, p queue.Policy, now time.Tim
 	}
 	dead, err := q.overdue(ctx, kDead, queue.IDAt(now.Add(-p.RetainDead).Add(time.Second)), func(it semper.Item) (bool, error) {
 		var s state
-		_, err := unpack(it.Key, it.Value, &s)
+		_, err := record.Unpack(it.Key, it.Value, &s)
 		return !s.Kept.After(now), err
 	})
 	if err != nil {
@@ -127,7 +128,7 @@ func (q *Queue) sweepResults(ctx context.Context, term *term, now time.Time, p q
 	var list []gone
 	_, err := q.overdue(ctx, kRes, queue.IDAt(now.Add(-max(p.Retain, p.Dedup)).Add(time.Second)), func(it semper.Item) (bool, error) {
 		var o over
-		if _, err := unpack(it.Key, it.Value, &o); err != nil {
+		if _, err := record.Unpack(it.Key, it.Value, &o); err != nil {
 			return false, err
 		}
 		if o.Kept.After(now) || q.inBlock(term, o.ID) {
@@ -179,7 +180,7 @@ func (q *Queue) sweepResults(ctx context.Context, term *term, now time.Time, p q
 func (q *Queue) inBlock(t *term, id queue.ID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, there := t.blocks[blockOf(id)]
+	_, there := t.blocks[record.BlockOf(id)]
 	return there
 }
 

@@ -9,6 +9,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/record"
 	"semper/store"
 )
 
@@ -35,7 +36,7 @@ func (q *Queue) Get(ctx context.Context, id queue.ID) (queue.Status, error) {
 		return queue.Status{}, queue.Unknown(id)
 	}
 	m, err := h.meta()
-	return m.status(id, queue.Queued), err
+	return m.Status(id, queue.Queued), err
 }
 
 // statusOf reads a record of whichever kind.
@@ -43,22 +44,22 @@ func (q *Queue) statusOf(id queue.ID, it semper.Item) (queue.Status, error) {
 	switch kind := q.kindOf(it.Key); kind {
 	case kRes:
 		var o over
-		body, err := unpack(it.Key, it.Value, &o)
+		body, err := record.Unpack(it.Key, it.Value, &o)
 		if err != nil {
 			return queue.Status{}, err
 		}
 		o.Result, err = q.reply(o.Reply, body)
 		return o.Status, err
 	case kJob:
-		m, err := openMeta(it.Key, it.Value)
-		return m.status(id, queue.Queued), err
+		m, err := record.OpenMeta(it.Key, it.Value)
+		return m.Status(id, queue.Queued), err
 	default:
 		var st state
-		body, err := unpack(it.Key, it.Value, &st)
+		body, err := record.Unpack(it.Key, it.Value, &st)
 		if err != nil {
 			return queue.Status{}, err
 		}
-		s := st.Meta.status(id, queue.Queued)
+		s := st.Meta.Status(id, queue.Queued)
 		s.Attempts, s.Why, s.Ended, s.Kept = st.History, st.Why, st.Ended, st.Kept
 		switch {
 		case kind == kRun:
@@ -246,7 +247,7 @@ func (q *Queue) farStats(ctx context.Context) (queue.Stats, error) {
 	if items[1].Version != 0 && items[0].Version > items[1].Version {
 		var n queue.Listing
 		if err := json.Unmarshal(items[0].Value, &n); err != nil {
-			return queue.Stats{}, damaged(items[0].Key, err)
+			return queue.Stats{}, record.Damaged(items[0].Key, err)
 		}
 		return n.Stats, nil
 	}

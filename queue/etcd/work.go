@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/record"
 )
 
 // change is a commit and what the dispatcher has to know of it.
@@ -32,7 +33,7 @@ func (q *Queue) own(ctx context.Context, l queue.Lease) (state, error) {
 	}
 	var s state
 	if err == nil {
-		_, err = unpack(it.Key, it.Value, &s)
+		_, err = record.Unpack(it.Key, it.Value, &s)
 	}
 	return s, err
 }
@@ -111,14 +112,14 @@ func (q *Queue) Complete(ctx context.Context, l queue.Lease, r queue.Result) err
 // ending is the change that makes a job terminal, other than dead. The caller adds what it is taken from.
 func (q *Queue) ending(id queue.ID, m meta, s queue.State, history []queue.Attempt, why string, r *queue.Result, now time.Time) (c change, err error) {
 	p := q.rules()
-	o := over{Status: m.status(id, s), Dedup: m.Dedup}
+	o := over{Status: m.Status(id, s), Dedup: m.Dedup}
 	o.Attempts, o.Why, o.Ended = history, why, now.Round(0)
 	o.Kept = now.Add(max(p.Retain, p.Dedup)).Round(0)
 	var body []byte
 	if o.Reply, body, err = q.withBody(id, r); err != nil {
 		return c, err
 	}
-	text, err := pack(body, o)
+	text, err := record.Pack(body, o)
 	if err != nil {
 		return c, err
 	}
@@ -170,7 +171,7 @@ func (q *Queue) failing(ctx context.Context, l queue.Lease, f queue.Failure, now
 			return c, err
 		}
 	}
-	text, err := pack(body, s)
+	text, err := record.Pack(body, s)
 	c.txn = semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
 		{Key: q.key(kind, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}}
 	if next.Dead {
@@ -185,7 +186,7 @@ func (q *Queue) buryRunning(ctx context.Context, l queue.Lease, why error, now t
 	if err != nil {
 		return c, err
 	}
-	s := unreadable(meta{Schema: schema, Accepted: l.ID.Time()}, why, now, q.rules())
+	s := unreadable(meta{Schema: record.Schema, Accepted: l.ID.Time()}, why, now, q.rules())
 	s.Attempt = l.Attempt
 	if h := q.home(items, l.ID); h.err == nil && h.there() {
 		s.Order = h.Version
@@ -193,7 +194,7 @@ func (q *Queue) buryRunning(ctx context.Context, l queue.Lease, why error, now t
 			return c, err
 		}
 	}
-	text, err := pack(nil, s)
+	text, err := record.Pack(nil, s)
 	c.state, c.notice = queue.Dead, notice{Kind: nBury, ID: l.ID, Attempt: s.Attempt}
 	c.txn = semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
 		{Key: q.key(kDead, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}}
@@ -212,7 +213,7 @@ func (q *Queue) Release(ctx context.Context, l queue.Lease) error {
 	}
 	s.Attempt--
 	s.Now = queue.Attempt{}
-	text, err := pack(nil, s)
+	text, err := record.Pack(nil, s)
 	if err != nil {
 		return err
 	}
@@ -243,7 +244,7 @@ func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why st
 	case !job.there():
 		return change{}, queue.Unknown(id)
 	}
-	st := state{Meta: meta{Schema: schema, Accepted: id.Time()}} // as much as is known when nothing can be read
+	st := state{Meta: meta{Schema: record.Schema, Accepted: id.Time()}} // as much as is known when nothing can be read
 	if job.err == nil {
 		if st.Meta, err = job.meta(); err != nil {
 			return change{}, err
@@ -262,7 +263,7 @@ func (q *Queue) removing(ctx context.Context, id queue.ID, s queue.State, why st
 		if it.err != nil {
 			continue
 		}
-		body, err := unpack(it.Key, it.Value, &st)
+		body, err := record.Unpack(it.Key, it.Value, &st)
 		if err != nil {
 			return change{}, err
 		}

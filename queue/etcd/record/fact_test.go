@@ -1,4 +1,4 @@
-package etcd
+package record
 
 import (
 	"testing"
@@ -16,16 +16,16 @@ func TestFacts(t *testing.T) {
 		{ID: queue.NewID(now), Revision: 1},
 		{ID: queue.NewID(now), Revision: 1 << 60, Place: 1 << 40, Priority: -9, Key: "k", Size: 1 << 30, Accepted: now, Expires: now.AddDate(3000, 0, 0), At: now.AddDate(-500, 0, 0)},
 	}
-	value := []byte{pageSchema}
+	value := []byte{PageSchema}
 	ends := map[int]int{len(value): 0}
 	for i := range entries {
-		value = appendFact(value, &entries[i])
+		value = AppendFact(value, &entries[i])
 		ends[len(value)] = i + 1
 	}
 	for n := range len(value) + 1 {
 		var got []backlog.Entry
-		ok := facts(value[:n], func(id queue.ID, version int64, rest []byte) {
-			e, whole := fact{version: version, rest: rest}.entry(id)
+		ok := Facts(value[:n], func(id queue.ID, version int64, rest []byte) {
+			e, whole := Fact{Version: version, Rest: rest}.Entry(id)
 			if !whole {
 				t.Errorf("a part of a page of %d bytes is not whole", n)
 			}
@@ -47,11 +47,11 @@ func TestFacts(t *testing.T) {
 // FuzzFacts has nothing of a page that semper did not write make it panic.
 func FuzzFacts(f *testing.F) {
 	e := backlog.Entry{ID: queue.NewID(time.Unix(1, 0)), Revision: 7, Key: "k", Accepted: time.Unix(1, 0)}
-	f.Add(appendFact([]byte{pageSchema}, &e))
-	f.Add([]byte{pageSchema, 0xff, 0xff})
+	f.Add(AppendFact([]byte{PageSchema}, &e))
+	f.Add([]byte{PageSchema, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		facts(value, func(id queue.ID, version int64, rest []byte) {
-			if e, ok := (fact{version: version, rest: rest}).entry(id); ok && e.ID != id {
+		Facts(value, func(id queue.ID, version int64, rest []byte) {
+			if e, ok := (Fact{Version: version, Rest: rest}).Entry(id); ok && e.ID != id {
 				t.Error("another job")
 			}
 		})

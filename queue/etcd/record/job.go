@@ -1,4 +1,4 @@
-package etcd
+package record
 
 import (
 	"encoding/binary"
@@ -12,10 +12,10 @@ import (
 // written for each request that is accepted; JSON was an eighth of what that cost.
 const compactMark = 1
 
-// appendJob adds m and r, without the body.
-func appendJob(b []byte, m *meta, r *request) []byte {
+// AppendJob adds m and r, without the body.
+func AppendJob(b []byte, m *Meta, r *Request) []byte {
 	b = append(b, compactMark)
-	b = binary.AppendUvarint(b, schema)
+	b = binary.AppendUvarint(b, Schema)
 	b = appendText(b, m.Key)
 	b = binary.AppendVarint(b, int64(m.Priority))
 	b = appendTime(b, m.Accepted)
@@ -43,16 +43,16 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// openJob reads a record under job: the body is what of it follows the record.
-func openJob(key string, record []byte) (m meta, r request, body []byte, err error) {
+// OpenJob reads a record under job: the body is what of it follows the record.
+func OpenJob(key string, record []byte) (m Meta, r Request, body []byte, err error) {
 	if len(record) == 0 || record[0] != compactMark {
-		body, err = unpack(key, record, &m, &r) // of a semper before
+		body, err = Unpack(key, record, &m, &r) // of a semper before
 		return m, r, body, err
 	}
 	in := reader{b: record[1:]}
 	m.Schema = int(min(in.uvarint(), 1<<16))
-	if m.Schema > schema {
-		return m, r, nil, damaged(key, fmt.Errorf("schema %d, and this semper knows %d", m.Schema, schema))
+	if m.Schema > Schema {
+		return m, r, nil, Damaged(key, fmt.Errorf("schema %d, and this semper knows %d", m.Schema, Schema))
 	}
 	m.Key, m.Priority = in.text(), int(in.varint())
 	m.Accepted, m.NotBefore, m.Expires = in.time(), in.time(), in.time()
@@ -68,14 +68,14 @@ func openJob(key string, record []byte) (m meta, r request, body []byte, err err
 		r.Request.Header[name] = append(r.Request.Header[name], in.text())
 	}
 	if in.bad {
-		return m, r, nil, damaged(key, nil)
+		return m, r, nil, Damaged(key, nil)
 	}
 	return m, r, in.b, nil
 }
 
-// openMeta is openJob for who does not want the request.
-func openMeta(key string, record []byte) (meta, error) {
-	m, _, _, err := openJob(key, record)
+// OpenMeta is openJob for who does not want the request.
+func OpenMeta(key string, record []byte) (Meta, error) {
+	m, _, _, err := OpenJob(key, record)
 	return m, err
 }
 
