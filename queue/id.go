@@ -9,7 +9,7 @@ import (
 	"semper"
 )
 
-// ID names a job: a ULID, 48 bits of milliseconds and 80 random ones. Its order says roughly when a job was accepted
+// ID names a job: a ULID, 48 bits of milliseconds and 80 random ones, of which an engine may give the first 16 to jobs together. Its order says roughly when a job was accepted
 // and is not used to order anything.
 type ID [16]byte
 

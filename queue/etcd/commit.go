@@ -169,7 +169,7 @@ func (b *batch) fits(o *op) bool {
 			return false
 		}
 	}
-	return true
+	return o.fresh == nil || !b.keys[o.fresh.claim]
 }
 
 func measure(o *op) (count, size int) {
@@ -187,6 +187,9 @@ func measure(o *op) (count, size int) {
 	}
 	if o.fresh != nil {
 		count, size = count+1, size+len(o.fresh.text)+500
+		if o.fresh.claim != "" {
+			count, size = count+1, size+300
+		}
 	}
 	return count, size + 300*len(o.notices)
 }
@@ -196,6 +199,9 @@ func (b *batch) add(o *op) {
 	b.ops, b.count, b.size = append(b.ops, o), b.count+count, b.size+size
 	for _, w := range o.txn.Then {
 		b.keys[w.Key] = true
+	}
+	if o.fresh != nil && o.fresh.claim != "" {
+		b.keys[o.fresh.claim] = true
 	}
 }
 

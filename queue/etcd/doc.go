@@ -5,7 +5,10 @@
 //
 // Below q/<app>/<environment>/<service>/:
 //
-//	job/<id>      the job: what deciding needs, the request, its body. Written once, removed when it is over
+//	block/<b>     jobs that were accepted in one commit: of each what deciding needs, the request, its body
+//	head/<b>      what deciding needs of the jobs of a block; written and removed with it
+//	over/<b>/<n>  which jobs of a block one commit has ended
+//	job/<id>      a job that came alone, or outlived its block. Written once, removed when it is over
 //	run/<id>      it runs: attempt, since when, by whom, the attempts before. Its version is the lease's token
 //	delay/<id>    it waits after an attempt, or was retried: the same, and when it is due
 //	dead/<id>     no attempt completed it: the same, why, and the last response
@@ -19,7 +22,7 @@
 // Below qs/<app>/<environment>/<service> the dispatcher writes down the policy and the numbers, for others. By it one
 // knows which queues there are.
 //
-// A job that is in none of run, delay and dead is queued. Every change is one commit with conditions on what it takes
+// A job that is in none of run, delay, dead and res is queued. Every change is one commit with conditions on what it takes
 // away, so each transition happens once, whoever tries it, and a repeated one fails on its own success. The store adds a
 // checksum to each value. Bodies over [queue.Inline] are files (queue/spill), written before the record that names them.
 //
@@ -36,9 +39,20 @@
 // A dispatcher that no longer knows its backlog (a commit whose answer was lost, a watch that broke off) reads
 // it again. A backlog that is wrong about a job cannot harm it: the conditions are on the store.
 //
+// # Blocks
+//
+// What the store does for a key costs as much as what it does for a kilobyte, so jobs that are accepted in one commit
+// share keys, up to 32 KiB of them. They share the first half of their ids as well, which names the block: whoever has an
+// id knows where the job may stand. The other half, 64 random bits, is the job's own.
+//
+// A block never changes. That a job of one is over is known from its result, which stays for as long as the block, and to
+// a dispatcher that begins from over. Each claim is on condition that the block is there and the result is not. When all
+// are over, or have moved, the dispatcher removes the block with what is told of it; when three quarters are, and none of
+// the others runs, these move to records of their own, so that a job which waits for long keeps no more than itself.
+//
 // # The index
 //
-// A dispatcher that begins reads the keys of jobs, which the store has in memory, and not their values. What deciding
+// Of jobs in blocks a dispatcher that begins reads heads. Of the others it reads the keys, which the store has in memory, and not their values. What deciding
 // needs of those that have waited for a second or so it reads from pages, of thousands of jobs each, that the one before
 // it wrote beside its work; of the others, which are few, from their records. A page is believed only where it says the
 // version of the job's key, so a page too many, too few or too old does no harm.

@@ -38,12 +38,8 @@ func (q *Queue) Enqueue(ctx context.Context, j queue.Job) (queue.Receipt, error)
 	}
 	defer release()
 	named := j.ID != queue.ID{}
-	packs := !named && j.DedupKey == "" && len(j.Request.Body) <= queue.Inline
 	j = j.Ready(p, now)
 	m := record.MetaOf(j, q.place.Add(1))
-	if packs {
-		return q.acceptFresh(ctx, m, j)
-	}
 	if len(j.Request.Body) > queue.Inline {
 		if m.Body, err = q.spill(j); err != nil {
 			return queue.Receipt{}, err
@@ -63,48 +59,34 @@ func (q *Queue) spill(j queue.Job) (string, error) {
 	return q.bodies.Put("job-"+j.ID.String(), j.Request.Body)
 }
 
-// acceptFresh commits a job that nobody names before it is there.
-func (q *Queue) acceptFresh(ctx context.Context, m meta, j queue.Job) (queue.Receipt, error) {
-	text := record.Seal(m, j)
-	o := &op{fresh: &fresh{meta: m, text: text}, keep: q.keeps(m, j, text), done: make(chan outcome, 1)}
-	done, err := q.put(ctx, o)
-	if err != nil {
-		return queue.Receipt{}, err
-	}
-	revision, err := q.await(done)
-	if err != nil {
-		return queue.Receipt{}, err
-	}
-	return queue.Receipt{ID: o.id, Revision: revision}, nil
-}
-
 // accept commits the job, with its idempotency key if it has one, of which k was read, until a time. An
 // ID that was named by the caller may be there already.
 func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, named bool, k taken, until time.Time) (queue.Receipt, error) {
 	text := record.Seal(m, j)
 	keep := q.keeps(m, j, text)
-	key := q.key(kJob, j.ID)
 	for range maxTries {
-		txn := semper.Txn{Then: []semper.Write{{Key: key, Value: text}}}
-		if named {
-			txn.If = []semper.Condition{{Key: key}}
-		}
+		o := &op{id: j.ID, keep: keep, done: make(chan outcome, 1)}
+		f := &fresh{meta: m, text: text}
 		if m.Dedup != "" {
-			write, err := claimKey(q.prefix+kIdem+m.Dedup, j, until)
-			if err != nil {
+			digest := j.Digest()
+			f.claim, f.known = q.prefix+kIdem+m.Dedup, known{ID: j.ID, Digest: digest[:], Until: until.Round(0)}
+			o.txn.If = append(o.txn.If, semper.Condition{Key: f.claim, Version: k.version})
+		}
+		if o.fresh = f; named || m.Body != "" {
+			if err := q.alone(o); err != nil {
 				return queue.Receipt{}, err
 			}
-			txn.If = append(txn.If, semper.Condition{Key: write.Key, Version: k.version})
-			txn.Then = append(txn.Then, write)
 		}
-		o := &op{txn: txn, notices: []notice{{Kind: nAdd, ID: j.ID, Meta: &m}}, id: j.ID, keep: keep, done: make(chan outcome, 1)}
-		var revision int64
+		if named {
+			o.txn.If = append(o.txn.If, semper.Condition{Key: q.key(kJob, j.ID)})
+		}
 		done, err := q.put(ctx, o)
+		var revision int64
 		if err == nil {
 			revision, err = q.await(done)
 		}
 		if err == nil {
-			return queue.Receipt{ID: j.ID, Revision: revision}, nil
+			return queue.Receipt{ID: o.id, Revision: revision}, nil
 		}
 		if !errors.Is(err, semper.ErrConflict) {
 			return queue.Receipt{}, err
@@ -126,10 +108,13 @@ func (q *Queue) accept(ctx context.Context, m meta, j queue.Job, named bool, k t
 	return queue.Receipt{}, &semper.Error{Code: semper.Unavailable, Op: "enqueue", Message: "its idempotency key changes hands all the time", Hint: "try again"}
 }
 
-func claimKey(key string, j queue.Job, until time.Time) (semper.Write, error) {
-	digest := j.Digest()
-	value, err := json.Marshal(known{ID: j.ID, Digest: digest[:], Until: until.Round(0)})
-	return semper.Write{Key: key, Value: value}, err
+// alone makes o write its job under the name that it has.
+func (q *Queue) alone(o *op) error {
+	f := o.fresh
+	o.fresh = nil
+	o.txn.Then = append(o.txn.Then, semper.Write{Key: q.key(kJob, o.id), Value: f.text})
+	o.notices = append(o.notices, notice{Kind: nAdd, ID: o.id, Meta: &f.meta})
+	return f.claims(&o.txn, o.id)
 }
 
 // keeps is the job as it is kept for its start, which shares no memory with the caller's; without a method where it is not kept.

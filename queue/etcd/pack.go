@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -14,6 +15,20 @@ import (
 type fresh struct {
 	meta meta
 	text []byte // its record
+
+	claim string // key of its idempotency key, where it has one
+	known known  // what is to stand there, but the name
+}
+
+// claims writes down that an idempotency key stands for the job id.
+func (f *fresh) claims(t *semper.Txn, id queue.ID) error {
+	if f.claim == "" {
+		return nil
+	}
+	f.known.ID = id
+	text, err := json.Marshal(f.known)
+	t.Then = append(t.Then, semper.Write{Key: f.claim, Value: text})
+	return err
 }
 
 // composed is ops as one commit.
@@ -25,7 +40,10 @@ type composed struct {
 
 // compose is ops as one commit: of the dispatcher, on condition of its fence; of any other process, with the bell.
 func (q *Queue) compose(ops []*op) (c composed, err error) {
-	named := q.pack(&c, ops)
+	named, err := q.pack(&c, ops)
+	if err != nil {
+		return c, err
+	}
 	for _, o := range ops {
 		if len(o.txn.If) == 0 && len(o.txn.Then) > 0 && !named {
 			// New jobs have names that nobody had before. One condition makes the commit such that it can be sent again.
@@ -50,7 +68,7 @@ func (q *Queue) compose(ops []*op) (c composed, err error) {
 
 // pack names the fresh jobs of ops and writes them: many into blocks, few each under its own key. It reports whether the
 // commit has a condition that it breaks itself.
-func (q *Queue) pack(c *composed, ops []*op) (named bool) {
+func (q *Queue) pack(c *composed, ops []*op) (named bool, err error) {
 	var all []*op
 	for _, o := range ops {
 		if o.fresh != nil {
@@ -67,8 +85,11 @@ func (q *Queue) pack(c *composed, ops []*op) (named bool) {
 			}
 			c.txn.Then = append(c.txn.Then, semper.Write{Key: key, Value: o.fresh.text})
 			c.notices = append(c.notices, notice{Kind: nAdd, ID: o.id, Meta: &o.fresh.meta})
+			if err := o.fresh.claims(&c.txn, o.id); err != nil {
+				return named, err
+			}
 		}
-		return named
+		return named, nil
 	}
 	for len(all) > 0 {
 		n, size := 0, 0
@@ -76,14 +97,16 @@ func (q *Queue) pack(c *composed, ops []*op) (named bool) {
 			size += len(all[n].fresh.text)
 			n++
 		}
-		q.packBlock(c, all[:n], size, now)
+		if err := q.packBlock(c, all[:n], size, now); err != nil {
+			return true, err
+		}
 		all = all[n:]
 	}
-	return true
+	return true, nil
 }
 
 // packBlock writes jobs as one block and its head.
-func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) {
+func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) error {
 	name := record.BlockOf(queue.NewID(now))
 	suffixes := make([]byte, 8*len(jobs))
 	_, _ = rand.Read(suffixes) // never fails
@@ -97,9 +120,13 @@ func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) {
 		e := m.Entry(o.id, 0)
 		head = record.AppendFact(head, &e)
 		c.notices = append(c.notices, notice{Kind: nAdd, ID: o.id, Meta: &m})
+		if err := o.fresh.claims(&c.txn, o.id); err != nil {
+			return err
+		}
 	}
 	c.txn.If = append(c.txn.If, semper.Condition{Key: q.blockKey(name)})
 	c.txn.Then = append(c.txn.Then, semper.Write{Key: q.blockKey(name), Value: block}, semper.Write{Key: q.headKey(name), Value: head})
+	return nil
 }
 
 // mark writes down which jobs of blocks the commit ends, one record for each block.
