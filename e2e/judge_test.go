@@ -72,6 +72,11 @@ func TestTheJudge(t *testing.T) {
 		if st := s.status(); st.Release != "r1" || st.Rollout.State != semper.RolloutTrial {
 			t.Errorf("%s serves, and the rollout is at %s", st.Release, st.Rollout.State)
 		}
+		judge := []string{`semper_release="r2"`, `check="judge"`}
+		undecided, worse := s.sample("semper_check_verdict", append(judge, `"undecided"`)...), s.sample("semper_check_verdict", append(judge, `"worse"`)...)
+		if e, limit := s.sample("semper_check_value", judge...), s.sample("semper_check_limit", judge...); undecided != 1 || worse != 0 || e <= 0 || e >= limit {
+			t.Errorf("by the metrics it is undecided %v, worse %v, with evidence of %v out of %v", undecided, worse, e, limit)
+		}
 		s.must("abort", "-y")
 		s.ends(id)
 	})

@@ -30,7 +30,7 @@ func staged(t *testing.T, version string) (dir, signal string) {
     hosts: { "*": beta.example.com }
     gates: [{ run: ./smoke.sh, timeout: 1m, env: { SIGNAL: `+signal+` } }]
   production:
-    gates: [{ approve: [admin], expires: 1h }]`)
+    gates: [{ name: vet, run: "echo vet of $SEMPER_RELEASE", when: before }, { approve: [admin], expires: 1h }]`)
 	write(t, filepath.Join(dir, "smoke.sh"), "#!/bin/sh\necho \"smoke of $SEMPER_RELEASE in $SEMPER_ENVIRONMENT\"\nwhile [ ! -e \"$SIGNAL/go\" ]; do sleep 0.1; done\nexit \"$(cat \"$SIGNAL/go\")\"\n", 0o755)
 	return dir, signal
 }
@@ -69,7 +69,7 @@ func TestPipeline(t *testing.T) {
 	wants(t, r, 4, "production refuses r1", "beta/tests", "production/approval", "semper pipeline run")
 	s.must("pipeline", "run", "-f", dir, "--detach")
 	eventually(t, "the gate's command runs", func() bool {
-		return strings.Contains(s.must("logs", "-e", "beta"), "smoke of r1 in beta")
+		return strings.Contains(s.cli("logs", "-e", "beta").out, "smoke of r1 in beta")
 	})
 	if code := s.inBeta(); code != 200 {
 		t.Errorf("beta answers %d", code)
@@ -85,6 +85,12 @@ func TestPipeline(t *testing.T) {
 	if code, _ := s.get("/"); code == 200 {
 		t.Error("production serves before the yes")
 	}
+	if out := s.must("logs", "-e", "production"); !strings.Contains(out, "vet of r1") {
+		t.Errorf("a gate before production has run, and of what it printed there is only %q", out)
+	}
+	if v := s.sample("semper_check_verdict", `semper_environment="production"`, `check="approval"`, `verdict="running"`); v != 1 {
+		t.Errorf("the metrics do not say that somebody is asked: %v", v)
+	}
 	s.must("pipeline", "stop", "--why", "an incident")
 	s.must("pipeline", "approve", "--why", "seen")
 	eventually(t, "the line is waited for", func() bool { return strings.Contains(s.runs()[0].Waiting, "an incident") })
@@ -95,7 +101,7 @@ func TestPipeline(t *testing.T) {
 		t.Errorf("pipeline list tells %+v", list)
 	}
 	statements := printed[[]api.Attestation](s, "release", "attestations", "r1", "-a", "bar")
-	if len(statements) != 2 || statements[0].Invalid != "" || statements[1].By == "" || statements[1].Why != "seen" {
+	if len(statements) != 3 || statements[0].Invalid != "" || statements[2].By == "" || statements[2].Why != "seen" {
 		t.Errorf("statements %+v", statements)
 	}
 	private(t, s)

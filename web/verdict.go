@@ -55,6 +55,7 @@ const (
 type trace struct {
 	class, name string
 	at          func(p *api.JudgedPoint) float64 // NaN: nothing is known
+	holds       bool                             // what is read now and then is so until it is read again
 }
 
 func charts(j *api.Judgement) []chart {
@@ -77,23 +78,23 @@ func charts(j *api.Judgement) []chart {
 	percent := func(x float64) string { return strconv.FormatFloat(100*x, 'g', 3, 64) + " %" }
 	limit := math.Log10(max(j.Verdict.Limit, 1))
 	all := []chart{
-		draw(j, "Share of the requests", percent, 0, trace{"candidate", "candidate", func(p *api.JudgedPoint) float64 { return p.Share }}),
+		draw(j, "Share of the requests", percent, 0, trace{class: "candidate", name: "candidate", at: func(p *api.JudgedPoint) float64 { return p.Share }}),
 		draw(j, "Errors", percent, 0,
-			trace{"candidate", "candidate", func(p *api.JudgedPoint) float64 { return rate(p.Candidate) }},
-			trace{"current", "baseline", func(p *api.JudgedPoint) float64 { return rate(p.Baseline) }},
-			trace{"limit", "allowed", func(p *api.JudgedPoint) float64 { return p.Allowed }}),
+			trace{class: "candidate", name: "candidate", at: func(p *api.JudgedPoint) float64 { return rate(p.Candidate) }},
+			trace{class: "current", name: "baseline", at: func(p *api.JudgedPoint) float64 { return rate(p.Baseline) }},
+			trace{class: "limit", name: "allowed", at: func(p *api.JudgedPoint) float64 { return p.Allowed }}),
 		draw(j, "Latency, p99", millis, 0,
-			trace{"candidate", "candidate", func(p *api.JudgedPoint) float64 { return took(p.Candidate.P99) }},
-			trace{"current", "baseline", func(p *api.JudgedPoint) float64 { return took(p.Baseline.P99) }}),
+			trace{class: "candidate", name: "candidate", at: func(p *api.JudgedPoint) float64 { return took(p.Candidate.P99) }},
+			trace{class: "current", name: "baseline", at: func(p *api.JudgedPoint) float64 { return took(p.Baseline.P99) }}),
 		draw(j, "Latency, p50", millis, 0,
-			trace{"candidate", "candidate", func(p *api.JudgedPoint) float64 { return took(p.Candidate.P50) }},
-			trace{"current", "baseline", func(p *api.JudgedPoint) float64 { return took(p.Baseline.P50) }}),
+			trace{class: "candidate", name: "candidate", at: func(p *api.JudgedPoint) float64 { return took(p.Candidate.P50) }},
+			trace{class: "current", name: "baseline", at: func(p *api.JudgedPoint) float64 { return took(p.Baseline.P50) }}),
 		draw(j, "Memory per instance", func(x float64) string { return bytesOf(int64(x)) }, 0,
-			trace{"candidate", "candidate", func(p *api.JudgedPoint) float64 { return memory(p.Candidate.Memory) }},
-			trace{"current", "baseline", func(p *api.JudgedPoint) float64 { return memory(p.Baseline.Memory) }}),
+			trace{class: "candidate", name: "candidate", at: func(p *api.JudgedPoint) float64 { return memory(p.Candidate.Memory) }, holds: true},
+			trace{class: "current", name: "baseline", at: func(p *api.JudgedPoint) float64 { return memory(p.Baseline.Memory) }, holds: true}),
 		draw(j, "Evidence, by its logarithm", func(x float64) string { return strconv.FormatFloat(math.Pow(10, x), 'g', 3, 64) }, limit,
-			trace{"candidate", "e-value", func(p *api.JudgedPoint) float64 { return max(0, math.Log10(p.E)) }},
-			trace{"limit", "there it is worse", func(*api.JudgedPoint) float64 { return limit }}),
+			trace{class: "candidate", name: "e-value", at: func(p *api.JudgedPoint) float64 { return max(0, math.Log10(p.E)) }},
+			trace{class: "limit", name: "there it is worse", at: func(*api.JudgedPoint) float64 { return limit }}),
 	}
 	all[1].Band = band(j, top(j, 0, all[1].traces))
 	var out []chart
@@ -136,9 +137,13 @@ func draw(j *api.Judgement, title string, words func(float64) string, least floa
 			}
 			part = nil
 		}
+		held := math.NaN()
 		for i := range j.Series {
 			x := t.at(&j.Series[i])
-			if math.IsNaN(x) {
+			if t.holds && math.IsNaN(x) {
+				x = held
+			}
+			if held = x; math.IsNaN(x) {
 				flush()
 				continue
 			}

@@ -42,6 +42,28 @@ func TestVerdictPage(t *testing.T) {
 	}
 }
 
+// What is looked at every tenth second is drawn as one line, from the first look on, also where that one took no time.
+func TestReadingsHoldUntilTheNext(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	j := api.Judgement{}
+	for i := range 4 {
+		at := began.Add(time.Duration(i) * time.Second)
+		p := api.JudgedPoint{From: at, To: at.Add(time.Second), E: 1}
+		if i == 1 {
+			p.Candidate.Memory, p.Candidate.P99 = 1<<20, semper.Duration(time.Second)
+		}
+		j.Series = append(j.Series, p)
+	}
+	for _, c := range charts(&j) {
+		switch want := map[string]string{"Memory per instance": "250.0,2.0 500.0,2.0 500.0,2.0 750.0,2.0 750.0,2.0 1000.0,2.0", "Latency, p99": "250.0,2.0 500.0,2.0"}[c.Title]; {
+		case want == "":
+		case len(c.Lines) != 1 || strings.Join(c.Lines[0].Parts, "|") != want:
+			t.Errorf("%s: %+v, and not %s", c.Title, c.Lines, want)
+		}
+	}
+}
+
 func TestVerdictPageOfAShadow(t *testing.T) {
 	t.Parallel()
 	s := apitest.New()
@@ -90,7 +112,7 @@ func TestDraw(t *testing.T) {
 	j.Series[10].Candidate = api.ArmReading{} // nothing is known of it
 	for _, c := range charts(&j) {
 		for _, l := range c.Lines {
-			if gap := l.Class == "candidate" && !strings.HasPrefix(c.Title, "Share") && !strings.HasPrefix(c.Title, "Evidence"); gap != (len(l.Parts) == 2) {
+			if gap := l.Class == "candidate" && !strings.HasPrefix(c.Title, "Share") && !strings.HasPrefix(c.Title, "Evidence") && !strings.HasPrefix(c.Title, "Memory"); gap != (len(l.Parts) == 2) {
 				t.Errorf("%s: %s has %d parts", c.Title, l.Name, len(l.Parts))
 			}
 		}
