@@ -74,6 +74,7 @@ var all = []example{
 	{"procfile-app", "python3", "/", "hello from a Procfile, version %s", "app.py"},
 	{"websocket-echo", "python3", "/websocket-echo", "WebSocket echo", ""},
 	{"ab-test", "python3", "/ab-test", "background: grey", ""},
+	{"async", "python3", "/async", "exports: POST", ""},
 }
 
 // TestEachDeploysAsItIs deploys every example from a copy of its folder, then a second release of it.
@@ -173,9 +174,46 @@ func (e example) check(t *testing.T, s *rig.Server, version, release string) {
 	switch e.name {
 	case "websocket-echo":
 		e.checkSocket(t, s, release)
+	case "async":
+		checkExport(t, s)
 	case "procfile-app", "ab-test":
 	default:
 		e.checkEvents(t, s, release)
+	}
+}
+
+// checkExport has an export made, which is accepted first, and asks where the answer is said to be.
+func checkExport(t *testing.T, s *rig.Server) {
+	t.Helper()
+	res, err := http.Post("http://"+s.HTTP+"/async/exports", "application/json", strings.NewReader(`{"year": 2026}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close() // the Location says more
+	if res.StatusCode != http.StatusAccepted {
+		t.Fatalf("an export is answered %s", res.Status)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for res.StatusCode == http.StatusAccepted {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.HTTP+res.Header.Get("Location"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := res.Header.Get("Location")
+		req.Header.Set("Prefer", "wait=30")
+		if res, err = http.DefaultClient.Do(req); err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close() // read whole
+		if res.StatusCode == http.StatusAccepted {
+			res.Header.Set("Location", at)
+			continue
+		}
+		if err != nil || res.StatusCode != http.StatusCreated || !strings.Contains(string(body), "2026-12,84") {
+			t.Errorf("the export is %s, %v:\n%s", res.Status, err, body)
+		}
 	}
 }
 

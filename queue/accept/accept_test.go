@@ -229,3 +229,19 @@ func TestAFullDiskAcceptsNothingAndSaysSo(t *testing.T) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
+
+// crammed is a queue on a disk without room.
+type crammed struct{ queue.Queue }
+
+func (crammed) Enqueue(context.Context, queue.Job) (queue.Receipt, error) {
+	return queue.Receipt{}, &semper.Error{Code: semper.NoSpace, Op: "store", Message: "the store takes no writes: its disk is nearly full"}
+}
+
+func TestWithoutRoomARequestIsNotAccepted(t *testing.T) {
+	t.Parallel()
+	_, q := open(t, queue.Settings{})
+	w := ask(handler(crammed{q}, queue.Settings{}, accept.Options{}), "POST", "/", "x")
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("Location") != "" || !strings.Contains(w.Body.String(), "no room") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}

@@ -111,6 +111,12 @@ func (h *Handler) fail(w http.ResponseWriter, err error) {
 		problem(w, http.StatusBadRequest, strings.TrimSuffix(err.Error()+"; "+semper.HintOf(err), "; "))
 		return
 	}
+	if semper.CodeOf(err) == semper.NoSpace {
+		h.log.Warn("a request was not taken", "error", err)
+		w.Header().Set("Retry-After", "30") // somebody has to make room
+		problem(w, status, "there is no room to write the request down: it was not accepted, and may be sent again later")
+		return
+	}
 	if errors.Is(err, errCrowded) {
 		w.Header().Set("Retry-After", "5")
 		problem(w, status, "too many clients wait already; without a stream or a wait it answers at once")
