@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"time"
 
 	"semper"
@@ -73,7 +75,8 @@ func closed(l net.Listener) error {
 	return nil
 }
 
-// control is the edge's own with two words more: PUT /table, and POST /collect, which gives back what memory is free.
+// control is the edge's own with three words more: PUT /table, POST /collect, which gives back what memory is free, and GET /heap, who has
+// the rest.
 func control(e *edge.Edge) http.Handler {
 	m := http.NewServeMux()
 	m.Handle("/", e.Control())
@@ -88,6 +91,12 @@ func control(e *edge.Edge) http.Handler {
 		}
 	})
 	m.HandleFunc("POST /collect", func(http.ResponseWriter, *http.Request) { debug.FreeOSMemory() })
+	m.HandleFunc("GET /heap", func(w http.ResponseWriter, _ *http.Request) {
+		runtime.GC() // the profile is as of the last one
+		if err := pprof.WriteHeapProfile(w); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	})
 	return m
 }
 
@@ -99,13 +108,17 @@ type proxy struct {
 }
 
 // startEdge starts an edge in a process of its own, which is this program again.
-func startEdge(driver edge.Driver) (*proxy, error) {
+// profiled says that it will be asked for its heap.
+func startEdge(driver edge.Driver, profiled bool) (*proxy, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(exe, "-serve", string(driver))
 	cmd.Stderr = os.Stderr
+	if profiled { // the runtime takes samples from its first allocation on
+		cmd.Env = append(os.Environ(), "GODEBUG=memprofilerate=512")
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -156,6 +169,16 @@ func (p *proxy) memory(ctx context.Context) (int64, error) {
 	return u.PSS, err
 }
 
+// heap writes the profile of its heap to a file.
+func (p *proxy) heap(ctx context.Context, to string) error {
+	var profile []byte
+	if err := p.ask(ctx, http.MethodGet, "/heap", nil, &profile); err != nil {
+		return err
+	}
+	return os.WriteFile(to, profile, 0o644)
+}
+
+// ask asks the edge's control. The answer is JSON, unless it is wanted as bytes.
 func (p *proxy) ask(ctx context.Context, method, path string, body []byte, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+p.Control+path, bytes.NewReader(body))
 	if err != nil {
@@ -170,7 +193,9 @@ func (p *proxy) ask(ctx context.Context, method, path string, body []byte, answe
 	if err == nil && resp.StatusCode/100 != 2 {
 		err = fmt.Errorf("%s %s: %s %s", method, path, resp.Status, text)
 	}
-	if err == nil && answer != nil {
+	if to, ok := answer.(*[]byte); ok {
+		*to = text
+	} else if err == nil && answer != nil {
 		err = json.Unmarshal(text, answer)
 	}
 	return err

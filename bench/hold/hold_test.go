@@ -46,7 +46,7 @@ func TestAllWhoWaitGoOn(t *testing.T) {
 	for _, d := range []edge.Driver{edge.Loops, edge.Goroutines} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			tr := &trial{n: 360, rate: 400, edge: inProcess(t, d)}
+			tr := &trial{scale: scale{n: 360, rate: 400}, edge: inProcess(t, d)}
 			f, err := tr.run(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -74,7 +74,7 @@ func TestOvertaking(t *testing.T) {
 		}
 		return all
 	}
-	tr := &trial{n: 1200, group: 24} // two of a class each
+	tr := &trial{scale: scale{n: 1200}, group: 24} // two of a class each
 	for name, test := range map[string]struct {
 		came []arrival
 		want int

@@ -5,6 +5,7 @@
 //	go run ./bench/hold            to the terminal
 //	go run ./bench/hold -write     and to bench/hold/RESULTS.md, on a machine that does nothing else
 //	go run ./bench/hold -n 1000    fewer
+//	go run ./bench/hold -heap F    and the profile of who has the memory while all wait to F.loops and F.goroutines, for go tool pprof
 //
 // A third each is of the classes background, standard and critical. A quarter sends everything at once, a quarter its head in pieces, a
 // quarter 16 KiB of content in pieces; a quarter takes its answer in sips.
@@ -29,6 +30,7 @@ func main() {
 	write := flag.Bool("write", false, "write bench/hold/RESULTS.md")
 	n := flag.Int("n", 10000, "requests that wait")
 	rate := flag.Int("rate", 1000, "pace at which they go on, per second")
+	heap := flag.String("heap", "", "write heap profiles to files of this name, and the driver's behind it")
 	serve := flag.String("serve", "", "be an edge with this driver (for the command itself)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -37,7 +39,7 @@ func main() {
 	if *serve != "" {
 		err = beEdge(whileOpen(ctx, os.Stdin), edge.Driver(*serve), os.Stdout)
 	} else {
-		err = measure(ctx, *n, *rate, *write)
+		err = measure(ctx, scale{*n, *rate}, *heap, *write)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hold:", err)
@@ -64,12 +66,12 @@ Written by ` + "`go run ./bench/hold -write`" + `: %s, %d processors, %s. Memory
 |---|---|---|---|---|---|---|---|---|---|---|
 `
 
-func measure(ctx context.Context, n, rate int, write bool) error {
+func measure(ctx context.Context, s scale, heap string, write bool) error {
 	var text bytes.Buffer
 	out := io.MultiWriter(os.Stdout, &text)
 	fmt.Fprintf(out, head, runtime.Version(), runtime.NumCPU(), time.Now().Format(time.DateOnly))
 	for _, d := range []edge.Driver{edge.Loops, edge.Goroutines} {
-		f, err := one(ctx, d, n, rate)
+		f, err := one(ctx, d, s, heap)
 		if err != nil {
 			return fmt.Errorf("driver %s: %w", d, err)
 		}
@@ -85,12 +87,15 @@ func measure(ctx context.Context, n, rate int, write bool) error {
 	return nil
 }
 
-func one(ctx context.Context, d edge.Driver, n, rate int) (f figures, err error) {
-	p, err := startEdge(d)
+func one(ctx context.Context, d edge.Driver, s scale, heap string) (f figures, err error) {
+	p, err := startEdge(d, heap != "")
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	t := &trial{n: n, rate: rate, edge: p}
+	t := &trial{scale: s, edge: p}
+	if heap != "" {
+		t.heap = heap + "." + string(d)
+	}
 	return t.run(ctx)
 }

@@ -13,10 +13,16 @@ import (
 
 const pool = semper.PoolKey("bench/production/web")
 
+// A scale is how large a trial is.
+type scale struct {
+	n    int // that wait
+	rate int // at which they go on, per second
+}
+
 // A trial is one hold: who waits, what that costs, and how they go on.
 type trial struct {
-	n     int // that wait
-	rate  int // at which they go on, per second
+	scale
+	heap  string // the file that a profile of the edge goes to while all wait; empty: none is wanted
 	edge  *proxy
 	epoch semper.Epoch
 
@@ -135,6 +141,9 @@ func (t *trial) wait(ctx context.Context, f *figures) (err error) {
 	}
 	waiting, err := t.edge.memory(ctx)
 	f.Idle, f.Held = float64(idle), float64(waiting-idle)/float64(t.n)
+	if err == nil && t.heap != "" {
+		err = t.edge.heap(ctx, t.heap)
+	}
 	return err
 }
 

@@ -26,7 +26,7 @@ func (q *Request) End(now int64, e End) time.Duration {
 	took := time.Duration(now - q.began)
 	sampled := q.context.Flags&trace.Sampled != 0
 	o := metrics.Outcome{
-		Method: q.method, Protocol: metrics.Protocol(q.line.Protocol), TLS: q.line.TLS, Status: e.Status, Took: took,
+		Method: q.method, Protocol: metrics.Protocol(q.protocol), TLS: q.tls, Status: e.Status, Took: took,
 		RequestBody: e.Received, ResponseBody: e.Sent,
 		Trace: q.context.Trace, Span: q.context.Parent, Sampled: sampled, Ended: now + q.offset,
 	}
@@ -46,27 +46,28 @@ func (q *Request) write(took time.Duration, e *End) {
 	if ring == nil && lines == nil {
 		return
 	}
-	l := &q.line
-	l.Began, l.Took, l.Upstream, l.Held = q.began+q.offset, took, q.upstream, q.held
-	l.Status, l.RequestBytes, l.ResponseBytes, l.Tries = e.Status, e.Received, e.Sent, q.tries
-	l.Trace, l.Span, l.TraceSampled = q.context.Trace, q.context.Parent, q.context.Flags&trace.Sampled != 0
-	l.Cause, l.Hedge = e.Cause, q.hedge
+	t, at := q.text, q.ends
+	l := accesslog.Entry{
+		Began: q.began + q.offset, Took: took, Upstream: q.upstream, Held: q.held,
+		Client: q.client, Method: t[:at[0]], Target: t[at[0]:at[1]], Host: t[at[1]:at[2]], Referer: t[at[2]:at[3]], UserAgent: t[at[3]:at[4]],
+		Protocol: q.protocol, TLS: q.tls, ID: q.id, Instance: q.instance,
+		Status: e.Status, RequestBytes: e.Received, ResponseBytes: e.Sent, Tries: q.tries, Hedge: q.hedge, Cause: e.Cause,
+		Trace: q.context.Trace, Span: q.context.Parent, TraceSampled: q.context.Flags&trace.Sampled != 0,
+	}
 	if q.place != q.shard.witness.nowhere {
 		l.Place = q.place.line
 	}
 	if ring != nil {
-		ring.Write(l)
+		ring.Write(&l)
 		return
 	}
-	lines.Write(l)
+	lines.Write(&l)
 }
 
 // Refused takes an answer to what was no request: nothing is known of it but whom it came from.
 func (s *Shard) Refused(now int64, c *Client, status int, cause string) {
 	q := s.begin(now, c)
-	q.logged = true
-	l := &q.line
-	l.Protocol, l.Method, l.Target, l.Host, l.Referer, l.UserAgent = accesslog.HTTP11, nil, nil, nil, nil, nil
+	q.logged, q.protocol = true, accesslog.HTTP11
 	if status == http.StatusRequestTimeout {
 		s.Count(metrics.TimeoutHeader)
 	}

@@ -11,18 +11,18 @@ import (
 // BeginHTTP is Begin for a request as net/http has it.
 func (s *Shard) BeginHTTP(now int64, c *Client, r *http.Request) *Request {
 	q := s.begin(now, c)
-	q.line.Protocol = protocolOf(r)
+	q.protocol = protocolOf(r)
 	q.timing = s.witness.timing || c.Trusted && len(r.Header[timingField]) > 0
-	q.fields.Reset()
+	in := incoming.Get().(*trace.Incoming) //nolint:errcheck,forcetypeassert // nothing else is put there
 	for _, v := range r.Header["Traceparent"] {
 		q.text = append(q.text[:0], v...)
-		q.fields.Traceparent(q.text)
+		in.Traceparent(q.text)
 	}
 	for _, v := range r.Header["Tracestate"] {
 		q.text = append(q.text[:0], v...)
-		q.fields.Tracestate(q.text)
+		in.Tracestate(q.text)
 	}
-	q.decide()
+	q.decide(in)
 	q.text = append(q.text[:0], r.Method...)
 	q.method = metrics.MethodOf(q.text)
 	if q.logged = s.logs(); q.logged {
@@ -46,25 +46,24 @@ func protocolOf(r *http.Request) accesslog.Protocol {
 // keepHTTP is keep behind the method.
 func (q *Request) keepHTTP(r *http.Request) {
 	t := q.text
-	method := len(t)
+	q.mark(0, len(t))
 	if r.RequestURI != "" {
 		t = append(t, r.RequestURI...)
 	} else {
 		t = append(t, r.URL.RequestURI()...)
 	}
-	target := len(t)
+	q.mark(1, len(t))
 	t = append(t, r.Host...)
-	host := len(t)
+	q.mark(2, len(t))
 	t = append(t, r.Referer()...)
-	referer := len(t)
+	q.mark(3, len(t))
 	t = append(t, r.UserAgent()...)
+	q.mark(4, len(t))
 	q.text = t
-	l := &q.line
-	l.Method, l.Target, l.Host, l.Referer, l.UserAgent = t[:method], t[method:target], t[target:host], t[host:referer], t[referer:]
 }
 
 // Name notes the request's id.
-func (q *Request) Name(id string) { q.line.ID = []byte(id) }
+func (q *Request) Name(id string) { q.id = []byte(id) }
 
 // ForwardHTTP is Forward for a header as net/http has it: what the instance gets.
 func (q *Request) ForwardHTTP(h http.Header, id string) {

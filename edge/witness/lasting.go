@@ -9,15 +9,20 @@ type Lasting struct {
 	told     told
 	protocol accesslog.Protocol
 	tls      bool
-	line     *accesslog.Entry // nil: there is no log
+	log      *lastLine // nil: there is no log
+}
+
+// lastLine is what a line of the log wants besides.
+type lastLine struct {
+	line line
+	text []byte
 }
 
 // Last is q as it waits for its end; q itself is not used any more. It is for Requests of goroutines.
 func (q *Request) Last() *Lasting {
-	l := &Lasting{shard: q.shard, told: q.told, protocol: q.line.Protocol, tls: q.line.TLS}
+	l := &Lasting{shard: q.shard, told: q.told, protocol: q.protocol, tls: q.tls}
 	if q.logged {
-		line := q.line
-		l.line, q.text = &line, nil // which the line has now
+		l.log, q.text = &lastLine{q.line, q.text}, nil
 	}
 	q.shard.give(q)
 	return l
@@ -26,9 +31,9 @@ func (q *Request) Last() *Lasting {
 // Request is what Last was called of, to be ended. It is called once.
 func (l *Lasting) Request() *Request {
 	q := l.shard.take()
-	if l.line != nil {
-		q.line = *l.line
+	if l.log != nil {
+		q.line, q.text = l.log.line, l.log.text
 	}
-	q.told, q.line.Protocol, q.line.TLS = l.told, l.protocol, l.tls
+	q.told, q.protocol, q.tls = l.told, l.protocol, l.tls
 	return q
 }

@@ -73,7 +73,7 @@ func (s *Shard) give(q *Request) {
 		q.text = nil
 	}
 	q.told = told{}
-	q.line.Place, q.line.ID, q.line.Instance = nil, nil, "" // what else is in it is set for each line, or is q's own
+	q.line = line{}
 	if !s.owned {
 		q.shard = nil
 		pool.Put(q)
@@ -100,16 +100,29 @@ func (s *Shard) wall(now int64) int64 {
 const textKept = 4 << 10
 
 // A Request is one request as it is seen, from Begin to End. It belongs to whoever carries the request. Times are
-// nanoseconds of any clock that does not jump, the same one for all calls.
+// nanoseconds of any clock that does not jump, the same one for all calls. There may be very many, most of which wait: what is
+// needed only at the beginning or at the end is not here.
 type Request struct {
 	shard  *Shard
 	text   []byte // of the line: the strings whose buffers are used again before the end
 	parent [trace.Size]byte
-	fields trace.Incoming
-	line   accesslog.Entry
 
+	line
 	told
 }
+
+// line is what a line of the log says beside what is told.
+type line struct {
+	client   netip.Addr
+	id       []byte
+	instance string
+	ends     [5]uint32 // in text, of the method, the target, the host, the referrer and the agent: each begins where the one before ends
+	protocol accesslog.Protocol
+	tls      bool
+}
+
+// mark notes where the next string of text ends.
+func (l *line) mark(i, end int) { l.ends[i] = uint32(end) } //nolint:gosec // a head is not as long
 
 // told is what a Request forgets.
 type told struct {
@@ -156,9 +169,9 @@ const timingField = "X-Semper-Timing"
 func (s *Shard) Begin(now int64, c *Client, h *http1.Request) *Request {
 	q := s.begin(now, c)
 	q.method = methodOf[h.Method]
-	q.line.Protocol = accesslog.HTTP11
+	q.protocol = accesslog.HTTP11
 	if h.Minor == 0 {
-		q.line.Protocol = accesslog.HTTP10
+		q.protocol = accesslog.HTTP10
 	}
 	q.timing = s.witness.timing || c.Trusted && has(h, timingField)
 	q.trace(h)
@@ -174,7 +187,7 @@ func (s *Shard) logs() bool { return s.ring.Load() != nil || s.lines.Load() != n
 func (s *Shard) begin(now int64, c *Client) *Request {
 	q := s.take()
 	q.began, q.offset = now, s.wall(now)
-	q.line.Client, q.line.TLS = c.Addr, c.TLS
+	q.client, q.tls = c.Addr, c.TLS
 	return q
 }
 
@@ -185,21 +198,31 @@ func has(h *http1.Request, name string) bool {
 
 // keep copies what the line says of the head.
 func (q *Request) keep(h *http1.Request) {
-	t := append(q.text, h.MethodName()...)
-	method := len(t)
+	t := append(q.text[:0], h.MethodName()...)
+	q.mark(0, len(t))
 	t = append(t, h.Path()...)
 	if h.HasQuery {
 		t = append(append(t, '?'), h.Query()...)
 	}
-	target := len(t)
+	q.mark(1, len(t))
 	t = append(t, h.Host()...)
-	host := len(t)
+	q.mark(2, len(t))
 	t = append(t, h.Get(http1.Referer)...)
-	referer := len(t)
+	q.mark(3, len(t))
 	t = append(t, h.Get(http1.UserAgent)...)
+	q.mark(4, len(t))
 	q.text = t
-	l := &q.line
-	l.Method, l.Target, l.Host, l.Referer, l.UserAgent = t[:method], t[method:target], t[target:host], t[host:referer], t[referer:]
+}
+
+// Fold gives up what can be read again in the head of a request that waits, and is there for Unfold. id is what the request is
+// called from now on.
+func (q *Request) Fold(id []byte) { q.id, q.text = id, nil }
+
+// Unfold is for a request that waits no more, or whose end is to be told. h is its head.
+func (q *Request) Unfold(h *http1.Request) {
+	if q.logged {
+		q.keep(h)
+	}
 }
 
 // trace decides about the request's trace context.
@@ -208,21 +231,25 @@ func (q *Request) trace(h *http1.Request) {
 		q.start()
 		return
 	}
-	q.fields.Reset()
+	in := incoming.Get().(*trace.Incoming) //nolint:errcheck,forcetypeassert // nothing else is put there
 	for i := range h.Fields() {
 		switch k, _, value := h.Field(i); k {
 		case http1.TraceParent:
-			q.fields.Traceparent(value)
+			in.Traceparent(value)
 		case http1.TraceState:
-			q.fields.Tracestate(value)
+			in.Tracestate(value)
 		}
 	}
-	q.decide()
+	q.decide(in)
 }
 
-// decide decides by the fields that were read.
-func (q *Request) decide() {
-	if q.context, q.verdict = q.fields.Decide(trace.Sampler{}); q.verdict == trace.Start {
+// incoming are what the field lines of one request after the other are read with.
+var incoming = sync.Pool{New: func() any { return new(trace.Incoming) }}
+
+// decide decides by the fields that in has read, and gives it back.
+func (q *Request) decide(in *trace.Incoming) {
+	defer func() { in.Reset(); incoming.Put(in) }()
+	if q.context, q.verdict = in.Decide(trace.Sampler{}); q.verdict == trace.Start {
 		q.start()
 		return
 	}
@@ -248,7 +275,7 @@ func (q *Request) ID() []byte {
 // Forward says what the instance gets of the trace context, and notes the request's id. What it sets is good as long as h,
 // and until End.
 func (q *Request) Forward(f *http1.Forward, h *http1.Request) {
-	q.line.ID = f.RequestID
+	q.id = f.RequestID
 	switch q.verdict {
 	case trace.Start:
 		f.TraceParent = q.parent[:]
@@ -268,7 +295,7 @@ func (q *Request) Share() *Request {
 	n := to.take()
 	n.text, q.text = q.text, n.text[:0] // the line's strings stand there
 	n.parent, n.line, n.told = q.parent, q.line, q.told
-	n.line.ID = bytes.Clone(q.line.ID)
+	n.id = bytes.Clone(q.id)
 	if p := n.place; p != nil {
 		n.counters = p.series.Shard(to.number)
 		n.counters.Begin()
@@ -315,14 +342,14 @@ func (q *Request) Let(now int64, on bool) {
 func (q *Request) Try(now int64, instance string) {
 	q.tried, q.reused = max(now, 1), false
 	q.tries++
-	q.line.Instance = instance
+	q.instance = instance
 }
 
 // Fail says that the attempt brought no answer. reused says that its connection had carried another request before.
 func (q *Request) Fail(now int64, f metrics.Failure, reused bool) {
 	q.reused = reused
 	q.settle(now, metrics.Attempt{Failure: f})
-	q.line.Instance = ""
+	q.instance = ""
 }
 
 // Hedge says that the request is given to a second instance while the first has it too.
@@ -339,7 +366,7 @@ func (q *Request) Drop(now int64, second bool, f metrics.Failure, reused bool) {
 		a.Took = time.Duration(now - q.besideAt)
 	} else {
 		q.upstream += time.Duration(q.besideAt - q.tried) // from then on it is the other's
-		q.tried, q.reused, q.line.Instance = q.besideAt, false, q.beside
+		q.tried, q.reused, q.instance = q.besideAt, false, q.beside
 	}
 	q.besideAt, q.beside = 0, ""
 	if q.counters != nil {
