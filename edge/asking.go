@@ -11,7 +11,6 @@ import (
 	"semper/edge/flight"
 	"semper/edge/front"
 	"semper/edge/gate"
-	"semper/edge/hold"
 	"semper/edge/ledger"
 	"semper/edge/metrics"
 	"semper/edge/mirror"
@@ -19,6 +18,7 @@ import (
 	"semper/edge/route"
 	"semper/edge/route/sticky"
 	"semper/edge/variant"
+	"semper/edge/wait"
 	"semper/edge/witness"
 )
 
@@ -33,39 +33,43 @@ type asking struct {
 	idempotent bool
 	length     int64 // of its content, as far as is known
 
+	course
+	vary variant.Request
+
+	backend *backend // claimed
+	class   flight.Class
+	tried   int64 // when the attempt began
+	tries   int
+	avoid   balance.Tried
+
+	waker front.Waker // tells that a wait is over
+	turn  uint64      // for waker
+
+	// Of a refusal.
+	refusal refusal.Refusal
+	end     ledger.End
+}
+
+// A course is where a request has come to before any attempt: what its head does not say.
+type course struct {
 	snap   *snapshot // that rule is of
 	rule   *rule
 	target *target // of the rule
 	stable *target // of an arm that target is: for what it cannot serve; else nil
 	arm    arms.Request
-	vary   variant.Request
 	hash   uint64    // of the key by which the rule balances
 	pin    *backend  // where its cookie leads to
 	since  time.Time // its cookie's end; zero: it has none that is of use
-	pinned bool      // to a release, whatever a split says
+	gate   *gate.Gate
+	entry  ledger.Entry
+	seen   *witness.Request
+	copied *mirror.Copy
+	wait   *wait.Wait // nil before it has waited
 
+	pinned  bool // to a release, whatever a split says
 	counted bool // against the rate limits
 	exam    bool // asks whether a service is well that is held, or was until a moment ago, or that may sleep
-	gate    *gate.Gate
-	backend *backend // claimed
-	class   flight.Class
-	entry   ledger.Entry
-	seen    *witness.Request
-	copied  *mirror.Copy
-	tried   int64 // when the attempt began
-	tries   int
-	avoid   []*balance.Backend
-	avoids  [4]*balance.Backend // below avoid
-	ticket  bool                // let go by a line: goes before those who wait
-
-	waiter *hold.Waiter
-	wait   *waiting    // nil while it does not wait
-	waker  front.Waker // tells that a wait is over
-	turn   uint64      // for waker
-
-	// Of a refusal.
-	refusal refusal.Refusal
-	end     ledger.End
+	ticket  bool // let go by a line: goes before those who wait
 }
 
 // A decision is what becomes of a request next.
@@ -282,10 +286,10 @@ func (a *asking) keep(c sticky.Claim, now time.Time) {
 // pick picks a backend of the target.
 func (a *asking) pick(now int64) (*backend, balance.Verdict) {
 	t := a.target
-	if b := a.pin; b != nil && b.balance.Fit() && len(a.avoid) == 0 && (t.most == 0 || b.balance.InFlight.Load() < t.most) {
+	if b := a.pin; b != nil && b.balance.Fit() && len(a.avoid.All()) == 0 && (t.most == 0 || b.balance.InFlight.Load() < t.most) {
 		return b, balance.Picked
 	}
-	return t.pick(now, a.hash, a.avoid)
+	return t.pick(now, a.hash, a.avoid.All())
 }
 
 // answered notes that a response's head is there.
@@ -314,7 +318,7 @@ func (a *asking) drop() *backend {
 
 // leave gives back all that the request holds; it is over.
 func (a *asking) leave() {
-	a.quit()
+	a.wait.Quit()
 	a.drop()
 	a.leaveGate()
 	a.copied.End(false)

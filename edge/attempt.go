@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"log/slog"
-	"slices"
 
 	"semper/edge/account"
 	"semper/edge/balance/admit"
@@ -74,23 +73,9 @@ func (a *asking) affords(r admit.Retry, now int64) bool {
 // again tries another backend than b.
 func (a *asking) again(b *backend, now int64) decision {
 	a.entry.Retry()
-	a.shun(b)
+	a.avoid.Add(b.balance)
 	if a.stable != nil && a.tries >= min(len(a.target.pool.backends), a.rule.Tries-1) { // each of the arm's was asked, or the last try is next
 		a.fall()
 	}
 	return a.claim(now)
-}
-
-// shun has b picked only where there is no other.
-func (a *asking) shun(b *backend) {
-	if a.avoid == nil {
-		a.avoid = a.avoids[:0]
-	}
-	if slices.Contains(a.avoid, b.balance) {
-		return
-	}
-	if len(a.avoid) == cap(a.avoid) { // of many the last ones
-		a.avoid = a.avoid[:copy(a.avoid, a.avoid[1:])]
-	}
-	a.avoid = append(a.avoid, b.balance)
 }

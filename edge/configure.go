@@ -154,31 +154,12 @@ func (p *pool) treat(by *PoolConfig) speech {
 	return speech{protocol: by.Protocol, tls: by.TLS, proxy: by.ProxyProtocol, idle: by.MaxIdle, rest: by.IdleTimeout}
 }
 
-// gateOf is the gate before p for a policy; nil where nothing bounds what is in flight. Policies that let
-// wait alike share it. old are those before.
-func (e *Edge) gateOf(p *pool, o *route.Policy, old map[gateKey]*gate.Gate) *gate.Gate {
+// gateOf is the gate before p for a policy; nil where nothing bounds what is in flight.
+func (e *Edge) gateOf(p *pool, o *route.Policy) *gate.Gate {
 	if o.MaxInFlight == 0 && !o.Adaptive {
 		return nil
 	}
-	k := gateKey{pool: p.Key, queue: o.Queue, adaptive: o.Adaptive}
-	g, critical := e.gates[k], o.Class == route.Critical
-	if g == nil {
-		if g = old[k]; g == nil {
-			g = gate.New(gate.Options{Length: o.Queue.Length, Deadline: o.Queue.Deadline, Adaptive: o.Adaptive, Now: e.now, Pump: e.pumpGate})
-		}
-		g.Critical(critical)
-	} else if critical {
-		g.Critical(true)
-	}
-	e.gates[k] = g
-	return g
-}
-
-// A gateKey is what makes gates one.
-type gateKey struct {
-	pool     semper.PoolKey
-	queue    route.Queue
-	adaptive bool
+	return e.gates.Of(gate.Key{Pool: string(p.Key), Length: o.Queue.Length, Deadline: o.Queue.Deadline, Adaptive: o.Adaptive}, o.Class == route.Critical)
 }
 
 func (e *Edge) pumpGate(g *gate.Gate) bool {

@@ -100,7 +100,7 @@ type Edge struct {
 	registry sync.Mutex // guards what follows
 	backends map[incarnation]*backend
 	lanes    map[semper.PoolKey]*line
-	gates    map[gateKey]*gate.Gate
+	gates    *gate.Gates
 	memories map[string]*config.Memory // by the name of a rule
 	retired  local.Retired
 	ends     config.Ends // of the holds of its table
@@ -129,12 +129,13 @@ func New(o Options) (*Edge, error) {
 	}
 	e := &Edge{
 		o: o, log: o.Log, books: books, kick: make(chan struct{}, 1), idle: make(chan struct{}, 1),
-		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*line), gates: make(map[gateKey]*gate.Gate), origin: time.Now(),
+		backends: make(map[incarnation]*backend), lanes: make(map[semper.PoolKey]*line), origin: time.Now(),
 		doors: make(map[*door]struct{}), end: newEnding(), grace: idleGrace, trusted: (*config.Networks)(&o.Trusted),
 	}
 	if o.Challenges != nil {
 		e.challenges = o.Challenges(http.HandlerFunc(e.serve))
 	}
+	e.gates = gate.NewGates(e.now, e.pumpGate)
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	if err := e.newWitness(); err != nil {
 		e.stop()

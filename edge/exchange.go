@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"net/textproto"
 	"strings"
-	"sync"
 	"time"
 
 	"semper/edge/balance/admit"
@@ -34,8 +33,6 @@ const (
 	// backendWait is the longest a request waits for a backend where there is none; a pool whose holds
 	// may be shorter sets less.
 	backendWait = 10 * time.Second
-	// maxEarly bounds the informational answers to one request that are passed on.
-	maxEarly = 32
 	// replayLimit is how much of a request's body is kept to send it again.
 	replayLimit = route.MostHedged
 	// lingerFor is what is left to a client for the rest of a body nobody needs.
@@ -143,11 +140,7 @@ type exchange struct {
 	hedged bool      // it has had its second try beside another
 	laps   race.Race // of that
 
-	early struct {
-		sync.Mutex
-		over bool // no more of them: the final answer is on its way
-		n    int
-	}
+	early message.Early
 }
 
 // exchange is r as it is asked for.
@@ -289,10 +282,10 @@ func (x *exchange) await() decision {
 		}
 	case <-x.r.Context().Done():
 	case <-x.edge.end.cut:
-		x.quit()
+		x.wait.Quit()
 		return x.asking.refuse(refusal.Cut, ledger.Cut)
 	}
-	x.quit()
+	x.wait.Quit()
 	return x.clientFault()
 }
 
@@ -310,9 +303,7 @@ func (x *exchange) try() (next decision, done bool) {
 	}
 	b, a, ctx, resp := l.backend, l.attempt, l.ctx, l.Response
 	defer x.settle(a)
-	x.early.Lock()
-	x.early.over = true
-	x.early.Unlock()
+	x.early.Bar(true)
 	reused := l.reused.Load()
 	if l.Err != nil {
 		f := x.failure(ctx, l.Err)
@@ -364,7 +355,7 @@ func (a *asking) unwanted(status int) {
 // mayRepeat reports whether an answer that the rule does not want may be followed by another attempt.
 func (x *exchange) mayRepeat(now int64) bool {
 	a := admit.Attempt{Idempotent: x.idempotent, Sent: true, Answered: true, Unwanted: true, Replayable: x.body.Replayable()}
-	return x.tries+1 < x.rule.Tries && x.early.n == 0 && x.affords(a.Retry(), now)
+	return x.tries+1 < x.rule.Tries && !x.early.Any() && x.affords(a.Retry(), now)
 }
 
 // errLate: the rule's time for a response is over.
@@ -372,28 +363,14 @@ var errLate = errors.New("the backend did not answer in time")
 
 // watch ends the attempt if no response comes in the rule's time, which begins at the end of the request.
 func (x *exchange) watch(cancel context.CancelCauseFunc) (stop func()) {
-	limit := x.rule.Bounds.Response
-	if limit <= 0 {
-		return func() {}
-	}
-	begun := time.Now()
-	var t *time.Timer
-	t = time.AfterFunc(time.Hour, func() {
-		if left := x.body.Left(begun, limit); left > 0 {
-			t.Reset(left)
-			return
-		}
-		cancel(errLate)
-	})
-	t.Reset(limit)
-	return func() { t.Stop() }
+	return x.body.After(x.rule.Bounds.Response, func() { cancel(errLate) })
 }
 
 // outgoing is the request as l's backend gets it.
 func (x *exchange) outgoing(ctx context.Context, l *lap) *http.Request {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:        func(i httptrace.GotConnInfo) { l.reused.Store(i.Reused) },
-		Got1xxResponse: x.pass1xx,
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error { return x.early.Pass(x.w, code, h) },
 	})
 	here, _ := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr) //nolint:errcheck // nil will do
 	call := dial.Call{Client: x.client}
@@ -409,23 +386,9 @@ func (x *exchange) outgoing(ctx context.Context, l *lap) *http.Request {
 	return out.WithContext(ctx)
 }
 
-// pass1xx passes an informational answer on. It may run in another goroutine than the handler's.
-func (x *exchange) pass1xx(code int, h textproto.MIMEHeader) error {
-	x.early.Lock()
-	defer x.early.Unlock()
-	if x.early.over || code == http.StatusContinue {
-		return nil
-	}
-	if x.early.n++; x.early.n > maxEarly {
-		return errors.New("too many informational responses")
-	}
-	message.WriteEarly(x.w, code, http.Header(h))
-	return nil
-}
-
 // failure sorts an attempt that brought no response.
 func (x *exchange) failure(ctx context.Context, err error) failure {
-	f := failure{unsent: upstream.Unsent(err), replayable: x.body.Replayable() && x.early.n == 0, stale: upstream.StaleReuse(err), err: err}
+	f := failure{unsent: upstream.Unsent(err), replayable: x.body.Replayable() && !x.early.Any(), stale: upstream.StaleReuse(err), err: err}
 	var e *upstream.Error
 	var bad *http1.Error
 	switch cause := context.Cause(ctx); {

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"net/http"
-	"slices"
 
 	"semper/edge/account"
 	"semper/edge/front"
@@ -47,7 +46,7 @@ func (x *exchange) inherit(w http.ResponseWriter) {
 		return
 	}
 	x.asking, x.id, x.began = q.asking, string(q.id), q.begun
-	x.query, x.driven, x.avoid = route.Query{}, nil, slices.Clone(q.avoid)
+	x.query, x.driven = route.Query{}, nil
 }
 
 // depart takes the request away from the pool that it may have waited for: its rule answers it.

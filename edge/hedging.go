@@ -44,9 +44,7 @@ func (x *exchange) lap(b *backend) *lap {
 			l.gate.Leave()
 		}
 	}
-	x.early.Lock()
-	x.early.over = false
-	x.early.Unlock()
+	x.early.Bar(false)
 	b.begin(l.attempt)
 	return l
 }
@@ -102,15 +100,12 @@ func (x *exchange) race(first **lap) {
 // request's snapshot or not at all, so that no hold, and no cutover, is gone round.
 func (x *exchange) beside(b *backend) *lap {
 	now, t, p := x.edge.now(), x.target, x.target.pool
-	x.early.Lock()
-	answers := x.early.n > 0
-	x.early.Unlock()
-	if answers || !x.body.Replayable() || x.edge.snapshot() != x.snap || t.held.Holds(x.unsafe, now) || t.lane.Behind(x.unsafe) {
+	if x.early.Any() || !x.body.Replayable() || x.edge.snapshot() != x.snap || t.held.Holds(x.unsafe, now) || t.lane.Behind(x.unsafe) {
 		return nil
 	}
-	x.shun(b)
-	other, v := t.pick(now, x.hash, x.avoid)
-	if v != balance.Picked || slices.Contains(x.avoid, other.balance) {
+	x.avoid.Add(b.balance)
+	other, v := t.pick(now, x.hash, x.avoid.All())
+	if v != balance.Picked || slices.Contains(x.avoid.All(), other.balance) {
 		return nil
 	}
 	if t.gate != nil && !t.gate.Enter(t.room(now), admit.Low) { // a first try is worth more than anybody's second
@@ -153,7 +148,7 @@ func (x *exchange) out(l *lap) {
 	}
 	if !l.Beaten {
 		x.tries++
-		x.shun(l.backend)
+		x.avoid.Add(l.backend.balance)
 	}
 	x.seen.Drop(now, l.second, why, l.reused.Load())
 }

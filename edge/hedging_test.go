@@ -335,7 +335,7 @@ func TestNothingIsHedgedRoundAChange(t *testing.T) {
 			})
 			x.target.lane.Join(&hold.Waiter{}, hold.Bounds{}, true)
 		}, false},
-		"early answers": {func(x *exchange) { x.early.n = 1 }, false},
+		"early answers": {func(x *exchange) { _ = x.early.Pass(httptest.NewRecorder(), 103, nil) }, false},
 		"one is left": {func(x *exchange) {
 			for _, b := range x.target.pool.backends {
 				b.balance.SetDown(b != x.backend, f.now())

@@ -5,7 +5,6 @@ import (
 
 	"semper"
 	"semper/edge/arms"
-	"semper/edge/gate"
 	"semper/edge/route"
 	"semper/edge/route/sticky"
 )
@@ -17,9 +16,9 @@ func (r *rule) pinned() bool {
 }
 
 // addBefore finds the previous release, which some of r's clients may go back to.
-func (e *Edge) addBefore(s *snapshot, r *rule, gates map[gateKey]*gate.Gate) {
+func (e *Edge) addBefore(s *snapshot, r *rule) {
 	if k := r.targets[0].pool.Key.PoolOf(semper.ArmPrevious); r.pinned() && s.pools[k] != nil {
-		t := e.target(s, r, k, false, gates)
+		t := e.target(s, r, k, false)
 		r.before = &t
 	}
 }

@@ -62,8 +62,8 @@ func (t *target) pick(now int64, key uint64, avoid []*balance.Backend) (*backend
 	return t.pool.of(b), v
 }
 
-// target is the pool k as c leads to it, with its arms. tester says that it is theirs. gates are those before.
-func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates map[gateKey]*gate.Gate) target {
+// target is the pool k as c leads to it, with its arms. tester says that it is theirs.
+func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool) target {
 	p, o := s.pools[k], &c.Policy
 	t := target{pool: p, most: int64(o.MaxInFlight), tally: p.arms.Tally, split: p.arms.Split, picker: balance.NewPicker(balance.Options{
 		Policy: config.Balancing(o.Balance.Algorithm), SlowStart: p.slowStart, Panic: config.OrNever(p.panicBelow), MaxInFlight: int64(o.MaxInFlight),
@@ -78,10 +78,10 @@ func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates
 		series.Arm = string(semper.ArmTester)
 	}
 	t.place = s.place(e.witness, series, c.Rule.Rule)
-	t.gate = e.gateOf(p, o, gates)
+	t.gate = e.gateOf(p, o)
 	if t.split != nil {
 		for _, a := range t.split.Arms {
-			arm := e.target(s, c, a.Pool, a.Arm == semper.ArmTester, gates)
+			arm := e.target(s, c, a.Pool, a.Arm == semper.ArmTester)
 			arm.tally = a.Tally
 			t.arms = append(t.arms, arm)
 		}
@@ -92,7 +92,7 @@ func (e *Edge) target(s *snapshot, c *rule, k semper.PoolKey, tester bool, gates
 	for _, r := range p.variants.Releases() {
 		var v target
 		if k := k.PoolOf(semper.Arm(r)); s.pools[k] != nil {
-			v = e.target(s, c, k, false, gates)
+			v = e.target(s, c, k, false)
 		}
 		t.variants = append(t.variants, v)
 	}

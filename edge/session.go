@@ -32,7 +32,8 @@ type session struct {
 	looped bool                 // a loop has the connection: what it does not carry leaves it
 	by     *config.Networks     // what client.Trusted goes by
 
-	*request // in hand; nil between requests
+	*request       // in hand; nil between requests, or while it is
+	fold     *fold // for it waits; nil: it is not
 }
 
 // A request is what a session knows of the one in hand. It goes from request to request, with its memory.
@@ -90,19 +91,10 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 	}
 	by := s.edge.snapshot()
 	s.trust(by)
-	q, now := requests.Get().(*request), x.Now //nolint:errcheck // nothing else is put there
-	s.request = q
-	q.edge, q.driven, q.waker, q.turn = s.edge, q, x.Waker, x.Ticket
-	q.begun, q.method, q.minor = now, r.Method, r.Minor
-	q.unsafe, q.idempotent = !r.Method.Safe(), r.Method.Idempotent()
-	switch r.Framing.Kind {
-	case http1.Length:
-		q.length = r.Framing.Length
-	case http1.Chunked:
-		q.length = replayLimit
-	}
+	q, now := s.take(), x.Now
+	q.begun = now
 	q.head = append(q.head[:0], r.Head()...)
-	s.ask(r)
+	s.ask(x, r)
 	d := q.turnTo(by, now)
 	if d == elsewhere || q.rule == nil {
 		s.forget()
@@ -116,6 +108,12 @@ func (s *session) Begin(x *front.Exchange) front.Action {
 		d = s.begin(r, now)
 	}
 	return s.act(x, d)
+}
+
+// take has a request in hand of which nothing is known.
+func (s *session) take() *request {
+	s.request = requests.Get().(*request) //nolint:errcheck // nothing else is put there
+	return s.request
 }
 
 // begin keeps what is too large from everything else.
@@ -132,8 +130,17 @@ func (s *session) begin(r *http1.Request, now int64) decision {
 }
 
 // ask makes r what is asked.
-func (s *session) ask(r *http1.Request) {
+func (s *session) ask(x *front.Exchange, r *http1.Request) {
 	q := s.request
+	q.edge, q.driven, q.waker, q.turn = s.edge, q, x.Waker, x.Ticket
+	q.method, q.minor = r.Method, r.Minor
+	q.unsafe, q.idempotent = !r.Method.Safe(), r.Method.Idempotent()
+	switch r.Framing.Kind {
+	case http1.Length:
+		q.length = r.Framing.Length
+	case http1.Chunked:
+		q.length = replayLimit
+	}
 	q.host = r.AppendHostName(q.host[:0])
 	q.fields.Request = r
 	u := &q.query
@@ -148,27 +155,26 @@ func (s *session) ask(r *http1.Request) {
 
 // reread makes what is asked good again: the driver has the head no more.
 func (q *request) reread() {
-	if q.again == nil {
-		q.again = new(http1.Request)
-	}
-	q.again.Reset()
-	if n, err := q.again.Parse(q.head, &http1.Default); n == 0 || err != nil {
-		return // a head that was too large for it: rules look at host and path alone
-	}
-	q.fields.Request = q.again
+	q.fields.Request = q.parse()
 	q.query.Method, q.query.Path, q.query.Query = q.again.MethodName(), q.again.Path(), q.again.Query()
 }
 
 // forward says what the backend gets.
 func (s *session) forward(x *front.Exchange, r *http1.Request) {
 	q := s.request
+	q.id = s.name(r)
+	q.part()
+	s.compose(x, r)
+}
+
+// compose says it in the words of the request's rule.
+func (s *session) compose(x *front.Exchange, r *http1.Request) {
+	q := s.request
 	x.Keep, x.Bounds = replayLimit, &q.rule.Bounds
 	proto := "http"
 	if s.client.TLS {
 		proto = "https"
 	}
-	q.id = s.name(r)
-	q.part()
 	q.lines = q.vary.AppendLines(q.lines[:0])
 	x.Forward = http1.Forward{Extra: q.lines, Trusted: s.client.Trusted || q.rule.OfQueue(), ClientIP: s.ip, Proto: proto, RequestID: q.id, Via: message.Via, Edit: q.rule.Request}
 	if host := q.rule.Policy.Rewrite.Host; host != "" {
@@ -220,13 +226,21 @@ func (s *session) act(x *front.Exchange, d decision) front.Action {
 }
 
 // Woken implements front.Session.
-func (s *session) Woken(x *front.Exchange) front.Action { return s.act(x, s.woken(x.Now)) }
+func (s *session) Woken(x *front.Exchange) front.Action {
+	r := s.unfold(x)
+	d := s.woken(x.Now)
+	if r != nil && d == given {
+		s.compose(x, r) // by the rule that it has now
+	}
+	return s.act(x, d)
+}
 
 // Failed implements front.Session.
 func (s *session) Failed(x *front.Exchange, f front.Failure) front.Action {
+	s.unfold(x)
 	b := s.drop()
 	if b == nil { // it waited
-		s.quit()
+		s.wait.Quit()
 		s.asking.refuse(refusal.Cut, ledger.Cut)
 		return s.refuse(x)
 	}
@@ -289,6 +303,7 @@ func (s *session) ages(q *request, age time.Duration) {
 
 // End implements front.Session.
 func (s *session) End(x *front.Exchange, how front.Outcome) {
+	s.unfold(x)
 	q := s.request
 	end := account.End(x.Status, how, s.end)
 	q.copied.End(how == front.Answered)

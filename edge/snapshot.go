@@ -10,7 +10,6 @@ import (
 	"semper/edge/balance"
 	"semper/edge/balance/admit"
 	"semper/edge/config"
-	"semper/edge/gate"
 	"semper/edge/heal"
 	"semper/edge/hold"
 	"semper/edge/lane"
@@ -202,8 +201,7 @@ func (e *Edge) newPool(p semper.Pool) *pool {
 func (e *Edge) addRules(s *snapshot) error {
 	known := e.memories
 	e.memories = make(map[string]*config.Memory, len(known))
-	gates := e.gates
-	e.gates = make(map[gateKey]*gate.Gate, len(gates))
+	e.gates.Turn()
 	s.rules, s.held = make([]rule, len(s.matcher.Rules())), make(map[string]hold.Terms)
 	for i := range s.rules {
 		r := &s.matcher.Rules()[i]
@@ -222,9 +220,9 @@ func (e *Edge) addRules(s *snapshot) error {
 		e.memories[n] = c.Memory
 		if c.Forward != nil {
 			for _, share := range c.Forward.Pools {
-				c.targets = append(c.targets, e.target(s, &c, semper.PoolKey(share.Pool), false, gates))
+				c.targets = append(c.targets, e.target(s, &c, semper.PoolKey(share.Pool), false))
 			}
-			e.addBefore(s, &c, gates)
+			e.addBefore(s, &c)
 		}
 		s.rules[i] = c
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"semper"
+	"semper/edge/message"
 )
 
 // TestPiecesArriveAsTheyAreSent: an event stream, an answer of unknown length, and a slow one of known
@@ -139,7 +140,7 @@ func TestAFloodOfEarlyAnswersIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	drainBody(t, resp)
-	if resp.StatusCode != http.StatusBadGateway || n != maxEarly {
+	if resp.StatusCode != http.StatusBadGateway || n != message.MaxEarly {
 		t.Errorf("%s after %d", resp.Status, n)
 	}
 }

@@ -1,25 +1,15 @@
 package edge
 
 import (
-	"sync/atomic"
 	"time"
 
 	"semper/edge/balance/admit"
 	"semper/edge/config"
-	"semper/edge/gate"
 	"semper/edge/hold"
-	"semper/edge/lane"
 	"semper/edge/ledger"
 	"semper/edge/refusal"
+	"semper/edge/wait"
 )
-
-// waiting is one wait: in the line of a lane, or at a gate.
-type waiting struct {
-	lane *lane.Lane
-	gate *gate.Gate
-	at   gate.Wait
-	told atomic.Int32 // the lane's verdict, or the gate's
-}
 
 // heldTooMuch are the refusals of a lane.
 var heldTooMuch = [...]refusal.Refusal{hold.Wait: refusal.HoldRequests, hold.ShedRequests: refusal.HoldRequests, hold.ShedBytes: refusal.HoldBytes, hold.ShedAge: refusal.HoldAge}
@@ -37,24 +27,28 @@ func (a *asking) inLine(t *target, now int64) decision {
 			return a.refuse(refusal.Backend, ledger.EdgeErrors)
 		}
 	}
-	w := &waiting{lane: t.lane}
-	if a.waiter == nil {
+	w := a.waits()
+	if w.Held.IsZero() {
 		wall := time.Now()
-		a.waiter = &hold.Waiter{Unsafe: a.unsafe, Class: config.Class(a.rule.Priority), Bytes: a.length, Held: wall.Add(age), Backend: wall.Add(min(age, p.sleeper.Patience(backendWait)))}
+		w.Unsafe, w.Class, w.Bytes = a.unsafe, config.Class(a.rule.Priority), a.length
+		w.Held, w.Backend = wall.Add(age), wall.Add(min(age, p.sleeper.Patience(backendWait)))
 	}
-	waker, turn := a.waker, a.turn
-	a.waiter.Let = func(v hold.Verdict) {
-		w.told.Store(int32(v))
-		waker.Wake(turn)
-	}
-	if v := t.lane.Join(a.waiter, bounds, again); v != hold.Wait {
+	if v := w.Join(t.lane, bounds, again); v != hold.Wait {
 		return a.refuse(heldTooMuch[v], ledger.Shed)
 	}
 	p.sleeper.Rouse()
-	a.wait = w
 	a.entry.Hold()
 	a.seen.Hold(now)
 	return waits
+}
+
+// waits is what the request waits with.
+func (a *asking) waits() *wait.Wait {
+	if a.wait == nil {
+		a.wait = new(wait.Wait)
+	}
+	a.wait.Wakes(a.waker, a.turn)
+	return a.wait
 }
 
 // missed is the answer to a request that no backend came for in time.
@@ -71,18 +65,11 @@ func (a *asking) atGate(now int64, full bool) decision {
 	if t.gate == nil {
 		return a.refuse(refusal.Busy, ledger.Shed)
 	}
-	w := &waiting{gate: t.gate}
-	waker, turn := a.waker, a.turn
-	w.at = gate.Wait{Priority: a.rule.Priority, Told: func(v admit.Verdict) {
-		w.told.Store(int32(v))
-		waker.Wake(turn)
-	}}
-	switch t.gate.Join(&w.at, t.room(now), full) {
+	switch a.waits().Enter(t.gate, a.rule.Priority, t.room(now), full) {
 	case admit.Go:
 		a.gate = t.gate
 		return a.claim(now)
 	case admit.Wait:
-		a.wait = w
 		a.entry.Hold()
 		a.seen.Hold(now)
 		return waits
@@ -92,10 +79,7 @@ func (a *asking) atGate(now int64, full bool) decision {
 
 // woken goes on after a wait.
 func (a *asking) woken(now int64) decision {
-	w := a.wait
-	a.wait = nil
-	if w.lane != nil {
-		v := hold.Verdict(w.told.Load())
+	if v, ok := a.wait.Lane(); ok {
 		a.seen.Let(now, v == hold.Go)
 		switch v {
 		case hold.Go:
@@ -106,29 +90,14 @@ func (a *asking) woken(now int64) decision {
 		}
 		return a.refuse(heldTooMuch[v], ledger.Shed)
 	}
-	v := admit.Verdict(w.told.Load()) //nolint:gosec // it was one
+	v, g := a.wait.Gate()
 	a.seen.Let(now, v == admit.Go)
 	if v != admit.Go {
 		return a.refuse(refusal.Busy, ledger.Shed)
 	}
-	a.gate = w.gate // which has counted it
-	if a.target == nil || a.target.gate != w.gate {
+	a.gate = g // which has counted it
+	if a.target == nil || a.target.gate != g {
 		a.leaveGate()
 	}
 	return a.claim(now)
-}
-
-// quit gives up a wait. What it was told meanwhile is given back.
-func (a *asking) quit() {
-	w := a.wait
-	if w == nil {
-		return
-	}
-	a.wait = nil
-	switch {
-	case w.lane != nil:
-		w.lane.Leave(a.waiter)
-	case !w.gate.Quit(&w.at) && admit.Verdict(w.told.Load()) == admit.Go:
-		w.gate.Leave()
-	}
 }

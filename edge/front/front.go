@@ -81,6 +81,15 @@ type Observer interface {
 	Refused(now int64, r *http1.Refusal)
 }
 
+// A Folder is a Session that can keep a request that waits in little memory. A driver need not ask for that.
+type Folder interface {
+	// Fold is called when a request begins to wait, with whatever was made by the Session's words of no use any more. The next call for
+	// that request, Woken, Failed or End, sets Exchange.Request anew, which is good until End; the driver sets Waker, Ticket
+	// and what counts content as they were. Woken with Forward sets what Begin does too. False: the request is one that is
+	// not folded, and nothing has changed. One that was folded is folded each time it waits, until it is forwarded.
+	Fold() bool
+}
+
 // An Action is what a driver does next with a request.
 type Action uint8
 

@@ -26,7 +26,8 @@ type conn struct {
 	loop    *loop
 	terms   *terms
 	session front.Session
-	flow    *flow // the request on its way; nil between requests
+	flow    *flow // the request on its way; nil between requests, or while it is
+	fold    *fold // for it waits; nil: it is not
 
 	in   []byte         // read and not used yet: part of a head, or what came behind a request
 	head *http1.Request // of the part in in, so that no byte is looked at twice
@@ -57,8 +58,13 @@ func (c *conn) run() {
 			return
 		case c.closing:
 			return
+		case c.fold != nil:
+			if c.ended { // half closed: who only waits, and for nobody, has no claim to a place
+				c.drop(front.ClientGone)
+			}
+			return
 		case c.flow != nil:
-			if c.flow.waiting && c.ended { // half closed: who only waits, and for nobody, has no claim to a place
+			if c.flow.waiting && c.ended { // the same
 				c.drop(front.ClientGone)
 				return
 			}
@@ -135,7 +141,7 @@ func (c *conn) keepHead(buf []byte, kept bool) {
 func (c *conn) begin(r *http1.Request, buf []byte, n int) {
 	l := c.loop
 	f := l.take()
-	f.conn, f.x.Request = c, r
+	f.conn, f.x.Request, f.x.Waker = c, r, c
 	f.stamp()
 	l.words = front.Words{}
 	switch action := c.session.Begin(&f.x); action {
@@ -230,7 +236,10 @@ func (c *conn) send(p []byte) bool {
 // armWrite gives the client its time to take something.
 func (c *conn) armWrite() {
 	wait := c.loop.d.o.Write
-	if f := c.flow; f != nil && f.x.Bounds != nil {
+	switch f := c.flow; {
+	case c.fold != nil:
+		wait = c.fold.bounds.Write
+	case f != nil && f.x.Bounds != nil:
 		wait = f.x.Bounds.Write
 	}
 	if c.timer.at = 0; wait > 0 {
@@ -258,6 +267,9 @@ func (c *conn) flush() bool {
 	c.out = recycle(c.out)
 	if !c.flushed() {
 		return false
+	}
+	if c.fold != nil {
+		c.timer.at = 0
 	}
 	if f := c.flow; f != nil {
 		f.resume()
@@ -314,9 +326,12 @@ func (c *conn) done(keepAlive bool) {
 	}
 }
 
+// busy reports whether a request is under way, or waits.
+func (c *conn) busy() bool { return c.flow != nil || c.fold != nil }
+
 // sweep closes the connection if nothing is under way on it.
 func (c *conn) sweep() {
-	if c.flow != nil || c.closing || c.lingering > 0 || len(c.in) > 0 || len(c.out) > 0 {
+	if c.busy() || c.closing || c.lingering > 0 || len(c.in) > 0 || len(c.out) > 0 {
 		return
 	}
 	var one [1]byte
@@ -333,6 +348,7 @@ func (c *conn) expired() {
 		c.drop(front.ClientGone)
 	case c.flow != nil:
 		c.flow.slowClient()
+	case c.fold != nil:
 	case c.head != nil:
 		c.refuse(slowHead)
 	default:
@@ -347,7 +363,7 @@ var (
 
 // drop ends the connection and what is on its way in it.
 func (c *conn) drop(how front.Outcome) {
-	if f := c.flow; f != nil {
+	if f := c.inHand(); f != nil {
 		c.flow = nil
 		f.abandon(how)
 	}

@@ -31,7 +31,9 @@ func (f *flow) failed(failure front.Failure) {
 	f.partHead, f.part = nil, nil
 	f.waiting = false
 	f.stamp()
-	f.act(f.conn.session.Failed(&f.x, failure))
+	action := f.conn.session.Failed(&f.x, failure)
+	f.restore(action)
+	f.act(action)
 }
 
 // detach lets go of the connection to the target.

@@ -32,6 +32,7 @@ type flow struct {
 	kept     []byte // the head as forwarded, and the content while it fits
 	heading  int    // how much of kept is the head
 	waiting  bool   // neither forwarded nor refused: until Wake
+	came     *came  // before it was folded; nil: it was not, or is restored
 	spill    []byte // content that is not kept and was not taken yet
 	out      []byte // what is not sent yet: the end of kept, or spill
 	begun    int64  // when the content began to be waited for, later by what the target took its time for
@@ -52,21 +53,13 @@ type flow struct {
 }
 
 func (f *flow) reset() {
-	*f = flow{loop: f.loop, kept: recycle(f.kept), spill: recycle(f.spill), x: front.Exchange{Waker: f, Words: &f.loop.words, Aside: f.loop}}
+	*f = flow{loop: f.loop, kept: recycle(f.kept), spill: recycle(f.spill), x: front.Exchange{Words: &f.loop.words, Aside: f.loop}}
 }
 
 // begin sends the request whose head is r; rest came behind it. r and rest are good only here.
 func (f *flow) begin(r *http1.Request, rest []byte, action front.Action) {
-	f.asked, f.keepAlive, f.minor = http1.Asked{Method: r.Method}, r.KeepAlive, r.Minor
-	f.noContent, f.idempotent = r.Method == http1.HEAD, r.Method.Idempotent()
-	f.content_.ResetRequest(r, f.conn.terms.limits)
-	f.chunked = r.Framing.Kind == http1.Chunked
-	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
-	f.heading = len(f.kept)
-	f.x.Keep += f.heading
-	if f.x.Bounds == nil {
-		f.x.Bounds = &f.loop.d.own
-	}
+	f.heed(r)
+	f.compose(r)
 	f.x.Request = nil // its bytes go
 	n, err := f.take(rest)
 	f.conn.leave(rest[n:])
@@ -77,19 +70,31 @@ func (f *flow) begin(r *http1.Request, rest []byte, action front.Action) {
 	f.act(action)
 }
 
+// heed notes what r says.
+func (f *flow) heed(r *http1.Request) {
+	f.asked, f.keepAlive, f.minor = http1.Asked{Method: r.Method}, r.KeepAlive, r.Minor
+	f.noContent, f.idempotent = r.Method == http1.HEAD, r.Method.Idempotent()
+	f.content_.ResetRequest(r, f.conn.terms.limits)
+	f.chunked = r.Framing.Kind == http1.Chunked
+}
+
+// compose makes the head of r as the session wants it forwarded.
+func (f *flow) compose(r *http1.Request) {
+	f.kept = http1.AppendRequest(f.kept[:0], r, &f.x.Forward)
+	f.heading = len(f.kept)
+	f.x.Keep += f.heading
+	if f.x.Bounds == nil {
+		f.x.Bounds = &f.loop.d.own
+	}
+}
+
 // act does what the session says.
 func (f *flow) act(action front.Action) {
 	switch action {
 	case front.Forward:
 		f.attempt()
 	case front.Wait:
-		f.waiting, f.begun = true, 0
-		if c := f.conn; len(c.out) == 0 { // nothing is wanted of its client meanwhile, also where its content is to come
-			c.timer.at = 0
-		}
-		if cap(f.kept) <= 2*smallBuffer { // there may be very many who wait
-			f.kept = append([]byte(nil), f.kept...)
-		}
+		f.wait()
 	case front.Pass:
 		f.handOver()
 	default:
@@ -112,17 +117,6 @@ func (f *flow) received() []byte {
 		return http1.AppendContent(nil, f.kept[f.heading:])
 	}
 	return append([]byte(nil), f.kept[f.heading:]...)
-}
-
-// Wake implements front.Waker.
-func (f *flow) Wake(ticket uint64) {
-	f.loop.post(func(*loop) {
-		if f.waiting && f.x.Ticket == ticket {
-			f.waiting = false
-			f.stamp()
-			f.act(f.conn.session.Woken(&f.x))
-		}
-	})
 }
 
 // stamp sets what each call of the session is given.

@@ -65,8 +65,8 @@ type endpoint struct {
 	readable bool // as far as is known
 	writable bool
 	ended    bool // its peer sends no more
-	timer    timer
 	late     bool // it is among the loop's postponed
+	timer    timer
 
 	// One of these is whose it is.
 	conn *conn
@@ -359,8 +359,8 @@ func (l *loop) sweep() {
 
 func (l *loop) cut(which func(front.Session) bool) {
 	for _, e := range l.slots {
-		if e != nil && e.conn != nil && e.conn.flow != nil && which(e.conn.session) {
-			e.conn.flow.cut()
+		if e != nil && e.conn != nil && e.conn.busy() && which(e.conn.session) {
+			e.conn.inHand().cut()
 		}
 	}
 }
@@ -384,7 +384,7 @@ func (l *loop) take() *flow {
 		return f
 	}
 	f := &flow{loop: l}
-	f.x.Waker, f.x.Aside, f.x.Ticket, f.x.Words = f, l, l.ticket, &l.words
+	f.x.Aside, f.x.Ticket, f.x.Words = l, l.ticket, &l.words
 	return f
 }
 

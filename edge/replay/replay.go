@@ -277,6 +277,25 @@ func (b *Body) Left(begun time.Time, limit time.Duration) time.Duration {
 	return limit
 }
 
+// After calls f, in a goroutine of its own, when limit has passed since the end of the body, or since now where that is later,
+// unless it is stopped before. No limit never passes.
+func (b *Body) After(limit time.Duration, f func()) (stop func()) {
+	if limit <= 0 {
+		return func() {}
+	}
+	begun := time.Now()
+	var t *time.Timer
+	t = time.AfterFunc(time.Hour, func() {
+		if left := b.Left(begun, limit); left > 0 {
+			t.Reset(left)
+			return
+		}
+		f()
+	})
+	t.Reset(limit)
+	return func() { t.Stop() }
+}
+
 // armLocked sets the deadline of the next read. It is set once in many reads, never too early.
 func (b *Body) armLocked(now time.Time) {
 	if b.o.Idle <= 0 {
