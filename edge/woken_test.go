@@ -28,7 +28,7 @@ func repeats(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %s %s by %s, sum %s", r.Method, r.RequestURI, b, r.Proto, r.Trailer.Get("X-Sum"))
 }
 
-// changes are what the rule of a request that waits may become, of which no driver carries any.
+// changes are what the rule of a request that waits may become, most of which no driver carries.
 func changes(t *testing.T) map[string]func(*semper.Table) {
 	t.Helper()
 	one := start(t, "tcp", "web.r2.1", http.HandlerFunc(repeats))
@@ -51,6 +51,7 @@ func changes(t *testing.T) map[string]func(*semper.Table) {
 			tab.Pools[0].Protocol = semper.ProtocolH2C
 			tab.Pools[0].Backend = []semper.Backend{{ID: "web.r2.1", Address: two.Listener.Addr().String()}}
 		},
+		"nothing":  with("", ""),
 		"compress": with("", `{"compress":{"algorithms":["gzip"],"minimum":"1B"}}`),
 		"hedge":    with("", `{"hedge":{"after":"10s"}}`),
 		"rewrite":  with("", `{"rewrite":{"prefix":"/new"}}`),

@@ -132,8 +132,15 @@ func targetOf(l net.Addr) *front.Target {
 
 func start(t testing.TB, o Options, targets ...*front.Target) *rig {
 	t.Helper()
-	r := &rig{edge: &fixed{targets: targets, keep: 64 << 10}, passed: make(chan []byte, 16), handed: make(chan *front.Handover, 16)}
-	o.Edge = r.edge
+	e := &fixed{targets: targets, keep: 64 << 10}
+	return startEdge(t, o, e, e)
+}
+
+// startEdge is a rig over an edge that counts by counts.
+func startEdge(t testing.TB, o Options, e front.Edge, counts *fixed) *rig {
+	t.Helper()
+	r := &rig{edge: counts, passed: make(chan []byte, 16), handed: make(chan *front.Handover, 16)}
+	o.Edge = e
 	o.Pass = func(c net.Conn, read []byte, h *front.Handover) {
 		if h != nil {
 			r.handed <- h
