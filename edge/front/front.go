@@ -18,7 +18,7 @@
 //
 // Begin claims a target: the request is in flight there from then on, until End. Failed is asked when an attempt brought
 // no response, gives that claim back and may claim another. Woken is asked when a wait is over. Head is asked when the response's head is there. End comes
-// exactly once for whatever was not passed, and Begin for nobody else before that.
+// exactly once for whatever was not passed, and Begin for nobody else before that. While it waits it may be folded: see [Folder].
 //
 // A request that has begun here and is passed goes on there as the same one: its [Handover] has all that is known of it, what
 // it holds, and as much of it as was read. So the rule of a request that waits may change in any way: it is not lost.

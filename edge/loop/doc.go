@@ -24,6 +24,7 @@
 //	          └──────────────▲────────────────────────────────────────────┘
 //	conn      a client's connection: idle, reading a head, in a flow, or lingering until the client has read its last answer
 //	flow      one request on its way: conn ↔ up; taken from a free list when a head is whole, given back when it has ended
+//	fold      what is left of a flow while its request waits and its Session keeps the rest; the flow carries others meanwhile
 //	sub       a request of the edge's own, beside the clients': begun when the events in hand have been answered
 //	up        a connection to a target: being made, in a flow or a sub, or idle
 //
@@ -44,6 +45,7 @@
 //   - An up is idle only when both of its messages have ended exactly, nothing more has come, and the target wants to go on.
 //   - Until the first byte of a response, the head and the content sent so far are at hand in the flow, as far as they fit
 //     Exchange.Keep: that is what another attempt is made of.
+//   - A request that is folded has nothing on its way, and goes on with the content that had come and the ticket that it had.
 //   - End is called once for each Begin that was not passed on.
 //   - What a client sent behind its request stays unread, or in conn.in, until that request has ended.
 //
