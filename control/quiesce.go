@@ -47,7 +47,7 @@ func (m *model) quiesce(c *Control, cmd rollout.Quiesce) {
 func (m *model) untold(c *Control, cmd rollout.Quiesce, incarnation int64, err error) {
 	if in := m.instances[cmd.ID]; in != nil && in.status.Incarnation == incarnation && !in.untold {
 		t := m.newChange(time.Now())
-		t.events = []semper.Event{cmd.Terms.Untold(in.status.Spec, err)}
+		t.events = []semper.Event{cmd.Terms.Untold(t.now, in.status.Spec, err)}
 		in.untold = c.keep(m, t) == nil
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"semper/internal/argv"
 	"strings"
+	"time"
 
 	"semper"
 )
@@ -44,8 +45,8 @@ func Read(s semper.Service) (t Terms, ok bool) {
 }
 
 // Untold is what somebody should know of a worker that could not be told, because of err: it takes jobs as before.
-func (t Terms) Untold(u semper.InstanceSpec, err error) semper.Event {
-	return semper.Event{Kind: "worker.untold", App: u.App, Environment: u.Environment, Release: u.Release, Instance: u.ID,
+func (t Terms) Untold(now time.Time, u semper.InstanceSpec, err error) semper.Event {
+	return semper.Event{At: now, Kind: "worker.untold", App: u.App, Environment: u.Environment, Release: u.Release, Instance: u.ID,
 		Message: fmt.Sprintf("%s takes jobs still: %s, which tells it to take no more, failed: %v; tried again each second until its drain is over", u.ID, t.Tell, err)}
 }
 
