@@ -31,7 +31,7 @@ type rule struct {
 
 // common may be imported by the tests of every package.
 var common = []string{
-	"internal/reserve",
+	"internal/abreast", "internal/reserve",
 	"github.com/google/go-cmp", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/rogpeppe/go-internal",
 }
 
@@ -212,6 +212,7 @@ var rules = []rule{
 	{pkg: "keeper/sockets", may: []string{"", "internal/handoff", "internal/steer"}, why: "the public listeners and who holds them"},
 	{pkg: "internal/handoff", external: []string{"golang.org/x/sys"}, why: "listeners over process boundaries"},
 	{pkg: "internal/steer", may: []string{"internal/handoff"}, external: []string{"golang.org/x/sys"}, why: "whose packets of QUIC are whose: for who reads them, and for the keeper, which reads none"},
+	{pkg: "internal/abreast", why: "how many tests of a package that waits run at once"},
 	{pkg: "internal/reserve", external: []string{"golang.org/x/sys"}, why: "ports kept for processes that are told where to listen"},
 	{pkg: "internal/priority", external: []string{"golang.org/x/sys"}, why: "background work steps back behind what serves"},
 	{pkg: "internal/notify", external: []string{"golang.org/x/sys"}, why: "sd_notify, both ends"},

@@ -6,21 +6,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"semper/api"
+	"semper/internal/abreast"
 	"semper/internal/reserve"
 )
 
@@ -53,23 +51,12 @@ func TestMain(m *testing.M) {
 				return 1
 			}
 		}
-		if err := moreAtOnce(); err != nil {
+		if err := abreast.Tests(atOnce); err != nil {
 			fmt.Println(err)
 			return 1
 		}
 		return m.Run()
 	}())
-}
-
-// moreAtOnce sets how many tests run at once, where nobody has said it.
-func moreAtOnce() error {
-	flag.Parse()
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
-	if said {
-		return nil
-	}
-	return flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
 }
 
 // server is a semper under test.

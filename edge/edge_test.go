@@ -18,6 +18,7 @@ import (
 
 	"semper"
 	"semper/edge/ledger"
+	"semper/internal/abreast"
 	"semper/internal/reserve"
 )
 
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 	if addr := os.Getenv("EDGE_TEST_BACKEND"); addr != "" {
 		backendProcess(addr)
 		return
+	}
+	if err := abreast.Tests(2); err != nil { // they wait for ends: of grace, of windows, of drains
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(everyDriver{m})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"semper"
 	"semper/edge/variant"
@@ -64,7 +65,10 @@ func TestAnAppLearnsOfVariants(t *testing.T) {
 		}
 		x := experiment("header:X-User")
 		table := func(all ...design.Variation) {
-			f.table(1, func(tab *semper.Table) { tab.Routes[0].Policy, tab.Pools[0].Variations = words, written(t, all...) }, app.Backend)
+			f.table(1, func(tab *semper.Table) {
+				tab.Routes[0].Policy, tab.Pools[0].Variations = words, written(t, all...)
+				tab.Pools[0].Limits.Age = semper.Duration(time.Second) // no request waits longer for an app that is gone
+			}, app.Backend)
 		}
 		c := client(t)
 		ask := func(user string) string {

@@ -26,6 +26,7 @@ import (
 
 	"semper/edge"
 	"semper/edge/routefile"
+	"semper/internal/abreast"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -36,6 +37,10 @@ const asEdge = "SEMPER_TEST_EDGE"
 func TestMain(m *testing.M) {
 	if os.Getenv(asEdge) != "" {
 		os.Exit(edgeMain())
+	}
+	if err := abreast.Tests(2); err != nil { // they wait for processes
+		fmt.Println(err)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -54,8 +54,12 @@ func (o *Outcome) client(s *Seen) error {
 	if s.Ended == Truncated {
 		wrong = append(wrong, s.Error)
 	}
-	if o.Close && s.Ended == Open && !s.h2 {
+	switch {
+	case !o.Close || s.Ended != Open:
+	case !s.h2:
 		wrong = append(wrong, errors.New("the connection stays open"))
+	case s.halfway > 0 && !failed:
+		wrong = append(wrong, errors.New("a stream stays open"))
 	}
 	if o.Close && len(s.Answers) > 1 {
 		wrong = append(wrong, fmt.Errorf("%d answers where the first is the last", len(s.Answers)))
