@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -83,7 +84,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, service semper.Po
 		h.fail(w, unopened)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(d.Settings.Filled().MaxBody)))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, int64(d.Settings.Filled().MaxBody)), r.ContentLength)
 	if err != nil {
 		if _, large := errors.AsType[*http.MaxBytesError](err); large {
 			err = queue.ErrTooLarge
@@ -119,6 +120,16 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, service semper.Po
 		header.Set(applied, "respond-async")
 	}
 	write(w, queue.Status{ID: receipt.ID, State: queue.Queued})
+}
+
+// roomy is how much room a body gets before any of it is there.
+const roomy = queue.Inline
+
+// readAll reads a body that is said to have size bytes, or -1.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, min(max(size, 0), roomy)+bytes.MinRead)) // what is read last is that there is no more
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // tell answers with what became of the job called name, which one of services has.

@@ -41,7 +41,12 @@ func write(w http.ResponseWriter, s queue.Status) {
 		problem(w, http.StatusGone, because("the request was "+string(s.State), s.Told()))
 	default:
 		h.Set("Retry-After", "1")
-		encode(w, "application/json", http.StatusAccepted, pending{ID: s.ID, State: s.State, Accepted: s.ID.Time().UTC(), Due: s.Due, Attempts: len(s.Attempts)})
+		p := pending{ID: s.ID, State: s.State, Accepted: s.ID.Time().UTC(), Due: s.Due, Attempts: len(s.Attempts)}
+		if s.State == queue.Queued && p.Due.IsZero() && p.Attempts == 0 {
+			send(w, "application/json", http.StatusAccepted, p.plain())
+			return
+		}
+		encode(w, "application/json", http.StatusAccepted, p)
 	}
 }
 
@@ -54,6 +59,13 @@ type pending struct {
 	Accepted time.Time   `json:"accepted"`
 	Due      time.Time   `json:"due,omitzero"`
 	Attempts int         `json:"attempts,omitempty"`
+}
+
+// plain is p as JSON, of which only its id and its time differ from others: the answer to each request that is accepted.
+func (p pending) plain() []byte {
+	b := append(make([]byte, 0, 128), `{"id":"`...)
+	b = append(append(b, p.ID.String()...), `","state":"queued","accepted":"`...)
+	return append(p.Accepted.AppendFormat(b, time.RFC3339Nano), `"}`...)
 }
 
 // own are fields that speak of this answer, not of the one that is stored.
@@ -143,6 +155,10 @@ func encode(w http.ResponseWriter, kind string, status int, v any) {
 		http.Error(w, "the answer cannot be written", http.StatusInternalServerError)
 		return
 	}
+	send(w, kind, status, b)
+}
+
+func send(w http.ResponseWriter, kind string, status int, b []byte) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)+1))
 	w.WriteHeader(status)

@@ -9,11 +9,12 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/store"
 	"semper/queue/etcd/record"
 )
 
-// maxBatch is how many jobs one commit claims. Each is two conditions at most, or one and two writes beside.
-const maxBatch = 128
+// maxBatch is how many jobs one commit claims. Each is at most two conditions and two writes, beside the three of all.
+const maxBatch = (store.MaxOps - 3) / 4
 
 // claimer is a call of Claim that waits.
 type claimer struct {

@@ -29,7 +29,7 @@
 // # One dispatcher
 //
 // One process at a time hands out a queue's jobs: it leads the role q/<service>, and its fence is a condition of every
-// claim. It knows the backlog (queue/backlog: ids, keys and times, no bodies), claims up to 128 jobs in one commit, and
+// claim. It knows the backlog (queue/backlog: ids, keys and times, no bodies), claims up to 127 jobs in one commit, and
 // watches leases by its own monotonic clock. Competing claimers would lose a third of their claims to each other.
 //
 // Every process may accept, complete, extend, pause and look. The dispatcher learns of its own changes from their
