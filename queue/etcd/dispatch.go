@@ -9,8 +9,8 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
-	"semper/store"
 	"semper/queue/etcd/record"
+	"semper/store"
 )
 
 // maxBatch is how many jobs one commit claims. Each is at most two conditions and two writes, beside the three of all.
