@@ -146,11 +146,7 @@ func (d *step) retire() {
 				continue
 			}
 			left = append(left, u)
-			if d.mayStop(p, u) {
-				why := fmt.Sprintf("%s lost its traffic at epoch %d and holds nothing", p.Release, p.CutEpoch)
-				if p.CutEpoch == 0 {
-					why = fmt.Sprintf("%s has no traffic and holds nothing", p.Release)
-				}
+			if why := d.mayStop(p, u); why != "" {
 				d.Commands = append(d.Commands, Stop{u.ID, why})
 			}
 		}
@@ -173,23 +169,23 @@ func (d *step) retire() {
 	}
 }
 
-// mayStop is law L4 for an outgoing instance: every live edge leaves it out, and nothing is in
-// flight to it, or the deadlines of what is have passed.
-func (d *step) mayStop(p semper.Placement, u semper.PlacedUnit) bool {
-	if p.CutEpoch == 0 { // never had traffic
-		return true
+// mayStop is law L4 for an outgoing instance: every live edge leaves it out, and nothing is in flight to it, or the deadlines of what
+// is have passed. It says why it may, or nothing.
+func (d *step) mayStop(p semper.Placement, u semper.PlacedUnit) string {
+	if p.CutEpoch == 0 {
+		return fmt.Sprintf("%s has no traffic and holds nothing", p.Release)
 	}
 	if d.w.Acked == 0 || d.w.Acked < p.CutEpoch {
-		return false
+		return ""
 	}
 	f := d.w.InFlight[u.ID]
 	if f.Total() == 0 && !d.quiesces(p, u) {
-		return true
+		return fmt.Sprintf("%s lost its traffic at epoch %d and holds nothing", p.Release, p.CutEpoch)
 	}
 	end := d.drainEnd(p, u, f)
 	if !end.IsZero() && !d.w.Now.Before(end) {
-		return true
+		return fmt.Sprintf("%s lost its traffic at epoch %d, and its time to finish what it holds is over", p.Release, p.CutEpoch)
 	}
 	d.wake(end)
-	return false
+	return ""
 }

@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,20 +19,22 @@ func TestAWorkerOfItsOwnBrokerIsToldFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := semper.Spec{App: "app", Services: map[string]semper.Service{"job": {Type: semper.Worker, Instances: 1, Quiesce: terms}}}.WithDefaults()
+	spec := semper.Spec{App: "app", Services: map[string]semper.Service{"job": {Type: semper.Worker, Instances: 1, Quiesce: terms, Drain: semper.Duration(90 * time.Minute)}}}.WithDefaults()
 	grace := spec.Services["job"].Health.Grace.D()
 	const told, stopped, waited = "told", "stopped", "waited for"
 	for name, tc := range map[string]struct {
 		in    rollout.Instance
 		since time.Duration // its release lost its place
 		want  string
+		late  bool
 	}{
-		"it runs":                    {rollout.Instance{State: semper.Ready}, time.Hour, told},
-		"it is not well":             {rollout.Instance{State: semper.NotReady}, 0, told},
-		"it has no job left":         {rollout.Instance{State: semper.Ready, Drained: true}, 0, stopped},
-		"it is about to start again": {rollout.Instance{State: semper.Waiting}, 0, stopped},
-		"it starts":                  {rollout.Instance{State: semper.Starting}, grace - time.Second, waited},
-		"it does not come up":        {rollout.Instance{State: semper.Starting}, grace, stopped},
+		"it runs":                    {rollout.Instance{State: semper.Ready}, time.Hour, told, false},
+		"it is not well":             {rollout.Instance{State: semper.NotReady}, 0, told, false},
+		"it has no job left":         {rollout.Instance{State: semper.Ready, Drained: true}, 0, stopped, false},
+		"it is about to start again": {rollout.Instance{State: semper.Waiting}, 0, stopped, false},
+		"it starts":                  {rollout.Instance{State: semper.Starting}, grace - time.Second, waited, false},
+		"it does not come up":        {rollout.Instance{State: semper.Starting}, grace, stopped, false},
+		"its time is over":           {rollout.Instance{State: semper.Ready}, 2 * time.Hour, stopped, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,11 +49,14 @@ func TestAWorkerOfItsOwnBrokerIsToldFirst(t *testing.T) {
 			})
 			got := waited
 			for _, c := range d.Commands {
-				switch c.(type) {
+				switch c := c.(type) {
 				case rollout.Quiesce:
 					got = told
 				case rollout.Stop:
 					got = stopped
+					if over := strings.Contains(c.Why, "time to finish what it holds is over"); over != tc.late {
+						t.Errorf("it is stopped as %s", c.Why)
+					}
 				}
 			}
 			if got != tc.want {
