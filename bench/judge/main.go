@@ -1,7 +1,7 @@
 // Command judge measures how soon package verify convicts and how often it errs, and writes bench/judge/RESULTS.md.
 //
 //	go run ./bench/judge            counts only, which are no matter of the machine
-//	go run ./bench/judge -cost      what a second of judging costs too, to the terminal only
+//	go run ./bench/judge -cost      what a second of judging costs, which the next report tells
 //	go run ./bench/judge -runs 200  fewer runs, to the terminal only
 //	go run ./bench/judge -e2e 100   a hundred releases that are as good, through a real semper under load; with -semper FILE by that binary
 //
@@ -18,7 +18,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -30,7 +29,7 @@ const defaultRuns = 500
 
 func main() {
 	runs := flag.Int("runs", defaultRuns, "runs of each row")
-	cost := flag.Bool("cost", false, "measure what judging costs")
+	cost := flag.Bool("cost", false, "measure what a second of judging costs, and write it down")
 	releases := flag.Int("e2e", 0, "deploy as many releases that are as good through a real semper, and write down what becomes of them")
 	bin := flag.String("semper", "bin/semper", "the semper of -e2e")
 	flag.Parse()
@@ -51,7 +50,7 @@ func run(runs int, cost bool) error {
 		return errors.New("-runs wants 10 or more: a 90th percentile is told")
 	}
 	if cost {
-		return costs(os.Stdout)
+		return costly(os.Stdout)
 	}
 	var b bytes.Buffer
 	if err := report(&b, runs); err != nil {
@@ -111,6 +110,9 @@ func report(w io.Writer, runs int) error {
 		}
 		found.write(w)
 	}
+	if err := tellCost(w); err != nil {
+		return err
+	}
 	fmt.Fprint(w, peers)
 	return nil
 }
@@ -126,61 +128,3 @@ const peers = `
 | Flagger | interval × threshold: 10 minutes until it goes back, 25 until it is promoted, in the example | a static range for each interval; nothing is claimed | deployment-strategies.md |
 | Kayenta | 50 points of each metric or more; 3 hours with an interval of 1 hour to start with | Mann-Whitney at 98 % anew in each interval | spinnaker.io, canary best practices |
 `
-
-// used is the processor time of this process.
-func used() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// costs measures one metric's update, and a second of 100 rollouts with 1,000 metrics each.
-func costs(w io.Writer) error {
-	const rollouts, metrics, rounds = 100, 1000, 5
-	plan := verify.Plan{}
-	for m := range metrics {
-		plan.Metrics = append(plan.Metrics, verify.Metric{Name: fmt.Sprintf("errors-%d", m), Kind: verify.Errors})
-	}
-	at := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
-	judges := make([]*verify.Judge, rollouts)
-	for i := range judges {
-		var err error
-		if judges[i], err = verify.NewJudge(plan, at); err != nil {
-			return err
-		}
-	}
-	r := seeded(7)
-	var best, asked time.Duration
-	for range rounds {
-		at = at.Add(time.Second)
-		began := used()
-		for _, j := range judges {
-			for m := range plan.Metrics {
-				bad := verify.Batch{Candidate: verify.Arm{Requests: 100, Bad: r.Int64N(3)}, Baseline: verify.Arm{Requests: 100, Bad: r.Int64N(3)}}
-				if err := j.Observe(at, plan.Metrics[m].Name, verify.Sample{Counts: []verify.Batch{bad}}); err != nil {
-					return err
-				}
-			}
-			if o, _ := j.Outcome(at, verify.Need{Time: time.Hour}); o == verify.BetterOrEqual {
-				return errors.New("a verdict came before its time")
-			}
-		}
-		if took := used() - began; best == 0 || took < best {
-			best = took
-		}
-		began = used()
-		for _, j := range judges {
-			if v := j.Verdict(at, verify.Need{Time: time.Hour}); len(v.Findings) != metrics {
-				return fmt.Errorf("a verdict has %d findings", len(v.Findings))
-			}
-		}
-		if took := used() - began; asked == 0 || took < asked {
-			asked = took
-		}
-	}
-	_, err := fmt.Fprintf(w, "%d rollouts of %d metrics, all observed and decided: %v of processor time for a second (%.1f %% of a core; aim: 10 %%), %v for a metric; all verdicts with intervals, for the report, beside that %v; %s, %d cores\n",
-		rollouts, metrics, best.Round(time.Millisecond), 100*best.Seconds(), best/(rollouts*metrics), asked.Round(time.Millisecond), runtime.Version(), runtime.NumCPU())
-	return err
-}

@@ -99,6 +99,20 @@ func pause(think time.Duration) string {
 	return think.String() + " between an answer and the next request"
 }
 
+// elsewhere says where the figures are that other commands measure, and what of peers stands beside them.
+const elsewhere = `
+## Figures of single parts, beside their peers
+
+| | beside | command | figures |
+|---|---|---|---|
+| the edge | nginx, HAProxy, Caddy, httputil.ReverseProxy | ` + "`make bench-proxy`" + ` | [bench/proxy](proxy/RESULTS.md) |
+| the judge: requests until a release is found worse, false returns, what judging costs | Argo Rollouts (rollouts of 15 to 20 minutes), Flagger (10 minutes until it goes back, 25 until it is promoted), Kayenta (50 points of each metric or more): as they document it | ` + "`go run ./bench/judge`" + ` | [bench/judge](judge/RESULTS.md) |
+| the queue | etcd's own puts, RabbitMQ | ` + "`go run ./bench/queue -write`" + ` | [bench/queue](queue/RESULTS.md) |
+| requests that are held | | ` + "`make bench-hold`" + ` | [bench/hold](hold/RESULTS.md) |
+| actors and supervisors | Erlang/OTP | ` + "`go run ./bench/actors`" + ` | [bench/actors](actors/RESULTS.md) |
+| clients that pause between requests | | | [bench/paced](paced/RESULTS.md) |
+`
+
 // write leaves the results as JSON and as a page.
 func (b *bench) write(ctx context.Context, all []figure) error {
 	if len(all) == 0 {
@@ -129,5 +143,6 @@ func (b *bench) write(ctx context.Context, all []figure) error {
 	for _, f := range all {
 		fmt.Fprintf(&page, "| %s | %s | %s | %s | `%s` |\n", f.Claim, f.Target, f.Measured, f.Verdict, f.Command)
 	}
+	fmt.Fprint(&page, elsewhere)
 	return os.WriteFile(filepath.Join(b.out, "RESULTS.md"), page.Bytes(), 0o644)
 }
