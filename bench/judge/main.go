@@ -19,8 +19,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"semper/verify"
 )
 
 // defaultRuns are of each row; of those with nothing wrong there are 20 times as many.
