@@ -171,11 +171,12 @@ func (b *Backlog) wait(e *Entry, now time.Time) {
 	b.look(e.lane, now)
 }
 
-// ripen is that the time has come that e waited for.
+// ripen is that the time has come that e waited for. Its lane may have been dropped meanwhile, and begun anew with others.
 func (b *Backlog) ripen(e *Entry) {
 	b.times.remove(e)
 	b.late -= e.isLate()
 	e.At = time.Time{}
+	e.lane = b.laneOf(e)
 	e.lane.jobs.put(e)
 	b.ages.put(e)
 }
@@ -277,6 +278,7 @@ func (b *Backlog) Started(id queue.ID, attempt int, token int64, ends, now time.
 	}
 	if e.state == waiting {
 		b.unwait(e)
+		e.lane = b.laneOf(e) // as for ripen
 		e.lane.running++
 		b.active++
 		b.look(e.lane, now)

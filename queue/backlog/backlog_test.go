@@ -35,6 +35,9 @@ func check(t *rapid.T, b *Backlog, now time.Time) {
 		case picked, running:
 			active++
 			busy[e.lane]++
+			if e.lane != b.free && b.lanes[e.lane.key] != e.lane {
+				t.Fatalf("%s runs in a lane that those of its key do not wait for", e.ID)
+			}
 			if e.inLane != 0 || e.inTTL != 0 || e.inAge != 0 || (e.inTime != 0) != (e.state == running) {
 				t.Fatalf("%s runs and stands elsewhere too: %+v", e.ID, e)
 			}
@@ -147,6 +150,22 @@ func policy(t *rapid.T) queue.Policy {
 }
 
 // TestWakeIsSoonEnough: between now and Wake nothing becomes due, and at Wake something does.
+// A job that waits for its next attempt counts among those of its key, however late it comes.
+func TestABoundOfAKeyHoldsOverABackOff(t *testing.T) {
+	t.Parallel()
+	b := New(queue.Policy{Order: queue.OrderNone, PerKey: 1})
+	first, second := queue.NewID(epoch), queue.NewID(epoch)
+	b.Add(Entry{ID: first, Key: "a", Revision: 1}, epoch)
+	if got := b.Next(epoch, 2); len(got) != 1 || got[0].ID != first {
+		t.Fatalf("%v", got)
+	}
+	b.Back(first, 1, epoch.Add(time.Second), epoch)
+	b.Add(Entry{ID: second, Key: "a", Revision: 2}, epoch)
+	if got := b.Next(epoch.Add(time.Second), 2); len(got) != 1 || got[0].ID != first {
+		t.Errorf("%d of key a start at once, where one may", len(got))
+	}
+}
+
 func TestWakeIsSoonEnough(t *testing.T) {
 	t.Parallel()
 	b := New(queue.Policy{Rate: 1, Burst: 1})

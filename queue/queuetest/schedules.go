@@ -134,7 +134,7 @@ func (m *model) start() {
 	for i, c := range got {
 		j := m.all[c.ID]
 		if want[i] != j {
-			m.rt.Fatalf("started %s as number %d, want %s, which is %s", c.ID, i, want[i].id, want[i].state)
+			m.rt.Fatalf("started %s, accepted as number %d, as number %d; want %s, accepted as number %d, which is %s", c.ID, slices.Index(m.order, j), i, want[i].id, slices.Index(m.order, want[i]), want[i].state)
 		}
 		j.state = queue.Running
 		j.tries++
