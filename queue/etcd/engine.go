@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"semper"
 	"semper/queue"
@@ -30,6 +31,7 @@ type Engine struct {
 	apart     bool
 	log       *slog.Logger
 	packLeast int // jobs of one commit that make a block
+	newID     func(time.Time) queue.ID
 
 	ctx context.Context // ends with Close
 	end context.CancelFunc
@@ -43,7 +45,7 @@ var _ queue.Engine = (*Engine)(nil)
 
 // New is an engine over s, which stays the caller's.
 func New(s store.Bulk, o Options) (*Engine, error) {
-	e := &Engine{store: s, id: o.ID, bodies: o.Bodies, apart: o.Apart, log: o.Log, packLeast: packLeast, queues: map[queue.Service]*Queue{}}
+	e := &Engine{store: s, id: o.ID, bodies: o.Bodies, apart: o.Apart, log: o.Log, packLeast: packLeast, newID: queue.NewID, queues: map[queue.Service]*Queue{}}
 	if e.log == nil {
 		e.log = slog.Default()
 	}

@@ -107,7 +107,10 @@ func (q *Queue) pack(c *composed, ops []*op) (named bool, err error) {
 
 // packBlock writes jobs as one block and its head.
 func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) error {
-	name := record.BlockOf(queue.NewID(now))
+	name := record.BlockOf(q.e.newID(now))
+	for slices.Contains(c.txn.If, semper.Condition{Key: q.blockKey(name)}) { // two of one commit, by chance; of others, the condition tells
+		name = record.BlockOf(q.e.newID(now))
+	}
 	suffixes := make([]byte, 8*len(jobs))
 	_, _ = rand.Read(suffixes) // never fails
 	block := append(make([]byte, 0, size+24*len(jobs)+1), record.BlockSchema)
