@@ -72,7 +72,7 @@ func TestOnlyWhatIsBelievedBecomesKnown(t *testing.T) {
 func TestMoreValuesThanSlots(t *testing.T) {
 	t.Parallel()
 	s := signer(t, "many", key1, nil)
-	const n = 3 << slotBits
+	const places, n = ways << setBits, 3 * ways << setBits
 	values, tags := make([][]byte, n), make([]Tag, n)
 	for i := range values {
 		tags[i] = Tag{uint64(i) + 1}
@@ -97,8 +97,31 @@ func TestMoreValuesThanSlots(t *testing.T) {
 			remembered++
 		}
 	}
-	if remembered > 1<<slotBits || remembered < 1<<slotBits/2 {
-		t.Errorf("%d values are remembered, of %d places", remembered, 1<<slotBits)
+	if remembered > places || remembered < places/2 {
+		t.Errorf("%d values are remembered, of %d places", remembered, places)
+	}
+}
+
+// TestWhoComesAgainIsKnown has as many clients as a site may have at a time come in turn: hardly anybody's place is another's.
+func TestWhoComesAgainIsKnown(t *testing.T) {
+	t.Parallel()
+	s := signer(t, "again", key1, nil)
+	const n = ways << setBits / 8
+	values := make([][]byte, n)
+	for i := range values {
+		values[i] = s.Append(nil, Tag{uint64(i) + 1}, Tag{}, now.Add(time.Hour))
+		if _, err := s.Open(values[i], now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	missed, b := 0, blind(s)
+	for i := range values {
+		if _, err := b.Open(values[i], now); err != nil {
+			missed++
+		}
+	}
+	if missed > n/100 {
+		t.Errorf("%d of %d are not known any more", missed, n)
 	}
 }
 
