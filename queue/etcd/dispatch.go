@@ -98,6 +98,9 @@ func (q *Queue) dispatch(ctx context.Context, t *term, bell <-chan []semper.Chan
 	return nil
 }
 
+// look is the longest that a queue sleeps while a job waits for a time of day: the clock may be set meanwhile, which no timer notices.
+const look = 10 * time.Second
+
 // idle is how long nothing becomes due.
 func (q *Queue) idle(t *term) time.Duration {
 	q.mu.Lock()
@@ -105,7 +108,7 @@ func (q *Queue) idle(t *term) time.Duration {
 	now := time.Now()
 	t.back.Due(now)
 	if at := t.back.Wake(now); !at.IsZero() {
-		return min(max(at.Sub(now), 0), time.Hour)
+		return min(max(at.Sub(now), 0), look)
 	}
 	return time.Hour
 }
