@@ -14,6 +14,12 @@ import (
 // candidate begins a rollout of the first release's artifact with another environment, step by step.
 func (s *server) candidate(env map[string]string, steps ...semper.Step) string {
 	s.t.Helper()
+	return s.judged(200*time.Millisecond, env, steps...)
+}
+
+// judged is a candidate with a look of the judge in every interval.
+func (s *server) judged(interval time.Duration, env map[string]string, steps ...semper.Step) string {
+	s.t.Helper()
 	all := asked(s, func(ctx context.Context, c *api.Client) ([]api.ReleaseInfo, error) { return c.Releases(ctx, "bar") })
 	q := api.DeployRequest{By: "judge", Artifact: all[0].Artifact, Spec: all[len(all)-1].Spec}
 	web := q.Spec.Services["web"]
@@ -23,7 +29,7 @@ func (s *server) candidate(env map[string]string, steps ...semper.Step) string {
 	}
 	q.Spec.Services = map[string]semper.Service{"web": web}
 	if len(steps) > 0 {
-		q.Spec.Deploy = &semper.Deploy{Steps: steps, Judge: semper.Judge{Interval: semper.Duration(200 * time.Millisecond)}}
+		q.Spec.Deploy = &semper.Deploy{Steps: steps, Judge: semper.Judge{Interval: semper.Duration(interval)}}
 	}
 	return asked(s, func(ctx context.Context, c *api.Client) (semper.Rollout, error) { return c.Deploy(ctx, q) }).ID
 }
@@ -133,4 +139,52 @@ func TestTheJudgeOfLatency(t *testing.T) {
 	}
 	s.serves("r2", "v1")
 	t.Log("\n" + s.must("verify", "show", id))
+}
+
+// TestTheJudgeOfMemory returns a release that leaves bytes behind with every request, and none that is the same but for that.
+func TestTheJudgeOfMemory(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.must("deploy", "-f", app(t, "v1", "", ""), "--until=live")
+	if r := s.ends(s.candidate(map[string]string{"DELAY": "20ms"})); !r.State.Live() {
+		t.Fatalf("%s: %s", r.State, r.Reason)
+	}
+	// Memory is read every tenth look, and no leak is convicted by less than 17 readings: 17 s here, and three minutes by default.
+	const interval = 100 * time.Millisecond
+	stop := s.load(8)
+	defer func() { none(t, "a candidate with a leak, and one without", stop) }()
+	memory := func(j api.Judgement) (readings int64, e float64) {
+		t.Helper()
+		for _, f := range j.Findings {
+			if f.Metric == "memory_mib" {
+				return f.Values[0].N, f.E
+			}
+		}
+		t.Fatalf("memory is not judged: %+v", j.Findings)
+		return 0, 0
+	}
+
+	began := time.Now()
+	id := s.judged(interval, map[string]string{"DELAY": "20ms", "LEAK": "98304"}, traffic(.3, time.Hour))
+	r := s.ends(id)
+	j := printed[api.Judgement](s, "verify", "show", id)
+	said := s.must("verify", "show", id)
+	if r.State != semper.RolloutFailed || j.Verdict.Outcome != semper.Worse || j.Verdict.Metric != "memory_mib" {
+		t.Fatalf("%s: %s\n%s", r.State, r.Reason, said)
+	}
+	if n, e := memory(j); e <= j.Verdict.Limit || !strings.Contains(said, "memory_mib  ") {
+		t.Errorf("after %d readings its e-value is %v:\n%s", n, e, said)
+	}
+	s.serves("r2", "v1")
+	t.Logf("returned after %v\n%s", time.Since(began).Round(time.Second), said)
+
+	id = s.judged(interval, map[string]string{"DELAY": "20ms", "TRY": "1"}, traffic(.3, 20*time.Second))
+	if r = s.ends(id); !r.State.Live() {
+		t.Fatalf("%s: %s\n%s", r.State, r.Reason, s.must("verify", "show", id))
+	}
+	// A busy machine reads a little less often than it should.
+	if n, e := memory(s.judgement(id)); n < 10 || e >= 1 {
+		t.Errorf("without a leak, after %d readings the e-value is %v", n, e)
+	}
+	s.serves("r4", "v1")
 }

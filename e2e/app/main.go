@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -126,10 +127,17 @@ func routes(version string) http.Handler {
 	mux := http.NewServeMux()
 	every, _ := strconv.ParseInt(os.Getenv("FAIL_EVERY"), 10, 64) // one in so many requests fails
 	delay, _ := time.ParseDuration(os.Getenv("DELAY"))
+	leak, _ := strconv.Atoi(os.Getenv("LEAK")) // bytes that each request leaves behind
 	var requests atomic.Int64
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		if delay > 0 {
 			time.Sleep(delay)
+		}
+		if leak > 0 {
+			left := bytes.Repeat([]byte{1}, leak)
+			mu.Lock()
+			eaten = append(eaten, left)
+			mu.Unlock()
 		}
 		if every > 0 && requests.Add(1)%every == 0 {
 			http.Error(w, "out of luck", http.StatusInternalServerError)
