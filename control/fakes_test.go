@@ -50,6 +50,9 @@ type machine struct {
 	trafficErr  error
 	arms        []semper.ArmCounts
 	armsErr     error
+	shadows     []told.Counts
+	differs     bool           // answers of candidates to copies do, at a place where the current release's never do
+	sound       semper.PoolKey // none of its requests fails
 	exposures   []design.Exposure
 	certs       []api.Certificate
 	held        map[semper.PoolKey]int // requests that wait at an edge
@@ -355,7 +358,11 @@ func (m *machine) Traffic(context.Context) (api.Traffic, error) {
 	return m.traffic, m.trafficErr
 }
 
-func (m *machine) Shadows(context.Context) ([]told.Counts, error) { return nil, nil }
+func (m *machine) Shadows(context.Context) ([]told.Counts, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.shadows), nil
+}
 
 func (m *machine) Exposures(_ context.Context, after int64) ([]design.Exposures, error) {
 	m.mu.Lock()

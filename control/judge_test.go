@@ -3,7 +3,9 @@ package control_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,34 +15,43 @@ import (
 	"semper/api"
 	"semper/control"
 	"semper/control/judging"
+	"semper/edge/mirror/told"
 )
 
 const record = "judge/bar/production/d-2"
 
-// carry has the edges carry 1,000 requests a second as the stored table splits them, of which each release fails its part. It goes on
-// until the returned function is called.
+// carry has the edges carry 1,000 requests a second for each service, and copies of them, as the stored table says. Of those each release
+// fails its part. It goes on until the returned function is called.
 func (m *machine) carry(fails map[semper.ReleaseName]float64) func() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		counts := make(map[string]*semper.ArmCounts)
-		serve := func(rollout string, arm semper.Arm, r semper.ReleaseName, n float64) {
-			id := strings.Join([]string{rollout, string(arm), string(r)}, "|")
+		serve := func(pool semper.PoolKey, rollout string, arm semper.Arm, r semper.ReleaseName, n float64) {
+			id := strings.Join([]string{string(pool), rollout, string(arm), string(r)}, "|")
 			if counts[id] == nil {
-				counts[id] = &semper.ArmCounts{Edge: "edge-1@1", Pool: "bar/production/web", Rollout: rollout, Arm: arm, Release: r}
+				counts[id] = &semper.ArmCounts{Edge: "edge-1@1", Pool: pool, Rollout: rollout, Arm: arm, Release: r}
 			}
 			c := counts[id]
 			c.Assigned += uint64(n)
 			c.Requests += uint64(n)
-			c.Failed = uint64(math.Floor(float64(c.Requests) * fails[r]))
-		}
-		for ctx.Err() == nil {
-			it, err := m.store.Get(ctx, "table")
-			var table semper.Table
-			if err == nil && json.Unmarshal(it.Value, &table) == nil {
-				split(table, serve)
+			if pool != m.sound {
+				c.Failed = uint64(math.Floor(float64(c.Requests) * fails[r]))
 			}
+		}
+		copied := make(map[string]uint64)
+		var table semper.Table
+		version := int64(-1)
+		for ctx.Err() == nil {
+			if it, err := m.store.Get(ctx, "table"); err == nil && it.Version != version {
+				table, version = semper.Table{}, it.Version
+				if err := json.Unmarshal(it.Value, &table); err != nil {
+					panic(err)
+				}
+			}
+			split(table, serve)
+			m.copy(table, copied)
 			m.mu.Lock()
 			m.arms = nil
 			for _, c := range counts {
@@ -58,14 +69,14 @@ func (m *machine) carry(fails map[semper.ReleaseName]float64) func() {
 	return func() { cancel(); <-done }
 }
 
-// split spreads a hundred requests.
-func split(t semper.Table, serve func(rollout string, arm semper.Arm, r semper.ReleaseName, n float64)) {
+// split spreads a hundred requests of each service.
+func split(t semper.Table, serve func(pool semper.PoolKey, rollout string, arm semper.Arm, r semper.ReleaseName, n float64)) {
 	releases := make(map[semper.PoolKey]semper.ReleaseName)
 	for _, p := range t.Pools {
 		releases[p.Key] = p.Release
 	}
 	for _, p := range t.Pools {
-		if p.Key != "bar/production/web" {
+		if p.Arm != "" {
 			continue
 		}
 		left, rollout := 100.0, ""
@@ -74,10 +85,31 @@ func split(t semper.Table, serve func(rollout string, arm semper.Arm, r semper.R
 			for _, a := range p.Split.Arms {
 				n := math.Round(100 * a.Share)
 				left -= n
-				serve(rollout, a.Arm, releases[p.Key.PoolOf(a.Arm)], n)
+				serve(p.Key, rollout, a.Arm, releases[p.Key.PoolOf(a.Arm)], n)
 			}
 		}
-		serve(rollout, semper.ArmStable, p.Release, left)
+		serve(p.Key, rollout, semper.ArmStable, p.Release, left)
+	}
+}
+
+// copy copies as many of a hundred requests of each service as the table says. copied is how many there were, by rollout.
+func (m *machine) copy(t semper.Table, copied map[string]uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range t.Pools {
+		if p.Shadow == nil {
+			continue
+		}
+		n := copied[p.Shadow.Rollout] + uint64(100*p.Shadow.Share)
+		copied[p.Shadow.Rollout] = n
+		c := told.Counts{Edge: "edge-1@1", Pool: p.Key, Rollout: p.Shadow.Rollout, Release: "r2", Sampled: n, Pairs: n, Copies: n}
+		if m.differs {
+			place := fmt.Sprintf(`{"candidate": %d, "places": [{"endpoint": "GET /", "path": ["body", "price"], "kind": "changed", "seen": %d, "candidate": %d}]}`, n, n, n)
+			if err := json.Unmarshal([]byte(place), &c); err != nil {
+				panic(err)
+			}
+		}
+		m.shadows = append(slices.DeleteFunc(m.shadows, func(o told.Counts) bool { return o.Rollout == c.Rollout }), c)
 	}
 }
 

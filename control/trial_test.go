@@ -96,11 +96,13 @@ func TestSteeringATrial(t *testing.T) {
 	})
 }
 
-// mortalModel counts the commits that change an environment, and lets the judge's records pass until it is dead.
+// mortalModel counts the commits that change an environment or a run of a pipeline, and lets the judge's records pass until it is dead.
 type mortalModel struct{ mortalStore }
 
 func (s *mortalModel) Commit(ctx context.Context, t semper.Txn) (int64, error) {
-	moves := slices.ContainsFunc(t.Then, func(w semper.Write) bool { return strings.HasPrefix(w.Key, "env/") })
+	moves := slices.ContainsFunc(t.Then, func(w semper.Write) bool {
+		return strings.HasPrefix(w.Key, "env/") || strings.HasPrefix(w.Key, "pipeline-run/")
+	})
 	if !moves && !s.dead() {
 		return s.Store.Commit(ctx, t)
 	}
