@@ -39,7 +39,9 @@ const (
 	trialUsers = 500
 	// trialSlices is in how many turns a round is cut: what is looked for is one part in a hundred, and a machine changes more than that
 	// from one run to the next.
-	trialSlices = 4
+	trialSlices = 8
+	// pacedSlices are more, for one who takes a processor away for a moment makes the slowest request in a hundred of all of a slice.
+	pacedSlices = 6
 )
 
 // table is that of way. The pools of the arms are always there, so that going from one way to another opens no connection.
@@ -223,7 +225,7 @@ func (b *bench) closed(ctx context.Context, t *trial, round int) (rate float64, 
 				return 0, err
 			}
 			c, err := b.cost(t.Running, func() (generate.Count, error) {
-				return generate.WrkOf(ctx, "http://"+t.Setup.HTTP+"/", t.script, 64, b.run/trialSlices)
+				return generate.WrkOf(ctx, "http://"+t.Setup.HTTP+"/", t.script, 64, b.run/4)
 			})
 			if err != nil {
 				return 0, fmt.Errorf("%s: %w", way, err)
@@ -250,48 +252,73 @@ func (c *cost) add(o cost) {
 	c.Others = max(c.Others, o.Others)
 }
 
-// pacedTrial is a round of all ways at a rate, on the same timetable.
+// pacedTrial is a round of all ways at a rate, in slices that take turns, each way on the same timetables. What the others on the machine
+// take falls into a few of the slices; of a way's, the median counts.
 func (b *bench) pacedTrial(ctx context.Context, t *trial, round int, rate float64) error {
-	used := map[string]float64{}
-	for i := range ways {
-		way := ways[(i+round)%len(ways)]
-		if err := t.turn(ctx, way); err != nil {
-			return err
-		}
-		before, err := t.copies(ctx)
-		if err != nil {
-			return err
-		}
-		var res openloop.Result
-		c, err := b.cost(t.Running, func() (generate.Count, error) {
-			res, err = openloop.Run(ctx, openloop.Options{
-				Address: t.Setup.HTTP, Request: []byte("GET / HTTP/1.1\r\nHost: " + t.Setup.HTTP + "\r\nCookie: " + t.cookie + "\r\n\r\n"), Rate: rate, Duration: b.run,
-				Connections: 64, Seed: uint64(round + 1), Grace: 10 * time.Second,
-			})
-			return generate.Count{Requests: int64(res.Sent), Elapsed: b.run}, err
-		})
-		if err == nil && res.Failed > 0 {
-			err = fmt.Errorf("%d of %d requests failed: %w", res.Failed, res.Sent, res.Err)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", way, err)
-		}
-		after, err := t.copies(ctx)
-		if err != nil {
-			return err
-		}
-		used[way] = c.perRequest()
-		b.record("judge/p99/"+way, contender.Semper, round, micro(res.Corrected.Quantile(.99)), map[string]float64{
-			"per_second": rate, "others": c.Others, "generator_lag_p99_us": micro(res.Lag.Quantile(.99)), "uncorrected_p99_us": micro(res.Service.Quantile(.99)),
-		})
-		if way == "plain" || way == "shadow" {
-			b.record("judge/paced/"+way, contender.Semper, round, used[way], c.detail(nil))
-		}
-		if way == "shadow" {
-			b.record("judge/copies", contender.Semper, round, float64(after-min(before, after))/float64(res.Sent), nil)
+	paced := make(map[string]*pacedWay)
+	for slice := range pacedSlices {
+		for i := range ways {
+			way := ways[(i+slice+round)%len(ways)]
+			if paced[way] == nil {
+				paced[way] = new(pacedWay)
+			}
+			if err := b.pacedSlice(ctx, t, way, paced[way], openloop.Options{
+				Address: t.Setup.HTTP, Request: []byte("GET / HTTP/1.1\r\nHost: " + t.Setup.HTTP + "\r\nCookie: " + t.cookie + "\r\n\r\n"), Rate: rate, Duration: b.run / 2,
+				Connections: 64, Seed: uint64(round*pacedSlices + slice + 1), Grace: 10 * time.Second,
+			}); err != nil {
+				return fmt.Errorf("%s: %w", way, err)
+			}
 		}
 	}
-	return b.added(round, used["plain"], used["shadow"])
+	for _, way := range ways {
+		p := paced[way]
+		b.record("judge/p99/"+way, contender.Semper, round, spreadOf(p.p99).Median, map[string]float64{
+			"per_second": rate, "others": p.Others, "generator_lag_p99_us": spreadOf(p.lag).Median, "uncorrected_p99_us": spreadOf(p.service).Median, "slices": pacedSlices,
+		})
+		if way == "plain" || way == "shadow" {
+			b.record("judge/paced/"+way, contender.Semper, round, p.perRequest(), p.detail(nil))
+		}
+	}
+	shadow := paced["shadow"]
+	b.record("judge/copies", contender.Semper, round, float64(shadow.copies)/float64(shadow.Requests), nil)
+	return b.added(round, paced["plain"].perRequest(), shadow.perRequest())
+}
+
+// A pacedWay is what one way cost in the slices of a round, and the 99th percentiles of each, in microseconds.
+type pacedWay struct {
+	cost
+	p99, lag, service []float64
+	copies            uint64
+}
+
+// pacedSlice adds one slice of way to p.
+func (b *bench) pacedSlice(ctx context.Context, t *trial, way string, p *pacedWay, o openloop.Options) error {
+	if err := t.turn(ctx, way); err != nil {
+		return err
+	}
+	before, err := t.copies(ctx)
+	if err != nil {
+		return err
+	}
+	var res openloop.Result
+	c, err := b.cost(t.Running, func() (generate.Count, error) {
+		res, err = openloop.Run(ctx, o)
+		return generate.Count{Requests: int64(res.Sent), Elapsed: o.Duration}, err
+	})
+	if err == nil && res.Failed > 0 {
+		err = fmt.Errorf("%d of %d requests failed: %w", res.Failed, res.Sent, res.Err)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := t.copies(ctx)
+	if err != nil {
+		return err
+	}
+	p.add(c)
+	p.copies += after - min(before, after)
+	p.p99, p.lag, p.service = append(p.p99, micro(res.Corrected.Quantile(.99))), append(p.lag, micro(res.Lag.Quantile(.99))), append(p.service, micro(res.Service.Quantile(.99)))
+	return nil
 }
 
 // added records what copies cost beyond as many requests more.
