@@ -63,11 +63,11 @@ func Read(r io.Reader, take func(Row) error) error {
 
 func readCSV(r io.Reader, take func(Row) error) error {
 	c := csv.NewReader(r)
-	c.ReuseRecord = true
-	c.TrimLeadingSpace = true
+	c.ReuseRecord, c.TrimLeadingSpace = true, true
+	c.FieldsPerRecord = -1 // counted here, where the names of the columns are known
 	head, err := c.Read()
 	if err != nil {
-		return fmt.Errorf("line 1: the head: %w", err)
+		return quoting(err)
 	}
 	columns := slices.Clone(head)
 	for i, name := range columns {
@@ -85,9 +85,12 @@ func readCSV(r io.Reader, take func(Row) error) error {
 			return nil
 		}
 		if err != nil {
-			return err // with its line
+			return quoting(err)
 		}
 		line, _ := c.FieldPos(0)
+		if len(record) != len(columns) {
+			return fmt.Errorf("line %d has %d columns, and not the %d of the head: %s; one without a value is empty", line, len(record), len(columns), strings.Join(columns, ","))
+		}
 		cells := make(map[string]string, len(columns))
 		for i, cell := range record {
 			if cell = strings.TrimSpace(cell); cell != "" {
@@ -98,6 +101,15 @@ func readCSV(r io.Reader, take func(Row) error) error {
 			return err
 		}
 	}
+}
+
+// quoting says what is wrong with a line that is no CSV: nothing but its quotes can be.
+func quoting(err error) error {
+	var at *csv.ParseError
+	if !errors.As(err, &at) {
+		return err
+	}
+	return fmt.Errorf("line %d, column %d: a quote is out of place: a cell that has one stands within quotes, with each of its own twice", at.Line, at.Column)
 }
 
 func readJSON(r io.Reader, take func(Row) error) error {
@@ -161,11 +173,25 @@ func give(line int, cells map[string]string, take func(Row) error) error {
 	return nil
 }
 
+// wanted are what a row of a kind has.
+func wanted(k verify.Kind) string {
+	switch k {
+	case verify.Gauge:
+		return "value"
+	case verify.Mean:
+		return "value; or n, sum, squares"
+	case verify.Latency:
+		return "requests, bad, threshold"
+	}
+	return "requests, bad"
+}
+
 // parse reads one row, and says what its kind lacks.
 func parse(cells map[string]string) (r Row, err error) {
 	p := parser{cells: cells}
-	r.At, r.Metric = p.time("time"), p.text("metric")
 	r.Kind = verify.Kind(p.one("kind", kinds()))
+	p.wanted = fmt.Sprintf(": a row of %s has time, metric, kind, arm, %s", r.Kind, wanted(r.Kind))
+	r.At, r.Metric = p.time("time"), p.text("metric")
 	r.Candidate = p.one("arm", []string{armCandidate, armBaseline}) == armCandidate
 	switch r.Kind {
 	case verify.Gauge:
@@ -194,8 +220,9 @@ func kinds() (names []string) {
 
 // parser reads cells, and keeps the first error.
 type parser struct {
-	cells map[string]string
-	err   error
+	cells  map[string]string
+	wanted string // what a row has, once its kind is known
+	err    error
 }
 
 func (p *parser) fail(format string, args ...any) {
@@ -207,7 +234,7 @@ func (p *parser) fail(format string, args ...any) {
 func (p *parser) text(name string) string {
 	s := p.cells[name]
 	if s == "" {
-		p.fail("there is no %s", name)
+		p.fail("there is no %s%s", name, p.wanted)
 	}
 	return s
 }
