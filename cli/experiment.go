@@ -2,10 +2,12 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"semper"
 	"semper/api"
 	"semper/cli/draw"
 	"semper/cli/experiment"
@@ -16,6 +18,10 @@ import (
 // declared are the experiments of a semper.yaml, with its app where no flag names another.
 func (c *command) declared(path string) ([]design.Plan, error) {
 	f, err := config.Load(path, c.env.LookupEnv)
+	var wrong *config.Errors
+	if errors.As(err, &wrong) && (*wrong)[0].Line == 0 { // there is no file to be wrong
+		return nil, &semper.Error{Code: semper.NotFound, Message: (*wrong)[0].File + ": " + (*wrong)[0].Message}
+	}
 	if err != nil {
 		return nil, err
 	}

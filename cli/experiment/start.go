@@ -132,6 +132,12 @@ func (c *Shell) plan(what, path string) (design.Plan, error) {
 		return c.readPlan(what)
 	}
 	all, err := c.Declared(path)
+	if semper.CodeOf(err) == semper.NotFound {
+		return design.Plan{}, &semper.Error{
+			Code: semper.NotFound, Op: "experiment start", Err: err,
+			Hint: fmt.Sprintf("say where the semper.yaml is that has %s: semper experiment start %s -f DIR; or name a file that has it by itself: semper experiment start ./%s.yaml -a APP", what, what, what),
+		}
+	}
 	if err != nil {
 		return design.Plan{}, err
 	}
