@@ -47,6 +47,8 @@ type Plan struct {
 	Effects     []PlanEffect       `json:"effects"`
 	Steps       []PlanStep         `json:"steps"`
 	Migration   *PlanMigration     `json:"migration,omitempty"`
+	Refused     string             `json:"refused,omitempty"` // why a deploy is not let into the environment now
+	Instead     string             `json:"instead,omitempty"` // what to do then
 }
 
 // PlanMigration is what a deploy would have run once, and who would wait for it.

@@ -153,6 +153,17 @@ func TestProductionRefuses(t *testing.T) {
 		if _, err := c.Status(t.Context(), "bar", ""); semper.CodeOf(err) != semper.NotFound {
 			t.Errorf("production is there: %v", err)
 		}
+		planned := func(who context.Context, q api.DeployRequest, err error) {
+			t.Helper()
+			p, wrong := c.Plan(who, q)
+			if wrong != nil {
+				t.Fatal(wrong)
+			}
+			if err == nil && p.Refused+p.Instead != "" || err != nil && (!strings.HasSuffix(err.Error(), p.Refused) || p.Refused == "" || p.Instead != semper.HintOf(err)) {
+				t.Errorf("the plan says %q, instead %q, and the deploy %v", p.Refused, p.Instead, err)
+			}
+		}
+		planned(dev, r, err)   // of the file's own gates, which nothing has put in force yet
 		r.Environment = "beta" // which asks for nothing; and the pipeline is in force from now on
 		if _, err := c.Deploy(dev, r); err != nil {
 			t.Fatal(err)
@@ -162,14 +173,19 @@ func TestProductionRefuses(t *testing.T) {
 		bare.Pipeline = nil
 		_, err = c.Deploy(dev, bare)
 		refused("a file that says nothing of gates", err, semper.Forbidden, "beta/tests")
+		planned(dev, bare, err)
 		weak := gated("one")
 		weak.Pipeline.Stages[1].Requires = []string{}
 		_, err = c.Deploy(dev, weak)
 		refused("a file that requires nothing", err, semper.Forbidden, "not the one in force")
+		planned(dev, weak, err)
+		planned(admin, weak, nil)
 		hot := r
 		hot.Hotfix = "it is on fire"
 		_, err = c.Deploy(dev, hot)
 		refused("a deployer's hotfix", err, semper.Forbidden, "no admin")
+		planned(dev, hot, err)
+		planned(admin, hot, nil)
 		_, err = c.Rollback(dev, "bar", "production", "r1", "dev")
 		refused("a rollback to nothing", err, semper.NotFound)
 		if _, err := c.Deploy(admin, hot); err != nil {
@@ -190,8 +206,9 @@ func TestProductionRefuses(t *testing.T) {
 		if _, err := c.SetLine(dev, "bar", true, "an incident"); err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Deploy(admin, second)
+		_, err = c.Deploy(admin, gated("two"))
 		refused("a deploy with the line stopped", err, semper.Conflict, "an incident", "semper pipeline resume")
+		planned(dev, gated("two"), err)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"semper"
 	"semper/api"
+	"semper/control/delivery"
 	"semper/control/prepare"
 	"semper/rollout"
 )
@@ -30,8 +31,10 @@ func (c *Control) Plan(ctx context.Context, r api.DeployRequest) (api.Plan, erro
 		return api.Plan{}, err
 	}
 	rel, isNew := v.release(r)
-	rel.Spec = rel.Spec.In(env.Name)
 	p := api.Plan{App: r.Spec.App, Environment: r.Environment, Revision: v.versions[key], To: rel.Name(), New: isNew, Changes: []string{}, Effects: []api.PlanEffect{}}
+	refused := v.desk.Refusal(env.Name, rel, r, api.CallerOf(ctx), time.Now())
+	p.Refused, p.Instead = delivery.Words(refused), semper.HintOf(refused)
+	rel.Spec = rel.Spec.In(env.Name)
 	var old semper.Release
 	if env.Current != nil {
 		p.From = env.Current.Release

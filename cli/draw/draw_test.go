@@ -154,3 +154,16 @@ func TestScreenFitsTheTerminal(t *testing.T) {
 		t.Errorf("goes back over what was to stay: %q", b.String())
 	}
 }
+
+func TestPlanSaysThatItsDeployIsRefused(t *testing.T) {
+	t.Parallel()
+	plan := api.Plan{App: "shop", Environment: "production", From: "r17", To: "r18", Changes: []string{"+ env A"}, Steps: []api.PlanStep{{State: semper.RolloutStage, What: "unpack"}}}
+	var open, closed bytes.Buffer
+	draw.Plan(&open, draw.Paint(false), plan)
+	plan.Refused, plan.Instead = "production refuses r18: it lacks beta/tests\x1b[2J", "semper pipeline run"
+	draw.Plan(&closed, draw.Paint(false), plan)
+	const said = "a deploy is refused now: production refuses r18: it lacks beta/tests"
+	if strings.Contains(open.String(), "refused") || !strings.Contains(closed.String(), said) || !strings.Contains(closed.String(), "instead: semper pipeline run\n") || strings.Contains(closed.String(), "\x1b") {
+		t.Errorf("%s\n%s", open.String(), closed.String())
+	}
+}

@@ -18,6 +18,9 @@ func Plan(w io.Writer, p Paint, plan api.Plan) {
 		fmt.Fprint(w, " (new)")
 	}
 	fmt.Fprintf(w, "  computed against revision %d\n", plan.Revision)
+	if plan.Refused != "" {
+		fmt.Fprintf(w, "%s %s\n%s\n", p.Bad("a deploy is refused now:"), OneLine(plan.Refused), p.Dim("instead: "+OneLine(plan.Instead)))
+	}
 	if plan.From == plan.To && len(plan.Changes) == 0 {
 		fmt.Fprintln(w, "nothing would change")
 		return

@@ -14,7 +14,7 @@ import (
 
 // Begin begins a run of a release.
 func (d *Desk) Begin(o Office, c *Change, rel semper.Release, number int64, by string) (course.Run, error) {
-	policy, _ := c.policy(rel.App)
+	policy := c.policy(rel.App)
 	run, events, err := pipeline.Begin(policy, rel, number, by, o.Now())
 	if err != nil {
 		return run, err
