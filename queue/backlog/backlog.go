@@ -28,6 +28,8 @@ type Backlog struct {
 	late   int // waiting after an attempt
 	bytes  int64
 
+	seats map[*Seat]bool // of jobs that start as they are added
+
 	held      int // accepted but not yet added
 	heldBytes int64
 
@@ -43,6 +45,7 @@ func New(p queue.Policy) *Backlog {
 		policy: p.Filled(),
 		jobs:   map[queue.ID]*Entry{},
 		pages:  map[int32]int{},
+		seats:  map[*Seat]bool{},
 		times:  heap[*Entry]{less: byTime, at: inTime},
 		leases: heap[*Entry]{less: byTime, at: inTime},
 		ttl:    heap[*Entry]{less: func(a, b *Entry) bool { return a.Expires.Before(b.Expires) }, at: func(e *Entry) *int32 { return &e.inTTL }},
@@ -71,6 +74,9 @@ func (b *Backlog) SetPolicy(p queue.Policy, now time.Time) {
 		}
 	}
 	b.relane()
+	for s := range b.seats {
+		b.sit(s)
+	}
 	for _, e := range b.jobs {
 		switch e.state {
 		case picked, running:

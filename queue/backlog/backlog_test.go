@@ -48,6 +48,12 @@ func check(t *rapid.T, b *Backlog, now time.Time) {
 			}
 		}
 	}
+	for s := range b.seats {
+		busy[s.lane]++
+		if s.lane != b.free && b.lanes[s.lane.key] != s.lane {
+			t.Fatalf("%s has a place in a lane that those of its key do not wait for", s.job.ID)
+		}
+	}
 	if late != b.late || dead_ != b.dead || active != b.active || bytes != b.bytes {
 		t.Fatalf("counted late %d, dead %d, active %d, bytes %d; kept %d, %d, %d, %d", late, dead_, active, bytes, b.late, b.dead, b.active, b.bytes)
 	}
@@ -91,6 +97,7 @@ func TestInvariants(t *testing.T) {
 		now := epoch
 		b := New(policy(t))
 		var ids []queue.ID
+		seats := map[*Seat]queue.ID{}
 		any_ := func() queue.ID {
 			if len(ids) == 0 {
 				return queue.ID{}
@@ -117,6 +124,30 @@ func TestInvariants(t *testing.T) {
 					}
 				}
 			},
+			"seat": func() {
+				e := Entry{ID: queue.NewID(now), Key: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "key"), Size: 10, Expires: soon("expires")}
+				running := b.active + len(b.seats)
+				s := b.Seat(e, now)
+				if s == nil {
+					return
+				}
+				seats[s] = e.ID
+				if b.open.len() > 0 || b.policy.Running > 0 && running >= b.policy.Running || b.policy.PerKey > 0 && e.Key != "" && s.lane.running > b.policy.PerKey {
+					t.Fatalf("a new job of %q may start with %d running under %+v", e.Key, running, b.policy)
+				}
+			},
+			"sit": func() {
+				for s, id := range seats {
+					if rapid.Bool().Draw(t, "performed") {
+						ids = append(ids, id)
+						b.Add(Entry{ID: id, Revision: int64(len(ids)), Key: s.job.Key, Size: 10, Accepted: now}, now)
+						b.Started(id, 1, now.UnixNano(), now.Add(2*time.Second), now)
+					}
+					b.Leave(s, now)
+					delete(seats, s)
+					break
+				}
+			},
 			"back":    func() { b.Back(any_(), rapid.IntRange(0, 2).Draw(t, "attempt"), soon("due"), now) },
 			"bury":    func() { b.Bury(any_(), 1, now) },
 			"remove":  func() { b.Remove(any_(), now) },
@@ -133,7 +164,7 @@ func TestInvariants(t *testing.T) {
 				}
 			},
 		}
-		names := []string{"add", "add", "add", "next", "next", "back", "bury", "remove", "started", "extend", "time", "policy", "overdue"}
+		names := []string{"add", "add", "add", "next", "next", "seat", "seat", "sit", "back", "bury", "remove", "started", "extend", "time", "policy", "overdue"}
 		for range 60 {
 			acts[rapid.SampledFrom(names).Draw(t, "act")]()
 			check(t, b, now)

@@ -48,7 +48,7 @@ func (b *Backlog) Due(now time.Time) {
 
 // mayStart is whether the bounds of the whole queue allow one more.
 func (b *Backlog) mayStart(now time.Time) bool {
-	if b.paused || b.policy.Running > 0 && b.active >= b.policy.Running {
+	if b.paused || b.policy.Running > 0 && b.active+len(b.seats) >= b.policy.Running {
 		return false
 	}
 	return b.refill(now) >= 1
