@@ -32,11 +32,12 @@ func main() {
 	semper := flag.String("semper", "bin/semper", "the binary, for what is accepted through its edge")
 	profile := flag.String("profile", "", "directory for processor profiles of this process, one per measurement")
 	serve := flag.String("serve", "", "be the store of this directory (for the command itself)")
+	rate := flag.Float64("rate", 0, "jobs per second of latency; 0: half of what dispatch measured")
 	only := flag.String("only", "", "one measurement: accept, dispatch, latency, backlog, restart or beside; some want the one before")
 	flag.Parse()
 	err := beStore(*serve)
 	if *serve == "" {
-		err = measureAll(&bench{store: &server{}, span: *span, semper: *semper, only: *only}, *write, *backlog, *profile)
+		err = measureAll(&bench{store: &server{}, span: *span, semper: *semper, only: *only, jobRate: 2 * *rate}, *write, *backlog, *profile)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "queue:", err)

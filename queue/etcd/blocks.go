@@ -40,9 +40,9 @@ func (t *term) learnBlocks(q *Queue, revision int64, notices []notice) {
 	var began, ended map[record.Block][]queue.ID
 	for _, n := range notices {
 		switch {
-		case n.Kind == nAdd && n.Attempt == 0 && n.Meta.Packed:
+		case n.Kind == record.Add && n.Attempt == 0 && n.Meta.Packed:
 			began = with(began, n.ID)
-		case n.Kind == nEnd && n.Packed:
+		case n.Kind == record.End && n.Packed:
 			ended = with(ended, n.ID)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"runtime"
 	"sync"
-	"time"
 
 	"semper"
 	"semper/queue"
@@ -21,6 +20,7 @@ type op struct {
 	notices []notice  // what the dispatcher has to know of it
 	fresh   *fresh    // a job that gets its name when it is committed
 	id      queue.ID  // of fresh, when it is done
+	packed  bool      // fresh is in a block
 	keep    queue.Job // with a method where the dispatcher may start it without reading it again
 	done    chan outcome
 }
@@ -211,16 +211,20 @@ const maxTries = 100
 // perform commits ops together, and again without those whose conditions do not hold, until each has its outcome.
 func (q *Queue) perform(ops []*op) {
 	for tries := 0; len(ops) > 0; tries++ {
-		c, err := q.compose(ops)
+		c, err := q.compose(ops, tries == 0)
 		term := c.term
 		var revision int64
 		if err == nil {
 			revision, err = q.e.store.Commit(q.e.ctx, c.txn)
 		}
+		if err != nil {
+			q.unseat(c)
+		}
 		switch {
 		case err == nil:
 			q.performed(ops, c, revision)
 			return
+		case errors.Is(err, semper.ErrConflict) && len(c.starts) > 0: // perhaps because of the claims
 		case errors.Is(err, semper.ErrConflict) && tries < maxTries:
 			if term == nil {
 				ops = q.sift(ops, err)
@@ -245,8 +249,12 @@ func (q *Queue) perform(ops []*op) {
 }
 
 func (q *Queue) performed(ops []*op, c composed, revision int64) {
+	for _, st := range c.starts {
+		st.op.keep = queue.Job{} // it has started
+	}
 	q.remember(ops)
-	q.learn(c.term != nil, revision, c.notices)
+	q.learn(c, revision)
+	q.answer(c.shares, c.starts)
 	for _, o := range ops {
 		o.done <- outcome{revision: revision}
 	}
@@ -291,26 +299,3 @@ func (q *Queue) sift(ops []*op, conflict error) (rest []*op) {
 	}
 	return rest
 }
-
-// A notice is what the dispatcher has to know of a change: from the commit itself, or from the bell.
-type notice struct {
-	Kind    string    `json:"k"`
-	ID      queue.ID  `json:"i,omitzero"`
-	Meta    *meta     `json:"m,omitempty"` // of a new job, or one that is queued behind the others again
-	Attempt int       `json:"n,omitempty"`
-	Due     time.Time `json:"u,omitzero"`
-	Noted   bool      `json:"d,omitempty"` // there is a record under delay
-	Token   int64     `json:"t,omitempty"`
-	Packed  bool      `json:"l,omitempty"` // what is over stood in a block
-}
-
-// Kinds of notices.
-const (
-	nAdd    = "add"
-	nBack   = "back"
-	nBury   = "bury"
-	nEnd    = "end"
-	nExtend = "extend"
-	nPause  = "pause"
-	nResume = "resume"
-)

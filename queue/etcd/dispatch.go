@@ -9,6 +9,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/line"
 	"semper/queue/etcd/record"
 	"semper/store"
 )
@@ -16,47 +17,14 @@ import (
 // maxBatch is how many jobs one commit claims. Each is at most two conditions and two writes, beside the three of all.
 const maxBatch = (store.MaxOps - 3) / 4
 
-// claimer is a call of Claim that waits.
-type claimer struct {
-	worker string
-	max    int
-	gone   bool               // guarded by the queue's mu: it takes what is on its way and waits no more
-	out    chan []queue.Claim // gets one answer
-}
-
 // Claim gives jobs to a worker, as soon as this process dispatches and there are any.
 func (q *Queue) Claim(ctx context.Context, worker string, n int) ([]queue.Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c := &claimer{worker: worker, max: min(max(n, 1), maxBatch), out: make(chan []queue.Claim, 1)}
-	q.mu.Lock()
-	q.claimers = append(q.claimers, c)
-	q.mu.Unlock()
+	a := q.askers.Join(worker, min(max(n, 1), maxBatch))
 	q.nudge()
-	var err error
-	select {
-	case claims := <-c.out:
-		return claims, nil
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-q.e.ctx.Done():
-		err = queue.Closed()
-	}
-	q.mu.Lock()
-	i := slices.Index(q.claimers, c)
-	if i >= 0 {
-		q.claimers = slices.Delete(q.claimers, i, i+1)
-	}
-	c.gone = true
-	q.mu.Unlock()
-	if i >= 0 {
-		return nil, err
-	}
-	if claims := <-c.out; len(claims) > 0 { // it was being answered
-		return claims, nil
-	}
-	return nil, err
+	return q.askers.Wait(ctx, q.e.ctx, a)
 }
 
 // dispatch hands out jobs and ends leases until ctx ends or the backlog is in doubt.
@@ -135,68 +103,52 @@ func (q *Queue) hear(t *term, changes []semper.Change) {
 	}
 }
 
-// share is jobs picked for one claimer.
-type share struct {
-	to    *claimer // nil when it has its answer
-	picks []*backlog.Entry
-}
-
-// hand gives jobs that may start to claimers that wait, in one commit.
+// hand gives jobs that may start to those who wait for them, in one commit.
 func (q *Queue) hand(ctx context.Context, t *term) (bool, error) {
 	shares, picks := q.pick(t)
 	if len(picks) == 0 {
 		return false, nil
 	}
-	defer func() { // a claimer that got nothing waits on, before those who came later
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		var waiting []*claimer
-		for _, s := range shares {
-			switch {
-			case s.to == nil:
-			case s.to.gone:
-				s.to.out <- nil
-			default:
-				waiting = append(waiting, s.to)
-			}
-		}
-		q.claimers = append(waiting, q.claimers...)
-	}()
-	starts, err := q.prepare(ctx, t, shares)
+	starts, err := q.prepare(ctx, t, shares, picks)
 	if err == nil && len(starts) > 0 {
 		err = q.start(ctx, t, starts)
 	}
 	if err != nil {
 		q.putBack(t, picks)
-		return false, err
 	}
-	for i, s := range shares {
-		if claims := claimsOf(starts, s.to); len(claims) > 0 {
-			s.to.out <- claims
-			shares[i].to = nil
-		}
-	}
-	return true, nil
+	q.answer(shares, starts)
+	return err == nil, err
 }
 
-func (q *Queue) pick(t *term) (shares []share, picks []*backlog.Entry) {
+// answer gives shares the claims that were written down. Who got nothing waits on, before those who came later.
+func (q *Queue) answer(shares []line.Share, starts []*starting) {
+	var rest []*line.Asker
+	for _, s := range shares {
+		var claims []queue.Claim
+		for _, st := range starts {
+			if st.to == s.Asker && st.claim != nil {
+				claims = append(claims, *st.claim)
+			}
+		}
+		if len(claims) == 0 {
+			rest = append(rest, s.Asker)
+			continue
+		}
+		s.Answer(claims)
+	}
+	if len(rest) > 0 {
+		q.askers.Back(rest...)
+		q.nudge()
+	}
+}
+
+func (q *Queue) pick(t *term) (shares []line.Share, picks []*backlog.Entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	want := 0
-	for _, c := range q.claimers {
-		want += c.max
-	}
-	if want == 0 {
-		return nil, nil
-	}
-	picks = t.back.Next(time.Now(), min(want, maxBatch))
-	rest := picks
-	for len(rest) > 0 {
-		c := q.claimers[0]
-		q.claimers = q.claimers[1:]
-		n := min(c.max, len(rest))
-		shares, rest = append(shares, share{c, rest[:n]}), rest[n:]
-	}
+	shares = q.askers.Take(func(want int) int {
+		picks = t.back.Next(time.Now(), min(want, maxBatch))
+		return len(picks)
+	})
 	return shares, picks
 }
 
@@ -223,7 +175,6 @@ func (q *Queue) start(ctx context.Context, t *term, starts []*starting) error {
 	if q.policy.Order != queue.OrderNone { // who was accepted by another process before starts before
 		txn.If = append(txn.If, semper.Condition{Key: q.prefix + kBell, Version: t.belled})
 	}
-	lease := q.policy.Lease
 	q.mu.Unlock()
 	for _, s := range starts {
 		text, err := record.Pack(nil, s.state)
@@ -250,21 +201,24 @@ func (q *Queue) start(ctx context.Context, t *term, starts []*starting) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	for _, s := range starts {
-		t.back.Started(s.job.ID, s.state.Attempt, revision, now.Add(lease), now)
-		t.back.Saw(s.job.ID, revision)
-		q.held[s.job.ID] = held{state: s.state, token: revision}
-		s.claim = &queue.Claim{Job: s.job, For: lease, Lease: queue.Lease{ID: s.job.ID, Attempt: s.state.Attempt, Token: revision}}
-	}
+	q.began(starts, revision)
+	t.began(starts, revision)
 	return nil
 }
 
-func claimsOf(starts []*starting, c *claimer) (claims []queue.Claim) {
+// began makes claims of attempts that were written down at revision.
+func (q *Queue) began(starts []*starting, revision int64) {
 	for _, s := range starts {
-		if s.to == c && s.claim != nil {
-			claims = append(claims, *s.claim)
-		}
+		s.state.Settle(revision)
+		q.held[s.job.ID] = held{state: s.state, token: revision}
+		s.claim = &queue.Claim{Job: s.job, For: q.policy.Lease, Lease: queue.Lease{ID: s.job.ID, Attempt: s.state.Attempt, Token: revision}}
 	}
-	return claims
+}
+
+func (t *term) began(starts []*starting, revision int64) {
+	now := time.Now()
+	for _, s := range starts {
+		t.back.Started(s.job.ID, s.state.Attempt, revision, now.Add(t.back.Policy().Lease), now)
+		t.back.Saw(s.job.ID, revision)
+	}
 }

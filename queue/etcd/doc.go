@@ -62,6 +62,13 @@
 // Calls that change something while a commit is under way go into the next one together, as far as they do not touch
 // the same keys. When the conditions of some do not hold they are told apart by one read, and the others go on.
 //
+// # Claimed as accepted
+//
+// Where somebody waits for jobs, a new one that may start at once is claimed in the commit that accepts it (seat.go): one
+// wait for the disk instead of two. The backlog keeps a place for it meanwhile, so bounds hold. That the queue is not paused
+// is a condition then, and when it does not hold the jobs are accepted again, to wait. A job in a lane that keeps an order
+// is not claimed like this: one before it may be in another commit that is under way.
+//
 // # What it will not do
 //
 // Poll the store while nothing happens, but for processes that wait for another's dispatcher. Hold bodies of a backlog in

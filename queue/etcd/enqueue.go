@@ -113,7 +113,7 @@ func (q *Queue) alone(o *op) error {
 	f := o.fresh
 	o.fresh = nil
 	o.txn.Then = append(o.txn.Then, semper.Write{Key: q.key(kJob, o.id), Value: f.text})
-	o.notices = append(o.notices, notice{Kind: nAdd, ID: o.id, Meta: &f.meta})
+	o.notices = append(o.notices, notice{Kind: record.Add, ID: o.id, Meta: &f.meta})
 	return f.claims(&o.txn, o.id)
 }
 

@@ -182,9 +182,7 @@ func (r *reading) item(it semper.Item) error {
 }
 
 func (r *reading) state(id queue.ID, kind string, s state, version int64) {
-	if s.Requeue {
-		s.Order = version
-	}
+	s.Settle(version)
 	e := s.Entry(id)
 	e.Note = version
 	r.b.Add(e, r.now)

@@ -9,4 +9,5 @@ type (
 	result = record.Result
 	over   = record.Over
 	known  = record.Known
+	notice = record.Notice
 )

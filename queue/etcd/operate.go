@@ -53,7 +53,7 @@ func (q *Queue) Pause(ctx context.Context, by queue.By) (queue.Pause, error) {
 			return queue.Pause{}, err
 		}
 		txn := semper.Txn{If: []semper.Condition{{Key: q.prefix + kPause}}, Then: []semper.Write{{Key: q.prefix + kPause, Value: text}}}
-		p.Revision, err = q.deed(ctx, txn, queue.Deed{By: by, At: p.Since, What: "pause"}, notice{Kind: nPause})
+		p.Revision, err = q.deed(ctx, txn, queue.Deed{By: by, At: p.Since, What: "pause"}, notice{Kind: record.Pause})
 		if !errors.Is(err, semper.ErrConflict) {
 			return p, err
 		}
@@ -72,7 +72,7 @@ func (q *Queue) Resume(ctx context.Context, by queue.By) error {
 			return err
 		}
 		txn := semper.Txn{If: []semper.Condition{{Key: q.prefix + kPause, Version: there.Revision}}, Then: []semper.Write{{Key: q.prefix + kPause, Delete: true}}}
-		_, err = q.deed(ctx, txn, queue.Deed{By: by, At: time.Now().Round(0), What: "resume"}, notice{Kind: nResume})
+		_, err = q.deed(ctx, txn, queue.Deed{By: by, At: time.Now().Round(0), What: "resume"}, notice{Kind: record.Resume})
 		if !errors.Is(err, semper.ErrConflict) {
 			return err
 		}
@@ -173,7 +173,7 @@ func (q *Queue) retrying(ctx context.Context, id queue.ID) (c change, err error)
 		If:   append([]semper.Condition{{Key: q.key(kDead, id), Version: there.Version}}, q.stands(h, id)...),
 		Then: []semper.Write{{Key: q.key(kDelay, id), Value: text}, {Key: q.key(kDead, id), Delete: true}},
 	}
-	c.notice = notice{Kind: nAdd, ID: id, Meta: &s.Meta, Attempt: s.Attempt, Noted: true}
+	c.notice = notice{Kind: record.Add, ID: id, Meta: &s.Meta, Attempt: s.Attempt, Noted: true}
 	return c, err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"semper"
 	"semper/queue"
+	"semper/queue/etcd/line"
 	"semper/queue/etcd/record"
 )
 
@@ -36,10 +37,13 @@ type composed struct {
 	txn     semper.Txn
 	term    *term // of this process, if the commit is on condition of its fence
 	notices []notice
+	shares  []line.Share // of those who get new jobs at once
+	starts  []*starting
 }
 
 // compose is ops as one commit: of the dispatcher, on condition of its fence; of any other process, with the bell.
-func (q *Queue) compose(ops []*op) (c composed, err error) {
+// Who waits for jobs gets new ones in the same commit, if claim says so.
+func (q *Queue) compose(ops []*op, claim bool) (c composed, err error) {
 	named, err := q.pack(&c, ops)
 	if err != nil {
 		return c, err
@@ -56,7 +60,10 @@ func (q *Queue) compose(ops []*op) (c composed, err error) {
 	q.mark(&c)
 	if c.term = q.dispatching(); c.term != nil {
 		c.txn.If = append(c.txn.If, c.term.fence)
-		return c, nil
+		if claim {
+			err = q.seat(&c, ops)
+		}
+		return c, err
 	}
 	if len(c.notices) == 0 {
 		return c, nil
@@ -78,13 +85,13 @@ func (q *Queue) pack(c *composed, ops []*op) (named bool, err error) {
 	now := time.Now()
 	if len(all) < q.e.packLeast {
 		for _, o := range all {
-			o.id = queue.NewID(now)
+			o.id, o.packed = queue.NewID(now), false
 			key := q.key(kJob, o.id)
 			if !named {
 				c.txn.If, named = append(c.txn.If, semper.Condition{Key: key}), true
 			}
 			c.txn.Then = append(c.txn.Then, semper.Write{Key: key, Value: o.fresh.text})
-			c.notices = append(c.notices, notice{Kind: nAdd, ID: o.id, Meta: &o.fresh.meta})
+			c.notices = append(c.notices, notice{Kind: record.Add, ID: o.id, Meta: &o.fresh.meta})
 			if err := o.fresh.claims(&c.txn, o.id); err != nil {
 				return named, err
 			}
@@ -116,13 +123,13 @@ func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) erro
 	block := append(make([]byte, 0, size+24*len(jobs)+1), record.BlockSchema)
 	head := append(make([]byte, 0, 64*len(jobs)+1), record.PageSchema)
 	for i, o := range jobs {
-		o.id = queue.ID(slices.Concat(name[:], suffixes[8*i:8*i+8]))
+		o.id, o.packed = queue.ID(slices.Concat(name[:], suffixes[8*i:8*i+8])), true
 		m := o.fresh.meta
 		m.Packed = true
 		block = record.AppendPart(block, o.id, o.fresh.text)
 		e := m.Entry(o.id, 0)
 		head = record.AppendFact(head, &e)
-		c.notices = append(c.notices, notice{Kind: nAdd, ID: o.id, Meta: &m})
+		c.notices = append(c.notices, notice{Kind: record.Add, ID: o.id, Meta: &m})
 		if err := o.fresh.claims(&c.txn, o.id); err != nil {
 			return err
 		}
@@ -136,7 +143,7 @@ func (q *Queue) packBlock(c *composed, jobs []*op, size int, now time.Time) erro
 func (q *Queue) mark(c *composed) {
 	ended := map[record.Block][]queue.ID{}
 	for _, n := range c.notices {
-		if n.Kind == nEnd && n.Packed {
+		if n.Kind == record.End && n.Packed {
 			ended[record.BlockOf(n.ID)] = append(ended[record.BlockOf(n.ID)], n.ID)
 		}
 	}

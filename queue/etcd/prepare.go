@@ -9,13 +9,14 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/line"
 	"semper/queue/etcd/record"
 	"semper/store"
 )
 
 // starting is a job whose claim is being written down.
 type starting struct {
-	to     *claimer
+	to     *line.Asker
 	entry  *backlog.Entry
 	job    queue.Job
 	key    string             // of its record
@@ -23,17 +24,27 @@ type starting struct {
 	state  state              // its record under run
 	when   []semper.Condition // it still waits, and stands where it stood
 	claim  *queue.Claim       // when it is written
+
+	op   *op // that accepts the job at the same time, and the place it starts from; nil: it waited
+	seat *backlog.Seat
+}
+
+// attempt is the record of the attempt that begins now.
+func (st *starting) attempt(n int, now time.Time) {
+	st.state.Attempt = n
+	st.state.Now = queue.Attempt{Number: n, Started: now.Round(0), Worker: st.to.Worker}
 }
 
 // prepare reads what the jobs of shares are. One that is gone leaves the backlog; one whose record is damaged is buried,
 // so that it does not stand in the way of the others.
-func (q *Queue) prepare(ctx context.Context, t *term, shares []share) (starts []*starting, err error) {
+func (q *Queue) prepare(ctx context.Context, t *term, shares []line.Share, picks []*backlog.Entry) (starts []*starting, err error) {
 	var keys []string
 	q.mu.Lock()
 	now := time.Now()
 	for _, s := range shares {
-		for _, e := range s.picks {
-			st := &starting{to: s.to, entry: e, key: q.key(kJob, e.ID)}
+		for range s.Jobs {
+			e := picks[len(starts)]
+			st := &starting{to: s.Asker, entry: e, key: q.key(kJob, e.ID)}
 			version := e.Revision
 			if k := t.pages[e.Page].block; k != nil {
 				st.key, st.packed, version = q.blockKey(k.name), true, k.version
@@ -165,14 +176,9 @@ func (q *Queue) fillIn(st *starting, items map[string]fetched, now time.Time) er
 		}
 		st.state.Order = st.entry.Revision
 	}
-	worker := ""
-	if st.to != nil {
-		worker = st.to.worker
-	}
 	st.state.Meta.Packed = st.packed
 	st.state.Requeue, st.state.Due = false, time.Time{}
-	st.state.Attempt = int(st.entry.Attempt) + 1
-	st.state.Now = queue.Attempt{Number: st.state.Attempt, Started: now.Round(0), Worker: worker}
+	st.attempt(int(st.entry.Attempt)+1, now)
 	return nil
 }
 
@@ -190,7 +196,7 @@ func (q *Queue) buryDamaged(ctx context.Context, t *term, st *starting, why erro
 		txn.Then = append(txn.Then, semper.Write{Key: q.key(kDelay, e.ID), Delete: true})
 	}
 	q.e.log.Error("queue: a job cannot be read and is dead now", "service", q.service.String(), "job", e.ID.String(), "error", why)
-	_, err = q.commit(ctx, txn, notice{Kind: nBury, ID: e.ID, Attempt: s.Attempt})
+	_, err = q.commit(ctx, txn, notice{Kind: record.Bury, ID: e.ID, Attempt: s.Attempt})
 	if errors.Is(err, semper.ErrConflict) {
 		q.doubt(t)
 		return nil

@@ -8,6 +8,7 @@ import (
 	"semper"
 	"semper/queue"
 	"semper/queue/backlog"
+	"semper/queue/etcd/line"
 	"semper/queue/etcd/record"
 	"semper/queue/spill"
 )
@@ -20,18 +21,18 @@ type Queue struct {
 	bodies  *spill.Dir // nil: none
 	ops     chan *op
 	wake    chan struct{} // holds one when the dispatcher may have something to do
+	askers  line.Line     // of jobs
 	place   atomic.Int64
 
 	mu sync.Mutex // guards the following
 
-	policy   queue.Policy
-	term     *term // while this process dispatches, or reads the backlog in order to
-	claimers []*claimer
-	held     map[queue.ID]held // running attempts that this process claimed
-	waiters  map[queue.ID][]chan struct{}
-	moved    chan struct{} // closed and replaced when a job stopped running
-	recent   recent
-	far      far
+	policy  queue.Policy
+	term    *term             // while this process dispatches, or reads the backlog in order to
+	held    map[queue.ID]held // running attempts that this process claimed
+	waiters map[queue.ID][]chan struct{}
+	moved   chan struct{} // closed and replaced when a job stopped running
+	recent  recent
+	far     far
 
 	farRead sync.Mutex // held by who reads far's numbers, for all who wait for them
 }
@@ -62,6 +63,7 @@ type learned struct {
 	fenced   bool
 	revision int64
 	notices  []notice
+	starts   []*starting // of new jobs, in the same commit
 }
 
 // held is a running attempt's record and its version.
@@ -138,15 +140,17 @@ func (q *Queue) lost(t *term) (bool, error) {
 }
 
 // learn is what a commit of this process has changed: under the dispatcher's fence, or with the bell.
-func (q *Queue) learn(fenced bool, revision int64, notices []notice) {
+func (q *Queue) learn(c composed, revision int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, n := range notices {
+	for _, n := range c.notices {
 		q.forgetLocked(n)
 	}
+	q.began(c.starts, revision)
 	if t := q.term; t != nil {
-		t.learn(q, learned{fenced, revision, notices})
+		t.learn(q, learned{c.term != nil, revision, c.notices, c.starts})
 	}
+	q.rise(c)
 	q.nudge()
 }
 
@@ -158,6 +162,7 @@ func (t *term) learn(q *Queue, l learned) {
 	case l.revision <= t.base:
 	case l.fenced:
 		t.apply(q, l.revision, l.notices)
+		t.began(l.starts, l.revision)
 	case l.revision > t.belled:
 		t.own[l.revision] = true
 		t.apply(q, l.revision, l.notices)
@@ -167,13 +172,13 @@ func (t *term) learn(q *Queue, l learned) {
 // forgetLocked lets go of what is kept here of a job that no longer runs, and tells whoever waits for its end.
 func (q *Queue) forgetLocked(n notice) {
 	switch n.Kind {
-	case nBack, nBury, nEnd:
+	case record.Back, record.Bury, record.End:
 		delete(q.held, n.ID)
 		close(q.moved)
 		q.moved = make(chan struct{})
 	}
 	switch n.Kind {
-	case nBury, nEnd:
+	case record.Bury, record.End:
 		q.recent.drop(n.ID)
 		for _, w := range q.waiters[n.ID] {
 			close(w)
@@ -191,7 +196,7 @@ func (t *term) apply(q *Queue, revision int64, notices []notice) {
 			continue
 		}
 		switch n.Kind {
-		case nAdd:
+		case record.Add:
 			e := n.Meta.Entry(n.ID, revision)
 			e.Seen = revision
 			if n.Noted {
@@ -212,18 +217,18 @@ func (t *term) apply(q *Queue, revision int64, notices []notice) {
 				t.fresh = append(t.fresh, n.ID)
 			}
 			continue
-		case nBack:
+		case record.Back:
 			t.back.Back(n.ID, n.Attempt, n.Due, now)
-		case nBury:
+		case record.Bury:
 			t.back.Bury(n.ID, n.Attempt, now)
-		case nEnd:
+		case record.End:
 			t.back.Remove(n.ID, now)
-		case nExtend:
+		case record.Extend:
 			t.back.Extend(n.ID, n.Token, now.Add(t.back.Policy().Lease))
-		case nPause:
+		case record.Pause:
 			t.pause = &queue.Pause{Revision: revision} // who paused is read when it is asked for
 			t.back.Pause(true)
-		case nResume:
+		case record.Resume:
 			t.pause = nil
 			t.back.Pause(false)
 		}
@@ -245,9 +250,9 @@ func (t *term) stale(n notice, revision int64) bool {
 	}
 	e := t.back.Get(n.ID)
 	if e != nil {
-		return revision <= e.Seen && n.Kind != nExtend
+		return revision <= e.Seen && n.Kind != record.Extend
 	}
-	if n.Kind == nEnd {
+	if n.Kind == record.End {
 		if t.early == nil || len(t.early) >= maxEarly {
 			t.early = map[queue.ID]int64{}
 		}

@@ -34,6 +34,7 @@ func (q *Queue) own(ctx context.Context, l queue.Lease) (state, error) {
 	var s state
 	if err == nil {
 		_, err = record.Unpack(it.Key, it.Value, &s)
+		s.Settle(it.Version)
 	}
 	return s, err
 }
@@ -75,7 +76,7 @@ func (q *Queue) Extend(ctx context.Context, l queue.Lease) error {
 	}
 	q.mu.Unlock()
 	// A commit that changes nothing but the bell: the lease holds at its revision.
-	return q.settled(ctx, l, change{txn: semper.Txn{If: []semper.Condition{q.running(l)}}, notice: notice{Kind: nExtend, ID: l.ID, Token: l.Token}})
+	return q.settled(ctx, l, change{txn: semper.Txn{If: []semper.Condition{q.running(l)}}, notice: notice{Kind: record.Extend, ID: l.ID, Token: l.Token}})
 }
 
 func (q *Queue) alive(ctx context.Context) error {
@@ -127,7 +128,7 @@ func (q *Queue) ending(id queue.ID, m meta, s queue.State, history []queue.Attem
 	if !m.Packed {
 		c.txn.Then = append(c.txn.Then, semper.Write{Key: q.key(kJob, id), Delete: true})
 	}
-	c.notice = notice{Kind: nEnd, ID: id, Packed: m.Packed}
+	c.notice = notice{Kind: record.End, ID: id, Packed: m.Packed}
 	c.state = s
 	if m.Body != "" {
 		c.files = append(c.files, m.Body)
@@ -162,10 +163,10 @@ func (q *Queue) failing(ctx context.Context, l queue.Lease, f queue.Failure, now
 	s.History, s.Now = queue.Remember(s.History, a), queue.Attempt{}
 	next := p.After(s.Attempt-s.Spent, f, now, rand.Float64())
 	kind, body := kDelay, []byte(nil)
-	c.state, c.notice = queue.Delayed, notice{Kind: nBack, ID: l.ID, Attempt: s.Attempt, Due: next.Due, Noted: true}
+	c.state, c.notice = queue.Delayed, notice{Kind: record.Back, ID: l.ID, Attempt: s.Attempt, Due: next.Due, Noted: true}
 	s.Due = next.Due.Round(0)
 	if next.Dead {
-		kind, c.state, c.notice = kDead, queue.Dead, notice{Kind: nBury, ID: l.ID, Attempt: s.Attempt}
+		kind, c.state, c.notice = kDead, queue.Dead, notice{Kind: record.Bury, ID: l.ID, Attempt: s.Attempt}
 		s.Why, s.Ended, s.Kept, s.Due = next.Why, now.Round(0), now.Add(p.RetainDead).Round(0), time.Time{}
 		if s.Result, body, err = q.withBody(l.ID, f.Result); err != nil {
 			return c, err
@@ -195,7 +196,7 @@ func (q *Queue) buryRunning(ctx context.Context, l queue.Lease, why error, now t
 		}
 	}
 	text, err := record.Pack(nil, s)
-	c.state, c.notice = queue.Dead, notice{Kind: nBury, ID: l.ID, Attempt: s.Attempt}
+	c.state, c.notice = queue.Dead, notice{Kind: record.Bury, ID: l.ID, Attempt: s.Attempt}
 	c.txn = semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
 		{Key: q.key(kDead, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}}
 	c.txn.Then = append(c.txn.Then, q.telling(l.ID, s.Meta)...)
@@ -220,7 +221,7 @@ func (q *Queue) Release(ctx context.Context, l queue.Lease) error {
 	return q.settled(ctx, l, change{
 		txn: semper.Txn{If: []semper.Condition{q.running(l)}, Then: []semper.Write{
 			{Key: q.key(kDelay, l.ID), Value: text}, {Key: q.key(kRun, l.ID), Delete: true}}},
-		notice: notice{Kind: nBack, ID: l.ID, Attempt: s.Attempt, Noted: true},
+		notice: notice{Kind: record.Back, ID: l.ID, Attempt: s.Attempt, Noted: true},
 	})
 }
 

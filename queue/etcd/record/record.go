@@ -47,6 +47,13 @@ type State struct {
 	Result  *Result         `json:"c,omitempty"`
 }
 
+// Settle makes Order what it is in a record of that version.
+func (s *State) Settle(version int64) {
+	if s.Requeue {
+		s.Order, s.Requeue = version, false
+	}
+}
+
 // Result is a response but its body, which follows the record.
 type Result struct {
 	queue.Result
