@@ -17,7 +17,7 @@ func Abort(env semper.Environment, w World, by string) (Decision, error) {
 	r = d.Env.Rollout
 	switch r.State {
 	case semper.RolloutConnect, semper.RolloutRollingBack:
-		if !d.warm() || d.Env.Current.Release == d.Env.Previous.Release || !d.previousServes() {
+		if !d.warm() || d.Env.Previous.Release != r.From || !d.previousServes() { // what a restart came after is an older release
 			return Decision{}, &semper.Error{Code: semper.Conflict, Op: "abort", Message: "the route table is published already", Hint: "wait for its acknowledgement, then semper rollback"}
 		}
 		d.turnBack(r, "", "aborted by "+orSomebody(by))

@@ -286,3 +286,117 @@ func TestPauseBeforeTheFirstStep(t *testing.T) {
 	s.take(d)
 	s.until("on trial", s.at(0))
 }
+
+// TestFullPromotionOfWhatIsStaged leaves out the steps, and neither the staging nor somebody's word about it: a pause before it was about the steps.
+func TestFullPromotionOfWhatIsStaged(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.25, 0.5)})
+	digest := s.w.Releases["r2"].Artifact
+	delete(s.w.Staged, digest)
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.take(must(t)(rollout.Pause(s.env, s.w, "bob")))
+	if _, err := rollout.Promote(s.env, s.w, rollout.Promotion{Full: true, Step: 1}); semper.CodeOf(err) != semper.Conflict {
+		t.Errorf("all that is left after a step that is not there yet: %v", err)
+	}
+	s.take(must(t)(rollout.Promote(s.env, s.w, rollout.Promotion{By: "bob", Full: true, Step: -1})))
+	s.step()
+	if r := s.env.Rollout; r.State != semper.RolloutStage || !r.Trial.Over || r.Trial.Paused || r.Trial.PausedBy != "" || r.Trial.Step != 2 {
+		t.Fatalf("nothing is unpacked, and it is at %s: %+v", r.State, r.Trial)
+	}
+	s.w.Staged[digest] = nil
+	s.until("live", func() bool { return s.env.Rollout.State.Live() })
+}
+
+// TestPromoteOfWhatIsOver changes nothing: the answer to the first may have been lost.
+func TestPromoteOfWhatIsOver(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.25)})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("at 25 %", s.at(0))
+	s.take(must(t)(rollout.Promote(s.env, s.w, rollout.Promotion{Step: -1})))
+	if r := s.env.Rollout; r.State != semper.RolloutStart || !r.Trial.Over {
+		t.Fatalf("%s: %+v", r.State, r.Trial)
+	}
+	for _, full := range []bool{false, true} {
+		if d, err := rollout.Promote(s.env, s.w, rollout.Promotion{Step: -1, Full: full}); err != nil || len(d.Events) > 0 || len(d.Env.Rollout.Trial.Passed) != 1 {
+			t.Errorf("once more, full %v: %v, events %v, passed %+v", full, err, d.Events, d.Env.Rollout.Trial.Passed)
+		}
+	}
+	s.until("published", s.ended(semper.RolloutConnect))
+	for _, steer := range []func(semper.Environment, rollout.World, string) (rollout.Decision, error){rollout.Pause, rollout.Resume} {
+		if _, err := steer(s.env, s.w, "bob"); semper.CodeOf(err) != semper.Conflict || !strings.Contains(err.Error(), "its steps are over") {
+			t.Errorf("of one whose cutover is published: %v", err)
+		}
+	}
+}
+
+// TestPromoteEndsAWatch also where a rollout that came after it has failed, and not while one is on its way: that one decides.
+func TestPromoteEndsAWatch(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("watched", s.ended(semper.RolloutWatch))
+	s.deploy("r3", rollout.Request{ID: "d-3"})
+	if _, err := rollout.Promote(s.env, s.w, rollout.Promotion{Step: -1}); semper.CodeOf(err) != semper.Conflict {
+		t.Errorf("while r3 is on its way: %v", err)
+	}
+	s.take(must(t)(rollout.Abort(s.env, s.w, "bob")))
+	if p := s.env.Previous; p.Release != "r1" || len(p.Instances) == 0 {
+		t.Fatalf("not warm: %+v", p)
+	}
+	s.take(must(t)(rollout.Promote(s.env, s.w, rollout.Promotion{By: "bob", Step: -1})))
+	if p := s.env.Previous; len(p.Instances) > 0 {
+		t.Errorf("still warm: %+v", p)
+	}
+}
+
+// TestAbortOfARestart is refused once it is published: what is still warm beside it is another release, which nobody asked for.
+func TestAbortOfARestart(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("watched", s.ended(semper.RolloutWatch))
+	env, _, err := rollout.Restart(s.env, s.w.Releases["r2"], nil, rollout.Request{ID: "d-3", Now: s.w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.env = env
+	s.until("published", s.ended(semper.RolloutConnect))
+	if d, err := rollout.Abort(s.env, s.w, "bob"); semper.CodeOf(err) != semper.Conflict || !strings.Contains(err.Error(), "published already") {
+		t.Errorf("it goes on to %+v: %v", d.Env.Current, err)
+	}
+	s.until("watched again", s.ended(semper.RolloutWatch))
+	if s.env.Current.Release != "r2" {
+		t.Errorf("%s serves", s.env.Current.Release)
+	}
+}
+
+// TestPauseAndResumeSayWhatTheyChange and by whom; nothing where nothing is changed.
+func TestPauseAndResumeSayWhatTheyChange(t *testing.T) {
+	t.Parallel()
+	s := onTrial(t, semper.Deploy{Steps: steps(0.25)})
+	s.deploy("r2", rollout.Request{ID: "d-2"})
+	s.until("at 25 %", s.at(0))
+	for i, tc := range []struct {
+		steer   func(semper.Environment, rollout.World, string) (rollout.Decision, error)
+		changed bool
+		by      string
+	}{{rollout.Resume, false, ""}, {rollout.Pause, true, "somebody"}, {rollout.Pause, false, "somebody"}, {rollout.Resume, true, ""}, {rollout.Resume, false, ""}} {
+		d := must(t)(tc.steer(s.env, s.w, ""))
+		s.take(d)
+		if tr := s.env.Rollout.Trial; d.Changed != tc.changed || (len(d.Events) == 1) != tc.changed || tr.PausedBy != tc.by || tr.Paused != (tc.by != "") {
+			t.Errorf("%d: changed %v, events %v, %+v", i, d.Changed, d.Events, tr)
+		}
+	}
+}
+
+// must is a decision without an error.
+func must(t *testing.T) func(rollout.Decision, error) rollout.Decision {
+	return func(d rollout.Decision, err error) rollout.Decision {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+}
