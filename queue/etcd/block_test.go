@@ -354,3 +354,25 @@ func buried(b *blocks, ids []queue.ID) {
 		}
 	}
 }
+
+// TestNameIsTaken: a job whose block draws the name of one that is there gets another, and is accepted.
+func TestNameIsTaken(t *testing.T) {
+	bubble(t, queue.Policy{}, func(p *pair) {
+		drawn := 0
+		names := []queue.ID{queue.NewID(time.Now()), queue.NewID(time.Now())}
+		e := engine(p.T, p.store, "edge-1", "")
+		e.PackFrom(1)
+		e.Names(func(time.Time) queue.ID {
+			drawn++
+			return names[drawn/3] // the second job draws the first one's once
+		})
+		q, err := e.Open(p.ctx, shop, p.p)
+		must(t, err)
+		defer func() { must(t, e.Close()) }()
+		synctest.Wait()
+		first, second := p.enqueue(q, ""), p.enqueue(q, "")
+		if drawn != 3 || p.state(q, first) != queue.Queued || p.state(q, second) != queue.Queued {
+			t.Errorf("%d names drawn, %s is %s, %s is %s", drawn, first, p.state(q, first), second, p.state(q, second))
+		}
+	})
+}

@@ -268,7 +268,7 @@ func settle(ops []*op, err error) {
 
 // sift refuses the ops whose conditions do not hold, and gives the others. What cannot be told apart is tried again.
 func (q *Queue) sift(ops []*op, conflict error) (rest []*op) {
-	if len(ops) == 1 {
+	if len(ops) == 1 && ops[0].fresh == nil { // a new job gets another name
 		settle(ops, conflict)
 		return nil
 	}
