@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -26,6 +27,10 @@ import (
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" { // as the keeper has it for the store, which inherits it, and for the queue's process
+		debug.SetGCPercent(200)
+		_ = os.Setenv("GOGC", "200")
+	}
 	write := flag.Bool("write", false, "write bench/queue/RESULTS.md")
 	backlog := flag.Int("backlog", 200_000, "jobs of the backlog")
 	span := flag.Duration("for", 5*time.Second, "how long each rate is measured")

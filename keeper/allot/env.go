@@ -82,8 +82,9 @@ func (g Grant) Environ() []string {
 func PartEnviron(kind, notify, tree string, own []string) []string {
 	set := map[string]string{
 		// Live heaps are small, a few MB; each collection they are spared is one no request waits beside. Control had three
-		// in each deploy with half the heap to spare, and they were a third of its work.
-		"GOGC":       map[string]string{"store": "100", "control": "300", "queue": "200", "edge": "400"}[kind],
+		// in each deploy with half the heap to spare, and they were a third of its work. The store's were a sixth of what it did
+		// for jobs, at the cost of those that waited for it.
+		"GOGC":       map[string]string{"store": "200", "control": "300", "queue": "200", "edge": "400"}[kind],
 		"GOMEMLIMIT": map[string]string{"store": "160MiB", "control": "64MiB", "queue": "256MiB", "edge": "512MiB"}[kind],
 	}
 	// These speak of the keeper itself.
