@@ -35,10 +35,20 @@ func Run(ctx context.Context, q queue.Worker, o Options) {
 		o.Log = slog.Default()
 	}
 	d := &dispatcher{Options: o, queue: q, slots: make(chan struct{}, o.Slots), large: make(chan struct{}, largeAnswers)}
-	for d.round(ctx) {
+	var asking sync.WaitGroup
+	for range askers {
+		asking.Go(func() {
+			for d.round(ctx) {
+			}
+		})
 	}
+	asking.Wait()
 	d.wg.Wait()
 }
+
+// askers is how many ask for jobs at a time: while one begins those that it got, the others wait already, and have what
+// comes meanwhile as it is accepted.
+const askers = 3
 
 type dispatcher struct {
 	Options
@@ -48,7 +58,7 @@ type dispatcher struct {
 	wg    sync.WaitGroup
 }
 
-// round claims as many jobs as there are slots for, and begins them. It reports whether to go on.
+// round claims as many jobs as its part of the slots is free for, and begins them. It reports whether to go on.
 func (d *dispatcher) round(ctx context.Context) bool {
 	select {
 	case d.slots <- struct{}{}:
@@ -56,7 +66,7 @@ func (d *dispatcher) round(ctx context.Context) bool {
 		return false
 	}
 	free := 1
-	for more := true; more && free < cap(d.slots); {
+	for more := true; more && free < (cap(d.slots)+askers-1)/askers; {
 		select {
 		case d.slots <- struct{}{}:
 			free++

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -174,4 +175,42 @@ func TestAtMostSlotsAreUnderWay(t *testing.T) {
 			t.Errorf("%d at a time", most.Load())
 		}
 	})
+}
+
+// asked is a queue that never has a job.
+type asked struct {
+	queue.Worker
+	jobs chan int
+}
+
+func (a asked) Claim(ctx context.Context, _ string, n int) ([]queue.Claim, error) {
+	a.jobs <- n
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestSeveralAsk: several ask for jobs, and together for no more than there are slots.
+func TestSeveralAsk(t *testing.T) {
+	t.Parallel()
+	for slots, want := range map[int][]int{1: {1}, 2: {1, 1}, 5: {1, 2, 2}, 256: {84, 86, 86}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			a := asked{jobs: make(chan int, 10)}
+			done := make(chan struct{})
+			go func() {
+				dispatch.Run(ctx, a, dispatch.Options{Slots: slots})
+				close(done)
+			}()
+			synctest.Wait()
+			var got []int
+			for len(a.jobs) > 0 {
+				got = append(got, <-a.jobs)
+			}
+			if slices.Sort(got); !slices.Equal(got, want) {
+				t.Errorf("of %d slots %d are asked for, want %d", slots, got, want)
+			}
+			cancel()
+			<-done
+		})
+	}
 }
