@@ -10,7 +10,8 @@
 //
 //   - A job's attempt begins after its claim is durable, and ends at the queue by exactly one of Complete, Fail and Release.
 //     Where that is not heard of, the lease ends it.
-//   - At most Slots attempts are under way at a time.
+//   - At most Slots attempts are under way at a time. Several ask for jobs, each for its part of them, so that somebody waits
+//     whenever one is accepted: an engine may hand it out in the same commit.
 //   - An attempt gets as long as its lease holds, less a margin, and is then given up: nobody else works on it meanwhile.
 //   - A lease is extended while there are signs of life, up to a bound: interim responses, bytes of the answer, and, where the
 //     settings say so, that the instance has not closed the connection.
