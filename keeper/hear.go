@@ -50,13 +50,17 @@ func (k *keeper) heardReady(msg notify.Message) {
 	k.saidReadyLocked(m, msg.PID)
 }
 
-// saidReadyLocked takes in that the present incarnation of m is ready by its own word.
+// saidReadyLocked takes in that the present incarnation of m is ready by its own word. pid is 0 while it is not known.
 func (k *keeper) saidReadyLocked(m *member, pid int) {
 	if m.rec.Notified {
 		return
 	}
 	m.rec.Notified = true
-	k.log.Info("ready", "what", m.rec.Name, "pid", pid)
+	log := k.log.With("what", m.rec.Name)
+	if pid != 0 {
+		log = log.With("pid", pid)
+	}
+	log.Info("ready")
 	k.saveLocked(m)
 	k.changedLocked(m)
 	if c := m.cur; c != nil && m.rec.Yields {

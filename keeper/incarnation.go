@@ -92,6 +92,9 @@ func (k *keeper) began(m *member, c *incarnation) {
 	}
 	k.saveLocked(m)
 	k.changedLocked(m)
+	if m.rec.Notified && m.rec.Yields {
+		k.goBackground(func() { k.compete(m, c) })
+	}
 }
 
 // attend has the end of c's process seen to. The goroutine ends with the process, or with the keeper.

@@ -38,14 +38,18 @@ func (k *keeper) limitYielding(m *member, c *incarnation, after time.Duration) {
 	})
 }
 
-// foundReady is [Client.Ready].
+// foundReady is [Client.Ready]. A process may ask before what started it has come to [keeper.began], which looks whether it has.
 func (k *keeper) foundReady(id semper.InstanceID, n int64, own bool) {
 	k.mu.Lock()
 	m := k.members[string(id)]
 	var c *incarnation
-	if m != nil && m.cur != nil && m.cur.n == n {
-		if c = m.cur; own {
-			k.saidReadyLocked(m, m.rec.Identity.PID)
+	if m != nil && m.rec.Incarnation == n {
+		pid := 0
+		if m.cur != nil && m.cur.n == n {
+			c, pid = m.cur, m.rec.Identity.PID
+		}
+		if own {
+			k.saidReadyLocked(m, pid)
 		}
 	}
 	k.mu.Unlock()
