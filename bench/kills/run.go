@@ -27,7 +27,7 @@ services:
     type: web
     command: ./app
     instances: 2
-    env: { EFFECTS: %q, ONCE: %q }
+    env: { BEGUN: %q, EFFECTS: %q, ONCE: %q }
     health: { path: /healthz }
     jobs: { attempts: 1000, timeout: 5s, backlog: 100000 }
 routes:
@@ -76,7 +76,8 @@ func (t *trial) start(ctx context.Context) error {
 	app := filepath.Join(t.dir, "app")
 	if err := errors.Join(os.Mkdir(app, 0o755), os.Mkdir(t.once(), 0o777), os.Chmod(t.once(), 0o777), //nolint:gosec // the app may run as another user
 		os.WriteFile(t.effects(), nil, 0o666), os.Chmod(t.effects(), 0o666), //nolint:gosec // the same
-		os.WriteFile(filepath.Join(app, "semper.yaml"), fmt.Appendf(nil, config, t.effects(), t.once()), 0o644)); err != nil { //nolint:gosec // the same
+		os.WriteFile(t.begun(), nil, 0o666), os.Chmod(t.begun(), 0o666), //nolint:gosec // the same
+		os.WriteFile(filepath.Join(app, "semper.yaml"), fmt.Appendf(nil, config, t.begun(), t.effects(), t.once()), 0o644)); err != nil { //nolint:gosec // the same
 		return err
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(app, "app"), "semper/bench/kills/app")
@@ -104,6 +105,7 @@ func (t *trial) start(ctx context.Context) error {
 	return nil
 }
 
+func (t *trial) begun() string   { return filepath.Join(t.dir, "begun") }
 func (t *trial) effects() string { return filepath.Join(t.dir, "effects") }
 func (t *trial) once() string    { return filepath.Join(t.dir, "once") }
 
@@ -174,7 +176,7 @@ func (t *trial) pause(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	effects, accepted := t.attempts(), t.crowd.count()
+	begun, effects, accepted := t.lines(t.begun()), t.lines(t.effects()), t.crowd.count()
 	if err := t.killer.spree(ctx, pauseKills, t.o.gap); err != nil {
 		return err
 	}
@@ -187,17 +189,21 @@ func (t *trial) pause(ctx context.Context) error {
 			return err
 		}
 	}
-	if now := t.attempts(); now != effects {
-		t.crowd.find("%d attempts had an effect while the queue was paused and had drained", now-effects)
+	if now := t.lines(t.begun()); now != begun {
+		t.crowd.find("%d attempts began while the queue was paused and had drained", now-begun)
+	}
+	if now := t.lines(t.effects()); now != effects {
+		// Nobody can tell an app that whoever waits for it is dead: what it does then counts as not done.
+		say("%d attempts that had begun before went on after the edge that waited for them was killed", now-effects)
 	}
 	return t.operate(ctx, func(ctx context.Context, q queue.Queue) error { return q.Resume(ctx, by) })
 }
 
-// attempts is how many have had an effect.
-func (t *trial) attempts() int {
-	text, err := os.ReadFile(t.effects())
+// lines is how many the app has left in a file.
+func (t *trial) lines(path string) int {
+	text, err := os.ReadFile(path)
 	if err != nil {
-		t.crowd.find("effects: %v", err)
+		t.crowd.find("%s: %v", filepath.Base(path), err)
 	}
 	return strings.Count(string(text), "\n")
 }

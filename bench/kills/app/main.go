@@ -1,5 +1,5 @@
-// Command app does the jobs of bench/kills. It leaves a trace of each attempt's effect outside of semper: a line in the file EFFECTS of the
-// job, its key and the attempt; and, once per key, a file in the directory ONCE, as a handler does that must not act twice. One in some is
+// Command app does the jobs of bench/kills. It leaves traces of each attempt outside of semper: lines of the job, its key and the
+// attempt, in the file BEGUN at its beginning and in the file EFFECTS as its effect; and, once per key, a file in the directory ONCE, as a handler does that must not act twice. One in some is
 // refused at its first attempt, and one takes its time.
 package main
 
@@ -54,7 +54,11 @@ func job(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	key, attempt := r.Header.Get("Idempotency-Key"), r.Header.Get("Semper-Attempt")
+	id, key, attempt := r.Header.Get("Semper-Job-Id"), r.Header.Get("Idempotency-Key"), r.Header.Get("Semper-Attempt")
+	if err := trace(os.Getenv("BEGUN"), id, key, attempt); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	sum := sha256.Sum256([]byte(key))
 	if sum[0]%16 == 0 && attempt == "1" {
 		http.Error(w, "not yet", http.StatusServiceUnavailable)
@@ -63,7 +67,7 @@ func job(w http.ResponseWriter, r *http.Request) {
 	if sum[0]%16 == 1 {
 		time.Sleep(time.Duration(sum[1]) * time.Millisecond) // work
 	}
-	if err := effect(r.Header.Get("Semper-Job-Id"), key, attempt, hex.EncodeToString(sum[:])); err != nil {
+	if err := effect(id, key, attempt, hex.EncodeToString(sum[:])); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -80,7 +84,12 @@ func effect(id, key, attempt, name string) error {
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	f, err := os.OpenFile(os.Getenv("EFFECTS"), os.O_WRONLY|os.O_APPEND, 0)
+	return trace(os.Getenv("EFFECTS"), id, key, attempt)
+}
+
+// trace leaves a line about the attempt.
+func trace(path, id, key, attempt string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
