@@ -253,7 +253,7 @@ func (c *cost) add(o cost) {
 }
 
 // pacedTrial is a round of all ways at a rate, in slices that take turns, each way on the same timetables. What the others on the machine
-// take falls into a few of the slices; of a way's, the median counts.
+// take falls into a few of the slices, so that each is a round of its own for its percentiles.
 func (b *bench) pacedTrial(ctx context.Context, t *trial, round int, rate float64) error {
 	paced := make(map[string]*pacedWay)
 	for slice := range pacedSlices {
@@ -262,7 +262,7 @@ func (b *bench) pacedTrial(ctx context.Context, t *trial, round int, rate float6
 			if paced[way] == nil {
 				paced[way] = new(pacedWay)
 			}
-			if err := b.pacedSlice(ctx, t, way, paced[way], openloop.Options{
+			if err := b.pacedSlice(ctx, t, way, round*pacedSlices+slice, paced[way], openloop.Options{
 				Address: t.Setup.HTTP, Request: []byte("GET / HTTP/1.1\r\nHost: " + t.Setup.HTTP + "\r\nCookie: " + t.cookie + "\r\n\r\n"), Rate: rate, Duration: b.run / 2,
 				Connections: 64, Seed: uint64(round*pacedSlices + slice + 1), Grace: 10 * time.Second,
 			}); err != nil {
@@ -272,9 +272,6 @@ func (b *bench) pacedTrial(ctx context.Context, t *trial, round int, rate float6
 	}
 	for _, way := range ways {
 		p := paced[way]
-		b.record("judge/p99/"+way, contender.Semper, round, spreadOf(p.p99).Median, map[string]float64{
-			"per_second": rate, "others": p.Others, "generator_lag_p99_us": spreadOf(p.lag).Median, "uncorrected_p99_us": spreadOf(p.service).Median, "slices": pacedSlices,
-		})
 		if way == "plain" || way == "shadow" {
 			b.record("judge/paced/"+way, contender.Semper, round, p.perRequest(), p.detail(nil))
 		}
@@ -284,15 +281,14 @@ func (b *bench) pacedTrial(ctx context.Context, t *trial, round int, rate float6
 	return b.added(round, paced["plain"].perRequest(), shadow.perRequest())
 }
 
-// A pacedWay is what one way cost in the slices of a round, and the 99th percentiles of each, in microseconds.
+// A pacedWay is what one way cost in the slices of a round.
 type pacedWay struct {
 	cost
-	p99, lag, service []float64
-	copies            uint64
+	copies uint64
 }
 
-// pacedSlice adds one slice of way to p.
-func (b *bench) pacedSlice(ctx context.Context, t *trial, way string, p *pacedWay, o openloop.Options) error {
+// pacedSlice adds slice n of all of way's to p.
+func (b *bench) pacedSlice(ctx context.Context, t *trial, way string, n int, p *pacedWay, o openloop.Options) error {
 	if err := t.turn(ctx, way); err != nil {
 		return err
 	}
@@ -317,7 +313,9 @@ func (b *bench) pacedSlice(ctx context.Context, t *trial, way string, p *pacedWa
 	}
 	p.add(c)
 	p.copies += after - min(before, after)
-	p.p99, p.lag, p.service = append(p.p99, micro(res.Corrected.Quantile(.99))), append(p.lag, micro(res.Lag.Quantile(.99))), append(p.service, micro(res.Service.Quantile(.99)))
+	b.record("judge/p99/"+way, contender.Semper, n, micro(res.Corrected.Quantile(.99)), map[string]float64{
+		"per_second": o.Rate, "others": c.Others, "generator_lag_p99_us": micro(res.Lag.Quantile(.99)), "uncorrected_p99_us": micro(res.Service.Quantile(.99)),
+	})
 	return nil
 }
 
