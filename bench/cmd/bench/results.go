@@ -107,7 +107,9 @@ const elsewhere = `
 |---|---|---|---|
 | the edge | nginx, HAProxy, Caddy, httputil.ReverseProxy | ` + "`make bench-proxy`" + ` | [bench/proxy](proxy/RESULTS.md) |
 | the judge: requests until a release is found worse, false returns, what judging costs | Argo Rollouts (rollouts of 15 to 20 minutes), Flagger (10 minutes until it goes back, 25 until it is promoted), Kayenta (50 points of each metric or more): as they document it | ` + "`go run ./bench/judge`" + ` | [bench/judge](judge/RESULTS.md) |
+| what a release on trial costs the edge: splits by request and by user, copies | itself without | ` + "`go run ./bench/proxy -only judge -out bench/judge/edge`" + ` | [bench/judge/edge](judge/edge/RESULTS.md) |
 | the queue | etcd's own puts, RabbitMQ | ` + "`go run ./bench/queue -write`" + ` | [bench/queue](queue/RESULTS.md) |
+| what is left of requests for later when 500 processes are killed under load | | ` + "`make kills`" + ` | [bench/kills](kills/RESULTS.md) |
 | requests that are held | | ` + "`make bench-hold`" + ` | [bench/hold](hold/RESULTS.md) |
 | actors and supervisors | Erlang/OTP | ` + "`go run ./bench/actors`" + ` | [bench/actors](actors/RESULTS.md) |
 | clients that pause between requests | | | [bench/paced](paced/RESULTS.md) |
