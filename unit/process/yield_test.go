@@ -31,6 +31,7 @@ func TestYields(t *testing.T) {
 			}
 			defer r.Close()
 			defer w.Close()
+			r.Fd() // which makes it block: the child would take "not yet" for the end, and fork before it yields
 			o.ExtraFiles, o.Yields = []*os.File{r}, true
 			p := start(t, o)
 			if _, err := w.WriteString("go\n"); err != nil {
