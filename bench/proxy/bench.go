@@ -228,8 +228,13 @@ func (b *bench) warm(ctx context.Context, r *contender.Running) error {
 // turns calls do for everybody in each round. Who begins moves on, so that nobody always follows the same one. Who fails is told and has no
 // more turns; an error is that nobody has one.
 func (b *bench) turns(ctx context.Context, all []*contender.Running, do func(round int, r *contender.Running) error) error {
+	return b.inTurns(ctx, b.rounds, all, do)
+}
+
+// inTurns are turns of which there are another number of rounds.
+func (b *bench) inTurns(ctx context.Context, rounds int, all []*contender.Running, do func(round int, r *contender.Running) error) error {
 	out := make([]bool, len(all))
-	for round := range b.rounds {
+	for round := range rounds {
 		for i := range all {
 			i = (i + round) % len(all)
 			if out[i] {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,8 +41,9 @@ const (
 	// trialSlices is in how many turns a round is cut: what is looked for is one part in a hundred, and a machine changes more than that
 	// from one run to the next.
 	trialSlices = 8
-	// pacedSlices are more, for one who takes a processor away for a moment makes the slowest request in a hundred of all of a slice.
-	pacedSlices = 6
+	// pacedSlices are more, each a tenth of a run and a round of its own: who takes a processor away for ten milliseconds makes the slowest
+	// request in a hundred of a slice, and there have to be slices that he left alone.
+	pacedSlices = 30
 )
 
 // table is that of way. The pools of the arms are always there, so that going from one way to another opens no connection.
@@ -215,12 +217,18 @@ func judging(ctx context.Context, b *bench) error {
 	return t.Alive()
 }
 
+// order is in what order n ways take their turns of a slice. It is drawn, the same in every run: what happens each second would
+// otherwise keep step with the turns, and meet the same way always.
+func order(round, slice, n int) []int {
+	return rand.New(rand.NewPCG(uint64(round), uint64(slice))).Perm(n)
+}
+
 // closed is a round of the ways that need no pace, in slices that take turns. It returns how many requests a second plain answered.
 func (b *bench) closed(ctx context.Context, t *trial, round int) (rate float64, err error) {
 	sums, ways := map[string]*cost{}, ways[:3]
 	for slice := range trialSlices {
-		for i := range ways {
-			way := ways[(i+slice+round)%len(ways)]
+		for _, i := range order(round, slice, len(ways)) {
+			way := ways[i]
 			if err := t.turn(ctx, way); err != nil {
 				return 0, err
 			}
@@ -257,13 +265,13 @@ func (c *cost) add(o cost) {
 func (b *bench) pacedTrial(ctx context.Context, t *trial, round int, rate float64) error {
 	paced := make(map[string]*pacedWay)
 	for slice := range pacedSlices {
-		for i := range ways {
-			way := ways[(i+slice+round)%len(ways)]
+		for _, i := range order(round, slice, len(ways)) {
+			way := ways[i]
 			if paced[way] == nil {
 				paced[way] = new(pacedWay)
 			}
 			if err := b.pacedSlice(ctx, t, way, round*pacedSlices+slice, paced[way], openloop.Options{
-				Address: t.Setup.HTTP, Request: []byte("GET / HTTP/1.1\r\nHost: " + t.Setup.HTTP + "\r\nCookie: " + t.cookie + "\r\n\r\n"), Rate: rate, Duration: b.run / 2,
+				Address: t.Setup.HTTP, Request: []byte("GET / HTTP/1.1\r\nHost: " + t.Setup.HTTP + "\r\nCookie: " + t.cookie + "\r\n\r\n"), Rate: rate, Duration: b.run / 10,
 				Connections: 64, Seed: uint64(round*pacedSlices + slice + 1), Grace: 10 * time.Second,
 			}); err != nil {
 				return fmt.Errorf("%s: %w", way, err)

@@ -84,18 +84,31 @@ func TestEveryRowIsMeasured(t *testing.T) {
 
 func TestSpread(t *testing.T) {
 	t.Parallel()
+	hundred := make([]float64, 100)
+	for i := range hundred {
+		hundred[i] = float64(i + 1)
+	}
 	for _, c := range []struct {
 		of   []float64
 		want spread
-	}{{nil, spread{}}, {[]float64{3}, spread{3, 3, 3}}, {[]float64{9, 1, 2}, spread{2, 1, 9}}, {[]float64{4, 1, 2, 3}, spread{2.5, 1, 4}}} {
+	}{
+		{nil, spread{}},
+		{[]float64{3}, spread{Median: 3, Min: 3, Max: 3}},
+		{[]float64{9, 1, 2}, spread{Median: 2, Min: 1, Max: 9}},
+		{[]float64{4, 1, 2, 3}, spread{Median: 2.5, Min: 1, Max: 4}},
+		{hundred, spread{Median: 50.5, Min: 1, Max: 100, Low: 40, High: 61}}, // as tables of the sign test have it
+	} {
 		if got := spreadOf(c.of); got != c.want {
 			t.Errorf("of %v: %+v, want %+v", c.of, got, c.want)
 		}
 	}
-	if got := number(spread{2, 1, 9}, 1); got != "2.0 (1.0–9.0)" {
+	if got := number(spread{Median: 2, Min: 1, Max: 9}, 1); got != "2.0 (1.0–9.0)" {
 		t.Error(got)
 	}
-	if got := number(spread{2, 2, 2}, 0); got != "2" {
+	if got := number(spread{Median: 2, Min: 2, Max: 2}, 0); got != "2" {
+		t.Error(got)
+	}
+	if got := number(spread{Median: 2, Min: 1, Max: 9, Low: 1.5, High: 3}, 1); got != "2.0 [1.5–3.0] (1.0–9.0)" {
 		t.Error(got)
 	}
 }

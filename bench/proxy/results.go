@@ -92,20 +92,21 @@ func (b *bench) write(ctx context.Context) error {
 
 const essay = `The proxy that is measured has one core. The backend (nginx, 128 bytes, kept connections; for uploads and WebSockets a Go program), the
 load and the rig share another. CPU is user and system time of all processes of the proxy by requests answered, from /proc, so it does not matter which core is the slower.
-Contenders take turns; a ratio is made within each round, and its median counts. In parentheses are the least and the most of the rounds.
+Contenders take turns; a ratio is made within each round, and its median counts. In parentheses are the least and the most of the rounds;
+in brackets, where there are many, what the median is between at 95 %, by the sign test.
 
 All do the same work, which is checked before it is measured: HTTP/1.1 and HTTP/2 in, kept HTTP/1.1 connections out, X-Forwarded-For, -Proto and -Host set and
 not believed, bodies streamed, one worker or loop. nginx keeps 512 connections to the instance, HAProxy reuses always. Semper counts into its metrics and ledger all the time.
 The configurations are bench/proxy/contender; -keep leaves them for a look.
 
 Latencies are of an open loop: requests are due on a timetable with independent gaps, the same for all, and a latency begins when the request was due, so that
-a stall counts for everybody who would have come during it. The generator's own lateness is in results.json beside each figure. wrk makes the closed loops, h2load HTTP/2. New TLS
+a stall counts for everybody who would have come during it. Their turns are short and many, each a round of its own. The generator's own lateness is in results.json beside each figure. wrk makes the closed loops, h2load HTTP/2. New TLS
 connections are without tickets, TLS 1.3, X25519 for all. Memory is the proportional set size of the processes of a proxy that
 holds connections, and is set up for just so many, less that of one that holds none, and is set up for few; each connection has
 had one exchange; what the kernel has for a socket is not in it.
 
 What releases on trial cost is measured on one process (bench/proxy/trial), which is told another table between turns: the same instances, requests with the cookies
-of 500 users, and a split, copies or neither. Turns are short, and for 99th percentiles each is a round of its own. A copy is one more request to an instance, so what copies cost is told beyond as many requests more.
+of 500 users, and a split, copies or neither. Turns are short, in an order that is drawn, and for 99th percentiles each is a round of its own. A copy is one more request to an instance, so what copies cost is told beyond as many requests more.
 
 `
 

@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
-	"strings"
 
 	"semper/bench/proxy/contender"
 )
@@ -78,8 +78,14 @@ var fixedRows = []row{
 	{"allocs", "allocations per ordinary request", "", 0, []claim{{limit: 0}}},
 }
 
-// A spread is a figure over the rounds.
-type spread struct{ Median, Min, Max float64 }
+// A spread is a figure over the rounds. Low and High are what its median is between, at 95 %; nothing where there are too few rounds to tell.
+type spread struct {
+	Median, Min, Max float64
+	Low, High        float64 `json:",omitzero"`
+}
+
+// manyRounds are enough to tell how sure a median is.
+const manyRounds = 12
 
 func spreadOf(v []float64) spread {
 	if len(v) == 0 {
@@ -90,7 +96,12 @@ func spreadOf(v []float64) spread {
 	if len(s)%2 == 0 {
 		m = (s[len(s)/2-1] + m) / 2
 	}
-	return spread{m, s[0], s[len(s)-1]}
+	found := spread{Median: m, Min: s[0], Max: s[len(s)-1]}
+	if n := float64(len(s)); len(s) >= manyRounds { // the sign test's interval: how many of n lie below the median is binomial, with a half
+		aside := int(n/2-1.96*math.Sqrt(n)/2) - 1
+		found.Low, found.High = s[aside], s[len(s)-1-aside]
+	}
+	return found
 }
 
 // values of a row and a contender, by round.
@@ -160,5 +171,9 @@ func number(s spread, digits int) string {
 	if s.Min == s.Max {
 		return fmt.Sprintf("%.*f", digits, s.Median)
 	}
-	return strings.TrimSpace(fmt.Sprintf("%.*f (%.*f–%.*f)", digits, s.Median, digits, s.Min, digits, s.Max))
+	sure := ""
+	if s.Low != s.High {
+		sure = fmt.Sprintf(" [%.*f–%.*f]", digits, s.Low, digits, s.High)
+	}
+	return fmt.Sprintf("%.*f%s (%.*f–%.*f)", digits, s.Median, sure, digits, s.Min, digits, s.Max)
 }
