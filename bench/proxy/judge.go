@@ -32,12 +32,20 @@ type trial struct {
 	cookie  string // of one of them
 }
 
-// ways are the names of what a trial may do.
-var ways = []string{"plain", "chance", "user", "shadow"}
+// ways are the names of what a trial may do. more is plain with as many requests more as shadow makes copies: here they all go to one
+// backend, which answers the later the more it has to do, and that is no cost of copying.
+var ways = []string{"plain", "chance", "user", "shadow", more}
+
+const (
+	more    = "more"
+	moreRow = "judge/p99/" + more
+)
 
 const (
 	trialPool  = semper.PoolKey("shop/production/web")
 	trialUsers = 500
+	// shadowShare is which part of the requests is copied, to two.
+	shadowShare = .1
 	// trialSlices is in how many turns a round is cut: what is looked for is one part in a hundred, and a machine changes more than that
 	// from one run to the next.
 	trialSlices = 8
@@ -63,7 +71,7 @@ func (t *trial) table(way string) semper.Table {
 	case "user":
 		stable.Split = split("user")
 	case "shadow":
-		stable.Shadow = &semper.Shadow{Rollout: "bench", Share: .1}
+		stable.Shadow = &semper.Shadow{Rollout: "bench", Share: shadowShare}
 	}
 	return semper.Table{
 		Epoch: t.epoch, Routes: []semper.Route{{Path: "/", Pool: trialPool}}, Pools: []semper.Pool{stable, candidate, baseline},
@@ -270,8 +278,12 @@ func (b *bench) pacedTrial(ctx context.Context, t *trial, round int, rate float6
 			if paced[way] == nil {
 				paced[way] = new(pacedWay)
 			}
+			wanted := rate
+			if way == more {
+				wanted *= 1 + 2*shadowShare
+			}
 			if err := b.pacedSlice(ctx, t, way, round*pacedSlices+slice, paced[way], openloop.Options{
-				Address: t.Setup.HTTP, Request: []byte("GET / HTTP/1.1\r\nHost: " + t.Setup.HTTP + "\r\nCookie: " + t.cookie + "\r\n\r\n"), Rate: rate, Duration: b.run / 10,
+				Address: t.Setup.HTTP, Request: []byte("GET / HTTP/1.1\r\nHost: " + t.Setup.HTTP + "\r\nCookie: " + t.cookie + "\r\n\r\n"), Rate: wanted, Duration: b.run / 10,
 				Connections: 64, Seed: uint64(round*pacedSlices + slice + 1), Grace: 10 * time.Second,
 			}); err != nil {
 				return fmt.Errorf("%s: %w", way, err)

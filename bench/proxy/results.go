@@ -106,7 +106,8 @@ holds connections, and is set up for just so many, less that of one that holds n
 had one exchange; what the kernel has for a socket is not in it.
 
 What releases on trial cost is measured on one process (bench/proxy/trial), which is told another table between turns: the same instances, requests with the cookies
-of 500 users, and a split, copies or neither. Turns are short, in an order that is drawn, and for 99th percentiles each is a round of its own. A copy is one more request to an instance, so what copies cost is told beyond as many requests more.
+of 500 users, and a split, copies or neither. Turns are short, in an order that is drawn, and for 99th percentiles each is a round of its own. A copy is one more request to an instance, so what copies cost is told beyond as many requests more;
+all instances are one backend here, which shares its core with the load, so that 99th percentiles are told beside as many requests more too.
 
 `
 
