@@ -106,6 +106,7 @@ const elsewhere = `
 | | beside | command | figures |
 |---|---|---|---|
 | the edge | nginx, HAProxy, Caddy, httputil.ReverseProxy | ` + "`make bench-proxy`" + ` | [bench/proxy](proxy/RESULTS.md) |
+| how late its answers are at a quarter, half and three quarters of what the slowest peer can do | the same | ` + "`go run ./bench/proxy -only openloop -rounds 4 -out bench/proxy/latency`" + ` | [bench/proxy/latency](proxy/latency/RESULTS.md) |
 | the judge: requests until a release is found worse, false returns, what judging costs | Argo Rollouts (rollouts of 15 to 20 minutes), Flagger (10 minutes until it goes back, 25 until it is promoted), Kayenta (50 points of each metric or more): as they document it | ` + "`go run ./bench/judge`" + ` | [bench/judge](judge/RESULTS.md) |
 | what a release on trial costs the edge: splits by request and by user, copies | itself without | ` + "`go run ./bench/proxy -only judge -out bench/judge/edge`" + ` | [bench/judge/edge](judge/edge/RESULTS.md) |
 | the queue | etcd's own puts, RabbitMQ | ` + "`go run ./bench/queue -write`" + ` | [bench/queue](queue/RESULTS.md) |
