@@ -3,7 +3,8 @@
 // A burst of work leaves garbage and free pages behind. Go collects when the heap has doubled, and returns pages in the
 // course of minutes: a process that has nothing more to do after its burst keeps both. One that holds many idle
 // connections is just that. So it is looked four times a second whether the process does nothing and holds much that it
-// does not need; then, and only then, the heap is collected and its free pages are returned.
+// does not need; then, and only then, the heap is collected and its free pages are returned. Once a second is enough while
+// nothing has piled up: to wake a process costs more than the look.
 //
 // Whatever comes meanwhile shares the processor with the collection. So none begins before a hundred times what the last
 // one took has passed, by which all of them together take a hundredth of a processor at most.
@@ -19,7 +20,8 @@ import (
 )
 
 const (
-	every = 250 * time.Millisecond
+	every  = 250 * time.Millisecond
+	seldom = time.Second // while there is nothing to give back
 	// busy is the share of a processor from which on a process does something: an idle one has its tickers.
 	busy = 0.02
 	// calm is how many looks have to find nothing done.
@@ -56,7 +58,20 @@ func (t *trimmer) due(r reading) bool {
 	if t.quiet++; !idle {
 		t.quiet = 0
 	}
-	return t.quiet >= calm && !r.at.Before(t.next) && r.allocated-t.trimmed >= max(least, r.live/share)
+	return t.quiet >= calm && !r.at.Before(t.next) && t.worthwhile()
+}
+
+// worthwhile reports whether so much was allocated since the last trim that there may be something to give back.
+func (t *trimmer) worthwhile() bool {
+	return t.last.allocated-t.trimmed >= max(least, t.last.live/share)
+}
+
+// pause is how long until the next look.
+func (t *trimmer) pause() time.Duration {
+	if t.worthwhile() {
+		return every
+	}
+	return seldom
 }
 
 // done says how long a trim took that has ended with r.
@@ -66,15 +81,15 @@ func (t *trimmer) done(r reading, took time.Duration) {
 
 // Watch trims in idle moments until ctx ends. trimmed is told of each; it may be nil. One Watch is enough for a process.
 func Watch(ctx context.Context, trimmed func()) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	timer := time.NewTimer(every)
+	defer timer.Stop()
 	var t trimmer
 	l := newLook()
-	for {
+	for ; ; timer.Reset(t.pause()) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 		r := l.read()
 		if !t.due(r) {

@@ -53,6 +53,33 @@ func TestWhenItIsTime(t *testing.T) {
 	}
 }
 
+func TestLooksAreFewWhileNothingPilesUp(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	tr := trimmer{last: reading{at: start}}
+	for i, s := range []struct {
+		allocated uint64 // in all
+		live      uint64
+		trim      bool // after the look
+		want      time.Duration
+	}{
+		{least - 1, 0, false, seldom},
+		{least, 0, false, every},
+		{least, 100 * least, false, seldom}, // a small part of it
+		{2 * least, 0, true, seldom},
+		{3*least - 1, 0, false, seldom},
+		{3 * least, 0, false, every},
+	} {
+		r := reading{at: start.Add(time.Duration(i+1) * every), allocated: s.allocated, live: s.live}
+		if tr.due(r); s.trim {
+			tr.done(r, 0)
+		}
+		if got := tr.pause(); got != s.want {
+			t.Errorf("look %d: the next one after %v, want %v", i, got, s.want)
+		}
+	}
+}
+
 // TestMemoryIsGivenBack after a burst, without anybody asking.
 func TestMemoryIsGivenBack(t *testing.T) { //nolint:paralleltest // it is about the memory of the process
 	const burst = 64 << 20
